@@ -1,0 +1,1 @@
+"""Pipelines: one file, one pipeline, and the command line."""

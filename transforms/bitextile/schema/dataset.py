@@ -1,0 +1,159 @@
+"""A dataset opened for reading, and the full check behind `bitextile verify`."""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from bitextile.schema.checks import check_rows
+from bitextile.schema.errors import DatasetError, SchemaError
+from bitextile.schema.kinds import REJECTS, Kind
+from bitextile.schema.manifest import Manifest, Shard, read_manifest
+from bitextile.schema.shards import check_content, check_presence, read_shard
+
+BATCH_ROWS = 8_192
+"""Rows of a record batch in a pipeline: between 1 and 10 thousand, where Beam's cost per element
+has vanished and a batch is still some MB."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A finished dataset: its manifest is read, its kind known, its shards are present.
+
+    Attributes:
+        path: folder or URI.
+        manifest: as written.
+        kind: of its rows.
+    """
+
+    path: str
+    manifest: Manifest
+    kind: Kind
+
+    @property
+    def keys(self) -> list[str]:
+        """Language pairs or languages, sorted."""
+        return sorted(self.manifest.keys)
+
+    def shards(self, key: str | None = None) -> list[Shard]:
+        """Returns the shards of a key, or all, in the order of their paths."""
+        shards = self.manifest.shards
+        return [s for s in shards if key is None or shard_key(s) == key]
+
+    def batches(
+        self,
+        *,
+        key: str | None = None,
+        columns: list[str] | None = None,
+        batch_rows: int = BATCH_ROWS,
+    ) -> Iterator[pa.RecordBatch]:
+        """Yields all rows (of a key), shard after shard, in file order.
+
+        Args:
+            key: a language pair or language; None for all.
+            columns: names to read; None for all.
+            batch_rows: rows of a batch at most.
+        """
+        for shard in self.shards(key):
+            yield from read_shard(
+                self.path, shard, self.kind, columns=columns, batch_rows=batch_rows
+            )
+
+    def table(self, *, key: str | None = None, columns: list[str] | None = None) -> pa.Table:
+        """Returns all rows (of a key) at once; for tests, reports and small data."""
+        fields = [self.kind.schema.field(c) for c in columns] if columns else self.kind.schema
+        batches = list(self.batches(key=key, columns=columns))
+        return pa.Table.from_batches(batches, None if batches else pa.schema(fields))
+
+
+def shard_key(shard: Shard) -> str:
+    """Returns the key a data shard belongs to: the folder it lies in."""
+    return shard.path.split("/")[1]
+
+
+def open_dataset(path: str, kind: Kind | Collection[Kind] | None = None) -> Dataset:
+    """Opens a dataset for reading.
+
+    Args:
+        path: the folder (or URI) that holds manifest.json.
+        kind: the kind wanted, or several; None takes any.
+
+    Returns:
+        The dataset; shard presence and size are checked, checksums are not (see `verify`).
+
+    Raises:
+        DatasetError: no manifest, or a missing or resized shard.
+        SchemaError: another kind than the wanted one, or a newer schema.
+    """
+    path = str(path)
+    manifest = read_manifest(path)
+    actual = manifest.check_version(f"{path}/manifest.json")
+    wanted = [kind] if isinstance(kind, Kind) else list(kind or [])
+    if wanted and actual not in wanted:
+        names = " or ".join(k.name for k in wanted)
+        raise SchemaError(f"{path} holds kind {actual.name}, expected {names}")
+    for shard in (*manifest.shards, *manifest.rejects):
+        check_presence(path, shard)
+    return Dataset(path, manifest, actual)
+
+
+def verify_dataset(path: str) -> Dataset:
+    """Reads every byte of a dataset and checks all that the contract promises.
+
+    That is: manifest, presence, size, sha256, columns, row counts, order and uniqueness of ids,
+    nulls, spans and links, and read = kept + rejected.
+
+    Returns:
+        The dataset.
+
+    Raises:
+        DatasetError: or one of its subclasses, naming file and row.
+    """
+    dataset = open_dataset(path)
+    for shard in dataset.manifest.shards:
+        _verify_shard(dataset, shard, dataset.kind)
+    for shard in dataset.manifest.rejects:
+        _verify_shard(dataset, shard, REJECTS)
+    _verify_counts(dataset)
+    return dataset
+
+
+def _verify_shard(dataset: Dataset, shard: Shard, kind: Kind) -> None:
+    where = f"{dataset.path}/{shard.path}"
+    check_content(dataset.path, shard)
+    rows, last = 0, None
+    for batch in read_shard(dataset.path, shard, kind, columns=None, batch_rows=BATCH_ROWS):
+        check_rows(batch, kind, where)
+        rows += batch.num_rows
+        ids = list(zip(*(batch.column(c).to_pylist() for c in kind.id_columns), strict=True))
+        unsorted = [b for a, b in zip([last, *ids], ids) if a is not None and not _in_order(a, b, kind)]
+        if unsorted:
+            raise DatasetError(f"{where}: rows are not sorted by id, or an id stands twice: {unsorted[0]}")
+        last = ids[-1] if ids else last
+    if rows != shard.rows:
+        raise DatasetError(f"{where}: {rows} rows, the manifest says {shard.rows}")
+
+
+def _in_order(a: tuple, b: tuple, kind: Kind) -> bool:
+    return a <= b if kind is REJECTS else a < b
+
+
+def _verify_counts(dataset: Dataset) -> None:
+    counts, manifest = dataset.manifest.counts, dataset.manifest
+    rejected = sum(shard.rows for shard in manifest.rejects)
+    by_key = sum(statistics["rows"] for statistics in manifest.keys.values())
+    problems = [
+        (counts.kept != manifest.rows, f"kept {counts.kept}, but the shards hold {manifest.rows}"),
+        (by_key != manifest.rows, f"keys hold {by_key} rows, but the shards hold {manifest.rows}"),
+        (
+            sum(counts.rejected.values()) != rejected,
+            f"rejected {sum(counts.rejected.values())}, but rejects hold {rejected}",
+        ),
+        (
+            counts.read != counts.kept + rejected,
+            f"read {counts.read}, but kept {counts.kept} + rejected {rejected}",
+        ),
+    ]
+    for wrong, sentence in problems:
+        if wrong:
+            raise DatasetError(f"{dataset.path}: the counts do not add up: {sentence}")

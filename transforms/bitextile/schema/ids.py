@@ -1,0 +1,78 @@
+r"""Ids and keys: who a row is, wherever it came from.
+
+A pair and its reverse are the same pair, so an id is taken over the sides in sorted order:
+`blake2b-128("de" US "Hallo." RS "en" US "Hello.")`, with the ASCII unit and record separators,
+which normalised text never contains.
+"""
+
+import re
+from collections.abc import Iterable
+from hashlib import blake2b
+
+import pyarrow as pa
+
+from bitextile.schema.errors import ConfigError
+
+_TAG = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z]{4})?(-([A-Za-z]{2}|[0-9]{3}))?(-[A-Za-z0-9]{5,8})*")
+
+
+def digest_of(*parts: str) -> str:
+    """Returns the 128-bit id over `parts` in their order, as 32 hex digits."""
+    return blake2b("\x1e".join(parts).encode(), digest_size=16).hexdigest()
+
+
+def pair_ids(src_lang: str, src: pa.StringArray, tgt_lang: str, tgt: pa.StringArray) -> pa.Array:
+    """Returns the `pair_id` of each pair; the same whichever side comes first.
+
+    Args:
+        src_lang: BCP-47 tag of every `src`.
+        src: sentences, normalised; no nulls.
+        tgt_lang: BCP-47 tag of every `tgt`.
+        tgt: as many sentences.
+
+    >>> pair_ids("en", pa.array(["Hi"]), "ar", pa.array(["مرحبا"])) == pair_ids(
+    ...     "ar", pa.array(["مرحبا"]), "en", pa.array(["Hi"]))
+    True
+    """
+    a, b = f"{src_lang}\x1f", f"{tgt_lang}\x1f"
+    ids = [
+        digest_of(*sorted((a + s, b + t)))
+        for s, t in zip(src.to_pylist(), tgt.to_pylist(), strict=True)
+    ]
+    return pa.array(ids, pa.string())
+
+
+def text_ids(lang: str, text: pa.StringArray) -> pa.Array:
+    """Returns the `text_id` of each sentence of language `lang`.
+
+    >>> text_ids("zh", pa.array(["你好。"]))[0].as_py() != text_ids("ja", pa.array(["你好。"]))[0].as_py()
+    True
+    """
+    return pa.array([digest_of(f"{lang}\x1f{t}") for t in text.to_pylist()], pa.string())
+
+
+def language_tag(tag: str) -> str:
+    """Returns a BCP-47 tag in its usual case.
+
+    Raises:
+        ConfigError: it has not the form language[-Script][-REGION][-variant].
+
+    >>> language_tag("ZH-hans-cn"), language_tag("de")
+    ('zh-Hans-CN', 'de')
+    """
+    if not isinstance(tag, str) or not _TAG.fullmatch(tag):
+        raise ConfigError(
+            f"language {tag!r} is not a BCP-47 tag; expected a form such as en, zh-Hant or pt-BR"
+        )
+    first, *rest = tag.split("-")
+    cased = [p.title() if len(p) == 4 else p.upper() if len(p) < 4 else p.lower() for p in rest]
+    return "-".join([first.lower(), *cased])
+
+
+def language_key(languages: Iterable[str]) -> str:
+    """Returns the key of a language pair or language: its tags, sorted, joined by a hyphen.
+
+    >>> language_key(["en", "de"]), language_key(["zh"])
+    ('de-en', 'zh')
+    """
+    return "-".join(sorted(languages))

@@ -1,0 +1,157 @@
+"""The manifest: what a dataset says of itself, written last; without it there is no dataset."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from hashlib import sha256
+from typing import Any
+
+from bitextile.schema.errors import DatasetError, SchemaError
+from bitextile.schema.kinds import Kind, kind_named
+from bitextile.schema.storage import filesystem, write_atomically
+
+FORMAT = "bitextile/1"
+FILE_NAME = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One Parquet file: path relative to the dataset, rows, size in bytes, sha256 in hex."""
+
+    path: str
+    rows: int
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What happened to the rows: read = kept + rejected, by rule."""
+
+    read: int
+    kept: int
+    rejected: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """A dataset's description.
+
+    Attributes:
+        kind: name of the dataset kind.
+        schema_version: of that kind.
+        columns: column name to its Arrow type, in file order.
+        shards: of the data, sorted by path.
+        rejects: shards of the dropped rows, sorted by path.
+        counts: of rows, over all keys.
+        keys: key to its rows, languages and statistics.
+        config: the verb and every option that shaped the rows.
+        inputs: path and digest of each dataset or file read.
+        software: name to version.
+        created: UTC, ISO 8601; volatile, so not part of the digest.
+    """
+
+    kind: str
+    schema_version: int
+    columns: dict[str, str]
+    shards: tuple[Shard, ...]
+    counts: Counts
+    rejects: tuple[Shard, ...] = ()
+    keys: dict[str, dict[str, Any]] = field(default_factory=dict)
+    config: dict[str, Any] = field(default_factory=dict)
+    inputs: tuple[dict[str, str], ...] = ()
+    software: dict[str, str] = field(default_factory=dict)
+    created: str = ""
+
+    @property
+    def rows(self) -> int:
+        """Rows over all shards."""
+        return sum(shard.rows for shard in self.shards)
+
+    @property
+    def digest(self) -> str:
+        """`sha256:...` over kind, schema and shards: equal digests mean equal rows and bytes."""
+        shards = [[s.path, s.rows, s.sha256] for s in self.shards]
+        content = [self.kind, self.schema_version, list(self.columns.items()), shards]
+        return "sha256:" + sha256(json.dumps(content).encode()).hexdigest()
+
+    def to_json(self) -> str:
+        """Returns the manifest as it is written, ending in a newline."""
+        body = {"format": FORMAT, "kind": self.kind, "schema_version": self.schema_version}
+        body |= {"rows": self.rows, "digest": self.digest} | asdict(self)
+        return json.dumps(body, ensure_ascii=False, indent=1) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, where: str) -> "Manifest":
+        """Reads a manifest back.
+
+        Args:
+            text: the file's content.
+            where: its path, for messages.
+
+        Raises:
+            DatasetError: it is not a manifest, or its digest is not that of its shards.
+            SchemaError: its format or schema version is newer than this software knows.
+        """
+        try:
+            body = json.loads(text)
+            if body["format"] != FORMAT:
+                raise SchemaError(
+                    f"{where}: format is {body['format']!r}, expected {FORMAT!r}; "
+                    "read it with the version that wrote it"
+                )
+            fields = {name: body[name] for name in cls.__dataclass_fields__}
+            fields["shards"] = tuple(Shard(**s) for s in body["shards"])
+            fields["rejects"] = tuple(Shard(**s) for s in body["rejects"])
+            fields["counts"] = Counts(**body["counts"])
+            fields["inputs"] = tuple(body["inputs"])
+            manifest = cls(**fields)
+            written = body["digest"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise DatasetError(
+                f"{where}: not a bitextile manifest ({type(error).__name__}: {error}); "
+                "write the dataset again"
+            ) from error
+        if manifest.digest != written:
+            raise DatasetError(
+                f"{where}: digest is {written}, but its shards give {manifest.digest}; "
+                "the manifest was changed by hand or damaged: write the dataset again"
+            )
+        manifest.check_version(where)
+        return manifest
+
+    def check_version(self, where: str) -> Kind:
+        """Returns the kind; raises SchemaError if this software does not know its version."""
+        kind = kind_named(self.kind)
+        if self.schema_version > kind.version:
+            raise SchemaError(
+                f"{where}: {self.kind} has schema version {self.schema_version}, this software "
+                f"reads up to {kind.version}; upgrade bitextile"
+            )
+        return kind
+
+
+def write_manifest(dataset: str, manifest: Manifest) -> None:
+    """Writes `manifest` into the folder `dataset`, atomically: the dataset exists from then on."""
+    write_atomically(f"{dataset}/{FILE_NAME}", manifest.to_json().encode())
+
+
+def read_manifest(dataset: str) -> Manifest:
+    """Reads the manifest of the folder `dataset`.
+
+    Raises:
+        DatasetError: there is none, or it is damaged.
+        SchemaError: it is newer than this software.
+    """
+    where = f"{dataset}/{FILE_NAME}"
+    filesystem_, path = filesystem(where)
+    try:
+        with filesystem_.open_input_stream(path) as stream:
+            content = stream.read()
+    except FileNotFoundError as error:
+        raise DatasetError(
+            f"{dataset}: no {FILE_NAME}, so no finished dataset; "
+            "give the folder that holds one, or run the verb that writes it"
+        ) from error
+    except OSError as error:
+        raise DatasetError(f"{where}: cannot be read ({error})") from error
+    return Manifest.from_json(content.decode(errors="replace"), where)

@@ -1,0 +1,173 @@
+"""Shards: one Parquet file written so that equal rows give equal bytes, and read back checked."""
+
+import hashlib
+import os
+from collections.abc import Iterator
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyarrow import fs
+
+from bitextile.schema.checks import check_rows
+from bitextile.schema.errors import DatasetError, RowError
+from bitextile.schema.kinds import Kind
+from bitextile.schema.manifest import Shard
+from bitextile.schema.storage import filesystem
+
+ROW_GROUP_ROWS = 16_384
+"""Rows per row group: some 2-4 MB of sentence pairs, so that a reader may seek by row group."""
+
+DATA = "data"
+REJECTED = "rejects"
+
+
+def shard_path(key: str, index: int, n_shards: int) -> str:
+    """Returns where shard `index` of `key` lies in its dataset.
+
+    >>> shard_path("de-en", 0, 4)
+    'data/de-en/part-00000-of-00004.parquet'
+    """
+    return f"{DATA}/{key}/part-{index:05d}-of-{n_shards:05d}.parquet"
+
+
+def reject_path(index: int, n_shards: int) -> str:
+    """Returns where shard `index` of the dropped rows lies in its dataset."""
+    return f"{REJECTED}/part-{index:05d}-of-{n_shards:05d}.parquet"
+
+
+def write_shard(dataset: str, path: str, rows: pa.Table, kind: Kind) -> Shard:
+    """Writes rows as one shard: checked, sorted by the kind's id columns, in fixed row groups.
+
+    Args:
+        dataset: the dataset's folder.
+        path: of the shard in it.
+        rows: in any order; ids unique unless they are rejects.
+        kind: gives schema, order and checks.
+
+    Returns:
+        The shard's entry for the manifest.
+
+    Raises:
+        SchemaError: a column is missing or of another type.
+        RowError: a null, a span or link out of bounds, an id that stands twice.
+    """
+    kind.check_schema(rows.schema, path)
+    rows = rows.sort_by([(column, "ascending") for column in kind.id_columns])
+    rows = rows.combine_chunks().replace_schema_metadata(
+        {"bitextile.kind": kind.name, "bitextile.schema_version": str(kind.version)}
+    )
+    for batch in rows.to_batches():
+        check_rows(batch, kind, path)
+    _refuse_duplicates(rows, kind, path)
+    target = f"{dataset}/{path}"
+    filesystem_, place = filesystem(target)
+    filesystem_.create_dir(os.path.dirname(place), recursive=True)
+    with filesystem_.open_output_stream(f"{place}.tmp") as stream:
+        hashing = _HashingStream(stream)
+        sink = pa.PythonFile(hashing, mode="w")
+        pq.write_table(
+            rows, sink, row_group_size=ROW_GROUP_ROWS, compression="zstd", compression_level=3
+        )
+    filesystem_.move(f"{place}.tmp", place)
+    return Shard(path, rows.num_rows, hashing.size, hashing.digest.hexdigest())
+
+
+class _HashingStream:
+    """A binary sink that hashes and counts what passes, so that no shard is read back."""
+
+    def __init__(self, stream: pa.NativeFile) -> None:
+        self.stream = stream
+        self.digest = hashlib.sha256()
+        self.size = 0
+        self.closed = False
+
+    def write(self, content: bytes) -> int:
+        self.digest.update(content)
+        self.size += len(content)
+        self.stream.write(content)
+        return len(content)
+
+    def flush(self) -> None:
+        self.stream.flush()
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def _refuse_duplicates(rows: pa.Table, kind: Kind, path: str) -> None:
+    if kind.name == "rejects" or rows.num_rows < 2:
+        return
+    columns = [rows.column(c).combine_chunks() for c in kind.id_columns]
+    same = None
+    for column in columns:
+        equal = pa.compute.equal(column[1:], column[:-1])
+        same = equal if same is None else pa.compute.and_(same, equal)
+    twice = pa.compute.indices_nonzero(same)
+    if len(twice):
+        row = twice[0].as_py()
+        ids = ", ".join(f"{n} {c[row].as_py()!r}" for n, c in zip(kind.id_columns, columns))
+        raise RowError(f"{path}: {ids} stands more than once; drop duplicates before writing")
+
+
+def read_shard(
+    dataset: str, shard: Shard, kind: Kind, *, columns: list[str] | None, batch_rows: int
+) -> Iterator[pa.RecordBatch]:
+    """Yields the rows of one shard in file order.
+
+    Args:
+        dataset: the dataset's folder.
+        shard: its manifest entry.
+        kind: what the file must hold.
+        columns: which to read; None for all.
+        batch_rows: rows of a batch at most.
+
+    Raises:
+        SchemaError: the file's columns are not the kind's.
+        DatasetError: the file is not readable Parquet.
+    """
+    filesystem_, place = filesystem(f"{dataset}/{shard.path}")
+    try:
+        with pq.ParquetFile(filesystem_.open_input_file(place), pre_buffer=False) as file:
+            kind.check_schema(file.schema_arrow, f"{dataset}/{shard.path}")
+            schema = file.schema_arrow.remove_metadata()
+            if columns is not None:
+                schema = pa.schema([schema.field(name) for name in columns])
+            for batch in file.iter_batches(batch_rows, columns=columns):
+                yield pa.RecordBatch.from_arrays(
+                    [batch.column(name) for name in schema.names], schema=schema
+                )
+    except (pa.ArrowInvalid, OSError) as error:
+        raise DatasetError(
+            f"{dataset}/{shard.path}: not readable as Parquet ({error}); "
+            "run `bitextile verify` and write the dataset again"
+        ) from error
+
+
+def check_presence(dataset: str, shard: Shard) -> None:
+    """Raises DatasetError unless the shard's file is there with the size the manifest gives."""
+    filesystem_, place = filesystem(f"{dataset}/{shard.path}")
+    info = filesystem_.get_file_info(place)
+    if info.type != fs.FileType.File:
+        raise DatasetError(
+            f"{dataset}/{shard.path}: the shard is missing ({shard.rows} rows); "
+            "copy the whole dataset again or write it anew"
+        )
+    if info.size != shard.bytes:
+        raise DatasetError(
+            f"{dataset}/{shard.path}: {info.size} bytes, the manifest says {shard.bytes}; "
+            "the shard was cut or changed: copy the dataset again or write it anew"
+        )
+
+
+def check_content(dataset: str, shard: Shard) -> None:
+    """Raises DatasetError unless the shard's sha256 is the manifest's."""
+    filesystem_, place = filesystem(f"{dataset}/{shard.path}")
+    digest = hashlib.sha256()
+    with filesystem_.open_input_stream(place) as stream:
+        while chunk := stream.read(1 << 20):
+            digest.update(chunk)
+    if digest.hexdigest() != shard.sha256:
+        raise DatasetError(
+            f"{dataset}/{shard.path}: sha256 is {digest.hexdigest()[:12]}..., the manifest says "
+            f"{shard.sha256[:12]}...; a byte was changed: copy the dataset again or write it anew"
+        )

@@ -1,0 +1,53 @@
+"""Where datasets lie: a local folder, or any file system pyarrow knows by URI (gs://, s3://)."""
+
+import os
+from pathlib import Path
+
+from pyarrow import fs
+
+from bitextile.schema.errors import InputError
+
+
+def filesystem(location: str | os.PathLike[str]) -> tuple[fs.FileSystem, str]:
+    """Returns the file system and the path on it that `location` names.
+
+    Raises:
+        InputError: the URI's scheme is unknown to pyarrow.
+    """
+    text = os.fspath(location)
+    if "://" not in text:
+        return fs.LocalFileSystem(), str(Path(text).absolute())
+    try:
+        return fs.FileSystem.from_uri(text)
+    except (ValueError, OSError) as error:
+        raise InputError(f"{text}: no file system for it ({error}); use a path, gs:// or s3://") from error
+
+
+def is_local(location: str | os.PathLike[str]) -> bool:
+    """Returns whether `location` is a path on this machine."""
+    return isinstance(filesystem(location)[0], fs.LocalFileSystem)
+
+
+def exists(location: str | os.PathLike[str]) -> bool:
+    """Returns whether a file or folder is there."""
+    filesystem_, path = filesystem(location)
+    return filesystem_.get_file_info(path).type != fs.FileType.NotFound
+
+
+def write_atomically(location: str | os.PathLike[str], content: bytes) -> None:
+    """Writes a file so that a reader sees all of it or none.
+
+    Locally by fsync and rename; an object store shows an object only when it is complete.
+    """
+    filesystem_, path = filesystem(location)
+    filesystem_.create_dir(str(Path(path).parent), recursive=True)
+    if not isinstance(filesystem_, fs.LocalFileSystem):
+        with filesystem_.open_output_stream(path) as stream:
+            stream.write(content)
+        return
+    temporary = f"{path}.{os.getpid()}.tmp"
+    with open(temporary, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)

@@ -1,0 +1,1 @@
+"""Glue: thin Beam PTransforms around the kernels."""
