@@ -1,0 +1,85 @@
+"""Draws that are a function of (seed, operation, record id, variant, position) and nothing else.
+
+A counter-based generator: the arguments are mixed into 64 bits by splitmix64 (Steele, Lea and
+Flood 2014), so the same record gets the same draw in any order, batch, worker or runner, and a
+new operation upstream changes no draw of another one.
+"""
+
+from hashlib import blake2b
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
+_MIX_2 = np.uint64(0x94D049BB133111EB)
+
+U64 = npt.NDArray[np.uint64]
+F64 = npt.NDArray[np.float64]
+
+
+def mix64(x: U64) -> U64:
+    """Returns the splitmix64 finaliser of each element: a bijection that scatters all bits."""
+    with np.errstate(over="ignore"):
+        x = (x ^ (x >> np.uint64(30))) * _MIX_1
+        x = (x ^ (x >> np.uint64(27))) * _MIX_2
+        return x ^ (x >> np.uint64(31))
+
+
+def hash64(ids: pa.StringArray) -> U64:
+    """Returns the leading 64 bits of each id.
+
+    Args:
+        ids: [n] strings of 32 hex digits, as `pair_id` and `text_id` are.
+
+    >>> hash64(pa.array(["00000000000000ff" + "0" * 16])).tolist()
+    [255]
+    """
+    if not len(ids):
+        return np.zeros(0, np.uint64)
+    head = b"".join(bytes.fromhex(i[:16]) for i in ids.to_pylist())
+    return np.frombuffer(head, dtype=">u8").astype(np.uint64)
+
+
+def bits(
+    keys: U64,
+    *,
+    seed: int,
+    operation: str,
+    variant: int = 0,
+    position: npt.NDArray[np.integer] | int = 0,
+) -> U64:
+    """Returns 64 random bits per (key, position).
+
+    Args:
+        keys: [...] of `hash64`.
+        seed: of the run.
+        operation: the name of what draws, such as "codeswitch/sentence".
+        variant: which copy of the record.
+        position: [...] within the record (a word, a subword); broadcast against `keys`.
+    """
+    salt = blake2b(f"{seed}\x1f{operation}\x1f{variant}".encode(), digest_size=8).digest()
+    with np.errstate(over="ignore"):
+        base = mix64(np.asarray(keys, np.uint64) ^ np.frombuffer(salt, "<u8")[0])
+        step = (np.asarray(position).astype(np.uint64) + np.uint64(1)) * _GOLDEN
+        return mix64(base + step)
+
+
+def uniform(
+    keys: U64,
+    *,
+    seed: int,
+    operation: str,
+    variant: int = 0,
+    position: npt.NDArray[np.integer] | int = 0,
+) -> F64:
+    """Returns a draw in [0, 1) per (key, position); arguments as in `bits`.
+
+    >>> key = hash64(pa.array(["0123456789abcdef" * 2]))
+    >>> a = uniform(key, seed=1, operation="split")
+    >>> bool(a == uniform(key, seed=1, operation="split")), bool(0 <= a[0] < 1)
+    (True, True)
+    """
+    drawn = bits(keys, seed=seed, operation=operation, variant=variant, position=position)
+    return (drawn >> np.uint64(11)).astype(np.float64) * 2.0**-53
