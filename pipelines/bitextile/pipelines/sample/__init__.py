@@ -1,0 +1,1 @@
+"""The embedded sample corpus: six-way parallel sentences, monolingual text, gold alignments."""
