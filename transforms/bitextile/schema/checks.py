@@ -65,7 +65,9 @@ def _bad_spans(name: str, spans: pa.ListArray, text: pa.StringArray) -> Iterator
     parents, flat = _parents(spans), spans.flatten()
     start, end = flat.field("start"), flat.field("end")
     length = pc.take(pc.utf8_length(text), parents)
-    outside = pc.or_(pc.or_(pc.less(start, 0), pc.greater(end, length)), pc.greater_equal(start, end))
+    outside = pc.or_(
+        pc.or_(pc.less(start, 0), pc.greater(end, length)), pc.greater_equal(start, end)
+    )
     yield f"{name}: a span lies outside the text or is empty", _rows_where(parents, outside)
     if len(flat) > 1:
         same = pc.equal(parents[1:], parents[:-1])

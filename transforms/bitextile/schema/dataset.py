@@ -9,7 +9,7 @@ from bitextile.schema.checks import check_rows
 from bitextile.schema.errors import DatasetError, SchemaError
 from bitextile.schema.kinds import REJECTS, Kind
 from bitextile.schema.manifest import Manifest, Shard, read_manifest
-from bitextile.schema.shards import check_content, check_presence, read_shard
+from bitextile.schema.shards import check_content, check_presence, read_shard, shard_key
 
 BATCH_ROWS = 8_192
 """Rows of a record batch in a pipeline: between 1 and 10 thousand, where Beam's cost per element
@@ -64,11 +64,6 @@ class Dataset:
         fields = [self.kind.schema.field(c) for c in columns] if columns else self.kind.schema
         batches = list(self.batches(key=key, columns=columns))
         return pa.Table.from_batches(batches, None if batches else pa.schema(fields))
-
-
-def shard_key(shard: Shard) -> str:
-    """Returns the key a data shard belongs to: the folder it lies in."""
-    return shard.path.split("/")[1]
 
 
 def open_dataset(path: str, kind: Kind | Collection[Kind] | None = None) -> Dataset:
@@ -126,9 +121,13 @@ def _verify_shard(dataset: Dataset, shard: Shard, kind: Kind) -> None:
         check_rows(batch, kind, where)
         rows += batch.num_rows
         ids = list(zip(*(batch.column(c).to_pylist() for c in kind.id_columns), strict=True))
-        unsorted = [b for a, b in zip([last, *ids], ids) if a is not None and not _in_order(a, b, kind)]
+        unsorted = [
+            b for a, b in zip([last, *ids], ids) if a is not None and not _in_order(a, b, kind)
+        ]
         if unsorted:
-            raise DatasetError(f"{where}: rows are not sorted by id, or an id stands twice: {unsorted[0]}")
+            raise DatasetError(
+                f"{where}: rows are not sorted by id, or an id stands twice: {unsorted[0]}"
+            )
         last = ids[-1] if ids else last
     if rows != shard.rows:
         raise DatasetError(f"{where}: {rows} rows, the manifest says {shard.rows}")

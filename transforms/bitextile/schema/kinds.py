@@ -180,7 +180,9 @@ CODESWITCH = Kind(
     "codeswitch",
     (
         Column("switch_id", pa.string(), "blake2b over (parent, method, variant, side)", "32 hex"),
-        Column("parent_id", pa.string(), "pair_id or text_id of the row it was made from", "32 hex"),
+        Column(
+            "parent_id", pa.string(), "pair_id or text_id of the row it was made from", "32 hex"
+        ),
         Column("variant", pa.int16(), "which draw of this sentence", "0-based"),
         Column("method", pa.string(), "alignment, dictionary, model or sentence"),
         Column("matrix_lang", pa.string(), "language of the sentence switched into", "BCP-47"),

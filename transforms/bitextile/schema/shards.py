@@ -30,6 +30,11 @@ def shard_path(key: str, index: int, n_shards: int) -> str:
     return f"{DATA}/{key}/part-{index:05d}-of-{n_shards:05d}.parquet"
 
 
+def shard_key(shard: Shard) -> str:
+    """Returns the key a data shard belongs to: the folder it lies in."""
+    return shard.path.split("/")[1]
+
+
 def reject_path(index: int, n_shards: int) -> str:
     """Returns where shard `index` of the dropped rows lies in its dataset."""
     return f"{REJECTED}/part-{index:05d}-of-{n_shards:05d}.parquet"

@@ -20,7 +20,9 @@ def filesystem(location: str | os.PathLike[str]) -> tuple[fs.FileSystem, str]:
     try:
         return fs.FileSystem.from_uri(text)
     except (ValueError, OSError) as error:
-        raise InputError(f"{text}: no file system for it ({error}); use a path, gs:// or s3://") from error
+        raise InputError(
+            f"{text}: no file system for it ({error}); use a path, gs:// or s3://"
+        ) from error
 
 
 def is_local(location: str | os.PathLike[str]) -> bool:

@@ -1,0 +1,65 @@
+"""Text in one form: NFC, no control characters, single spaces; and the ids taken over it."""
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from bitextile.schema.ids import pair_ids, text_ids
+
+# White space by Unicode's White_Space property, which RE2's \s does not cover.
+_SPACE = r"[\t-\r \x{85}\x{A0}\x{1680}\x{2000}-\x{200A}\x{2028}\x{2029}\x{202F}\x{205F}\x{3000}]+"
+# C0 and C1 controls that are not white space; soft hyphen, zero-width space, word joiner, byte
+# order mark, directional marks and embeddings, interlinear anchors. ZWJ and ZWNJ stay: Persian,
+# Indic scripts and emoji are spelled with them.
+_CONTROL = (
+    r"[\x{0}-\x{8}\x{E}-\x{1F}\x{7F}-\x{84}\x{86}-\x{9F}\x{AD}\x{61C}\x{200B}\x{200E}\x{200F}"
+    r"\x{202A}-\x{202E}\x{2060}\x{2066}-\x{2069}\x{FEFF}\x{FFF9}-\x{FFFB}]+"
+)
+
+
+def normalise_text(text: pa.StringArray) -> pa.StringArray:
+    """Returns each text in NFC, without control characters, with single spaces and none outside.
+
+    Args:
+        text: [n] strings; nulls stay null.
+
+    Source: Unicode Standard Annex #15 (NFC), #44 (White_Space).
+
+    >>> normalise_text(pa.array(["Cafe\\u0301\\u00a0 noir ", "\\ufeffمرحبا\\u200f\\tيا"])).to_pylist()
+    ['Café noir', 'مرحبا يا']
+    """
+    text = pc.replace_substring_regex(text, _CONTROL, "")
+    text = pc.utf8_normalize(text, form="NFC")
+    return pc.utf8_trim(pc.replace_substring_regex(text, _SPACE, " "), " ")
+
+
+def normalise_pairs(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Returns a PAIRS batch with both sides normalised and `pair_id` taken over them.
+
+    Args:
+        batch: rows of one language pair, as a reader yields them.
+    """
+    if not batch.num_rows:
+        return batch
+    src_lang, tgt_lang = (batch.column(c)[0].as_py() for c in ("src_lang", "tgt_lang"))
+    src, tgt = normalise_text(batch.column("src")), normalise_text(batch.column("tgt"))
+    changed = {"pair_id": pair_ids(src_lang, src, tgt_lang, tgt), "src": src, "tgt": tgt}
+    return replace_columns(batch, changed)
+
+
+def normalise_mono(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Returns a MONO batch with its text normalised and `text_id` taken over it.
+
+    Args:
+        batch: rows of one language, as a reader yields them.
+    """
+    if not batch.num_rows:
+        return batch
+    text = normalise_text(batch.column("text"))
+    ids = text_ids(batch.column("lang")[0].as_py(), text)
+    return replace_columns(batch, {"text_id": ids, "text": text})
+
+
+def replace_columns(batch: pa.RecordBatch, columns: dict[str, pa.Array]) -> pa.RecordBatch:
+    """Returns the batch with some columns replaced by others of the same type."""
+    arrays = [columns.get(name, batch.column(name)) for name in batch.schema.names]
+    return pa.RecordBatch.from_arrays(arrays, schema=batch.schema)

@@ -1,0 +1,212 @@
+"""Words of a sentence, as code-point spans, by a rule that is right for its script.
+
+One Unicode-aware rule serves every script that separates words; Chinese, Japanese and Thai go to a
+dictionary segmenter where one is installed, and else character by character. Which one worked is
+part of the data's description: `Segmenter.name` stands in the manifest.
+"""
+
+import functools
+import importlib.metadata
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+import regex
+
+from bitextile.schema.errors import ConfigError
+from bitextile.schema.kinds import SPAN, list_of
+
+Span = tuple[int, int]
+Choice = Literal["auto", "dictionary", "characters"]
+
+# Letters with their marks and joiners, or digits with the separators written between digits. An
+# apostrophe inside a word belongs to it ("don't", "ng'ombe"); _ELIDED ends the word after it.
+_LETTER = r"[\p{L}\p{M}\p{Join_Control}\p{Pc}]"
+_APOSTROPHE = r"['’ʼ]"
+_NUMBER = r"\p{Nd}+(?:[.,:٫٬]\p{Nd}+)*"
+_UNSPACED = r"[\p{Han}\p{Hiragana}\p{Katakana}ー々〆]|[\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]\p{M}*"
+_WORD = rf"(?:(?!{_UNSPACED}){_LETTER})(?:(?!{_UNSPACED})[\p{{L}}\p{{M}}\p{{N}}\p{{Join_Control}}\p{{Pc}}])*"
+# A symbol is its whole grapheme (an emoji with its joiners), punctuation a run of one character.
+_REST = r"(?P<same>\p{P})(?P=same)*|(?!\p{P})[^\s]\p{M}*(?:\p{Emoji_Modifier}|\ufe0f|\u200d\p{So}\ufe0f?)*"
+
+_SPACED_RULE = regex.compile(
+    rf"{_UNSPACED}|{_NUMBER}|{_WORD}(?:{_APOSTROPHE}{_WORD})*|{_REST}", regex.V1
+)
+_ELISION_RULE = regex.compile(rf"{_UNSPACED}|{_NUMBER}|{_WORD}{_APOSTROPHE}?|{_REST}", regex.V1)
+_ELIDING = frozenset({"fr", "it", "ca", "oc", "co", "fur", "lij", "pms", "scn", "vec", "wa"})
+_RUNS = {
+    "zh": regex.compile(r"\p{Han}+"),
+    "ja": regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}ー々〆]+"),
+    "th": regex.compile(r"[\p{Thai}]+"),
+}
+# Sudachi refuses more than 49,149 bytes at once, and newmm slows down with length.
+_MAX_RUN = 2_000
+_PACKAGES = {"zh": "jieba", "ja": "SudachiPy", "th": "pythainlp"}
+_EXTRAS = {"zh": "zh", "ja": "ja", "th": "th"}
+_DICTIONARY_LANGUAGE = {"zh": "zh", "cmn": "zh", "yue": "zh", "ja": "ja", "jpn": "ja", "th": "th"}
+
+
+@dataclass(frozen=True)
+class Segmenter:
+    """How a language's sentences are cut into words.
+
+    Attributes:
+        name: what the manifest says: `unicode`, `characters`, or package and version.
+        spans: from a sentence to its words' spans, in order, none empty, none overlapping.
+    """
+
+    name: str
+    spans: Callable[[str], list[Span]]
+
+
+@functools.cache
+def segmenter_for(lang: str, choice: Choice = "auto") -> Segmenter:
+    """Returns the segmenter of a language.
+
+    Args:
+        lang: BCP-47 tag.
+        choice: `auto` takes the dictionary segmenter if its package is installed; `dictionary`
+            insists on it; `characters` never uses it.
+
+    Raises:
+        ConfigError: `dictionary` for a language whose package is missing.
+
+    >>> segmenter_for("de").name
+    'unicode'
+    """
+    base = lang.split("-")[0]
+    unspaced = _DICTIONARY_LANGUAGE.get(base)
+    rule = _ELISION_RULE if base in _ELIDING else _SPACED_RULE
+    by_rule = functools.partial(_by_rule, rule)
+    if unspaced is None:
+        return Segmenter("unicode", by_rule)
+    try:
+        package = _PACKAGES[unspaced]
+        version = importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError as error:
+        if choice == "dictionary":
+            raise ConfigError(
+                f"language {lang}: no {package}, which cuts its words; "
+                f"pip install 'bitextile[{_EXTRAS[unspaced]}]', or take segmenter: characters"
+            ) from error
+        return Segmenter("characters", by_rule)
+    if choice == "characters":
+        return Segmenter("characters", by_rule)
+    cut = functools.partial(_by_dictionary, rule, _RUNS[unspaced], unspaced)
+    return Segmenter(f"{package} {version}", cut)
+
+
+def segment(texts: pa.StringArray, lang: str, *, segmenter: Choice = "auto") -> pa.ListArray:
+    """Returns the word spans of each text, punctuation marks being words of their own.
+
+    Args:
+        texts: [n] sentences, normalised, no nulls.
+        lang: BCP-47 tag of all of them.
+        segmenter: as in `segmenter_for`.
+
+    Returns:
+        [n] list<struct<start, end>>, code-point offsets, end exclusive.
+
+    >>> def words(text, lang):
+    ...     spans = segment(pa.array([text]), lang)[0].as_py()
+    ...     return [text[s["start"]:s["end"]] for s in spans]
+    >>> words("L'été 3,5 jours...", "fr")
+    ["L'", 'été', '3,5', 'jours', '...']
+    >>> words("لا أعرف.", "ar")
+    ['لا', 'أعرف', '.']
+    """
+    cut = segmenter_for(lang, segmenter).spans
+    offsets = np.zeros(len(texts) + 1, np.int32)
+    flat: list[Span] = []
+    for row, text in enumerate(texts.to_pylist()):
+        flat.extend(cut(text))
+        offsets[row + 1] = len(flat)
+    return spans_array(np.array(flat, np.int32).reshape(-1, 2), offsets)
+
+
+def spans_array(flat: np.ndarray, offsets: np.ndarray) -> pa.ListArray:
+    """Returns spans as an Arrow column.
+
+    Args:
+        flat: [words, 2] int32 starts and ends of all rows, one after the other.
+        offsets: [rows + 1] int32, where each row's spans begin.
+    """
+    columns = [pa.array(np.ascontiguousarray(flat[:, side])) for side in (0, 1)]
+    values = pa.StructArray.from_arrays(columns, fields=list(SPAN))
+    return pa.ListArray.from_arrays(pa.array(offsets), values, type=list_of(SPAN))
+
+
+def words_of(texts: pa.StringArray, spans: pa.ListArray) -> pa.ListArray:
+    """Returns the words that the spans cut out of the texts.
+
+    Args:
+        texts: [n] sentences.
+        spans: [n] list<struct<start, end>> as `segment` gives them.
+
+    Returns:
+        [n] list<string>.
+
+    >>> text = pa.array(["Guten Tag!"])
+    >>> words_of(text, segment(text, "de")).to_pylist()
+    [['Guten', 'Tag', '!']]
+    """
+    flat = spans.flatten()
+    starts, ends = flat.field("start").to_pylist(), flat.field("end").to_pylist()
+    lengths = pa.compute.list_value_length(spans).to_numpy(zero_copy_only=False)
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+    words: list[str] = []
+    for row, text in enumerate(texts.to_pylist()):
+        low, high = offsets[row], offsets[row + 1]
+        words.extend([text[s:e] for s, e in zip(starts[low:high], ends[low:high])])
+    return pa.ListArray.from_arrays(
+        pa.array(offsets), pa.array(words, pa.string()), type=list_of(pa.string())
+    )
+
+
+def _by_rule(rule: regex.Pattern, text: str) -> list[Span]:
+    return [match.span() for match in rule.finditer(text)]
+
+
+def _by_dictionary(rule: regex.Pattern, runs: regex.Pattern, lang: str, text: str) -> list[Span]:
+    """Cuts the runs of the language's own script by dictionary, all else by the rule."""
+    spans: list[Span] = []
+    done = 0
+    for run in runs.finditer(text):
+        spans.extend(_shifted(_by_rule(rule, text[done : run.start()]), done))
+        spans.extend(_pieces(run.group(), run.start(), _dictionary(lang)))
+        done = run.end()
+    spans.extend(_shifted(_by_rule(rule, text[done:]), done))
+    return spans
+
+
+def _shifted(spans: list[Span], by: int) -> Iterator[Span]:
+    return ((start + by, end + by) for start, end in spans)
+
+
+def _pieces(run: str, start: int, cut: Callable[[str], list[str]]) -> Iterator[Span]:
+    for part in range(0, len(run), _MAX_RUN):
+        for piece in cut(run[part : part + _MAX_RUN]):
+            if piece:
+                yield start, start + len(piece)
+                start += len(piece)
+
+
+@functools.cache
+def _dictionary(lang: str) -> Callable[[str], list[str]]:
+    """Loads the dictionary once a process; each cuts a run into pieces that spell it."""
+    if lang == "zh":
+        import jieba
+
+        jieba.setLogLevel("WARNING")
+        jieba.initialize()
+        return functools.partial(jieba.lcut, HMM=True)
+    if lang == "ja":
+        from sudachipy import Dictionary, SplitMode
+
+        tokenizer = Dictionary().tokenizer(mode=SplitMode.A)
+        return lambda run: [m.surface() for m in tokenizer.tokenize(run)]
+    from pythainlp.tokenize import word_tokenize
+
+    return functools.partial(word_tokenize, engine="newmm", keep_whitespace=True)

@@ -1,0 +1,205 @@
+"""The deterministic sharded writer: equal rows give equal bytes on any runner and worker count.
+
+A row's shard is its id's hash modulo the number of shards of its key, which follows from the row
+count; in a shard rows are sorted by id. So nothing depends on who processed what when.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import apache_beam as beam
+import pyarrow as pa
+import pyarrow.compute as pc
+from apache_beam.pvalue import AsDict, AsList, AsSingleton
+from apache_beam.typehints.decorators import no_annotations
+
+from bitextile.kernels.partition import by_bucket, by_key, n_shards, record_hash
+from bitextile.schema.errors import ConservationError
+from bitextile.schema.kinds import REJECTS, Kind
+from bitextile.schema.manifest import Counts, Manifest, Shard, write_manifest
+from bitextile.schema.shards import reject_path, shard_key, shard_path, write_shard
+
+MAX_SHARD_ROWS = 500_000
+"""A shard must fit in a worker's memory: at some 250 bytes a pair that is 125 MB."""
+
+Place = tuple[str, int, int]
+Statistics = dict[str, Any]
+
+
+@dataclass(eq=False)
+class WriteDataset(beam.PTransform):
+    """Writes a Ledger as a dataset: shards, rejects, and last the manifest.
+
+    Attributes:
+        path: folder or URI; it is written into, so give one that is not there yet.
+        kind: of the rows kept.
+        config: the verb and its options, for the manifest.
+        inputs: path and digest of what was read, for the manifest.
+        software: name to version, for the manifest.
+        max_shard_rows: rows of a shard at most.
+
+    Raises (when it runs): SchemaError, RowError for rows that break the kind's contract;
+    ConservationError if read is not kept + rejected.
+    """
+
+    path: str
+    kind: Kind
+    config: dict[str, Any] = field(default_factory=dict)
+    inputs: tuple[dict[str, str], ...] = ()
+    software: dict[str, str] = field(default_factory=dict)
+    max_shard_rows: int = MAX_SHARD_ROWS
+    takes_ledger = True
+
+    @no_annotations
+    def expand(self, ledger: tuple) -> beam.PCollection:
+        """Returns a PCollection of one element, the Manifest that was written."""
+        kept, rejects, read = ledger
+        root = kept.pipeline
+        rejects = rejects | "JoinRejects" >> beam.Flatten(pipeline=root)
+        shards = kept | "WriteShards" >> _WriteShards(self.path, self.kind, self.max_shard_rows)
+        dropped = rejects | "WriteRejects" >> _WriteShards(self.path, REJECTS, self.max_shard_rows)
+        total = read | "SumRead" >> beam.CombineGlobally(sum)
+        return (
+            root
+            | "Once" >> beam.Create([self])
+            | "WriteManifest"
+            >> beam.Map(_write_manifest, AsList(shards), AsList(dropped), AsSingleton(total))
+        )
+
+    def manifest(
+        self,
+        shards: Iterable[tuple[Shard, Statistics]],
+        rejects: Iterable[tuple[Shard, Statistics]],
+        read: int,
+    ) -> Manifest:
+        """Returns the manifest over what was written; raises ConservationError if rows are gone."""
+        shards = sorted(shards, key=lambda item: item[0].path)
+        rejects = sorted(rejects, key=lambda item: item[0].path)
+        rules: Counter[str] = Counter()
+        for _, statistics in rejects:
+            rules.update(statistics["rules"])
+        kept = sum(shard.rows for shard, _ in shards)
+        if read != kept + rules.total():
+            raise ConservationError(
+                f"{self.path}: read {read} rows, but kept {kept} and rejected {rules.total()}; "
+                "a transform in this pipeline drops or makes rows without saying so"
+            )
+        return Manifest(
+            kind=self.kind.name,
+            schema_version=self.kind.version,
+            columns={f.name: str(f.type) for f in self.kind.schema},
+            shards=tuple(shard for shard, _ in shards),
+            rejects=tuple(shard for shard, _ in rejects),
+            counts=Counts(read, kept, dict(sorted(rules.items()))),
+            keys=_merge_keys(shards),
+            config=self.config,
+            inputs=self.inputs,
+            software=self.software,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+
+
+def _write_manifest(write: WriteDataset, shards: list, rejects: list, read: int) -> Manifest:
+    manifest = write.manifest(shards, rejects, read)
+    write_manifest(write.path, manifest)
+    return manifest
+
+
+@dataclass(eq=False)
+class _WriteShards(beam.PTransform):
+    path: str
+    kind: Kind
+    max_shard_rows: int
+
+    def expand(self, batches: beam.PCollection) -> beam.PCollection:
+        rows = (
+            batches
+            | "CountRows" >> beam.FlatMap(_count_rows, self.kind)
+            | "SumRows" >> beam.CombinePerKey(sum)
+        )
+        return (
+            batches
+            | "AssignShards"
+            >> beam.FlatMap(
+                _assign, AsDict(rows), self.kind, self.max_shard_rows
+            ).with_output_types(tuple[tuple[str, int, int], pa.RecordBatch])
+            | "GroupShards" >> beam.GroupByKey()
+            | "WriteShard" >> beam.Map(_write_shard, path=self.path, kind=self.kind)
+        )
+
+
+def _keyed(batch: pa.RecordBatch, kind: Kind) -> Iterator[tuple[str, pa.RecordBatch]]:
+    return iter([("", batch)]) if kind is REJECTS else by_key(batch, kind)
+
+
+def _count_rows(batch: pa.RecordBatch, kind: Kind) -> Iterator[tuple[str, int]]:
+    return ((key, part.num_rows) for key, part in _keyed(batch, kind))
+
+
+def _assign(
+    batch: pa.RecordBatch, rows: dict[str, int], kind: Kind, max_shard_rows: int
+) -> Iterator[tuple[Place, pa.RecordBatch]]:
+    for key, part in _keyed(batch, kind):
+        n = n_shards(rows[key], max_shard_rows)
+        for index, piece in by_bucket(part, record_hash(part, kind), n):
+            yield (key, index, n), piece
+
+
+def _write_shard(
+    group: tuple[Place, Iterable[pa.RecordBatch]], *, path: str, kind: Kind
+) -> tuple[Shard, Statistics]:
+    (key, index, n), batches = group
+    relative = reject_path(index, n) if kind is REJECTS else shard_path(key, index, n)
+    table = pa.Table.from_batches(list(batches))
+    return write_shard(path, relative, table, kind), _statistics(table, kind)
+
+
+def _statistics(table: pa.Table, kind: Kind) -> Statistics:
+    """Returns sums over a shard's rows, for the manifest."""
+    if kind is REJECTS:
+        return {"rules": _tally(table.column("rule"))}
+    languages = sorted(
+        {tag for c in kind.languages for tag in table.column(c).unique().to_pylist()}
+    )
+    statistics: Statistics = {"rows": table.num_rows, "languages": languages}
+    for column in ("split", "corpus"):
+        if column in table.column_names:
+            statistics[column] = _tally(table.column(column))
+    for column in ("src", "tgt", "text"):
+        if column in table.column_names:
+            statistics[f"{column}_chars"] = pc.sum(pc.utf8_length(table.column(column))).as_py()
+    for column in ("src_spans", "tgt_spans", "links", "exchanged", "replacements"):
+        if column in table.column_names:
+            statistics[column] = pc.sum(pc.list_value_length(table.column(column))).as_py()
+    return statistics
+
+
+def _tally(column: pa.ChunkedArray) -> dict[str, int]:
+    return {c["values"]: c["counts"] for c in column.value_counts().to_pylist()}
+
+
+def _merge_keys(shards: list[tuple[Shard, Statistics]]) -> dict[str, Statistics]:
+    keys: dict[str, Statistics] = {}
+    for shard, statistics in shards:
+        key = shard_key(shard)
+        keys[key] = _merged(keys[key], statistics) if key in keys else statistics
+    return {key: _sorted(statistics) for key, statistics in sorted(keys.items())}
+
+
+def _merged(a: Statistics, b: Statistics) -> Statistics:
+    out: Statistics = {}
+    for name, value in a.items():
+        if isinstance(value, dict):
+            out[name] = dict(Counter(value) + Counter(b[name]))
+        elif isinstance(value, list):
+            out[name] = sorted({*value, *b[name]})
+        else:
+            out[name] = value + b[name]
+    return out
+
+
+def _sorted(statistics: Statistics) -> Statistics:
+    return {k: dict(sorted(v.items())) if isinstance(v, dict) else v for k, v in statistics.items()}
