@@ -30,6 +30,8 @@ class FilterConfig:
             untranslated ones (1.5 % of Hansards and of lafand en-sw).
     """
 
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 - read by pydantic
+
     max_words: int = 200
     max_length_ratio: float = 3.0
     length_smoothing: float = 3.0

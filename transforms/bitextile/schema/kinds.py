@@ -6,6 +6,7 @@ Spans are code-point offsets into the text beside them, end exclusive; word indi
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import pyarrow as pa
 
@@ -82,6 +83,10 @@ class Kind:
     def schema(self) -> pa.Schema:
         """The kind as a pyarrow schema; what shards and record batches carry."""
         return pa.schema([pa.field(c.name, c.type, c.nullable) for c in self.columns])
+
+    def __reduce__(self) -> tuple[Any, tuple[str]]:
+        # A worker that unpickles a kind gets this module's own object, so that `is` holds.
+        return _known, (self.name,)
 
     def check_schema(self, schema: pa.Schema, where: str) -> None:
         """Raises SchemaError unless `schema` has exactly this kind's columns (more, if open).
@@ -238,6 +243,10 @@ KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (PAIRS, MONO, ALIGNED, LEXICON, EXCHANGE, CODESWITCH, PSEUDO, CANDIDATES)
 }
+
+
+def _known(name: str) -> Kind:
+    return REJECTS if name == REJECTS.name else KINDS[name]
 
 
 def kind_named(name: str) -> Kind:

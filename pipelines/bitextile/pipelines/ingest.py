@@ -1,0 +1,91 @@
+"""`bitextile ingest`: corpora -> DIR/pairs and DIR/mono, normalised, filtered, without duplicates."""
+
+from pathlib import Path
+from typing import Any
+
+from bitextile.kernels.corpora import Source
+from bitextile.pipelines.inputs import file_inputs
+from bitextile.pipelines.recipe import Corpora, as_config, load_yaml, parse, sources_of
+from bitextile.pipelines.running import Finished, Output, RunOptions, run_pipeline, software
+from bitextile.schema.kinds import MONO, PAIRS, Kind
+
+
+def ingest(recipe: str, out: str, *, options: RunOptions) -> list[Finished]:
+    """Reads the corpora of a recipe file into DIR/pairs and DIR/mono.
+
+    Args:
+        recipe: path of a YAML file; see README, «The recipe».
+        out: folder for the datasets.
+        options: how to run.
+
+    Raises:
+        ConfigError: the recipe is wrong, or an output exists.
+        InputError: a corpus file is missing, damaged, or not of its format.
+    """
+    corpora = parse(Corpora, load_yaml(recipe), recipe)
+    return ingest_corpora(corpora, Path(recipe).absolute().parent, out, options=options)
+
+
+def ingest_corpora(
+    corpora: Corpora, folder: Path, out: str, *, options: RunOptions
+) -> list[Finished]:
+    """Does what `ingest` does, with a recipe that is parsed already.
+
+    Args:
+        corpora: what to read and what to do to it.
+        folder: what its paths are relative to.
+        out: folder for the datasets.
+        options: how to run.
+    """
+    sources = sources_of(corpora, folder)
+    config = {"verb": "ingest", **as_config(corpora)}
+    todo = [(PAIRS, "pairs", sources.bitext), (MONO, "mono", sources.mono)]
+    jobs = {f"{out}/{name}": (kind, found) for kind, name, found in todo if found}
+    outputs = [
+        Output(path=path, config=config, inputs=file_inputs(found))
+        for path, (_, found) in jobs.items()
+    ]
+    input_bytes = sum(int(i["bytes"]) * 3 for output in outputs for i in output.inputs)
+
+    def build_all(root: Any, places: dict[str, str]) -> None:
+        for output in outputs:
+            kind, found = jobs[output.path]
+            build(root, corpora, found, kind=kind, output=output, place=places[output.path])
+
+    return run_pipeline(build_all, outputs, options, input_bytes=input_bytes)
+
+
+def build(
+    root: Any,
+    corpora: Corpora,
+    sources: tuple[Source, ...],
+    *,
+    kind: Kind,
+    output: Output,
+    place: str,
+) -> None:
+    """Adds the steps from files to dataset to a pipeline.
+
+    Args:
+        root: the pipeline.
+        corpora: the configuration.
+        sources: files of this kind.
+        kind: PAIRS or MONO.
+        output: what the manifest says of it.
+        place: folder to write to.
+    """
+    from bitextile.transforms import ingest as do
+    from bitextile.transforms.write import WriteDataset
+
+    order = tuple(dict.fromkeys(source.corpus for source in sources))
+    label = kind.name.title()
+    rows = root | f"Read{label}" >> do.ReadCorpora(sources)
+    (
+        rows
+        | f"Normalise{label}" >> do.Normalise(kind)
+        | f"Filter{label}" >> do.Filter(corpora.filters, kind)
+        | f"DropDuplicates{label}" >> do.DropDuplicates(order, kind)
+        | f"AssignSplits{label}" >> do.AssignSplits(corpora.splits)
+        | f"Write{label}"
+        >> WriteDataset(place, kind, config=output.config, inputs=output.inputs, software=software())
+    )

@@ -1,0 +1,36 @@
+"""What a verb was given: files with their digests, for manifests and for `--reuse`."""
+
+import hashlib
+from collections.abc import Iterable
+
+from pyarrow import fs
+
+from bitextile.kernels.corpora import Source
+from bitextile.schema.errors import InputError
+from bitextile.schema.storage import filesystem
+
+
+def file_inputs(sources: Iterable[Source]) -> tuple[dict[str, str], ...]:
+    """Returns path (as the recipe names it), size in bytes and sha256 of each source's files.
+
+    Raises:
+        InputError: a file is not there.
+    """
+    found: dict[str, dict[str, str]] = {}
+    for source in sources:
+        for name, file in zip(source.names, source.files, strict=True):
+            if name not in found:
+                found[name] = {"path": name, **_fingerprint(file.split("#")[0], source.corpus)}
+    return tuple(found.values())
+
+
+def _fingerprint(path: str, corpus: str) -> dict[str, str]:
+    filesystem_, place = filesystem(path)
+    info = filesystem_.get_file_info(place)
+    if info.type != fs.FileType.File:
+        raise InputError(f"{path}: no such file (corpus {corpus}); check the recipe's `files`")
+    digest = hashlib.sha256()
+    with filesystem_.open_input_file(place) as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return {"digest": f"sha256:{digest.hexdigest()}", "bytes": str(info.size)}

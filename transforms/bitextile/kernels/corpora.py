@@ -1,0 +1,346 @@
+"""Corpus files into record batches: text, TSV, TMX, JSON lines and Parquet, plain or compressed.
+
+Files are untrusted: a line has a size limit, XML entities and external references are refused, and a
+row that cannot be read becomes a reject with its file and line; a file that is not what it is said to
+be (cut short, of another length than its partner) ends the run.
+"""
+
+import bz2
+import contextlib
+import gzip
+import itertools
+import json
+import lzma
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import IO, Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from bitextile.kernels.sift import Sifted, join
+from bitextile.schema.errors import ConfigError, InputError
+from bitextile.schema.ids import digest_of
+from bitextile.schema.kinds import MONO, PAIRS, REJECTS
+from bitextile.schema.storage import filesystem
+
+BATCH_ROWS = 8_192
+MAX_LINE_BYTES = 1 << 20
+"""A longer line is no sentence; it becomes a reject, and memory stays bounded."""
+
+_BLOCK_BYTES = 1 << 20
+_DAMAGED = (EOFError, OSError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, ValueError)
+FORMATS = ("lines", "tsv", "tmx", "jsonl", "parquet")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """One corpus file (or two line-aligned ones) to read.
+
+    Attributes:
+        corpus: the name the recipe gives it.
+        languages: BCP-47 tags: two of a bitext, one of monolingual text.
+        files: paths; `archive.zip#member` names a member of a zip file.
+        names: the same files as the recipe names them; what rows keep as their `file`.
+        format: one of FORMATS.
+        columns: of a TSV 0-based numbers, of JSON lines and Parquet names; one per language.
+        header: whether the first line of a TSV holds names.
+        split: given to every row; empty to let it be drawn.
+    """
+
+    corpus: str
+    languages: tuple[str, ...]
+    files: tuple[str, ...]
+    names: tuple[str, ...]
+    format: str
+    columns: tuple[str, ...] = ()
+    header: bool = False
+    split: str = ""
+
+
+class Bad(NamedTuple):
+    """A row that cannot be read: the rule, what it measured, what was got, and the raw text."""
+
+    rule: str
+    value: float
+    detail: str
+    raw: str
+
+
+Row = tuple[str, ...] | Bad
+
+
+def read_source(source: Source, *, batch_rows: int = BATCH_ROWS) -> Iterator[Sifted]:
+    """Yields a source's rows, as kind PAIRS or MONO, and those that cannot be read, as REJECTS.
+
+    Ids are left empty: they are taken over the normalised text.
+
+    Args:
+        source: what to read.
+        batch_rows: rows read for each batch.
+
+    Raises:
+        InputError: a file is missing, cut short, damaged, or not of its format; two line-aligned
+            files differ in length.
+    """
+    rows = enumerate(_rows(source), start=1 + source.header)
+    while chunk := list(itertools.islice(rows, batch_rows)):
+        yield _batch(source, chunk)
+
+
+def _rows(source: Source) -> Iterator[Row]:
+    readers = {"lines": _lines, "tsv": _tsv, "tmx": _tmx, "jsonl": _jsonl, "parquet": _parquet}
+    return readers[source.format](source)
+
+
+def _batch(source: Source, chunk: list[tuple[int, Row]]) -> Sifted:
+    good = [(line, row) for line, row in chunk if not isinstance(row, Bad)]
+    bad = [(line, row) for line, row in chunk if isinstance(row, Bad)]
+    sides: Iterable[Any] = zip(*(row for _, row in good)) if good else [()] * len(source.languages)
+    text = [pa.array(side, pa.string()) for side in sides]
+    n = len(good)
+    languages = [pa.repeat(lang, n) for lang in source.languages]
+    lines = pa.array([line for line, _ in good], pa.int64())
+    place = [pa.repeat(source.corpus, n), pa.repeat(source.names[0], n), lines]
+    kind = PAIRS if len(source.languages) == 2 else MONO
+    columns = [pa.repeat("", n), *languages, *text, *place, pa.repeat(source.split, n)]
+    kept = pa.RecordBatch.from_arrays(columns, schema=kind.schema)
+    return Sifted(kept, join([_reject(source, line, row) for line, row in bad]))
+
+
+def _reject(source: Source, line: int, bad: Bad) -> pa.RecordBatch:
+    pair = len(source.languages) == 2
+    row = {
+        "id": digest_of(source.corpus, source.names[0], str(line)),
+        "rule": bad.rule,
+        "value": float(bad.value),
+        "detail": bad.detail,
+        "corpus": source.corpus,
+        "file": source.names[0],
+        "line": line,
+        "src_lang": source.languages[0],
+        "tgt_lang": source.languages[1] if pair else None,
+        "src": bad.raw,
+        "tgt": "" if pair else None,
+    }
+    return pa.RecordBatch.from_pylist([row], schema=REJECTS.schema)
+
+
+# --- formats ------------------------------------------------------------------------------------
+
+
+def _lines(source: Source) -> Iterator[Row]:
+    """Reads one text file, or two of which line n translates line n."""
+    columns = [_text_lines(file) for file in source.files]
+    missing = object()
+    for line, sides in enumerate(itertools.zip_longest(*columns, fillvalue=missing), start=1):
+        if missing in sides:
+            raise _unequal(source, line, sides.index(missing))
+        yield _joined(sides)
+
+
+def _joined(sides: tuple[Any, ...]) -> Row:
+    bad = [side for side in sides if isinstance(side, Bad)]
+    if not bad:
+        return sides
+    raw = "\t".join(side.raw if isinstance(side, Bad) else side for side in sides)
+    return bad[0]._replace(raw=raw)
+
+
+def _unequal(source: Source, line: int, short: int) -> InputError:
+    longer = sum(1 for _ in _text_lines(source.files[1 - short]))
+    return InputError(
+        f"{source.names[short]} has {line - 1} lines, {source.names[1 - short]} has {longer}; "
+        "line n of one must translate line n of the other: "
+        "find the missing lines, or leave the corpus out of the recipe"
+    )
+
+
+def _tsv(source: Source) -> Iterator[Row]:
+    wanted = [int(column) for column in source.columns]
+    least = max(wanted) + 1
+    for line in itertools.islice(_text_lines(source.files[0]), int(source.header), None):
+        cells = [] if isinstance(line, Bad) else line.split("\t")
+        if isinstance(line, Bad):
+            yield line
+        elif len(cells) < least:
+            got = f"{len(cells)} columns, expected at least {least}"
+            yield Bad("columns/1", len(cells), got, line)
+        else:
+            yield tuple(cells[column] for column in wanted)
+
+
+def _jsonl(source: Source) -> Iterator[Row]:
+    for line in _text_lines(source.files[0]):
+        yield line if isinstance(line, Bad) else _json_row(line, source.columns)
+
+
+def _json_row(line: str, columns: tuple[str, ...]) -> Row:
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        return Bad("json/1", 0.0, f"not JSON: {error}", line)
+    cells = [record.get(name) for name in columns] if isinstance(record, dict) else [None]
+    if not all(isinstance(cell, str) for cell in cells):
+        found = sum(isinstance(cell, str) for cell in cells)
+        return Bad("columns/1", found, f"expected text in {' and '.join(columns)}", line)
+    try:
+        "".join(cells).encode()
+    except UnicodeEncodeError as error:
+        return Bad("utf8/1", error.start, f"a lone surrogate at {error.start}", line)
+    return tuple(cells)
+
+
+def _parquet(source: Source) -> Iterator[Row]:
+    file = source.files[0]
+    try:
+        filesystem_, path = filesystem(file)
+        with pq.ParquetFile(filesystem_.open_input_file(path)) as parquet:
+            missing = [c for c in source.columns if c not in parquet.schema_arrow.names]
+            if missing:
+                raise InputError(
+                    f"{file}: no column {missing[0]!r}; it has "
+                    f"{', '.join(parquet.schema_arrow.names)}: name two under `columns`"
+                )
+            for batch in parquet.iter_batches(BATCH_ROWS, columns=list(source.columns)):
+                for row in zip(*(batch.column(c).to_pylist() for c in source.columns)):
+                    ok = all(isinstance(cell, str) for cell in row)
+                    yield row if ok else Bad("columns/1", 0.0, "a null or no text", str(row))
+    except (pa.ArrowInvalid, FileNotFoundError, OSError) as error:
+        raise InputError(f"{file}: not readable as Parquet ({error})") from error
+
+
+def _tmx(source: Source) -> Iterator[Row]:
+    """Reads the translation units that have both languages; entities are refused."""
+    from defusedxml import ElementTree
+    from defusedxml.common import DefusedXmlException
+
+    file = source.files[0]
+    with _opened(file) as stream:
+        try:
+            events = ElementTree.iterparse(stream, events=("start", "end"), forbid_external=True)
+            _, root = next(events)
+            for event, element in events:
+                if event == "end" and element.tag == "tu":
+                    yield _unit(element, source.languages)
+                    for child in list(root):
+                        child.clear()
+        except DefusedXmlException as error:
+            raise InputError(
+                f"{file}: the XML declares an entity ({type(error).__name__}), which could read "
+                "other files or exhaust memory; remove the declaration"
+            ) from error
+        except (ElementTree.ParseError, *_DAMAGED) as error:
+            raise InputError(f"{file}: not well-formed TMX ({error}); is it complete?") from error
+
+
+def _unit(element: Any, languages: tuple[str, ...]) -> Row:
+    found = {}
+    for variant in element.iter("tuv"):
+        tag = variant.get("{http://www.w3.org/XML/1998/namespace}lang") or variant.get("lang") or ""
+        segment = variant.find("seg")
+        text = "" if segment is None else "".join(segment.itertext())
+        found.setdefault(tag.lower(), text)
+        found.setdefault(tag.lower().split("-")[0], text)
+    sides = [found.get(lang.lower()) for lang in languages]
+    if None in sides:
+        missing = languages[sides.index(None)]
+        raw = "\t".join(dict.fromkeys(found.values()))
+        return Bad("columns/1", len(found), f"no <tuv> in {missing}", raw)
+    return tuple(str(side) for side in sides)
+
+
+# --- lines --------------------------------------------------------------------------------------
+
+
+def _text_lines(file: str) -> Iterator[str | Bad]:
+    """Yields each line without its end, or a Bad where it is not UTF-8 or too long."""
+    for lines in _byte_lines(file):
+        try:
+            if max(map(len, lines)) <= MAX_LINE_BYTES:
+                yield from b"\n".join(lines).decode().split("\n")
+                continue
+        except UnicodeDecodeError:
+            pass
+        yield from map(_decoded, lines)
+
+
+def _decoded(line: bytes) -> str | Bad:
+    if len(line) > MAX_LINE_BYTES:
+        shown = line[:1000].decode(errors="backslashreplace")
+        return Bad("line_bytes/1", len(line), f"a line of more than {MAX_LINE_BYTES} bytes", shown)
+    try:
+        return line.decode()
+    except UnicodeDecodeError as error:
+        raw = line.decode(errors="backslashreplace")
+        return Bad("utf8/1", error.start, f"byte 0x{line[error.start]:02x} at {error.start}", raw)
+
+
+def _byte_lines(file: str) -> Iterator[list[bytes]]:
+    """Yields the lines of each block; of one that is too long only the beginning is kept."""
+    rest = b""
+    with _opened(file) as stream:
+        while block := _read(stream, file):
+            *lines, rest = (rest + block).split(b"\n")
+            rest = rest[: MAX_LINE_BYTES + 1]
+            if lines:
+                yield [_unmarked(line) for line in lines]
+    if rest:
+        yield [_unmarked(rest)]
+
+
+def _unmarked(line: bytes) -> bytes:
+    # A carriage return before the newline is Windows' line end, not text.
+    return line[:-1] if line.endswith(b"\r") else line
+
+
+def _read(stream: IO[bytes], file: str) -> bytes:
+    try:
+        return stream.read(_BLOCK_BYTES)
+    except _DAMAGED as error:
+        raise InputError(
+            f"{file}: cannot be read to its end ({error}); "
+            "it is cut short or damaged: fetch it again"
+        ) from error
+
+
+@contextlib.contextmanager
+def _opened(file: str) -> Iterator[IO[bytes]]:
+    """Opens a file as bytes, uncompressed by its ending; closes all that it opened."""
+    path, _, member = file.partition("#")
+    with contextlib.ExitStack() as stack:
+        try:
+            filesystem_, place = filesystem(path)
+            raw = stack.enter_context(filesystem_.open_input_file(place))
+            stream: Any = raw
+            if PurePath(path).suffix == ".zip":
+                stream = stack.enter_context(zipfile.ZipFile(raw).open(_member(raw, path, member)))
+            else:
+                stream = stack.enter_context(_decompressed(raw, PurePath(path).suffix))
+        except FileNotFoundError as error:
+            raise InputError(f"{path}: no such file; check the recipe's `files`") from error
+        except _DAMAGED as error:
+            raise InputError(f"{path}: cannot be opened ({error})") from error
+        yield stream
+
+
+def _decompressed(raw: Any, suffix: str) -> Any:
+    if suffix == ".gz":
+        return gzip.GzipFile(fileobj=raw)
+    if suffix == ".bz2":
+        return bz2.BZ2File(raw)
+    if suffix == ".xz":
+        return lzma.LZMAFile(raw)
+    if suffix == ".zst":
+        return pa.CompressedInputStream(raw, "zstd")
+    return raw
+
+
+def _member(raw: Any, path: str, member: str) -> str:
+    names = zipfile.ZipFile(raw).namelist()
+    if member not in names:
+        raise InputError(f"{path}: no member {member!r}; write {path}#NAME with one of {names}")
+    return member

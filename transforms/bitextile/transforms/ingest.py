@@ -1,0 +1,149 @@
+"""Corpora into a pipeline, and the steps that make them fit: one verb a transform."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import apache_beam as beam
+import pyarrow as pa
+from apache_beam.typehints.decorators import no_annotations
+
+from bitextile.kernels.corpora import Source, read_source
+from bitextile.kernels.deduplicate import drop_duplicates
+from bitextile.kernels.filters import FilterConfig, filter_mono, filter_pairs
+from bitextile.kernels.normalise import normalise_mono, normalise_pairs
+from bitextile.kernels.partition import by_bucket, by_key, record_hash
+from bitextile.kernels.split import SplitConfig, assign_splits
+from bitextile.schema.dataset import BATCH_ROWS
+from bitextile.schema.kinds import PAIRS, Kind
+from bitextile.transforms.batches import (
+    REJECTS_TAG,
+    Kernel,
+    Ledger,
+    MapBatches,
+    Sieved,
+    SieveBatches,
+)
+
+N_BUCKETS = 64
+"""Groups per language key in which duplicates meet: 100 M pairs make groups of 1.6 M rows."""
+
+
+@dataclass(eq=False)
+class ReadCorpora(beam.PTransform):
+    """Reads corpus files as rows of kind PAIRS or MONO; unreadable rows become rejects.
+
+    Attributes:
+        sources: what to read; each file is read by one worker.
+    """
+
+    sources: tuple[Source, ...]
+
+    @no_annotations
+    def expand(self, root: beam.Pipeline) -> Ledger:
+        """Returns rows, rejects and the number of rows read, as a Ledger."""
+        sources = root | "ListSources" >> beam.Create(list(self.sources)) | beam.Reshuffle()
+        read = beam.ParDo(_ReadSource()).with_output_types(pa.RecordBatch)
+        out = sources | "ReadSource" >> read.with_outputs(REJECTS_TAG, "read", main="kept")
+        return Ledger(out.kept, (out[REJECTS_TAG],), out.read)
+
+
+class _ReadSource(beam.DoFn):
+    def process(self, source: Source) -> Iterator[Any]:
+        for kept, rejects in read_source(source):
+            yield beam.pvalue.TaggedOutput("read", kept.num_rows + rejects.num_rows)
+            if kept.num_rows:
+                yield kept
+            if rejects.num_rows:
+                yield beam.pvalue.TaggedOutput(REJECTS_TAG, rejects)
+
+
+@dataclass(eq=False)
+class Normalise(beam.PTransform):
+    """Brings text into one form and takes the ids over it."""
+
+    kind: Kind = PAIRS
+
+    def expand(self, batches: beam.PCollection) -> beam.PCollection:
+        """Returns the batches, normalised."""
+        kernel = normalise_pairs if self.kind is PAIRS else normalise_mono
+        return batches | MapBatches(kernel, "Normalise")
+
+
+@dataclass(eq=False)
+class Filter(beam.PTransform):
+    """Drops rows that are empty, too long, of unlike lengths, or untranslated."""
+
+    config: FilterConfig = field(default_factory=FilterConfig)
+    kind: Kind = PAIRS
+
+    @no_annotations
+    def expand(self, batches: beam.PCollection) -> Sieved:
+        """Returns kept and rejected batches."""
+        kernel: Callable = filter_pairs if self.kind is PAIRS else filter_mono
+        return batches | SieveBatches(partial(kernel, config=self.config), "Filter")
+
+
+@dataclass(eq=False)
+class DropDuplicates(beam.PTransform):
+    """Drops all but the first row of each id, whatever the order they arrive in.
+
+    Attributes:
+        corpora: names, most wanted first: of equal rows, that of the first corpus stays.
+        kind: of the rows.
+    """
+
+    corpora: tuple[str, ...] = ()
+    kind: Kind = PAIRS
+
+    @no_annotations
+    def expand(self, batches: beam.PCollection) -> Sieved:
+        """Returns kept and rejected batches."""
+        kernel: Kernel = partial(drop_duplicates, corpora=self.corpora)
+        return (
+            batches
+            | "DealById"
+            >> beam.FlatMap(_deal, self.kind).with_output_types(
+                tuple[tuple[str, int], pa.RecordBatch]
+            )
+            | "GroupById" >> beam.GroupByKey()
+            | "Join" >> beam.Map(_join).with_output_types(pa.RecordBatch)
+            | SieveBatches(kernel, "DropDuplicates")
+            | _Resize()
+        )
+
+
+def _deal(batch: pa.RecordBatch, kind: Kind) -> Iterator[tuple[tuple[str, int], pa.RecordBatch]]:
+    for key, rows in by_key(batch, kind):
+        for bucket, part in by_bucket(rows, record_hash(rows, kind), N_BUCKETS):
+            yield (key, bucket), part
+
+
+def _join(group: tuple[Any, Iterable[pa.RecordBatch]]) -> pa.RecordBatch:
+    return pa.concat_batches(list(group[1]))
+
+
+class _Resize(beam.PTransform):
+    """Cuts the large batches of a group back to the usual size."""
+
+    @no_annotations
+    def expand(self, rows: tuple) -> Sieved:
+        kept, rejects = rows
+        cut = beam.FlatMap(_slices).with_output_types(pa.RecordBatch)
+        return Sieved(kept | "Cut" >> cut, rejects)
+
+
+def _slices(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    return (batch.slice(start, BATCH_ROWS) for start in range(0, batch.num_rows, BATCH_ROWS))
+
+
+@dataclass(eq=False)
+class AssignSplits(beam.PTransform):
+    """Draws train, valid or test for each row by its id."""
+
+    config: SplitConfig = field(default_factory=SplitConfig)
+
+    def expand(self, batches: beam.PCollection) -> beam.PCollection:
+        """Returns the batches with `split` filled."""
+        return batches | MapBatches(partial(assign_splits, config=self.config), "AssignSplits")
