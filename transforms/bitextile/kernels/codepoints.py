@@ -7,7 +7,6 @@ words are cut out and put together for a whole batch at once; no sentence passes
 """
 
 from functools import cache
-from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -60,10 +59,12 @@ def to_strings(texts: Texts) -> pa.StringArray:
     width = 1 + (points > 0x7F).astype(np.int8) + (points > 0x7FF) + (points > 0xFFFF)
     places = offsets_of(width)[offsets].astype(np.int32)
     content = points.tobytes().decode("utf-32-le").encode()
-    return pa.StringArray.from_buffers(len(offsets) - 1, pa.py_buffer(places), pa.py_buffer(content))
+    return pa.StringArray.from_buffers(
+        len(offsets) - 1, pa.py_buffer(places), pa.py_buffer(content)
+    )
 
 
-def offsets_of(lengths: npt.NDArray[np.integer]) -> Ints:
+def offsets_of(lengths: npt.NDArray[np.integer] | Mask) -> Ints:
     """Returns [n + 1] offsets of n adjacent pieces.
 
     >>> offsets_of(np.array([2, 0, 1])).tolist()
@@ -121,18 +122,22 @@ def classes() -> npt.NDArray[np.uint8]:
     latter, which bring their own space, NEUTRAL; dashes, slashes and the like join what stands
     beside them and are NEUTRAL. Marks have the class of the script they belong to.
     """
-    unspaced = "".join(rf"\p{{scx={script}}}" for script in _UNSPACED_SCRIPTS.split())
+    scripts = _UNSPACED_SCRIPTS.split()
+    letters = "".join(rf"\p{{scx={script}}}" for script in scripts)
+    marks = "".join(rf"\p{{sc={script}}}" for script in scripts) + r"\u3099\u309A"
     table = np.zeros(0x110000, np.uint8)
     for members, code in (
         (r"[\p{L}\p{M}]", SPACED),
         (r"\p{N}", DIGIT),
-        (rf"[[\p{{L}}\p{{M}}\p{{N}}]&&[{unspaced}]]", UNSPACED),
+        (rf"[[\p{{L}}\p{{N}}]&&[{letters}]]", UNSPACED),
+        (rf"[\p{{M}}&&[{marks}]]", UNSPACED),
         (r"\s", SPACE),
         (r"[\p{Ps}\p{Pi}]", OPENING),
         (r"[\p{Pe}\p{Pf}\p{Po}--[/@&#*\\]]", CLOSING),
         (r"[[\p{ea=W}\p{ea=F}]&&\p{P}]", NEUTRAL),
         (r"[[\p{ea=F}\p{ea=H}]&&[\p{L}\p{N}]--\p{Hangul}]", UNSPACED),
         (r"[\uFE00-\uFE0F]", NEUTRAL),
+        (r"[\U000E0100-\U000E01EF]", UNSPACED),
     ):
         _mark(table, members, code)
     return table
@@ -154,6 +159,6 @@ def extending() -> Mask:
 def _mark(table: npt.NDArray[np.uint8], members: str, code: int) -> None:
     # Planes 4 to 13 hold no character (Unicode 17), so two stretches cover all there are.
     for first, last in ((0, 0x40000), (0xE0000, 0xE0200)):
-        characters = "".join(map(chr, chain(range(first, last))))
+        characters = "".join(map(chr, range(first, last)))
         for run in regex.finditer(f"(?V1){members}+", characters):
             table[first + run.start() : first + run.end()] = code

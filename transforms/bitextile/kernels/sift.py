@@ -90,6 +90,23 @@ def join(batches: Sequence[pa.RecordBatch], schema: pa.Schema = REJECTS.schema) 
     return filled[0] if len(filled) == 1 else pa.concat_batches(filled)
 
 
+def in_row_order(
+    parts: Sequence[tuple[npt.NDArray[np.int64], pa.RecordBatch]],
+    schema: pa.Schema = REJECTS.schema,
+) -> pa.RecordBatch:
+    """Returns the rows of all parts by the number of the row they come from, then by part.
+
+    Args:
+        parts: batches of one schema, each with the [n] row numbers of its rows, ascending.
+        schema: what an empty result has.
+    """
+    joined = join([batch for _, batch in parts], schema)
+    if sum(batch.num_rows > 0 for _, batch in parts) < 2:
+        return joined
+    numbers = np.concatenate([rows for rows, _ in parts])
+    return joined.take(pa.array(np.argsort(numbers, kind="stable")))
+
+
 def _identity(batch: pa.RecordBatch) -> dict[str, pa.Array]:
     names = set(batch.schema.names)
     if {"pair_id", "src_lang", "tgt_lang", "src", "tgt"} <= names:
