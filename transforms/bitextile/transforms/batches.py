@@ -37,10 +37,15 @@ class Ledger(NamedTuple):
     read: beam.PCollection
 
     def __or__(self, transform: beam.PTransform) -> Any:  # type: ignore[override]
-        """Applies a transform to the rows kept; rejects and counts are carried along."""
+        """Applies a transform to the rows kept; rejects and counts are carried along.
+
+        A transform that makes rows of another sort (entries of words) returns a Ledger of its own.
+        """
         if getattr(transform, "takes_ledger", False):
             return tuple(self) | transform
         result = self.kept | transform
+        if isinstance(result, Ledger):
+            return result
         read = self.read
         if (factor := getattr(transform, "outputs_per_row", 1)) != 1:
             read = read | f"Times{type(transform).__name__}" >> beam.Map(lambda n, k: n * k, factor)

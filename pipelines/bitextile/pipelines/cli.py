@@ -1,0 +1,270 @@
+"""The command line: `bitextile VERB ... [-- BEAM OPTIONS]`.
+
+Exit codes: 0 done, 1 the run failed, 2 the call or a configuration is wrong. Every error is one
+sentence on stderr; `--debug` shows the traceback. Pipelines and trainer are imported by the verb
+that needs them, so that one works without the libraries of the other.
+"""
+
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+
+from bitextile.pipelines.running import Finished, RunOptions
+from bitextile.schema.errors import BitextileError, ConfigError
+
+if TYPE_CHECKING:
+    from bitextile.kernels.segment import Choice
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Word-aligned parallel shards from Apache Beam, and a trainer for encoders on them.",
+    epilog="What follows -- goes to Beam: bitextile align ... -- --runner=FlinkRunner",
+)
+console = Console(stderr=True, highlight=False, soft_wrap=True)
+_beam_arguments: list[str] = []
+
+Out = Annotated[str, typer.Option(help="folder (or gs://, s3:// URI) for the result")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="replace an output that exists")]
+Reuse = Annotated[
+    bool, typer.Option("--reuse", help="keep an output made from the same inputs and options")
+]
+Workers = Annotated[
+    int, typer.Option(min=0, help="local processes; 0: one for small inputs, else all cores")
+]
+Seed = Annotated[int, typer.Option(help="of every draw")]
+Variants = Annotated[int, typer.Option(help="draws of each row")]
+MinScore = Annotated[float, typer.Option(help="least posterior of a link, 0 to 1")]
+Share = Annotated[float, typer.Option(help="0 to 1")]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command line and exits with its code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if "--" in given:
+        cut = given.index("--")
+        given, _beam_arguments[:] = given[:cut], given[cut + 1 :]
+    debug = "--debug" in given
+    if debug:
+        given.remove("--debug")
+        logging.basicConfig()
+        logging.getLogger("bitextile").setLevel(logging.DEBUG)
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    try:
+        app(given, prog_name="bitextile")
+    except BitextileError as error:
+        if debug:
+            raise
+        console.print(f"bitextile: {error}", style="red", markup=False)
+        sys.exit(error.exit_code)
+    except ModuleNotFoundError as error:
+        if debug or (error.name or "").startswith("bitextile"):
+            raise
+        console.print(f"bitextile: {_missing(error.name or '')}", style="red", markup=False)
+        sys.exit(ConfigError.exit_code)
+    except KeyboardInterrupt:
+        console.print("bitextile: interrupted; nothing half-written was left", style="red")
+        sys.exit(130)
+
+
+_EXTRAS = {
+    "apache_beam": "beam",
+    "defusedxml": "beam",
+    "sentencepiece": "beam",
+    "torch": "train",
+    "transformers": "train",
+    "jinja2": "report",
+}
+
+
+def _missing(module: str) -> str:
+    extra = _EXTRAS.get(module.split(".")[0], "all")
+    return f"{module} is not installed; this verb needs it: pip install 'bitextile[{extra}]'"
+
+
+def _options(overwrite: bool, reuse: bool, workers: int) -> RunOptions:
+    return RunOptions(
+        overwrite=overwrite, reuse=reuse, workers=workers, beam=tuple(_beam_arguments)
+    )
+
+
+def say(*done: Finished) -> None:
+    """Tells on stderr what was written: rows, rejects by rule, seconds."""
+    for finished in done:
+        manifest = finished.dataset.manifest
+        dropped = ", ".join(f"{n:,} {rule}" for rule, n in manifest.counts.rejected.items())
+        time = "reused" if finished.reused else f"{finished.seconds:.1f} s"
+        rows = f"{manifest.rows:,} rows of {manifest.counts.read:,}"
+        line = f"{finished.dataset.path}: {manifest.kind}, {rows}, {time}"
+        console.print(line + (f"; rejected {dropped}" if dropped else ""), markup=False)
+
+
+@app.command()
+def ingest(
+    recipe: Annotated[str, typer.Argument(help="YAML file that names the corpora")],
+    out: Out,
+    overwrite: Overwrite = False,
+    reuse: Reuse = False,
+    workers: Workers = 0,
+) -> None:
+    """Corpora -> OUT/pairs and OUT/mono: read, normalise, filter, de-duplicate, split."""
+    from bitextile.pipelines.ingest import ingest as run
+
+    say(*run(recipe, out, options=_options(overwrite, reuse, workers)))
+
+
+@app.command()
+def align(
+    pairs: Annotated[str, typer.Argument(help="folder of a pairs dataset")],
+    out: Out,
+    symmetrize: Annotated[
+        str | None, typer.Option(help="posterior, intersect, union, grow-diag[-final[-and]]")
+    ] = None,
+    sample: Annotated[int, typer.Option(help="pairs per language pair to fit on, at most")] = 2_000_000,
+    segmenter: Annotated[
+        str, typer.Option(help="auto, dictionary or characters, for unspaced scripts")
+    ] = "auto",
+    seed: Seed = 0,
+    overwrite: Overwrite = False,
+    reuse: Reuse = False,
+    workers: Workers = 0,
+) -> None:
+    """Links the words of every pair: train an aligner once per language pair, apply everywhere."""
+    from bitextile.kernels.wordlinks import AlignConfig
+    from bitextile.pipelines.align import align as run
+
+    chosen = {} if symmetrize is None else {"symmetrize": symmetrize}
+    config = AlignConfig(
+        sample_pairs=sample, segmenter=_choice(segmenter), seed=seed, **chosen
+    )
+    say(run(pairs, out, config=config, options=_options(overwrite, reuse, workers)))
+
+
+def _choice(segmenter: str) -> "Choice":
+    if segmenter not in ("auto", "dictionary", "characters"):
+        raise ConfigError(f"--segmenter {segmenter}: expected auto, dictionary or characters")
+    return segmenter  # type: ignore[return-value]
+
+
+@app.command()
+def lexicon(
+    aligned: Annotated[str, typer.Argument(help="folder of an aligned dataset")],
+    out: Out,
+    min_count: Annotated[int, typer.Option(help="fewest links of an entry")] = 2,
+    min_probability: Annotated[float, typer.Option(help="lowest p(tgt given src)")] = 0.0,
+    mutual_best: Annotated[bool, typer.Option("--mutual-best", help="one-to-one entries only")] = False,
+    top_k: Annotated[int | None, typer.Option(help="most translations of a word")] = None,
+    overwrite: Overwrite = False,
+    reuse: Reuse = False,
+    workers: Workers = 0,
+) -> None:
+    """Makes a bilingual dictionary from the links."""
+    from bitextile.kernels.lexicon import LexiconConfig
+    from bitextile.pipelines.lexicon import lexicon as run
+
+    config = LexiconConfig(
+        min_count=min_count, min_probability=min_probability, mutual_best=mutual_best, top_k=top_k
+    )
+    say(run(aligned, out, config=config, options=_options(overwrite, reuse, workers)))
+
+
+@app.command()
+def exchange(
+    aligned: Annotated[str, typer.Argument(help="folder of an aligned dataset")],
+    out: Out,
+    rate: Share = 0.5,
+    groups: Annotated[bool, typer.Option("--groups", help="also groups of links, m to n")] = False,
+    min_score: MinScore = 0.0,
+    variants: Variants = 1,
+    seed: Seed = 0,
+    overwrite: Overwrite = False,
+    reuse: Reuse = False,
+    workers: Workers = 0,
+) -> None:
+    """Swaps linked words between the two sentences of each pair."""
+    from bitextile.kernels.exchange import ExchangeConfig
+    from bitextile.pipelines.exchange import exchange as run
+
+    config = ExchangeConfig(
+        rate=rate, one_to_one=not groups, min_score=min_score, variants=variants, seed=seed
+    )
+    say(run(aligned, out, config=config, options=_options(overwrite, reuse, workers)))
+
+
+@app.command()
+def codeswitch(
+    dataset: Annotated[str, typer.Argument(help="folder of an aligned dataset")],
+    method: Annotated[str, typer.Option(help="alignment")],
+    out: Out,
+    sentence_rate: Share = 1.0,
+    token_rate: Share = 0.3,
+    sides: Annotated[str, typer.Option(help="src, tgt or both")] = "both",
+    min_score: MinScore = 0.0,
+    variants: Variants = 1,
+    seed: Seed = 0,
+    overwrite: Overwrite = False,
+    reuse: Reuse = False,
+    workers: Workers = 0,
+) -> None:
+    """Replaces words by their translations in the other language."""
+    from bitextile.kernels.codeswitch import CodeswitchConfig
+    from bitextile.pipelines.codeswitch import codeswitch as run
+
+    if method != "alignment":
+        raise ConfigError(f"--method {method}: expected alignment, the method there is so far")
+    if sides not in ("src", "tgt", "both"):
+        raise ConfigError(f"--sides {sides}: expected src, tgt or both")
+    wanted: Literal["src", "tgt", "both"] = sides  # type: ignore[assignment]
+    config = CodeswitchConfig(
+        sentence_rate=sentence_rate,
+        token_rate=token_rate,
+        min_score=min_score,
+        variants=variants,
+        sides=wanted,
+        seed=seed,
+    )
+    say(run(dataset, out, config=config, options=_options(overwrite, reuse, workers)))
+
+
+@app.command()
+def verify(dataset: Annotated[str, typer.Argument(help="folder of a dataset")]) -> None:
+    """Reads every byte of a dataset and checks all that the contract promises."""
+    from bitextile.pipelines.verify import verify as run
+
+    summary = run(dataset)
+    keys = ", ".join(f"{key} {counts.rows:,}" for key, counts in summary.keys.items())
+    typer.echo(f"{summary.dataset}: {summary.kind}, {summary.digest}, {keys}: all is well")
+
+
+@app.command()
+def export(
+    aligned: Annotated[str, typer.Argument(help="folder of an aligned or pairs dataset")],
+    format: Annotated[str, typer.Option(help="pharaoh, moses, tsv or jsonl")],
+    out: Out,
+    overwrite: Overwrite = False,
+) -> None:
+    """Writes a dataset as files that other tools read."""
+    from bitextile.pipelines.export import export_dataset
+
+    if format not in ("pharaoh", "moses", "tsv", "jsonl"):
+        raise ConfigError(f"--format {format}: expected pharaoh, moses, tsv or jsonl")
+    wanted: Any = format
+    export_dataset(aligned, out, format=wanted, overwrite=overwrite)
+    console.print(f"{out}: written as {format}", markup=False)
+
+
+def run_main() -> None:
+    """Entry of the Flex Template launcher and of `python -m bitextile.pipelines.cli`."""
+    main()
+
+
+if __name__ == "__main__":
+    run_main()

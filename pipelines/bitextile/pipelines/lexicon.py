@@ -1,0 +1,30 @@
+"""`bitextile lexicon`: aligned -> lexicon, a bilingual dictionary from the links."""
+
+from typing import Any
+
+from bitextile.kernels.lexicon import LexiconConfig
+from bitextile.pipelines.recipe import as_config
+from bitextile.pipelines.running import Finished, RunOptions
+from bitextile.pipelines.stage import run_stage
+from bitextile.schema.dataset import open_dataset
+from bitextile.schema.kinds import ALIGNED, LEXICON
+
+
+def lexicon(aligned: str, out: str, *, config: LexiconConfig, options: RunOptions) -> Finished:
+    """Writes the dictionary that the links of an `aligned` dataset amount to.
+
+    Args:
+        aligned: folder of the dataset.
+        out: folder for the `lexicon` dataset.
+        config: which entries stay.
+        options: how to run.
+    """
+
+    def make(rows: Any, _: str) -> Any:
+        from bitextile.transforms.lexicon import CountLexicon
+
+        return rows | CountLexicon(config)
+
+    source = open_dataset(aligned, ALIGNED)
+    described = {"verb": "lexicon", **as_config(config)}
+    return run_stage(source, out, make, kind=LEXICON, config=described, options=options)

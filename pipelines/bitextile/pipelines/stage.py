@@ -1,0 +1,51 @@
+"""The frame that verbs from one dataset to one dataset share: open, describe, read, make, write."""
+
+from collections.abc import Callable
+from typing import Any
+
+from bitextile.pipelines.running import (
+    Finished,
+    Output,
+    RunOptions,
+    dataset_bytes,
+    dataset_input,
+    run_pipeline,
+    software,
+)
+from bitextile.schema.dataset import Dataset
+from bitextile.schema.kinds import Kind
+
+Make = Callable[[Any, str], Any]
+
+
+def run_stage(
+    source: Dataset,
+    out: str,
+    make: Make,
+    *,
+    kind: Kind,
+    config: dict[str, Any],
+    options: RunOptions,
+) -> Finished:
+    """Runs one dataset through a chain of transforms into another.
+
+    Args:
+        source: to read.
+        out: folder for the new dataset.
+        make: from the rows read (a Ledger) and the folder being written to, to the rows to write.
+        kind: of the new rows.
+        config: the verb and its options, for the manifest.
+        options: how to run.
+    """
+    output = Output(path=out, config=config, inputs=(dataset_input(source),))
+
+    def build(root: Any, places: dict[str, str]) -> None:
+        from bitextile.transforms.read import ReadDataset
+        from bitextile.transforms.write import WriteDataset
+
+        rows = root | "Read" >> ReadDataset(source)
+        make(rows, places[out]) | "Write" >> WriteDataset(
+            places[out], kind, config=config, inputs=output.inputs, software=software()
+        )
+
+    return run_pipeline(build, [output], options, input_bytes=dataset_bytes(source.manifest))[0]

@@ -1,0 +1,150 @@
+"""Pairs to aligned pairs: words cut, a sample drawn to fit an aligner on, links put in place.
+
+Whatever is fitted per language key takes the sides in the key's order (sorted tags), while a row
+keeps the order of its input; so a reversed row is turned round for the model and its links back.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from bitextile.kernels.align.apply import apply
+from bitextile.kernels.align.config import AlignerConfig
+from bitextile.kernels.align.fit import fit
+from bitextile.kernels.align.model import AlignerModel
+from bitextile.kernels.randomness import hash64, uniform
+from bitextile.kernels.segment import Choice, segment, words_of
+from bitextile.schema.errors import ConfigError
+from bitextile.schema.kinds import ALIGNED, LINK, PAIRS, list_of
+
+WORDS = list_of(pa.string())
+SEGMENTED = pa.schema([*PAIRS.schema, ALIGNED.schema.field("src_spans"), ALIGNED.schema.field("tgt_spans")])
+SAMPLE = pa.schema([("pair_id", pa.string()), ("first", WORDS), ("second", WORDS)])
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlignConfig:
+    """How pairs get their links.
+
+    Attributes:
+        aligner: of the statistical model.
+        symmetrize: how the two directions become one set of links; see `kernels.align.apply`.
+        threshold: least joint posterior of a link; None lets the model's own choice stand.
+        sample_pairs: at most so many pairs of a language key are fitted on; 2 M fit in 8 GB, and
+            production corpora gain little beyond (mozilla/translations#1223 fits on 10 M).
+        segmenter: how unspaced scripts are cut; see `kernels.segment.segmenter_for`.
+        seed: of the sample.
+    """
+
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 - read by pydantic
+
+    aligner: AlignerConfig = field(default_factory=AlignerConfig)
+    symmetrize: str = "posterior"
+    threshold: float | None = None
+    sample_pairs: int = 2_000_000
+    segmenter: Choice = "auto"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.sample_pairs < 1:
+            raise ConfigError(f"align: sample_pairs is {self.sample_pairs}, expected at least 1")
+
+
+def segment_pairs(batch: pa.RecordBatch, *, config: AlignConfig) -> pa.RecordBatch:
+    """Returns a PAIRS batch of one language pair with the word spans of both sides appended.
+
+    Args:
+        batch: [n] rows, all with the same `src_lang` and `tgt_lang`.
+        config: names the segmenter.
+    """
+    src_lang, tgt_lang = (batch.column(c)[0].as_py() for c in ("src_lang", "tgt_lang"))
+    spans = [
+        segment(batch.column(side), lang, segmenter=config.segmenter)
+        for side, lang in (("src", src_lang), ("tgt", tgt_lang))
+    ]
+    columns = [batch.column(name) for name in PAIRS.schema.names]
+    return pa.RecordBatch.from_arrays([*columns, *spans], schema=SEGMENTED)
+
+
+def draw_sample(
+    batch: pa.RecordBatch, *, rows: int, config: AlignConfig
+) -> pa.RecordBatch:
+    """Returns the words of the rows to fit on, sides in the key's order.
+
+    A row is in the sample by a draw keyed by its id, at a rate that yields about
+    `config.sample_pairs` of the key's rows; so the sample is the same on any runner.
+
+    Args:
+        batch: [n] rows of `segment_pairs`, of one language pair.
+        rows: how many the whole key has.
+        config: size and seed of the sample.
+
+    Returns:
+        [at most n] rows (pair_id, first, second), the last two list<string>.
+    """
+    rate = min(1.0, config.sample_pairs / max(rows, 1))
+    draw = uniform(hash64(batch.column("pair_id")), seed=config.seed, operation="align/sample")
+    drawn = batch if rate == 1.0 else batch.filter(pa.array(draw < rate))
+    words = _words(drawn)
+    return pa.RecordBatch.from_arrays([drawn.column("pair_id"), *words], schema=SAMPLE)
+
+
+def fit_sample(samples: Iterable[pa.RecordBatch], *, config: AlignConfig) -> AlignerModel:
+    """Returns the aligner fitted on a key's sample, whatever the order it arrives in.
+
+    Args:
+        samples: batches of `draw_sample`.
+        config: of the aligner.
+    """
+    table = pa.Table.from_batches(samples, SAMPLE).sort_by("pair_id").combine_chunks()
+    first, second = (table.column(side).combine_chunks() for side in ("first", "second"))
+    return fit(first, second, config=config.aligner)
+
+
+def link_words(
+    batch: pa.RecordBatch, model: AlignerModel, *, config: AlignConfig
+) -> pa.RecordBatch:
+    """Returns the batch as kind ALIGNED.
+
+    Args:
+        batch: [n] rows of `segment_pairs`, of one language pair.
+        model: fitted on that language key.
+        config: the symmetrisation.
+    """
+    first, second = _words(batch)
+    alignment = apply(
+        model, first, second, symmetrize=config.symmetrize, threshold=config.threshold
+    )
+    links = turn_round(alignment.links) if _reversed(batch) else alignment.links
+    columns = [batch.column(name) for name in SEGMENTED.names]
+    return pa.RecordBatch.from_arrays([*columns, links, alignment.score], schema=ALIGNED.schema)
+
+
+def _reversed(batch: pa.RecordBatch) -> bool:
+    return bool(batch.num_rows and batch["src_lang"][0].as_py() > batch["tgt_lang"][0].as_py())
+
+
+def _words(batch: pa.RecordBatch) -> tuple[pa.ListArray, pa.ListArray]:
+    src = words_of(batch.column("src"), batch.column("src_spans"))
+    tgt = words_of(batch.column("tgt"), batch.column("tgt_spans"))
+    return (tgt, src) if _reversed(batch) else (src, tgt)
+
+
+def turn_round(links: pa.ListArray) -> pa.ListArray:
+    """Returns the links with their sides exchanged, sorted again by (src, tgt) in each row.
+
+    Args:
+        links: [n] list<struct<src, tgt, score>>.
+    """
+    flat = links.flatten()
+    row = pc.list_parent_indices(links).to_numpy()
+    src, tgt = (flat.field(side).to_numpy() for side in ("tgt", "src"))
+    order = pa.array(np.lexsort((tgt, src, row)))
+    columns = [pa.array(src).take(order), pa.array(tgt).take(order), flat.field("score").take(order)]
+    lengths = pc.list_value_length(links).to_numpy(zero_copy_only=False)
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+    values = pa.StructArray.from_arrays(columns, fields=list(LINK))
+    return pa.ListArray.from_arrays(pa.array(offsets), values, type=list_of(LINK))

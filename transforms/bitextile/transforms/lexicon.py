@@ -1,0 +1,77 @@
+"""A bilingual lexicon from the links of a corpus, counted across all its batches."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+
+import apache_beam as beam
+import pyarrow as pa
+from apache_beam.typehints.decorators import no_annotations
+
+from bitextile.kernels.lexicon import LexiconConfig, count_links, lexicon_rows, merge_counts
+from bitextile.kernels.partition import by_key
+from bitextile.kernels.sift import Sifted
+from bitextile.schema.kinds import LEXICON
+from bitextile.transforms.batches import Ledger, SieveBatches
+
+_BATCHES_BEFORE_MERGE = 16
+
+
+@dataclass(eq=False)
+class CountLexicon(beam.PTransform):
+    """Counts linked words per language key: rows of ALIGNED to rows of LEXICON.
+
+    Attributes:
+        config: which entries stay.
+    """
+
+    config: LexiconConfig = field(default_factory=LexiconConfig)
+
+    @no_annotations
+    def expand(self, aligned: beam.PCollection) -> Ledger:
+        """Returns the entries as a Ledger of their own: read are the distinct linked word pairs."""
+        entries = (
+            aligned
+            | "CountLinks"
+            >> beam.FlatMap(_counts).with_output_types(tuple[str, pa.RecordBatch])
+            | "MergeCounts" >> beam.CombinePerKey(_MergeCounts())
+            | "DropKeys" >> beam.Values()
+        )
+        read = entries | "CountEntries" >> beam.Map(lambda batch: batch.num_rows)
+        sieved = entries | SieveBatches(partial(_keep, config=self.config), "KeepEntries")
+        return Ledger(sieved.kept, (sieved.rejects,), read)
+
+
+def _counts(batch: pa.RecordBatch) -> Iterator[tuple[str, pa.RecordBatch]]:
+    counts = count_links(batch)
+    if counts.num_rows:
+        yield from by_key(counts, LEXICON)
+
+
+def _keep(counts: pa.RecordBatch, *, config: LexiconConfig) -> Sifted:
+    return lexicon_rows(pa.Table.from_batches([counts]), config=config)
+
+
+class _MergeCounts(beam.CombineFn):
+    """Adds up count batches; merged now and then, so that partial sums stay small."""
+
+    def create_accumulator(self) -> list[pa.RecordBatch]:
+        return []
+
+    def add_input(
+        self, accumulator: list[pa.RecordBatch], batch: pa.RecordBatch
+    ) -> list[pa.RecordBatch]:
+        accumulator.append(batch)
+        return _merged(accumulator) if len(accumulator) > _BATCHES_BEFORE_MERGE else accumulator
+
+    def merge_accumulators(
+        self, accumulators: Iterable[list[pa.RecordBatch]]
+    ) -> list[pa.RecordBatch]:
+        return _merged([batch for accumulator in accumulators for batch in accumulator])
+
+    def extract_output(self, accumulator: list[pa.RecordBatch]) -> pa.RecordBatch:
+        return merge_counts(accumulator)
+
+
+def _merged(batches: list[pa.RecordBatch]) -> list[pa.RecordBatch]:
+    return [merge_counts(batches)] if batches else []
