@@ -261,10 +261,5 @@ def export(
     console.print(f"{out}: written as {format}", markup=False)
 
 
-def run_main() -> None:
-    """Entry of the Flex Template launcher and of `python -m bitextile.pipelines.cli`."""
-    main()
-
-
 if __name__ == "__main__":
-    run_main()
+    main()

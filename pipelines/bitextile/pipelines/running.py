@@ -9,7 +9,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -123,6 +123,7 @@ def staged(paths: Sequence[str], *, overwrite: bool) -> Iterator[dict[str, str]]
             )
     places = {path: _staging(path) if is_local(path) else path for path in paths}
     local = {path: place for path, place in places.items() if path != place}
+    made = [folder for place in local.values() for folder in _missing_folders(Path(place).parent)]
     try:
         for place in local.values():
             shutil.rmtree(place, ignore_errors=True)
@@ -133,6 +134,13 @@ def staged(paths: Sequence[str], *, overwrite: bool) -> Iterator[dict[str, str]]
     finally:
         for place in local.values():
             shutil.rmtree(place, ignore_errors=True)
+        for folder in made:
+            with suppress(OSError):  # it holds an output by now
+                folder.rmdir()
+
+
+def _missing_folders(folder: Path) -> list[Path]:
+    return [folder, *_missing_folders(folder.parent)] if not folder.exists() else []
 
 
 def _staging(path: str) -> str:
@@ -174,9 +182,9 @@ def _execute(build: Callable[[Any], None], options: RunOptions, input_bytes: int
 
     arguments = list(options.beam)
     beam_options = PipelineOptions(arguments)
-    _check_arguments(beam_options, arguments)
     runner: Any = beam_options.view_as(StandardOptions).runner
     if runner in (None, "DirectRunner"):
+        _check_arguments(beam_options, arguments)
         from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
         # Named outright: the switching DirectRunner would try to download a Prism binary first.
@@ -195,10 +203,10 @@ def _execute(build: Callable[[Any], None], options: RunOptions, input_bytes: int
 
 
 def _check_arguments(beam_options: Any, arguments: list[str]) -> None:
-    known = beam_options.get_all_options(drop_default=True, retain_unknown_options=True)
+    known = beam_options.get_all_options()
     for argument in arguments:
-        name = argument.removeprefix("--").split("=")[0].replace("-", "_")
-        if argument.startswith("--") and name not in known and f"no_{name}" not in known:
+        name = argument.removeprefix("--").split("=")[0]
+        if argument.startswith("--") and name not in known and name.removeprefix("no_") not in known:
             raise ConfigError(
                 f"{argument}: not an option of Beam; what follows -- goes to Beam, "
                 "bitextile's own options stand before it"
