@@ -1,0 +1,169 @@
+"""A tiny bilingual world: two languages in two scripts, their sentences, links and tokenizer."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+import yaml
+from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+from transformers import PreTrainedTokenizerFast
+
+from bitextile.kernels.randomness import uniform
+from bitextile.schema.ids import pair_ids, text_ids
+from bitextile.schema.kinds import KINDS
+from bitextile.schema.manifest import Counts, Manifest, write_manifest
+from bitextile.schema.shards import shard_path, write_shard
+from bitextile.trainer.config import PretrainConfig, parse_config
+
+ENGLISH = "the red dog sees a small house near old trees while birds sing under blue skies".split()
+ARABIC = "ال أحمر كلب يرى ما صغير بيت قرب قديم أشجار بينما طيور تغني تحت أزرق سماء".split()
+
+torch.set_num_threads(1)
+
+
+def draws(sentence: int, n: int, what: str) -> np.ndarray:
+    key = np.asarray([sentence], np.uint64)
+    return uniform(key, seed=7, operation=what, position=np.arange(n))
+
+
+def sentence(number: int) -> tuple[list[str], list[str], list[tuple[int, int]]]:
+    """A sentence, its translation in reversed word order, and the links between the two."""
+    n = 3 + int(draws(number, 1, "length")[0] * 8)
+    words = (draws(number, n, "words") * len(ENGLISH)).astype(int)
+    src, tgt = [ENGLISH[w] for w in words], [ARABIC[w] for w in reversed(words)]
+    return src, tgt, [(i, n - 1 - i) for i in range(n)]
+
+
+def spans(words: list[str]) -> list[dict]:
+    ends = np.cumsum([len(w) + 1 for w in words]).tolist()
+    return [{"start": e - 1 - len(w), "end": e - 1} for w, e in zip(words, ends)]
+
+
+def rows_of(kind: str, n: int) -> list[dict]:
+    rows = []
+    for i in range(n):
+        src, tgt, links = sentence(i)
+        split = ("train", "train", "train", "valid", "test")[i % 5]
+        row = {"corpus": "toy", "file": "toy.tsv", "line": i + 1, "split": split}
+        if kind == "mono":
+            rows.append(row | {"lang": "en", "text": " ".join(src)})
+            continue
+        row |= {"src_lang": "en", "tgt_lang": "ar", "src": " ".join(src), "tgt": " ".join(tgt)}
+        if kind in ("aligned", "exchange"):
+            row |= {"src_spans": spans(src), "tgt_spans": spans(tgt), "align_score": -0.1}
+            row["links"] = [{"src": i, "tgt": j, "score": 1.0} for i, j in links]
+        if kind == "exchange":
+            row |= {"variant": 0, "src_exchanged": " ".join([tgt[-1], *src[1:]])}
+            row |= {"tgt_exchanged": row["tgt"], "exchanged": []}
+        rows.append(row)
+    return rows
+
+
+def with_ids(table: pa.Table, kind: str) -> pa.Table:
+    if kind == "mono":
+        ids = text_ids("en", table.column("text").combine_chunks())
+        name = "text_id"
+    else:
+        src, tgt = (table.column(c).combine_chunks() for c in ("src", "tgt"))
+        ids, name = pair_ids("en", src, "ar", tgt), "pair_id"
+    place = table.schema.get_field_index(name)
+    return table.set_column(place, table.schema.field(name), ids)
+
+
+def unique(table: pa.Table, column: str) -> pa.Table:
+    seen: dict[str, int] = {}
+    for i, value in enumerate(table.column(column).to_pylist()):
+        seen.setdefault(value, i)
+    return table.take(sorted(seen.values()))
+
+
+@pytest.fixture(scope="session")
+def make_dataset() -> Callable[..., str]:
+    """Writes a dataset of a kind; `rows` of it before duplicates go, in `shards` shards."""
+
+    def make(path: Path, kind: str, *, rows: int = 60, shards: int = 2) -> str:
+        schema = KINDS[kind]
+        id_column = schema.id_columns[0]
+        content = [{id_column: ""} | row for row in rows_of(kind, rows)]
+        table = unique(with_ids(pa.Table.from_pylist(content, schema.schema), kind), id_column)
+        key = "en" if kind == "mono" else "ar-en"
+        parts = [table.take(list(range(s, len(table), shards))) for s in range(shards)]
+        written = tuple(
+            write_shard(str(path), shard_path(key, s, shards), part, schema)
+            for s, part in enumerate(parts)
+        )
+        manifest = Manifest(
+            kind=kind,
+            schema_version=1,
+            columns={c.name: str(c.type) for c in schema.columns},
+            shards=written,
+            counts=Counts(read=len(table), kept=len(table)),
+            keys={key: {"rows": len(table), "languages": key.split("-")}},
+        )
+        write_manifest(str(path), manifest)
+        return str(path)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tokenizer_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """An XLM-R-like tokenizer of 160 pieces: most words are several subwords."""
+    specials = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    trainer = trainers.BpeTrainer(vocab_size=160, special_tokens=specials, show_progress=False)
+    texts = [" ".join(side) for i in range(200) for side in sentence(i)[:2]]
+    tokenizer.train_from_iterator(texts, trainer)
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        bos_token="<s>",
+        cls_token="<s>",
+        pad_token="<pad>",
+        eos_token="</s>",
+        sep_token="</s>",
+        unk_token="<unk>",
+        mask_token="<mask>",
+    )
+    path = str(tmp_path_factory.mktemp("tokenizer") / "tokenizer")
+    fast.save_pretrained(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def datasets(tmp_path_factory: pytest.TempPathFactory, make_dataset) -> dict[str, str]:
+    """One dataset of each kind that objectives read."""
+    root = tmp_path_factory.mktemp("data")
+    return {k: make_dataset(root / k, k) for k in ("mono", "pairs", "aligned", "exchange")}
+
+
+TINY = {
+    "model_type": "xlm-roberta",
+    "num_hidden_layers": 2,
+    "hidden_size": 32,
+    "num_attention_heads": 2,
+    "intermediate_size": 64,
+}
+
+
+@pytest.fixture
+def config(tokenizer_folder, datasets, tmp_path) -> Callable[..., PretrainConfig]:
+    """Makes a configuration of a tiny run; keyword arguments replace its settings."""
+
+    def make(**settings: object) -> PretrainConfig:
+        content = {
+            "tokenizer": tokenizer_folder,
+            "model": {"config": TINY},
+            "data": [{"objective": "weam", "dataset": datasets["aligned"]}],
+            "steps": 4,
+            "batch_tokens": 256,
+            "max_length": 64,
+            "warmup_steps": 2,
+            "device": "cpu",
+        }
+        return parse_config(yaml.safe_load(yaml.safe_dump(content | settings)), base=tmp_path)
+
+    return make

@@ -1,0 +1,63 @@
+"""What lies beside a trained model: its card for people, bitextile.json for software."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from bitextile.trainer.config import PretrainConfig
+from bitextile.trainer.data.mixture import Entry
+
+IDENTITY = "bitextile.json"
+
+
+def write_card(
+    folder: Path, config: PretrainConfig, entries: Sequence[Entry], facts: dict[str, Any]
+) -> None:
+    """Writes README.md: what the model learned from, with digests, and the configuration.
+
+    Args:
+        folder: the model's.
+        config: of the run.
+        entries: the mixture.
+        facts: steps, tokens, parameters and the last losses.
+    """
+    languages = sorted({tag for e in entries for tag in _languages(e)})
+    rows = "\n".join(
+        f"| {e.objective.name} | {e.weight:g} | {Path(e.dataset.path).name} | "
+        f"{e.dataset.kind.name} | {e.dataset.manifest.rows:,} | `{e.dataset.manifest.digest}` |"
+        for e in entries
+    )
+    facts_text = "\n".join(f"- {name}: {value}" for name, value in facts.items())
+    content = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    front = yaml.safe_dump(
+        {"language": languages, "library_name": "transformers", "pipeline_tag": "fill-mask"}
+    )
+    (folder / "README.md").write_text(
+        f"---\n{front}---\n# A masked language model trained with bitextile\n\n"
+        f"Languages: {', '.join(languages)}. Load it with "
+        "`AutoModelForMaskedLM.from_pretrained` and `AutoTokenizer.from_pretrained`.\n\n"
+        f"## Run\n\n{facts_text}\n\n## Data\n\n"
+        "| objective | weight | dataset | kind | rows | digest |\n|---|---|---|---|---|---|\n"
+        f"{rows}\n\n## Configuration\n\n```yaml\n{content}```\n",
+        encoding="utf-8",
+    )
+
+
+def _languages(entry: Entry) -> list[str]:
+    keys = entry.dataset.manifest.keys.values()
+    return [tag for key in keys for tag in key.get("languages", [])]
+
+
+def write_identity(folder: Path, identity: dict[str, Any]) -> None:
+    """Writes bitextile.json: digests of tokenizer and datasets, and the step."""
+    text = json.dumps(identity, ensure_ascii=False, indent=1) + "\n"
+    (folder / IDENTITY).write_text(text, encoding="utf-8")
+
+
+def read_identity(folder: str) -> dict[str, Any] | None:
+    """Returns what `write_identity` wrote, or None for a model from elsewhere."""
+    path = Path(folder) / IDENTITY
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None

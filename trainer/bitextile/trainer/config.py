@@ -1,0 +1,215 @@
+"""The configuration of a run: what `pretrain` is told, checked before anything is read."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from bitextile.schema.errors import ConfigError
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Positive = Annotated[int, Field(gt=0)]
+Count = Annotated[int, Field(ge=0)]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+
+
+class ModelConfig(_Frozen):
+    """The encoder to train: exactly one of the three.
+
+    Attributes:
+        preset: `mini` (4 layers x 256, 4 heads: minutes on a CPU) or `base` (XLM-R's geometry,
+            12 x 768 x 12, Conneau et al. 2020); fresh weights.
+        config: a transformers configuration with `model_type`, such as bert, xlm-roberta or
+            modernbert; fresh weights. Vocabulary and special ids come from the tokenizer.
+        checkpoint: a local folder as `save_pretrained` writes it, with safetensors weights.
+    """
+
+    preset: Literal["mini", "base"] | None = None
+    config: dict[str, Any] | None = None
+    checkpoint: str | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> "ModelConfig":
+        given = [n for n in ("preset", "config", "checkpoint") if getattr(self, n) is not None]
+        if len(given) != 1:
+            got = " and ".join(given) or "nothing"
+            raise ValueError(f"give one of preset, config or checkpoint, got {got}")
+        if self.config is not None and "model_type" not in self.config:
+            raise ValueError("config lacks model_type; such as bert, xlm-roberta or modernbert")
+        return self
+
+
+class DataConfig(_Frozen):
+    """One entry of the mixture: what is learned from which dataset, and how often.
+
+    Attributes:
+        objective: mlm (mono, pairs, aligned), tlm (pairs, aligned, exchange) or weam (aligned,
+            exchange).
+        dataset: folder of a finished dataset.
+        weight: share of the micro-batches relative to the other entries; 1 makes all equal.
+        exchange_layer: weam only; an extra linear layer between the exchanged vectors and the
+            head (methods.md 1, our choice: off, one shared head).
+        first_subword_only: weam only; exchange the first subword of each word, not the mean of
+            all (methods.md 1, our choice: the mean).
+        one_to_one_only: weam only; exchange only where both words have no other link
+            (methods.md 1, our choice: every link).
+    """
+
+    objective: Literal["mlm", "tlm", "weam"]
+    dataset: str
+    weight: Annotated[float, Field(gt=0.0)] = 1.0
+    exchange_layer: bool = False
+    first_subword_only: bool = False
+    one_to_one_only: bool = False
+
+    @model_validator(mode="after")
+    def _options_belong(self) -> "DataConfig":
+        options = ("exchange_layer", "first_subword_only", "one_to_one_only")
+        stray = [name for name in options if getattr(self, name)]
+        if stray and self.objective != "weam":
+            raise ValueError(f"{stray[0]} is an option of weam, not of {self.objective}")
+        return self
+
+
+class PretrainConfig(_Frozen):
+    """A pre-training run. Defaults suit the mini preset on a CPU within minutes.
+
+    Attributes:
+        tokenizer: local folder that `AutoTokenizer.from_pretrained` loads, a fast one.
+        model: the encoder.
+        data: the mixture.
+        alpha: languages (or pairs) of an entry are drawn in proportion to rows ** alpha; 1 is
+            proportional, 0 uniform. 0.5 after XLM (Conneau and Lample 2019, section 3.1).
+        steps: optimiser steps in all.
+        batch_tokens: useful (unpadded) tokens of one micro-batch, at most.
+        accumulate: micro-batches of a step, over all devices; each is a lane of its own through
+            the data, so that their number, not the machine, decides what a step sees.
+        max_length: tokens of one input with its special tokens; longer ones are cut at a word.
+        mask_rate: share of positions to predict (BERT, Devlin et al. 2019: 15 %, 80/10/10).
+        lr: peak learning rate; 5e-4 suits mini, 1e-4 to 2e-4 base.
+        warmup_steps: of linear rise from 0.
+        schedule: after the warm-up: down to 0 at `steps` linearly or by a cosine, or constant.
+        weight_decay: of AdamW, on matrices only (biases and norms are spared).
+        clip: largest gradient norm; 0 turns clipping off.
+        seed: of every draw: order, mixture, masks, dropout, fresh weights.
+        device: auto (cuda if there is one), cpu or cuda.
+        precision: auto (bf16 on cuda, fp32 on CPU), fp32 or bf16; bf16 keeps weights in float32.
+        evaluate_every: steps between validation losses on the `valid` split; 0 is never.
+        evaluate_rows: rows per entry for a validation loss, at most.
+        checkpoint_every: steps between checkpoints; one is always written at the end.
+        keep_checkpoints: the last so many stay.
+    """
+
+    tokenizer: str
+    model: ModelConfig = ModelConfig(preset="mini")
+    data: Annotated[tuple[DataConfig, ...], Field(min_length=1)]
+    alpha: Share = 0.5
+    steps: Positive
+    batch_tokens: Positive = 4096
+    accumulate: Positive = 1
+    max_length: Annotated[int, Field(ge=8)] = 128
+    mask_rate: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.15
+    lr: Annotated[float, Field(gt=0.0)] = 5e-4
+    warmup_steps: Count = 100
+    schedule: Literal["linear", "cosine", "constant"] = "linear"
+    weight_decay: Annotated[float, Field(ge=0.0)] = 0.01
+    clip: Annotated[float, Field(ge=0.0)] = 1.0
+    seed: Count = 0
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    evaluate_every: Count = 0
+    evaluate_rows: Positive = 512
+    checkpoint_every: Positive = 1000
+    keep_checkpoints: Positive = 2
+
+    @model_validator(mode="after")
+    def _budget(self) -> "PretrainConfig":
+        if self.batch_tokens < self.max_length:
+            raise ValueError(
+                f"batch_tokens is {self.batch_tokens}, less than max_length {self.max_length}; "
+                "one full input must fit"
+            )
+        return self
+
+
+FREE_ON_RESUME = frozenset(
+    {
+        "device",
+        "precision",
+        "evaluate_every",
+        "evaluate_rows",
+        "checkpoint_every",
+        "keep_checkpoints",
+        "steps",
+    }
+)
+"""Settings a resumed run may change: they touch neither the sequence of records nor the weights'
+meaning. `steps` stretches the schedule, which is what someone who trains on wants."""
+
+
+def load_config(path: str) -> PretrainConfig:
+    """Reads a run's configuration from a YAML file; relative paths start at the file's folder.
+
+    Args:
+        path: of the file.
+
+    Raises:
+        ConfigError: no such file, no YAML mapping, an unknown key or a wrong value; all are named.
+    """
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: the configuration cannot be read ({error.strerror})") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"{path}: not YAML ({reason})") from error
+    return parse_config(content, base=Path(path).absolute().parent, where=str(path))
+
+
+def parse_config(content: object, *, base: Path, where: str = "configuration") -> PretrainConfig:
+    """Checks a configuration given as plain data.
+
+    Args:
+        content: what the YAML file holds.
+        base: folder that relative paths start at.
+        where: named in messages.
+
+    Raises:
+        ConfigError: an unknown key or a wrong value; all are named.
+    """
+    if not isinstance(content, dict):
+        kind = type(content).__name__
+        raise ConfigError(f"{where}: holds a {kind}, expected keys such as tokenizer, data, steps")
+    try:
+        config = PretrainConfig.model_validate(content)
+    except ValidationError as error:
+        problems = "; ".join(_problem(e) for e in error.errors())
+        raise ConfigError(f"{where}: {problems}") from error
+    return _absolute(config, base)
+
+
+def _problem(error: Any) -> str:
+    place = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        return f"unknown key {place}; see trainer/README.md for the keys"
+    if error["type"] == "missing":
+        return f"{place} is missing"
+    message = error["msg"].removeprefix("Value error, ")
+    got = "" if isinstance(error["input"], dict) else f", got {error['input']!r}"
+    return f"{place}: {message}{got}" if place else message
+
+
+def _absolute(config: PretrainConfig, base: Path) -> PretrainConfig:
+    def place(path: str) -> str:
+        return path if "://" in path else str((base / Path(path).expanduser()).resolve())
+
+    model = config.model
+    if model.checkpoint is not None:
+        model = model.model_copy(update={"checkpoint": place(model.checkpoint)})
+    data = tuple(d.model_copy(update={"dataset": place(d.dataset)}) for d in config.data)
+    update = {"tokenizer": place(config.tokenizer), "model": model, "data": data}
+    return config.model_copy(update=update)

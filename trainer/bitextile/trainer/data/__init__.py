@@ -1,0 +1,1 @@
+"""From a manifest to masked batches: order, streams, mixture, tokens, masking, collate."""

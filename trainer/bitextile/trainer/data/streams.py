@@ -1,0 +1,154 @@
+"""A stream: the rows of one key of a dataset, in a seeded order, from any position on."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from bitextile.schema.dataset import Dataset
+from bitextile.schema.errors import DatasetError
+from bitextile.schema.manifest import Shard
+from bitextile.schema.storage import filesystem
+from bitextile.trainer.data.order import I64, Order
+
+CACHED_WINDOWS = 2
+"""Lanes run close together, so the window they are in and its neighbour are enough."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of a stream.
+
+    Attributes:
+        table: [n] rows, one chunk per column.
+        epochs: [n] how often the stream had been read in full before.
+        after: [n] the lane's position once this row is consumed.
+    """
+
+    table: pa.Table
+    epochs: I64
+    after: I64
+
+
+@dataclass(frozen=True)
+class _Decoded:
+    start: int
+    epoch: int
+    table: pa.Table
+    order: I64
+    wanted: npt.NDArray[np.bool_]
+
+
+@dataclass
+class Stream:
+    """The rows of one key of a dataset.
+
+    Attributes:
+        dataset: opened.
+        key: a language pair or language.
+        columns: what to read besides `split`.
+        seed: of the run.
+        split: the only one to be yielded; None if the kind has no splits.
+    """
+
+    dataset: Dataset
+    key: str
+    columns: tuple[str, ...]
+    seed: int
+    split: str | None
+    _groups: list[tuple[Shard, int]] = field(init=False)
+    _order: Order = field(init=False)
+    _windows: list[_Decoded] = field(init=False, default_factory=list)
+
+    def __post_init__(self) -> None:
+        sizes = [(s, self._group_rows(s)) for s in self.dataset.shards(self.key)]
+        self._groups = [(s, g) for s, rows in sizes for g in range(len(rows))]
+        group_rows = tuple(n for _, rows in sizes for n in rows)
+        self._order = Order(group_rows, self.seed, self.key)
+
+    @property
+    def rows(self) -> int:
+        """Rows of an epoch, of every split."""
+        return self._order.rows
+
+    def take(self, position: int, count: int, *, lane: int, lanes: int) -> Rows:
+        """Returns the next rows of the split for one lane.
+
+        Lane `l` of `n` owns positions l, l + n, l + 2n, ... of the endless sequence of epochs, so
+        that all lanes together meet every row once per epoch.
+
+        Args:
+            position: how many of the lane's own positions are behind it.
+            count: rows wanted, at least 1.
+            lane: 0-based.
+            lanes: how many there are.
+
+        Raises:
+            DatasetError: the split has no row in this key.
+        """
+        tables: list[pa.Table] = []
+        epochs: list[I64] = []
+        after: list[I64] = []
+        found, here = 0, position
+        while found < count:
+            epoch, index = divmod(lane + here * lanes, self.rows) if self.rows else (0, 0)
+            if not self.rows or (not found and (here - position) * lanes > 2 * self.rows):
+                raise DatasetError(
+                    f"{self.dataset.path}: key {self.key} has no row of split {self.split!r}; "
+                    "leave the dataset out or write it with splits"
+                )
+            window = self._window(epoch, index)
+            offsets = np.arange(index - window.start, len(window.order), lanes)
+            hits = np.flatnonzero(window.wanted[window.order[offsets]])[: count - found]
+            tables.append(window.table.take(window.order[offsets[hits]]))
+            epochs.append(np.full(len(hits), epoch))
+            after.append(here + hits + 1)
+            found += len(hits)
+            here += len(offsets)
+        table = pa.concat_tables(tables).combine_chunks()
+        return Rows(table, np.concatenate(epochs), np.concatenate(after))
+
+    def _window(self, epoch: int, index: int) -> _Decoded:
+        for cached in self._windows:
+            if cached.epoch == epoch and 0 <= index - cached.start < len(cached.order):
+                return cached
+        window = self._order.window(epoch, index)
+        table = pa.concat_tables([self._read(int(g)) for g in window.groups]).combine_chunks()
+        wanted = np.ones(len(table), bool)
+        if self.split is not None:
+            split = table.column("split")
+            wanted = pa.compute.equal(split, self.split).to_numpy()
+            table = table.select(list(self.columns))
+        decoded = _Decoded(window.start, epoch, table, window.order, wanted)
+        self._windows = [decoded, *self._windows[: CACHED_WINDOWS - 1]]
+        return decoded
+
+    def _read(self, group: int) -> pa.Table:
+        shard, index = self._groups[group]
+        columns = [*self.columns] + ["split"] * (self.split is not None)
+        with self._open(shard) as file:
+            try:
+                return file.read_row_group(index, columns=list(dict.fromkeys(columns)))
+            except (pa.ArrowInvalid, OSError) as error:
+                raise self._unreadable(shard, error) from error
+
+    def _group_rows(self, shard: Shard) -> list[int]:
+        with self._open(shard) as file:
+            self.dataset.kind.check_schema(file.schema_arrow, f"{self.dataset.path}/{shard.path}")
+            groups = [file.metadata.row_group(g) for g in range(file.metadata.num_row_groups)]
+            return [g.num_rows for g in groups]
+
+    def _open(self, shard: Shard) -> pq.ParquetFile:
+        filesystem_, place = filesystem(f"{self.dataset.path}/{shard.path}")
+        try:
+            return pq.ParquetFile(filesystem_.open_input_file(place), pre_buffer=False)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise self._unreadable(shard, error) from error
+
+    def _unreadable(self, shard: Shard, error: Exception) -> DatasetError:
+        return DatasetError(
+            f"{self.dataset.path}/{shard.path}: not readable as Parquet ({error}); "
+            "run `bitextile verify` and write the dataset again"
+        )

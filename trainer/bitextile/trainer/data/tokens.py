@@ -1,0 +1,183 @@
+"""The tokenizer as the trainer needs it: ids with offsets, special ids, cuts at words."""
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from transformers import AutoTokenizer
+
+from bitextile.schema.errors import ConfigError
+
+I32 = npt.NDArray[np.int32]
+Bool = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Side:
+    """One sentence as subwords, without special tokens.
+
+    Attributes:
+        ids: [n] int32.
+        offsets: [n, 2] code-point offsets in the text, end exclusive.
+        n_cut: subwords that were cut off the end.
+    """
+
+    ids: I32
+    offsets: I32
+    n_cut: int = 0
+
+
+@dataclass(frozen=True)
+class Coder:
+    """A fast tokenizer and the ids that the objectives speak of.
+
+    Attributes:
+        tokenizer: the transformers tokenizer, for `save_pretrained`.
+        path: the folder it came from.
+        cls: id that begins an input.
+        sep: id that ends each sentence.
+        pad: id behind the last one.
+        mask: id of a hidden position.
+        ordinary: [v] ids that are not special, ascending; what a random token is drawn from.
+    """
+
+    tokenizer: Any
+    path: str
+    cls: int
+    sep: int
+    pad: int
+    mask: int
+    ordinary: I32 = field(repr=False)
+
+    @property
+    def size(self) -> int:
+        """Rows an embedding table needs."""
+        return len(self.tokenizer)
+
+    @property
+    def digest(self) -> str:
+        """`sha256:...` over the tokenizer's whole definition; equal digests give equal ids."""
+        definition = self.tokenizer.backend_tokenizer.to_str()
+        return "sha256:" + hashlib.sha256(definition.encode()).hexdigest()
+
+    def sides(self, texts: list[str]) -> list[Side]:
+        """Returns each text as subwords."""
+        encodings = self.tokenizer.backend_tokenizer.encode_batch(texts, add_special_tokens=False)
+        return [
+            Side(
+                np.asarray(e.ids, np.int32),
+                np.asarray(e.offsets, np.int32).reshape(-1, 2),
+            )
+            for e in encodings
+        ]
+
+    def join(self, *sides: Side) -> tuple[I32, Bool]:
+        """Returns `[CLS] s [SEP] t [SEP]` (or of one side) and which of its positions are ordinary.
+
+        Returns:
+            ids [L] and [L] True where the token is not special; an unknown word counts as special,
+            since nothing can be learned from predicting it.
+        """
+        parts = [np.asarray([self.cls], np.int32)]
+        for side in sides:
+            parts += [side.ids, np.asarray([self.sep], np.int32)]
+        ids = np.concatenate(parts)
+        return ids, np.isin(ids, self.ordinary)
+
+
+def load_coder(path: str) -> Coder:
+    """Loads a tokenizer from a local folder; nothing is ever downloaded.
+
+    Args:
+        path: a folder as the tokenizer verb or `save_pretrained` writes it.
+
+    Raises:
+        ConfigError: no such folder, no fast tokenizer in it, or a special token is missing.
+    """
+    if not Path(path).is_dir():
+        raise ConfigError(f"{path}: no such tokenizer folder; `bitextile tokenizer` writes one")
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True)
+    except (OSError, ValueError, KeyError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"{path}: no tokenizer that transformers can load ({reason})") from error
+    if not getattr(tokenizer, "is_fast", False):
+        raise ConfigError(f"{path}: not a fast tokenizer, so without offsets; save tokenizer.json")
+    tokenizer.backend_tokenizer.no_truncation()
+    tokenizer.backend_tokenizer.no_padding()
+    special = np.asarray(sorted(set(tokenizer.all_special_ids)), np.int32)
+    ordinary = np.setdiff1d(np.arange(len(tokenizer), dtype=np.int32), special)
+    return Coder(
+        tokenizer,
+        path,
+        cls=_special(tokenizer, path, "cls", "bos"),
+        sep=_special(tokenizer, path, "sep", "eos"),
+        pad=_special(tokenizer, path, "pad"),
+        mask=_special(tokenizer, path, "mask"),
+        ordinary=ordinary,
+    )
+
+
+def _special(tokenizer: Any, path: str, *names: str) -> int:
+    for name in names:
+        token_id = getattr(tokenizer, f"{name}_token_id", None)
+        if token_id is not None:
+            return int(token_id)
+    raise ConfigError(
+        f"{path}: the tokenizer has no {' or '.join(names)} token; "
+        "add it to its special tokens and save it again"
+    )
+
+
+def cut(side: Side, limit: int, text: str, spans: I32 | None = None) -> Side:
+    """Returns the first subwords of a side, at most `limit`, without cutting a word in two.
+
+    A subword begins a word if no span reaches over its start; without spans, if white space
+    stands before it. Text without any such place in the second half of the limit (an unspaced
+    script without spans) is cut between two subwords.
+
+    Args:
+        side: subwords of `text`.
+        limit: most subwords to keep.
+        text: the sentence.
+        spans: [w, 2] its words, if known; code points.
+
+    Returns:
+        `side` itself if it fits; else a shorter one, `n_cut` counting what is gone.
+    """
+    if len(side.ids) <= limit:
+        return side
+    starts = side.offsets[: limit + 1, 0]
+    if spans is None:
+        begins: Bool = np.asarray([_after_space(text, int(s)) for s in starts])
+    else:
+        inside = (spans[None, :, 0] < starts[:, None]) & (starts[:, None] < spans[None, :, 1])
+        begins = np.logical_not(inside.any(axis=1))
+    places = np.flatnonzero(begins)
+    keep = int(places[-1]) if len(places) and places[-1] > limit // 2 else limit
+    return Side(side.ids[:keep], side.offsets[:keep], side.n_cut + len(side.ids) - keep)
+
+
+def _after_space(text: str, start: int) -> bool:
+    return start < len(text) and (text[start].isspace() or start == 0 or text[start - 1].isspace())
+
+
+def limits(n_src: int, n_tgt: int, room: int) -> tuple[int, int]:
+    """Returns how many subwords each side may keep when both share `room`.
+
+    A side shorter than half leaves the rest to the other.
+
+    >>> limits(10, 90, 60), limits(50, 50, 60), limits(5, 5, 60)
+    ((10, 50), (30, 30), (5, 5))
+    """
+    half = room // 2
+    if n_src + n_tgt <= room:
+        return n_src, n_tgt
+    if n_src <= half:
+        return n_src, room - n_src
+    if n_tgt <= room - half:
+        return room - n_tgt, n_tgt
+    return half, room - half

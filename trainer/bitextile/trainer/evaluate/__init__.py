@@ -1,0 +1,1 @@
+"""What a model or dataset is worth: retrieval, word alignment, masked perplexity."""

@@ -1,0 +1,186 @@
+"""WEAM: predict a masked word from its own vector, and from the vectors of its translation.
+
+    input  [CLS] s [SEP] t [SEP], one encoder pass giving R, both sides masked as in TLM
+    R~ = (1 - a) R + A R          A: row-normalised links of subwords; a_k = 1 where k has any
+    L = L_mp + L_cp
+    L_mp = - sum_{k in M} log p(x_k | R_k)
+    L_cp = - sum_{k in M} log p(x_k | R~_k)
+
+Source: WEAM (arXiv 2106.01732), the word-exchange aligning model. Stated there: the exchange of
+last-layer vectors of linked words, the two predictions over the same positions M, and that a
+position without a link keeps its own vector. Our choices, each an option of the mixture entry:
+the two losses have weight 1 and share the head (`exchange_layer` puts a linear layer before it,
+which starts as the identity); the exchanged vector of a subword is the mean over all subwords of
+all words linked to its word (`first_subword_only`, `one_to_one_only` narrow that).
+
+    links 0-1    s  = "das Haus"   subwords  das | Ha us         R~(Ha) = R~(us) = R(house)
+                 t  = "a house"              a | house           R~(house) = (R(Ha) + R(us)) / 2
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import torch
+from torch import nn
+
+from bitextile.schema.kinds import ALIGNED, EXCHANGE, Kind
+from bitextile.trainer.data.collate import Batch, WordExchange
+from bitextile.trainer.data.examples import Example, SubwordLinks
+from bitextile.trainer.data.order import I64
+from bitextile.trainer.data.tokens import I32, Bool, Coder, Side
+from bitextile.trainer.losses import LossSum, masked_lm
+from bitextile.trainer.model import Encoder
+from bitextile.trainer.objectives.objective import fitted_pair, list_slices, records
+
+
+def exchange(vectors: torch.Tensor, own: torch.Tensor, links: WordExchange) -> torch.Tensor:
+    """Returns R~ at the predicted positions.
+
+    Args:
+        vectors: [N, H] last-layer vectors R of a batch, flat.
+        own: [M, H] those of the predicted positions.
+        links: rows index `own`, columns index `vectors`; the weights of a row add up to 1.
+
+    Returns:
+        [M, H]: the weighted sum of the linked vectors; `own` where a position has no link.
+
+    >>> R = torch.tensor([[1.0], [2.0], [4.0]])
+    >>> links = WordExchange(torch.tensor([0, 0]), torch.tensor([1, 2]), torch.tensor([0.5, 0.5]))
+    >>> exchange(R, R[:2], links).flatten().tolist()  # 0 is linked to 1 and 2; 1 to nothing
+    [3.0, 2.0]
+    """
+    linked = torch.zeros(len(own), dtype=torch.bool, device=own.device)
+    linked[links.rows] = True
+    kept = own.masked_fill(linked[:, None], 0.0)
+    given = vectors[links.columns] * links.weights[:, None].to(vectors.dtype)
+    return kept.index_add(0, links.rows, given)
+
+
+def subword_links(
+    src: Side,
+    tgt: Side,
+    spans: tuple[I32, I32],
+    links: I32,
+    *,
+    first_subword_only: bool = False,
+    one_to_one_only: bool = False,
+) -> SubwordLinks:
+    """Turns word links into the matrix A over the positions of `[CLS] s [SEP] t [SEP]`.
+
+    Args:
+        src: subwords of the first side, as cut.
+        tgt: of the second.
+        spans: [m, 2] and [n, 2] words of both, code points.
+        links: [k, 2] pairs of word indices.
+        first_subword_only: let only the first subword of a word receive and give.
+        one_to_one_only: drop links of a word that has several.
+
+    Returns:
+        Both directions; a subword that touches several words takes the union of their links.
+    """
+    if one_to_one_only:
+        links = _one_to_one(links)
+    words = np.zeros((len(spans[0]), len(spans[1])), bool)
+    words[links[:, 0], links[:, 1]] = True
+    a = _touches(src, spans[0], first_subword_only)
+    b = _touches(tgt, spans[1], first_subword_only)
+    joined = (a.astype(np.float32) @ words.astype(np.float32) @ b.T.astype(np.float32)) > 0
+    s, t = np.nonzero(joined)
+    s_weights = 1.0 / joined.sum(axis=1)[s]
+    t_weights = 1.0 / joined.sum(axis=0)[t]
+    s, t = s + 1, t + 2 + len(src.ids)
+    return SubwordLinks(
+        np.concatenate([s, t]).astype(np.int32),
+        np.concatenate([t, s]).astype(np.int32),
+        np.concatenate([s_weights, t_weights]).astype(np.float32),
+    )
+
+
+def _touches(side: Side, spans: I32, first_only: bool) -> Bool:
+    """Returns [subwords, words] True where a subword and a word share a character."""
+    starts, ends = side.offsets[:, :1], side.offsets[:, 1:]
+    touches = (starts < spans[None, :, 1]) & (ends > spans[None, :, 0])
+    return touches & (np.cumsum(touches, axis=0) == 1) if first_only else touches
+
+
+def _one_to_one(links: I32) -> I32:
+    src_count = np.bincount(links[:, 0], minlength=1)
+    tgt_count = np.bincount(links[:, 1], minlength=1)
+    return links[(src_count[links[:, 0]] == 1) & (tgt_count[links[:, 1]] == 1)]
+
+
+@dataclass(frozen=True)
+class Weam:
+    """Adapter: aligned pairs, the links turned to subwords.
+
+    Attributes:
+        max_length: tokens of an input with special tokens.
+        exchange_layer: see the top of this file, like the next two.
+        first_subword_only: only the first subword of each word takes part.
+        one_to_one_only: only words with a single link take part.
+    """
+
+    max_length: int
+    exchange_layer: bool = False
+    first_subword_only: bool = False
+    one_to_one_only: bool = False
+    name: str = "weam"
+    kinds: tuple[Kind, ...] = (ALIGNED, EXCHANGE)
+
+    def columns(self, kind: Kind) -> tuple[str, ...]:
+        """Returns the columns read; of an `exchange` row the original pair, which has the links."""
+        variant = ("variant",) if kind is EXCHANGE else ()
+        return ("pair_id", *variant, "src", "tgt", "src_spans", "tgt_spans", "links")
+
+    def examples(self, rows: pa.Table, epochs: I64, coder: Coder) -> list[Example]:
+        """Returns one concatenated pair with its links per row."""
+        ids, keys = records(rows)
+        src, tgt = rows.column("src").to_pylist(), rows.column("tgt").to_pylist()
+        src_spans = list_slices(rows.column("src_spans"), ("start", "end"))
+        tgt_spans = list_slices(rows.column("tgt_spans"), ("start", "end"))
+        links = list_slices(rows.column("links"), ("src", "tgt"))
+        examples = []
+        for i, (s, t) in enumerate(zip(coder.sides(src), coder.sides(tgt))):
+            spans = (src_spans[i], tgt_spans[i])
+            s, t = fitted_pair(s, t, (src[i], tgt[i]), self.max_length, spans)
+            tokens, maskable = coder.join(s, t)
+            matrix = subword_links(
+                s,
+                t,
+                spans,
+                links[i],
+                first_subword_only=self.first_subword_only,
+                one_to_one_only=self.one_to_one_only,
+            )
+            n_cut = s.n_cut + t.n_cut
+            examples.append(
+                Example(ids[i], keys[i], int(epochs[i]), tokens, maskable, n_cut, matrix)
+            )
+        return examples
+
+    def module(self, width: int) -> nn.Module | None:
+        """Returns the exchange layer, set to the identity, or None."""
+        if not self.exchange_layer:
+            return None
+        layer = nn.Linear(width, width)
+        nn.init.eye_(layer.weight)
+        nn.init.zeros_(layer.bias)
+        return layer
+
+    def losses(self, encoder: Encoder, own: nn.Module | None, batch: Batch) -> dict[str, LossSum]:
+        """Returns the two parts: `mp`, from own vectors, and `cp`, from exchanged ones."""
+        assert batch.exchange is not None
+        vectors = encoder.vectors(batch.inputs, batch.attention)
+        kept = vectors[batch.predicted]
+        swapped = exchange(vectors, kept, batch.exchange)
+        if own is not None:
+            swapped = own(swapped)
+        return {
+            "mp": masked_lm(encoder.logits(kept), batch.targets),
+            "cp": masked_lm(encoder.logits(swapped), batch.targets),
+        }
+
+    def weights(self, batch: Batch) -> dict[str, int]:
+        """Returns the number of predicted positions, the same for both parts."""
+        return dict.fromkeys(("mp", "cp"), len(batch.targets))
