@@ -152,3 +152,31 @@ class Stream:
             f"{self.dataset.path}/{shard.path}: not readable as Parquet ({error}); "
             "run `bitextile verify` and write the dataset again"
         )
+
+
+def split_rows(
+    dataset: Dataset, key: str, columns: tuple[str, ...], *, split: str | None, limit: int
+) -> pa.Table | None:
+    """Returns the first rows of a split of a key in file order, which is that of hashed ids.
+
+    Args:
+        dataset: opened.
+        key: language pair or language.
+        columns: to return.
+        split: train, valid or test; None for all.
+        limit: rows at most.
+
+    Returns:
+        The rows, or None without any.
+    """
+    read = [*columns] + ["split"] * (split is not None)
+    tables, found = [], 0
+    for batch in dataset.batches(key=key, columns=list(dict.fromkeys(read))):
+        rows = pa.Table.from_batches([batch])
+        if split is not None:
+            rows = rows.filter(pa.compute.equal(rows.column("split"), split))
+        tables.append(rows.slice(0, limit - found).select(list(columns)))
+        found += len(tables[-1])
+        if found >= limit:
+            break
+    return pa.concat_tables(tables).combine_chunks() if found else None

@@ -1,0 +1,151 @@
+"""Word alignment against gold links: AER, precision, recall; of a dataset or of an encoder.
+
+    AER = 1 - (|A & S| + |A & P|) / (|A| + |S|)        A found, S sure, P possible, S within P
+    precision = |A & P| / |A|        recall = |A & S| / |S|
+
+Source: Och and Ney 2003, section 5.1. Summed over all sentences, not averaged over them.
+
+Reads no torch: an encoder's links come in as vectors (vectors.py).
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from bitextile.schema.dataset import open_dataset
+from bitextile.schema.errors import InputError
+from bitextile.schema.kinds import ALIGNED, EXCHANGE
+from bitextile.trainer.evaluate.gold import GoldPair, Links, Spans
+from bitextile.trainer.evaluate.intervals import F64, Estimate, bootstrap
+
+
+@dataclass(frozen=True)
+class AlignmentResult:
+    """How good links are against gold.
+
+    Attributes:
+        aer: alignment error rate, 0 is best.
+        precision: of the links found.
+        recall: of the sure links.
+        links: found in all.
+        pairs: gold pairs scored.
+        missing: gold pairs for which nothing was to be found; they are not scored.
+    """
+
+    aer: Estimate
+    precision: Estimate
+    recall: Estimate
+    links: int
+    pairs: int
+    missing: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns plain values."""
+        return asdict(self)
+
+
+def score(found: Sequence[Links], gold: Sequence[GoldPair], *, missing: int = 0) -> AlignmentResult:
+    """Scores links against gold.
+
+    Args:
+        found: links of each pair, in the gold's word indices.
+        gold: as many pairs.
+        missing: gold pairs left out, to be reported.
+
+    Raises:
+        InputError: there is no pair to score.
+    """
+    if not gold:
+        raise InputError(f"none of the {missing} gold pairs is there to be scored")
+    terms = np.asarray(
+        [[len(a & g.sure), len(a & g.possible), len(a), len(g.sure)] for a, g in zip(found, gold)],
+        np.float64,
+    )
+    return AlignmentResult(
+        aer=bootstrap(terms, _aer, operation="aer"),
+        precision=bootstrap(terms, lambda s: _ratio(s[1], s[2]), operation="precision"),
+        recall=bootstrap(terms, lambda s: _ratio(s[0], s[3]), operation="recall"),
+        links=int(terms[:, 2].sum()),
+        pairs=len(gold),
+        missing=missing,
+    )
+
+
+def _aer(sums: F64) -> float:
+    return 1.0 - _ratio(sums[0] + sums[1], sums[2] + sums[3])
+
+
+def _ratio(part: float, whole: float) -> float:
+    return float(part / whole) if whole else 0.0
+
+
+def argmax_intersection(src: F64, tgt: F64) -> Links:
+    """Returns the pairs of words that are each other's nearest by cosine.
+
+    Args:
+        src: [m, H] word vectors.
+        tgt: [n, H] word vectors.
+
+    Source: SimAlign (Jalili Sabet et al. 2020), section 2.2, Argmax.
+
+    >>> sorted(argmax_intersection(np.eye(3), np.eye(3)[[1, 0]]))
+    [(0, 1), (1, 0)]
+    """
+    if not len(src) or not len(tgt):
+        return frozenset()
+    similarity = _unit(src) @ _unit(tgt).T
+    forward, back = similarity.argmax(axis=1), similarity.argmax(axis=0)
+    return frozenset((i, int(j)) for i, j in enumerate(forward) if back[j] == i)
+
+
+def _unit(vectors: F64) -> F64:
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+
+
+def dataset_links(path: str, gold: Sequence[GoldPair]) -> tuple[list[Links], list[GoldPair]]:
+    """Looks gold pairs up in an aligned dataset and carries its links over to the gold's words.
+
+    Rows are found by pair id, either way round. A word of the dataset stands for every gold word it
+    shares a character with, since segmentations may differ.
+
+    Args:
+        path: of the dataset.
+        gold: pairs wanted.
+
+    Returns:
+        The links of the pairs that were found, and those pairs, both in the gold's order.
+
+    Raises:
+        InputError: none of the gold pairs is in the dataset.
+    """
+    dataset = open_dataset(path, (ALIGNED, EXCHANGE))
+    wanted = pa.array([g.pair_id for g in gold], pa.string())
+    columns = ["pair_id", "src_lang", "src", "src_spans", "tgt_spans", "links"]
+    rows: dict[str, dict] = {}
+    for batch in dataset.batches(columns=columns):
+        hits = batch.filter(pc.is_in(batch.column("pair_id"), value_set=wanted))
+        rows |= {row["pair_id"]: row for row in hits.to_pylist()}
+    found = [g for g in gold if g.pair_id in rows]
+    if not found:
+        raise InputError(
+            f"{path}: none of the {len(gold)} gold pairs is in it, by id; ingest the gold's "
+            "sentences with the corpus, normalised alike, before aligning"
+        )
+    return [_carried(rows[g.pair_id], g) for g in found], found
+
+
+def _carried(row: dict, gold: GoldPair) -> Links:
+    sides = [[(s["start"], s["end"]) for s in row[name]] for name in ("src_spans", "tgt_spans")]
+    links = [(link["src"], link["tgt"]) for link in row["links"]]
+    if (row["src_lang"], row["src"]) != (gold.src_lang, gold.src):
+        sides, links = sides[::-1], [(j, i) for i, j in links]
+    src, tgt = _overlaps(sides[0], gold.src_spans), _overlaps(sides[1], gold.tgt_spans)
+    return frozenset((a, b) for i, j in links for a in src[i] for b in tgt[j])
+
+
+def _overlaps(words: Sequence[tuple[int, int]], gold: Spans) -> list[list[int]]:
+    return [[g for g, (s, e) in enumerate(gold) if s < end and start < e] for start, end in words]

@@ -1,0 +1,88 @@
+"""Gold word alignments: JSON lines with words as spans and links that are sure or only possible."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from bitextile.schema.errors import InputError
+from bitextile.schema.ids import pair_ids
+
+Links = frozenset[tuple[int, int]]
+Spans = tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class GoldPair:
+    """A sentence pair aligned by hand.
+
+    Attributes:
+        pair_id: as a dataset would call it.
+        src_lang: BCP-47.
+        tgt_lang: BCP-47.
+        src: first sentence.
+        tgt: second sentence.
+        src_spans: its words, code points.
+        tgt_spans: likewise.
+        sure: links (source word, target word) that must be found.
+        possible: links that may be found, the sure ones included.
+    """
+
+    pair_id: str
+    src_lang: str
+    tgt_lang: str
+    src: str
+    tgt: str
+    src_spans: Spans
+    tgt_spans: Spans
+    sure: Links
+    possible: Links
+
+
+def read_gold(path: str) -> list[GoldPair]:
+    """Reads a gold file.
+
+    Args:
+        path: JSON lines with src_lang, tgt_lang, src, tgt, src_spans, tgt_spans, sure, possible;
+            `possible` may or may not repeat the sure links.
+
+    Raises:
+        InputError: no such file, a line that is not such an object, or a link to no word.
+    """
+    try:
+        lines = Path(path).read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: the gold alignments cannot be read ({error})") from error
+    pairs = [_pair(path, n, line) for n, line in enumerate(lines, 1) if line.strip()]
+    if not pairs:
+        raise InputError(f"{path}: no gold pair in it; expected one JSON object per line")
+    return pairs
+
+
+def _pair(path: str, number: int, line: str) -> GoldPair:
+    try:
+        row: dict[str, Any] = json.loads(line)
+        texts = [pa.array([row[side]], pa.string()) for side in ("src", "tgt")]
+        sure = frozenset((int(i), int(j)) for i, j in row["sure"])
+        pair = GoldPair(
+            pair_ids(row["src_lang"], texts[0], row["tgt_lang"], texts[1])[0].as_py(),
+            row["src_lang"],
+            row["tgt_lang"],
+            row["src"],
+            row["tgt"],
+            tuple((int(s), int(e)) for s, e in row["src_spans"]),
+            tuple((int(s), int(e)) for s, e in row["tgt_spans"]),
+            sure,
+            sure | frozenset((int(i), int(j)) for i, j in row.get("possible", [])),
+        )
+    except (ValueError, KeyError, TypeError, pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise InputError(
+            f"{path}, line {number}: not a gold pair ({type(error).__name__}: {error}); expected "
+            "src_lang, tgt_lang, src, tgt, src_spans, tgt_spans, sure, possible"
+        ) from error
+    for i, j in pair.possible:
+        if not (0 <= i < len(pair.src_spans) and 0 <= j < len(pair.tgt_spans)):
+            raise InputError(f"{path}, line {number}: link {i}-{j} points to no word")
+    return pair

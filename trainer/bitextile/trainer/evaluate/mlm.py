@@ -1,0 +1,139 @@
+"""Masked perplexity per language: fixed masks keyed by row id, so that models can be compared.
+
+    exp( - (1 / |M|) sum_{k in M} log p(x_k | R_k) )      M: 15 % of positions, all shown as [MASK]
+
+A perplexity per subword: comparable between models with the same tokenizer only.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from bitextile.schema.dataset import open_dataset
+from bitextile.schema.errors import InputError
+from bitextile.schema.kinds import ALIGNED, MONO, PAIRS
+from bitextile.trainer.data.collate import Batch, collate, group_by_length
+from bitextile.trainer.data.examples import Example
+from bitextile.trainer.data.masking import Masking
+from bitextile.trainer.data.streams import split_rows
+from bitextile.trainer.data.tokens import Coder, cut
+from bitextile.trainer.evaluate.intervals import Estimate, bootstrap
+from bitextile.trainer.evaluate.vectors import BATCH_TOKENS, Embedder
+from bitextile.trainer.losses import masked_lm
+from bitextile.trainer.objectives.objective import records
+
+RATE = 0.15
+SEED = 0
+
+
+@dataclass(frozen=True)
+class PerplexityResult:
+    """Masked perplexity of one language.
+
+    Attributes:
+        perplexity: per masked subword.
+        sentences: read.
+        predictions: masked subwords.
+    """
+
+    perplexity: Estimate
+    sentences: int
+    predictions: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns plain values."""
+        return asdict(self)
+
+
+def perplexities(
+    embedder: Embedder, path: str, *, split: str | None, limit: int
+) -> dict[str, PerplexityResult]:
+    """Returns the masked perplexity of each language of a dataset.
+
+    Args:
+        embedder: the model; its layer does not matter here.
+        path: a mono, pairs or aligned dataset; of a pair each side is a sentence of its own.
+        split: train, valid or test; None for all.
+        limit: sentences per key and side at most.
+
+    Raises:
+        InputError: the split has no rows.
+    """
+    sentences = _sentences(path, split=split, limit=limit)
+    if not sentences:
+        raise InputError(f"{path}: no row of split {split!r}; give --split, or all")
+    return {language: _perplexity(embedder, texts) for language, texts in sorted(sentences.items())}
+
+
+Sentences = list[tuple[str, np.uint64, str]]
+
+
+def _sentences(path: str, *, split: str | None, limit: int) -> dict[str, Sentences]:
+    dataset = open_dataset(path, (MONO, PAIRS, ALIGNED))
+    mono = dataset.kind is MONO
+    sides = [("lang", "text")] if mono else [("src_lang", "src"), ("tgt_lang", "tgt")]
+    columns = (dataset.kind.id_columns[0], *(c for side in sides for c in side))
+    found: dict[str, Sentences] = {}
+    for key in dataset.keys:
+        rows = split_rows(dataset, key, columns, split=split, limit=limit)
+        if rows is None:
+            continue
+        ids, keys = records(rows)
+        for lang, text in sides:
+            for row in zip(rows.column(lang).to_pylist(), ids, keys, rows.column(text).to_pylist()):
+                found.setdefault(row[0], []).append(row[1:])
+    return found
+
+
+def _perplexity(embedder: Embedder, sentences: Sentences) -> PerplexityResult:
+    examples = [_example(embedder, *sentence) for sentence in sentences]
+    terms = np.asarray(list(_terms(embedder, examples)), np.float64).reshape(-1, 2)
+    if not terms[:, 1].sum():
+        raise InputError("too few sentences: not one subword was masked; give more data")
+    return PerplexityResult(
+        bootstrap(terms, lambda s: math.exp(s[0] / max(s[1], 1.0)), operation="mlm"),
+        sentences=len(sentences),
+        predictions=int(terms[:, 1].sum()),
+    )
+
+
+def _example(embedder: Embedder, record: str, key: np.uint64, text: str) -> Example:
+    coder = embedder.coder
+    side = cut(coder.sides([text])[0], embedder.max_length - 2, text)
+    tokens, maskable = coder.join(side)
+    return Example(record, key, 0, tokens, maskable)
+
+
+def _terms(embedder: Embedder, examples: list[Example]) -> Iterator[tuple[float, int]]:
+    """Yields each sentence's sum of negative log likelihoods and number of predictions."""
+    masking = _masking(embedder.coder)
+    n_tokens = sum(len(e.tokens) for e in examples)
+    for group in group_by_length(examples, groups=max(4, n_tokens // BATCH_TOKENS)):
+        batch = collate(group, masking=masking, pad=embedder.coder.pad).to(embedder.device)
+        logits = _logits(embedder, batch)
+        row = (batch.predicted // batch.inputs.shape[1]).cpu()
+        for b in range(len(group)):
+            part = masked_lm(logits[row == b], batch.targets.cpu()[row == b])
+            yield float(part.total), int(part.weight)
+
+
+def _masking(coder: Coder) -> Masking:
+    return Masking(
+        rate=RATE,
+        mask=coder.mask,
+        ordinary=coder.ordinary,
+        seed=SEED,
+        operation="mask/evaluate",
+        masked=1.0,
+        random=0.0,
+    )
+
+
+def _logits(embedder: Embedder, batch: Batch) -> torch.Tensor:
+    with torch.no_grad():
+        vectors = embedder.encoder.vectors(batch.inputs, batch.attention)[batch.predicted]
+        return embedder.encoder.logits(vectors).cpu()

@@ -1,0 +1,113 @@
+"""Sentence and word vectors of an encoder at a layer, batched by length."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from bitextile.schema.errors import ConfigError
+from bitextile.trainer.data.tokens import Coder, Side, cut, load_coder
+from bitextile.trainer.evaluate.gold import Spans
+from bitextile.trainer.evaluate.intervals import F64
+from bitextile.trainer.model import Encoder, load_masked_lm
+
+BATCH_TOKENS = 8_192
+"""Padded tokens of a batch: keeps a base model within some hundred MB."""
+
+
+@dataclass(frozen=True)
+class Embedder:
+    """An encoder ready to give vectors.
+
+    Attributes:
+        encoder: in evaluation mode, on its device.
+        coder: its tokenizer.
+        layer: 0 is the embeddings.
+        max_length: tokens of an input.
+        device: that of the encoder.
+    """
+
+    encoder: Encoder
+    coder: Coder
+    layer: int
+    max_length: int
+    device: torch.device
+
+
+def load_embedder(model: str, *, layer: int | None = None) -> Embedder:
+    """Loads a model folder for evaluation.
+
+    Args:
+        model: as `pretrain` or `save_pretrained` writes it, tokenizer included.
+        layer: whose vectors; None takes two thirds up, the 8th of 12: there SimAlign (Jalili Sabet
+            et al. 2020, figure 3) finds words of two languages closest, while the last layers turn
+            back to the vocabulary they predict.
+
+    Raises:
+        ConfigError: no such model or layer.
+    """
+    coder = load_coder(model)
+    encoder = Encoder(load_masked_lm(model))
+    chosen = round(encoder.layers * 2 / 3) if layer is None else layer
+    if not 0 <= chosen <= encoder.layers:
+        raise ConfigError(f"layer is {layer}, but {model} has layers 0 to {encoder.layers}")
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    room = encoder.mlm.config.max_position_embeddings - coder.pad - 1
+    return Embedder(encoder.to(device).eval(), coder, chosen, min(room, 512), device)
+
+
+def sentence_vectors(embedder: Embedder, texts: Sequence[str]) -> F64:
+    """Returns [n, H]: the mean vector of each sentence's subwords, special tokens left out."""
+    vectors = np.zeros((len(texts), embedder.encoder.width))
+    for place, hidden, _ in _encoded(embedder, texts):
+        vectors[place] = hidden.mean(axis=0) if len(hidden) else 0.0
+    return vectors
+
+
+def word_vectors(embedder: Embedder, texts: Sequence[str], spans: Sequence[Spans]) -> list[F64]:
+    """Returns for each sentence [words, H]: the mean vector of the subwords of each word.
+
+    A word without a subword of its own, because the input was cut, gets zeros.
+    """
+    vectors: list[F64] = [np.zeros((0, 0))] * len(texts)
+    for place, hidden, side in _encoded(embedder, texts):
+        words = np.zeros((len(spans[place]), embedder.encoder.width))
+        starts, ends = side.offsets[:, 0], side.offsets[:, 1]
+        for w, (start, end) in enumerate(spans[place]):
+            inside = (starts < end) & (ends > start)
+            if inside.any():
+                words[w] = hidden[inside].mean(axis=0)
+        vectors[place] = words
+    return vectors
+
+
+def _encoded(embedder: Embedder, texts: Sequence[str]) -> Iterator[tuple[int, F64, Side]]:
+    """Yields (index of the text, [n, H] vectors of its subwords, the subwords), longest first."""
+    coder, room = embedder.coder, embedder.max_length - 2
+    sides = [cut(s, room, t) for s, t in zip(coder.sides(list(texts)), texts, strict=True)]
+    order = sorted(range(len(sides)), key=lambda i: -len(sides[i].ids))
+    begin = 0
+    while begin < len(order):
+        width = len(sides[order[begin]].ids) + 2
+        places = order[begin : begin + max(1, BATCH_TOKENS // width)]
+        begin += len(places)
+        inputs = np.full((len(places), width), coder.pad, np.int64)
+        attention = np.zeros((len(places), width), np.int64)
+        for row, place in enumerate(places):
+            ids, _ = coder.join(sides[place])
+            inputs[row, : len(ids)] = ids
+            attention[row, : len(ids)] = 1
+        hidden = _hidden(embedder, inputs, attention)
+        for row, place in enumerate(places):
+            yield place, hidden[row, 1 : 1 + len(sides[place].ids)], sides[place]
+
+
+def _hidden(embedder: Embedder, inputs: np.ndarray, attention: np.ndarray) -> F64:
+    with torch.no_grad():
+        flat = embedder.encoder.vectors(
+            torch.from_numpy(inputs).to(embedder.device),
+            torch.from_numpy(attention).to(embedder.device),
+            layer=embedder.layer,
+        )
+    return flat.double().cpu().numpy().reshape(*inputs.shape, -1)
