@@ -22,8 +22,6 @@ class SplitConfig:
         seed: another one draws another split.
     """
 
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 - read by pydantic
-
     valid: float = 0.01
     test: float = 0.01
     seed: int = 0

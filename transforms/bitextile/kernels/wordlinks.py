@@ -39,8 +39,6 @@ class AlignConfig:
         seed: of the sample.
     """
 
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 - read by pydantic
-
     aligner: AlignerConfig = field(default_factory=AlignerConfig)
     symmetrize: str = "posterior"
     threshold: float | None = None

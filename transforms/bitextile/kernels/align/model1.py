@@ -1,0 +1,121 @@
+"""IBM model 1 in both directions, trained to agree (Brown et al. 1993; Liang et al. 2006).
+
+The E-step multiplies the posteriors of the two directions:
+
+    count(e, f) = sum over cells (i, j) of p(a_j = i) p(b_i = j)
+                = p(f|e) p(e|f) * sum over cells of 1 / (z_j z_i)
+
+because in model 1 both probabilities are the same in every cell of a word pair. So an iteration is
+two sweeps: one for the totals z of each word, one for the inner sum.
+"""
+
+import numpy as np
+
+from bitextile.kernels.align.cooccurrence import (
+    N_ROW_PARTS,
+    Places,
+    Table,
+    normalise,
+    row_work,
+)
+from bitextile.kernels.align.corpus import F32, Corpus
+from bitextile.kernels.align.jit import compiled
+from bitextile.kernels.align.threads import even_parts, over_parts
+
+
+@compiled
+def _totals(
+    first: int, last: int, corpus: Corpus, places: Places, table: Table, z_src: F32, z_tgt: F32
+) -> None:
+    """Adds to z_src and z_tgt the translation probabilities each word of these sentences faces."""
+    dense = np.zeros((np.max(corpus.tgt) + 1 if len(corpus.tgt) else 0, 2), np.float32)
+    low, high = corpus.src_at[first], corpus.src_at[last]
+    for e in range(len(table.start) - 1):
+        row = slice(table.start[e], table.start[e + 1])
+        here = places.where[places.start[e] : places.start[e + 1]]
+        a, b = np.searchsorted(here, low), np.searchsorted(here, high)
+        if a == b:
+            continue
+        for k in range(row.start, row.stop):
+            dense[table.tgt[k], 0] = table.p_tgt[k]
+            dense[table.tgt[k], 1] = table.p_src[k]
+        for i in here[a:b]:
+            s = places.sentence[i]
+            z = np.float32(0)
+            for j in range(corpus.tgt_at[s], corpus.tgt_at[s + 1]):
+                f = corpus.tgt[j]
+                z_tgt[j] += dense[f, 0]
+                z += dense[f, 1]
+            z_src[i] += z
+        for k in range(row.start, row.stop):
+            dense[table.tgt[k], :] = 0
+
+
+@compiled
+def _counts(
+    first: int,
+    last: int,
+    corpus: Corpus,
+    places: Places,
+    table: Table,
+    weight_src: F32,
+    weight_tgt: F32,
+    counts: F32,
+) -> None:
+    """Sets the expected counts of the rows first..last; the weights are 1 / z."""
+    inner = np.zeros(np.max(corpus.tgt) + 1 if len(corpus.tgt) else 0, np.float32)
+    for e in range(first, last):
+        for i in places.where[places.start[e] : places.start[e + 1]]:
+            s = places.sentence[i]
+            w = weight_src[i]
+            for j in range(corpus.tgt_at[s], corpus.tgt_at[s + 1]):
+                inner[corpus.tgt[j]] += w * weight_tgt[j]
+        for k in range(table.start[e], table.start[e + 1]):
+            counts[k] = table.p_tgt[k] * table.p_src[k] * inner[table.tgt[k]]
+        for i in places.where[places.start[e] : places.start[e + 1]]:
+            s = places.sentence[i]
+            for f in corpus.tgt[corpus.tgt_at[s] : corpus.tgt_at[s + 1]]:
+                inner[f] = 0
+
+
+def train_model1(
+    corpus: Corpus,
+    places: Places,
+    table: Table,
+    null_src: F32,
+    null_tgt: F32,
+    *,
+    iterations: int,
+    n_threads: int,
+) -> F32:
+    """Trains the table in place and returns the expected counts of the last iteration.
+
+    Args:
+        corpus: the sample.
+        places: of its source words.
+        table: candidate pairs with their first probabilities.
+        null_src: float32 [source words], weight of the null word for each source word.
+        null_tgt: float32 [target words], likewise.
+        iterations: at least one.
+        n_threads: threads to use; the result does not depend on it.
+    """
+    rows = even_parts(row_work(corpus, places), N_ROW_PARTS)
+    cells = np.diff(corpus.src_at) * np.diff(corpus.tgt_at)
+    # Every word's total is summed along the vocabulary whatever the cut: cut by threads.
+    spans = even_parts(cells, n_threads)
+    counts = np.zeros(len(table.tgt), np.float32)
+    for _ in range(iterations):
+        z_src, z_tgt = null_src[corpus.src], null_tgt[corpus.tgt]
+        over_parts(
+            lambda part: _totals(*part, corpus, places, table, z_src, z_tgt),
+            spans,
+            n_threads=n_threads,
+        )
+        weight_src, weight_tgt = 1 / z_src, 1 / z_tgt
+        over_parts(
+            lambda part: _counts(*part, corpus, places, table, weight_src, weight_tgt, counts),
+            rows,
+            n_threads=n_threads,
+        )
+        normalise(table, counts, len(null_tgt))
+    return counts
