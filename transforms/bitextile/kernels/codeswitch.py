@@ -9,7 +9,9 @@ Draws follow CoSDA (Qin et al. 2020, arXiv 2006.06402): first whether a sentence
 independently, each of its words.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -17,10 +19,9 @@ import pyarrow as pa
 
 from bitextile.kernels.codepoints import Ints, Mask, cut, list_offsets, offsets_of
 from bitextile.kernels.exchange import check_share, check_variants
-from bitextile.kernels.phrases import Phrases, Side, exchangeable, phrases_of, side_of, stretches
-from bitextile.kernels.randomness import U64, hash64, uniform
+from bitextile.kernels.phrases import Bitext, bitext_of, exchangeable, stretches, translate
+from bitextile.kernels.randomness import hash64, uniform
 from bitextile.kernels.sift import Sifted, in_row_order, reject_rows
-from bitextile.kernels.spelling import Edits, respell
 from bitextile.schema.checks import check_rows
 from bitextile.schema.errors import ConfigError
 from bitextile.schema.ids import digest_of
@@ -66,19 +67,20 @@ class SwitchRates(NamedTuple):
     words_drawn: int
 
 
-class _View(NamedTuple):
-    """A pair seen from one side: the sentence that is switched, and what it may take over."""
-
-    name: str
-    host: Side
-    words: Ints
-    other: Side
-    other_words: Ints
-
-
 class _Draw(NamedTuple):
-    """What one variant of one side draws: sentences [n] and, within them, phrases [p]."""
+    """What one variant of one side draws.
 
+    Attributes:
+        variant: which.
+        side: "src" or "tgt".
+        eligible: [p] phrases that may be replaced.
+        sentences: [n] drawn.
+        words: [p] phrases drawn, of those eligible in a drawn sentence.
+    """
+
+    variant: int
+    side: str
+    eligible: Mask
     sentences: Mask
     words: Mask
 
@@ -103,16 +105,12 @@ def switch_by_alignment(batch: pa.RecordBatch, *, config: CodeswitchConfig) -> S
         RowError: a span or a link lies outside its text, or spans overlap.
     """
     check_rows(batch, ALIGNED, "codeswitch")
-    src, tgt = side_of(batch, "src"), side_of(batch, "tgt")
-    phrases = phrases_of(batch, src, tgt)
-    eligible = exchangeable(src, tgt, phrases) & (phrases.score >= config.min_score)
-    keys = hash64(batch.column("pair_id"))
+    bitext = bitext_of(batch)
     kept, rejects = [], []
-    for variant in range(config.variants):
-        for view in _views(src, tgt, phrases, config):
-            draw = _draw(keys, view, phrases.row, eligible, variant, config)
-            kept.append(_switched_rows(batch, view, phrases, draw, variant))
-            rejects.extend(_rejected_rows(batch, view, phrases, eligible, draw, variant, config))
+    for draw in _draws(batch, bitext, config=config):
+        view = bitext if draw.side == "src" else bitext.turned()
+        kept.append(_switched_rows(batch, view, draw=draw))
+        rejects.extend(_rejected_rows(batch, bitext.phrases.row, draw=draw, config=config))
     return Sifted(in_row_order(kept, CODESWITCH.schema), in_row_order(rejects))
 
 
@@ -122,101 +120,84 @@ def switch_rates(batch: pa.RecordBatch, *, config: CodeswitchConfig) -> SwitchRa
     Args:
         batch: [n] rows of kind aligned.
         config: the same.
+
+    Raises:
+        RowError: as there.
     """
-    src, tgt = side_of(batch, "src"), side_of(batch, "tgt")
-    phrases = phrases_of(batch, src, tgt)
-    eligible = exchangeable(src, tgt, phrases) & (phrases.score >= config.min_score)
-    keys = hash64(batch.column("pair_id"))
+    check_rows(batch, ALIGNED, "codeswitch")
+    bitext = bitext_of(batch)
     counts = np.zeros(4, np.int64)
-    for variant in range(config.variants):
-        for view in _views(src, tgt, phrases, config):
-            draw = _draw(keys, view, phrases.row, eligible, variant, config)
-            words = eligible & draw.sentences[phrases.row]
-            counts += (len(keys), draw.sentences.sum(), words.sum(), draw.words.sum())
+    for draw in _draws(batch, bitext, config=config):
+        words = draw.eligible & draw.sentences[bitext.phrases.row]
+        counts += (batch.num_rows, draw.sentences.sum(), words.sum(), draw.words.sum())
     return SwitchRates(*counts.tolist())
 
 
-def _views(src: Side, tgt: Side, phrases: Phrases, config: CodeswitchConfig) -> list[_View]:
-    views = {
-        "src": _View("src", src, phrases.src, tgt, phrases.tgt),
-        "tgt": _View("tgt", tgt, phrases.tgt, src, phrases.src),
-    }
-    return [views[name] for name in SIDES[config.sides]]
-
-
-def _draw(
-    keys: U64, view: _View, row: Ints, eligible: Mask, variant: int, config: CodeswitchConfig
-) -> _Draw:
+def _draws(batch: pa.RecordBatch, bitext: Bitext, *, config: CodeswitchConfig) -> Iterator[_Draw]:
     """Draws sentences by pair, side and variant; words by these and their place in the sentence."""
-    sentences = uniform(
-        keys, seed=config.seed, operation=f"codeswitch/sentence/{view.name}", variant=variant
-    )
-    words = uniform(
-        keys[row],
-        seed=config.seed,
-        operation=f"codeswitch/word/{view.name}",
-        variant=variant,
-        position=view.words[:, 0] - view.host.words[row],
-    )
-    drawn = sentences < config.sentence_rate
-    return _Draw(drawn, eligible & drawn[row] & (words < config.token_rate))
+    row = bitext.phrases.row
+    keys = hash64(batch.column("pair_id"))
+    eligible = exchangeable(bitext) & (bitext.phrases.score >= config.min_score)
+    for variant in range(config.variants):
+        for side in SIDES[config.sides]:
+            view = bitext if side == "src" else bitext.turned()
+            draw = partial(uniform, seed=config.seed, variant=variant)
+            position = view.phrases.src[:, 0] - view.src.words[row]
+            words = draw(keys[row], operation=f"codeswitch/word/{side}", position=position)
+            sentences = draw(keys, operation=f"codeswitch/sentence/{side}") < config.sentence_rate
+            drawn = eligible & sentences[row] & (words < config.token_rate)
+            yield _Draw(variant, side, eligible, sentences, drawn)
 
 
 def _switched_rows(
-    batch: pa.RecordBatch, view: _View, phrases: Phrases, draw: _Draw, variant: int
+    batch: pa.RecordBatch, view: Bitext, *, draw: _Draw
 ) -> tuple[Ints, pa.RecordBatch]:
-    """Returns the switched rows, by number, and as rows of kind codeswitch."""
-    chosen = np.flatnonzero(draw.words)
-    chosen = chosen[np.lexsort((view.words[chosen, 0], phrases.row[chosen]))]
-    row = phrases.row[chosen]
+    """Returns the switched rows, by number, and as rows of kind codeswitch.
+
+    Args:
+        batch: aligned pairs.
+        view: the same, the side that is switched as source.
+        draw: what to replace.
+    """
+    order, new = translate(view, np.flatnonzero(draw.words))
+    row = view.phrases.row[order]
     rows, counts = np.unique(row, return_counts=True)
-    starts, ends = stretches(view.host, view.words[chosen])
-    base = view.host.texts.offsets[row]
-    pool = stretches(view.other, view.other_words[chosen])
-    edits = Edits(row, starts - base, ends - base, *pool)
-    new = respell(view.host.texts, edits, view.other.texts.points)
     ids = batch.column("pair_id").take(pa.array(rows))
-    lang, other_lang = ("src_lang", "tgt_lang")[:: 1 if view.name == "src" else -1]
+    lang, other_lang = ("src_lang", "tgt_lang")[:: 1 if draw.side == "src" else -1]
     items = [
         pa.array(new.start, pa.int32()),
         pa.array(new.end, pa.int32()),
         batch.column(other_lang).take(pa.array(row)),
-        cut(view.host.texts, starts, ends),
+        cut(view.src.texts, *stretches(view.src, view.phrases.src[order])),
         pa.repeat("link", len(row)),
-        pa.array(phrases.score[chosen]),
+        pa.array(view.phrases.score[order]),
     ]
-    columns = {
-        "switch_id": _switch_ids(ids, variant, view.name),
-        "parent_id": ids,
-        "variant": pa.repeat(pa.scalar(variant, pa.int16()), len(rows)),
-        "method": pa.repeat(_METHOD, len(rows)),
-        "matrix_lang": batch.column(lang).take(pa.array(rows)),
-        "text": new.strings.take(pa.array(rows)),
-        "replacements": pa.ListArray.from_arrays(
-            pa.array(offsets_of(counts), pa.int32()),
-            pa.StructArray.from_arrays(items, fields=list(REPLACEMENT)),
-            type=REPLACEMENTS,
+    replacements = pa.StructArray.from_arrays(items, fields=list(REPLACEMENT))
+    columns = [
+        _switch_ids(ids, draw),
+        ids,
+        pa.repeat(pa.scalar(draw.variant, pa.int16()), len(rows)),
+        pa.repeat(_METHOD, len(rows)),
+        batch.column(lang).take(pa.array(rows)),
+        new.strings.take(pa.array(rows)),
+        pa.ListArray.from_arrays(
+            pa.array(offsets_of(counts), pa.int32()), replacements, type=REPLACEMENTS
         ),
-    }
-    return rows, pa.RecordBatch.from_arrays(list(columns.values()), schema=CODESWITCH.schema)
+    ]
+    return rows, pa.RecordBatch.from_arrays(columns, schema=CODESWITCH.schema)
 
 
-def _switch_ids(parent_ids: pa.StringArray, variant: int, side: str) -> pa.StringArray:
-    rest = (_METHOD, str(variant), side)
+def _switch_ids(parent_ids: pa.StringArray, draw: _Draw) -> pa.StringArray:
+    rest = (_METHOD, str(draw.variant), draw.side)
     return pa.array([digest_of(i, *rest) for i in parent_ids.to_pylist()], pa.string())
 
 
 def _rejected_rows(
-    batch: pa.RecordBatch,
-    view: _View,
-    phrases: Phrases,
-    eligible: Mask,
-    draw: _Draw,
-    variant: int,
-    config: CodeswitchConfig,
+    batch: pa.RecordBatch, row: Ints, *, draw: _Draw, config: CodeswitchConfig
 ) -> list[tuple[Ints, pa.RecordBatch]]:
-    n_eligible = np.bincount(phrases.row[eligible], minlength=batch.num_rows)
-    n_drawn = np.bincount(phrases.row[draw.words], minlength=batch.num_rows)
+    """Returns the sentences without a replacement; `row` is that of each phrase."""
+    n_eligible = np.bincount(row[draw.eligible], minlength=batch.num_rows)
+    n_drawn = np.bincount(row[draw.words], minlength=batch.num_rows)
     n_links = np.diff(list_offsets(batch.column("links")))
     parts = []
     for rule, rejected, value in (
@@ -225,7 +206,7 @@ def _rejected_rows(
         ("no_word_drawn/1", draw.sentences & (n_eligible > 0) & (n_drawn == 0), n_eligible),
     ):
         numbers = np.flatnonzero(rejected)
-        rows = batch.take(pa.array(numbers))
-        values, detail = value[numbers].astype(np.float64), f"variant {variant}, {view.name}"
+        rows, values = batch.take(pa.array(numbers)), value[numbers].astype(np.float64)
+        detail = f"variant {draw.variant}, {draw.side}"
         parts.append((numbers, reject_rows(rows, rule=rule, value=values, detail=detail)))
     return parts

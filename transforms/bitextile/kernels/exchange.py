@@ -11,12 +11,11 @@ which `exchange_back` gives the original pair again, exactly.
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bitextile.kernels.codepoints import Ints, list_offsets, offsets_of, rows_of, to_texts
-from bitextile.kernels.phrases import Phrases, Side, exchangeable, phrases_of, side_of, stretches
+from bitextile.kernels.codepoints import Ints, Mask, list_offsets, offsets_of, rows_of, to_texts
+from bitextile.kernels.phrases import Bitext, bitext_of, exchangeable, stretches, translate
 from bitextile.kernels.randomness import hash64, uniform
 from bitextile.kernels.sift import Sifted, in_row_order, reject_rows
 from bitextile.kernels.spelling import Edits, Respelled, respell
@@ -80,19 +79,26 @@ def exchange(batch: pa.RecordBatch, *, config: ExchangeConfig) -> Sifted:
         RowError: a span or a link lies outside its text, or spans overlap.
     """
     check_rows(batch, ALIGNED, "exchange")
-    src, tgt = side_of(batch, "src"), side_of(batch, "tgt")
-    phrases = phrases_of(batch, src, tgt)
-    eligible = exchangeable(src, tgt, phrases) & (phrases.score >= config.min_score)
+    bitext = bitext_of(batch)
+    phrases = bitext.phrases
+    eligible = exchangeable(bitext) & (phrases.score >= config.min_score)
     if config.one_to_one:
         eligible &= phrases.n_links == 1
-    drawn = draws(batch, src, phrases, config) & eligible
-    n_links = list_offsets(batch.column("links"))
-    counts = np.bincount(phrases.row[eligible], minlength=batch.num_rows), np.diff(n_links)
+    keys = hash64(batch.column("pair_id"))[phrases.row]
+    n_eligible = np.bincount(phrases.row[eligible], minlength=batch.num_rows)
     kept, rejects = [], []
     for variant in range(config.variants):
-        chosen = np.flatnonzero(drawn[variant])
-        kept.append(_exchanged_rows(batch, (src, tgt), phrases, chosen, variant))
-        rejects.extend(_rejected_rows(batch, phrases.row[chosen], *counts, variant))
+        drawn = uniform(
+            keys,
+            seed=config.seed,
+            operation="exchange",
+            variant=variant,
+            position=phrases.src[:, 0] - bitext.src.words[phrases.row],
+        )
+        chosen = np.flatnonzero(eligible & (drawn < config.rate))
+        kept.append(_exchanged_rows(batch, bitext, chosen=chosen, variant=variant))
+        dropped = np.bincount(phrases.row[chosen], minlength=batch.num_rows) == 0
+        rejects.extend(_rejected_rows(batch, dropped, n_eligible=n_eligible, variant=variant))
     return Sifted(in_row_order(kept, EXCHANGE.schema), in_row_order(rejects))
 
 
@@ -109,17 +115,12 @@ def exchange_back(batch: pa.RecordBatch) -> tuple[pa.StringArray, pa.StringArray
         RowError: `exchanged` names a link that the row has not, or the exchanged texts are not
             what exchanging these links gives.
     """
-    src, tgt = side_of(batch, "src"), side_of(batch, "tgt")
-    phrases, chosen, new = _again(batch, src, tgt)
     back = []
-    for name, side, words, respelled in zip(
-        ("src", "tgt"), (src, tgt), (phrases.src, phrases.tgt), new, strict=True
-    ):
-        order = _by_place(phrases.row, words, chosen)
-        starts, ends = stretches(side, words[order])
+    for name, (view, order, new) in zip(("src", "tgt"), _again(batch), strict=True):
+        words = stretches(view.src, view.phrases.src[order])
+        edits = Edits(view.phrases.row[order], new.start, new.end, *words)
         host = to_texts(batch.column(f"{name}_exchanged"))
-        edits = Edits(phrases.row[order], respelled.start, respelled.end, starts, ends)
-        back.append(respell(host, edits, side.texts.points, seams=-respelled.seams).strings)
+        back.append(respell(host, edits, view.src.texts.points, seams=-new.seams).strings)
     return back[0], back[1]
 
 
@@ -136,135 +137,85 @@ def exchanged_spans(batch: pa.RecordBatch) -> tuple[pa.ListArray, pa.ListArray]:
     Raises:
         RowError: as in `exchange_back`.
     """
-    src, tgt = side_of(batch, "src"), side_of(batch, "tgt")
-    phrases, chosen, new = _again(batch, src, tgt)
-    offsets = offsets_of(np.bincount(phrases.row[chosen], minlength=batch.num_rows))
-    lists = [
-        pa.ListArray.from_arrays(
-            pa.array(offsets, pa.int32()),
-            pa.StructArray.from_arrays(
-                [pa.array(side.start, pa.int32()), pa.array(side.end, pa.int32())],
-                fields=list(SPAN),
-            ),
-            type=SPANS,
-        )
-        for side in new
-    ]
+    lists = []
+    for view, order, new in _again(batch):
+        counts = np.bincount(view.phrases.row[order], minlength=batch.num_rows)
+        places = [pa.array(new.start, pa.int32()), pa.array(new.end, pa.int32())]
+        spans = pa.StructArray.from_arrays(places, fields=list(SPAN))
+        offsets = pa.array(offsets_of(counts), pa.int32())
+        lists.append(pa.ListArray.from_arrays(offsets, spans, type=SPANS))
     return lists[0], lists[1]
 
 
-def draws(
-    batch: pa.RecordBatch, src: Side, phrases: Phrases, config: ExchangeConfig
-) -> npt.NDArray[np.bool_]:
-    """Returns which phrases are drawn, [variants, p]; by pair, variant and first source word."""
-    keys = hash64(batch.column("pair_id"))[phrases.row]
-    position = phrases.src[:, 0] - src.words[phrases.row]
-    drawn = [
-        uniform(keys, seed=config.seed, operation="exchange", variant=v, position=position)
-        for v in range(config.variants)
-    ]
-    return np.stack(drawn) < config.rate
-
-
-def _by_place(row: Ints, words: Ints, chosen: Ints) -> Ints:
-    """Returns the chosen phrases by row, then by their place on the side of `words`."""
-    return chosen[np.lexsort((words[chosen, 0], row[chosen]))]
-
-
-def _swap(src: Side, tgt: Side, phrases: Phrases, chosen: Ints) -> tuple[Respelled, Respelled]:
-    new = []
-    for host, words, other, other_words in (
-        (src, phrases.src, tgt, phrases.tgt),
-        (tgt, phrases.tgt, src, phrases.src),
-    ):
-        order = _by_place(phrases.row, words, chosen)
-        row = phrases.row[order]
-        base = host.texts.offsets[row]
-        starts, ends = stretches(host, words[order])
-        pool = stretches(other, other_words[order])
-        new.append(
-            respell(host.texts, Edits(row, starts - base, ends - base, *pool), other.texts.points)
-        )
-    return new[0], new[1]
-
-
-def _again(
-    batch: pa.RecordBatch, src: Side, tgt: Side
-) -> tuple[Phrases, Ints, tuple[Respelled, Respelled]]:
-    """Returns phrases, which of them were exchanged, and the exchange done once more."""
-    phrases = phrases_of(batch, src, tgt)
+def _again(batch: pa.RecordBatch) -> list[tuple[Bitext, Ints, Respelled]]:
+    """Returns the exchange of a batch done once more, for each side; see `translate`."""
+    check_rows(batch, EXCHANGE, "exchange")
+    bitext = bitext_of(batch)
     links, exchanged = _places(batch.column("links")), _places(batch.column("exchanged"))
-    swapped = phrases.of_link[np.isin(links, exchanged)]
-    new = _swap(src, tgt, phrases, np.unique(swapped[swapped >= 0]))
+    chosen = np.unique(bitext.phrases.of_link[np.isin(links, exchanged)])
+    again = [(view, *translate(view, chosen[chosen >= 0])) for view in (bitext, bitext.turned())]
     wrong = np.zeros(batch.num_rows, bool)
     wrong[exchanged[~np.isin(exchanged, links)] >> 32] = True
-    for name, side in zip(("src", "tgt"), new, strict=True):
-        same = pc.equal(side.strings, batch.column(f"{name}_exchanged"))
+    for name, (_, _, new) in zip(("src", "tgt"), again, strict=True):
+        same = pc.equal(new.strings, batch.column(f"{name}_exchanged"))
         wrong |= ~same.to_numpy(zero_copy_only=False)
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
         raise RowError(
-            f"pair_id {batch.column('pair_id')[row].as_py()!r}, variant "
-            f"{batch.column('variant')[row].as_py()}: exchanging the links named in `exchanged` "
-            "does not give its exchanged texts; write the dataset again with this version"
+            f"exchange: exchanging the links named in `exchanged` does not give the exchanged "
+            f"texts in the row with pair_id {batch.column('pair_id')[row].as_py()!r}, variant "
+            f"{batch.column('variant')[row].as_py()}; write the dataset again with this version"
         )
-    return phrases, np.unique(swapped[swapped >= 0]), new
+    return again
 
 
 def _places(links: pa.ListArray) -> Ints:
+    """Returns one number for each (row, source word, target word)."""
     flat = links.flatten()
     src, tgt = (flat.field(side).to_numpy().astype(np.int64) for side in ("src", "tgt"))
     return (rows_of(list_offsets(links)) << 32) | (src << 16) | tgt
 
 
 def _exchanged_rows(
-    batch: pa.RecordBatch, sides: tuple[Side, Side], phrases: Phrases, chosen: Ints, variant: int
+    batch: pa.RecordBatch, bitext: Bitext, *, chosen: Ints, variant: int
 ) -> tuple[Ints, pa.RecordBatch]:
     """Returns the rows with an exchange, by number, and as rows of kind exchange."""
-    rows = np.unique(phrases.row[chosen])
-    new = _swap(*sides, phrases, chosen)
+    rows = np.unique(bitext.phrases.row[chosen])
     batch = pa.RecordBatch.from_arrays(
         [
             *(batch.column(name) for name in ALIGNED.schema.names),
             pa.repeat(pa.scalar(variant, pa.int16()), batch.num_rows),
-            *(side.strings for side in new),
-            _swapped_links(batch.column("links"), phrases, chosen),
+            translate(bitext, chosen)[1].strings,
+            translate(bitext.turned(), chosen)[1].strings,
+            _swapped_links(batch.column("links"), np.isin(bitext.phrases.of_link, chosen)),
         ],
         schema=EXCHANGE.schema,
     )
     return rows, batch if len(rows) == batch.num_rows else batch.take(pa.array(rows))
 
 
-def _swapped_links(links: pa.ListArray, phrases: Phrases, chosen: Ints) -> pa.ListArray:
-    member = np.append(np.zeros(len(phrases.row), bool), False)  # the last stands for "no phrase"
-    member[chosen] = True
-    swapped = member[phrases.of_link]
+def _swapped_links(links: pa.ListArray, swapped: Mask) -> pa.ListArray:
     flat = links.flatten().filter(pa.array(swapped))
     counts = np.bincount(rows_of(list_offsets(links))[swapped], minlength=len(links))
-    items = pa.StructArray.from_arrays(
-        [flat.field("src"), flat.field("tgt")], fields=list(EXCHANGED)
-    )
+    items = [flat.field("src"), flat.field("tgt")]
     return pa.ListArray.from_arrays(
-        pa.array(offsets_of(counts), pa.int32()), items, type=list_of(EXCHANGED)
+        pa.array(offsets_of(counts), pa.int32()),
+        pa.StructArray.from_arrays(items, fields=list(EXCHANGED)),
+        type=list_of(EXCHANGED),
     )
 
 
 def _rejected_rows(
-    batch: pa.RecordBatch, kept: Ints, n_eligible: Ints, n_links: Ints, variant: int
+    batch: pa.RecordBatch, dropped: Mask, *, n_eligible: Ints, variant: int
 ) -> list[tuple[Ints, pa.RecordBatch]]:
-    dropped = np.ones(batch.num_rows, bool)
-    dropped[kept] = False
+    n_links = np.diff(list_offsets(batch.column("links")))
     parts = []
-    for rule, rows, value in (
+    for rule, rejected, value in (
         ("no_eligible_links/1", dropped & (n_eligible == 0), n_links),
         ("no_link_drawn/1", dropped & (n_eligible > 0), n_eligible),
     ):
-        numbers = np.flatnonzero(rows)
-        rejects = reject_rows(
-            batch.take(pa.array(numbers)),
-            rule=rule,
-            value=value[numbers].astype(np.float64),
-            detail=f"variant {variant}",
-        )
-        parts.append((numbers, rejects))
+        numbers = np.flatnonzero(rejected)
+        rows, values = batch.take(pa.array(numbers)), value[numbers].astype(np.float64)
+        detail = f"variant {variant}"
+        parts.append((numbers, reject_rows(rows, rule=rule, value=values, detail=detail)))
     return parts

@@ -28,7 +28,7 @@ from bitextile.kernels.codepoints import (
     rows_of,
     to_texts,
 )
-from bitextile.kernels.spelling import safe_edges
+from bitextile.kernels.spelling import Edits, Respelled, respell, safe_edges
 
 
 class Side(NamedTuple):
@@ -67,6 +67,25 @@ class Phrases(NamedTuple):
     of_link: Ints
 
 
+class Bitext(NamedTuple):
+    """A batch of aligned pairs as stretches of code points, with what may change places."""
+
+    src: Side
+    tgt: Side
+    phrases: Phrases
+
+    def turned(self) -> "Bitext":
+        """Returns the same pairs with source and target in each other's role."""
+        turned = self.phrases._replace(src=self.phrases.tgt, tgt=self.phrases.src)
+        return Bitext(self.tgt, self.src, turned)
+
+
+def bitext_of(batch: pa.RecordBatch) -> Bitext:
+    """Returns a batch of kind aligned, whose rows have been checked, with its phrases."""
+    src, tgt = side_of(batch, "src"), side_of(batch, "tgt")
+    return Bitext(src, tgt, _phrases(batch.column("links"), src, tgt))
+
+
 def side_of(batch: pa.RecordBatch, name: str) -> Side:
     """Returns side `name` ("src" or "tgt") of a batch of kind aligned."""
     texts = to_texts(batch.column(name))
@@ -77,47 +96,38 @@ def side_of(batch: pa.RecordBatch, name: str) -> Side:
     return Side(texts, words, starts, base + flat.field("end").to_numpy().astype(np.int64))
 
 
-def phrases_of(batch: pa.RecordBatch, src: Side, tgt: Side) -> Phrases:
-    """Returns the phrases of a batch of kind aligned whose rows have been checked."""
-    links = batch.column("links")
-    rows, flat = rows_of(list_offsets(links)), links.flatten()
-    a = src.words[rows] + flat.field("src").to_numpy()
-    b = tgt.words[rows] + flat.field("tgt").to_numpy()
-    # The lowest source word of a group names it, so groups come out sorted by row and source.
-    names, group, counts = np.unique(
-        _components(a, b, len(src.starts), len(tgt.starts)), return_inverse=True, return_counts=True
-    )
-    score = np.full(len(names), np.inf, np.float32)
-    np.minimum.at(score, group, flat.field("score").to_numpy())
-    first_a, end_a, dense_a = _extent(a, group, len(names))
-    first_b, end_b, dense_b = _extent(b, group, len(names))
-    dense = dense_a & dense_b
-    row = np.zeros(len(names), np.int64)
-    row[group] = rows
-    number = np.where(dense, np.cumsum(dense) - 1, -1)
-    return Phrases(
-        row[dense],
-        np.stack([first_a, end_a], axis=1)[dense],
-        np.stack([first_b, end_b], axis=1)[dense],
-        score[dense],
-        counts[dense],
-        number[group],
-    )
-
-
-def exchangeable(src: Side, tgt: Side, phrases: Phrases) -> Mask:
+def exchangeable(bitext: Bitext) -> Mask:
     """Returns which phrases may change places, [p].
 
     Both sides hold a letter or a digit, they differ, and neither tears a character at its edge.
     """
+    src, tgt, phrases = bitext
     a, b = stretches(src, phrases.src), stretches(tgt, phrases.tgt)
-    wordy = classes()
     fine = np.ones(len(phrases.row), bool)
     for side, (starts, ends) in ((src, a), (tgt, b)):
-        letters = np.isin(wordy[side.texts.points], (UNSPACED, SPACED, DIGIT))
+        letters = np.isin(classes()[side.texts.points], (UNSPACED, SPACED, DIGIT))
         fine &= any_between(letters, starts, ends) & safe_edges(side.texts, starts, ends)
     same = pc.equal(cut(src.texts, *a), cut(tgt.texts, *b))
     return fine & ~same.to_numpy(zero_copy_only=False)
+
+
+def translate(bitext: Bitext, chosen: Ints) -> tuple[Ints, Respelled]:
+    """Replaces phrases in the source sentences by what they are linked to in the targets.
+
+    Args:
+        bitext: of n pairs.
+        chosen: [k] numbers of phrases, in any order.
+
+    Returns:
+        The same numbers by row and place in the source, and the [n] new sources.
+    """
+    src, tgt, phrases = bitext
+    order = chosen[np.lexsort((phrases.src[chosen, 0], phrases.row[chosen]))]
+    base = src.texts.offsets[phrases.row[order]]
+    starts, ends = stretches(src, phrases.src[order])
+    pool = stretches(tgt, phrases.tgt[order])
+    edits = Edits(phrases.row[order], starts - base, ends - base, *pool)
+    return order, respell(src.texts, edits, tgt.texts.points)
 
 
 def stretches(side: Side, words: Ints) -> tuple[Ints, Ints]:
@@ -128,6 +138,27 @@ def stretches(side: Side, words: Ints) -> tuple[Ints, Ints]:
         words: [p, 2] first word and end (exclusive).
     """
     return side.starts[words[:, 0]], side.ends[words[:, 1] - 1]
+
+
+def _phrases(links: pa.ListArray, src: Side, tgt: Side) -> Phrases:
+    rows, flat = rows_of(list_offsets(links)), links.flatten()
+    a = src.words[rows] + flat.field("src").to_numpy()
+    b = tgt.words[rows] + flat.field("tgt").to_numpy()
+    # The lowest source word of a group names it, so groups come out sorted by row and source.
+    names, group, counts = np.unique(
+        _components(a, b, len(src.starts), len(tgt.starts)), return_inverse=True, return_counts=True
+    )
+    score = np.full(len(names), np.inf, np.float32)
+    np.minimum.at(score, group, flat.field("score").to_numpy())
+    row = np.zeros(len(names), np.int64)
+    row[group] = rows
+    words_a, dense_a = _extent(a, group, len(names))
+    words_b, dense_b = _extent(b, group, len(names))
+    dense = dense_a & dense_b
+    number = np.where(dense, np.cumsum(dense) - 1, -1)
+    return Phrases(
+        row[dense], words_a[dense], words_b[dense], score[dense], counts[dense], number[group]
+    )
 
 
 def _components(a: Ints, b: Ints, n_a: int, n_b: int) -> Ints:
@@ -147,11 +178,12 @@ def _components(a: Ints, b: Ints, n_a: int, n_b: int) -> Ints:
         at_a = lower
 
 
-def _extent(words: Ints, group: Ints, n_groups: int) -> tuple[Ints, Ints, Mask]:
-    """Returns first word, end, and whether no word between is missing, for each group."""
+def _extent(words: Ints, group: Ints, n_groups: int) -> tuple[Ints, Mask]:
+    """Returns first word and end of each group, [n_groups, 2], and whether none between lacks."""
     first, last = np.full(n_groups, np.iinfo(np.int64).max), np.full(n_groups, -1)
     np.minimum.at(first, group, words)
     np.maximum.at(last, group, words)
     n_words = int(words.max(initial=0)) + 1
     distinct = np.unique(group * n_words + words) // n_words
-    return first, last + 1, np.bincount(distinct, minlength=n_groups) == last + 1 - first
+    dense = np.bincount(distinct, minlength=n_groups) == last + 1 - first
+    return np.stack([first, last + 1], axis=1), dense
