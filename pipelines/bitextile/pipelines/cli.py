@@ -20,6 +20,7 @@ from bitextile.schema.errors import BitextileError, ConfigError
 
 if TYPE_CHECKING:
     from bitextile.kernels.segment import Choice
+    from bitextile.pipelines.run import Summary
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -126,9 +127,11 @@ def align(
     pairs: Annotated[str, typer.Argument(help="folder of a pairs dataset")],
     out: Out,
     symmetrize: Annotated[
-        str | None, typer.Option(help="posterior, intersect, union, grow-diag[-final[-and]]")
-    ] = None,
-    sample: Annotated[int, typer.Option(help="pairs per language pair to fit on, at most")] = 2_000_000,
+        str, typer.Option(help="posterior, intersect, union, grow-diag[-final[-and]]")
+    ] = "posterior",
+    sample: Annotated[
+        int, typer.Option(help="pairs per language pair to fit on, at most")
+    ] = 2_000_000,
     segmenter: Annotated[
         str, typer.Option(help="auto, dictionary or characters, for unspaced scripts")
     ] = "auto",
@@ -141,9 +144,8 @@ def align(
     from bitextile.kernels.wordlinks import AlignConfig
     from bitextile.pipelines.align import align as run
 
-    chosen = {} if symmetrize is None else {"symmetrize": symmetrize}
     config = AlignConfig(
-        sample_pairs=sample, segmenter=_choice(segmenter), seed=seed, **chosen
+        symmetrize=symmetrize, sample_pairs=sample, segmenter=_choice(segmenter), seed=seed
     )
     say(run(pairs, out, config=config, options=_options(overwrite, reuse, workers)))
 
@@ -160,7 +162,9 @@ def lexicon(
     out: Out,
     min_count: Annotated[int, typer.Option(help="fewest links of an entry")] = 2,
     min_probability: Annotated[float, typer.Option(help="lowest p(tgt given src)")] = 0.0,
-    mutual_best: Annotated[bool, typer.Option("--mutual-best", help="one-to-one entries only")] = False,
+    mutual_best: Annotated[
+        bool, typer.Option("--mutual-best", help="one-to-one entries only")
+    ] = False,
     top_k: Annotated[int | None, typer.Option(help="most translations of a word")] = None,
     overwrite: Overwrite = False,
     reuse: Reuse = False,
@@ -259,6 +263,133 @@ def export(
     wanted: Any = format
     export_dataset(aligned, out, format=wanted, overwrite=overwrite)
     console.print(f"{out}: written as {format}", markup=False)
+
+
+@app.command()
+def tokenizer(
+    datasets: Annotated[
+        list[str], typer.Argument(help="folders of pairs, mono or aligned datasets")
+    ],
+    out: Out,
+    vocab_size: Annotated[int, typer.Option(help="ids, specials included")] = 32_000,
+    alpha: Annotated[float, typer.Option(help="languages weigh by share ** alpha")] = 0.3,
+    max_sentences: Annotated[int, typer.Option(help="sentences learned from")] = 1_000_000,
+    overwrite: Overwrite = False,
+) -> None:
+    """Trains a SentencePiece tokenizer that transformers loads."""
+    from bitextile.pipelines.tokenizer import TokenizerConfig, train_tokenizer
+
+    config = TokenizerConfig(vocab_size=vocab_size, alpha=alpha, max_sentences=max_sentences)
+    made = train_tokenizer(datasets, out, config=config, overwrite=overwrite)
+    sampled = ", ".join(f"{lang} {n:,}" for lang, n in made.sampled.items())
+    console.print(f"{out}: {made.vocab_size:,} ids from sentences in {sampled}", markup=False)
+
+
+@app.command()
+def report(
+    datasets: Annotated[list[str], typer.Argument(help="folders of datasets of any kind")],
+    out: Annotated[str, typer.Option(help="the HTML file")],
+    title: Annotated[str | None, typer.Option(help="heading of the page")] = None,
+    examples: Annotated[int, typer.Option(help="rows shown per dataset")] = 8,
+    overwrite: Overwrite = False,
+) -> None:
+    """Writes one page that shows counts, rejects, links, exchanged and switched words."""
+    from bitextile.pipelines.report import write_report
+
+    write_report(datasets, out, title=title, examples=examples, overwrite=overwrite)
+    typer.echo(out)
+
+
+@app.command()
+def run(
+    recipe: Annotated[str, typer.Argument(help="YAML file; see README, «The recipe»")],
+    out: Out,
+    overwrite: Overwrite = False,
+    reuse: Reuse = False,
+    workers: Workers = 0,
+) -> None:
+    """Runs the whole chain: corpora to datasets, a trained and evaluated model, a page."""
+    from bitextile.pipelines.run import load_recipe
+    from bitextile.pipelines.run import run as run_chain
+
+    options = _options(overwrite, reuse, workers)
+    folder = Path(recipe).absolute().parent
+    _conclude(run_chain(load_recipe(recipe), folder, out, options=options, tell=_tell))
+
+
+@app.command()
+def demo(
+    out: Out = "demo-out",
+    overwrite: Overwrite = False,
+    reuse: Reuse = False,
+    workers: Workers = 0,
+) -> None:
+    """Runs the whole chain on the embedded sample: six languages, 400 sentences each."""
+    from bitextile.pipelines.demo import demo as run_demo
+
+    _conclude(run_demo(out, options=_options(overwrite, reuse, workers), tell=_tell))
+
+
+def _tell(stage: str, done: list[Finished]) -> None:
+    console.print(f"[{stage}]", style="bold", markup=False)
+    say(*done)
+
+
+def _conclude(summary: "Summary") -> None:
+    for figure in summary.evaluations:
+        before = "" if figure["before"] is None else f"{figure['before']:.3f} -> "
+        console.print(f"{figure['name']:<44} {before}{figure['after']:.3f}", markup=False)
+    typer.echo(summary.report)
+
+
+@app.command()
+def pretrain(
+    config: Annotated[str, typer.Argument(help="YAML file; see trainer/README.md")],
+    out: Annotated[str, typer.Option(help="local folder for the run, a model folder at the end")],
+    overwrite: Overwrite = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="go on from the last checkpoint")
+    ] = False,
+) -> None:
+    """Pre-trains an encoder on datasets."""
+    from bitextile.trainer.config import load_config
+    from bitextile.trainer.loop import pretrain as train
+
+    made = train(load_config(config), out, overwrite=overwrite, resume=resume)
+    state = "interrupted; --resume goes on" if made.interrupted else "done"
+    line = f"{out}: {made.steps:,} steps, {made.tokens:,} tokens, {made.seconds:.0f} s, {state}"
+    console.print(line, markup=False)
+
+
+@app.command()
+def evaluate(
+    model: Annotated[str, typer.Argument(help="model folder; for alignment also a dataset")],
+    task: Annotated[str, typer.Option(help="retrieval, alignment or mlm")],
+    data: Annotated[list[str], typer.Option(help="datasets, gold files or text files; repeatable")],
+    out: Annotated[str | None, typer.Option(help="JSON file for the figures")] = None,
+    layer: Annotated[int | None, typer.Option(help="whose vectors; default two thirds up")] = None,
+    split: Annotated[str, typer.Option(help="of datasets: train, valid, test or all")] = "test",
+    key: Annotated[str | None, typer.Option(help="of a dataset, such as de-en")] = None,
+    limit: Annotated[int, typer.Option(help="rows per key, at most")] = 10_000,
+    overwrite: Overwrite = False,
+) -> None:
+    """Measures a model, or the links of a dataset, and prints the figures as JSON."""
+    import json
+
+    from bitextile.trainer.evaluate.run import evaluate as measure
+
+    found = measure(
+        model,
+        task=task,
+        data=data,
+        out=out,
+        layer=layer,
+        split=split,
+        key=key,
+        limit=limit,
+        overwrite=overwrite,
+    )
+    typer.echo(json.dumps(found, ensure_ascii=False, indent=1))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`bitextile codeswitch`: aligned -> codeswitch, words replaced by their translations in context."""
+"""`bitextile codeswitch`: aligned -> codeswitch, words replaced by their translations."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""`bitextile ingest`: corpora -> DIR/pairs and DIR/mono, normalised, filtered, without duplicates."""
+"""`bitextile ingest`: corpora -> DIR/pairs and DIR/mono, normalised, filtered, each once."""
 
 from pathlib import Path
 from typing import Any
@@ -87,5 +87,7 @@ def build(
         | f"DropDuplicates{label}" >> do.DropDuplicates(order, kind)
         | f"AssignSplits{label}" >> do.AssignSplits(corpora.splits)
         | f"Write{label}"
-        >> WriteDataset(place, kind, config=output.config, inputs=output.inputs, software=software())
+        >> WriteDataset(
+            place, kind, config=output.config, inputs=output.inputs, software=software()
+        )
     )

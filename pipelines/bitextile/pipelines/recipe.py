@@ -106,7 +106,7 @@ def parse(model: type[Model], content: dict[str, Any], where: str) -> Model:
     """Returns the content as a model.
 
     Raises:
-        ConfigError: an unknown key or a wrong value; the sentence names the first, and how many more.
+        ConfigError: an unknown key or a wrong value; the first is named, the others counted.
     """
     try:
         return model.model_validate(content)

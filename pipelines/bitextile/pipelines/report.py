@@ -223,15 +223,15 @@ def _megabytes(size: int) -> str:
 def _percent(share: float, digits: int = 1) -> str:
     """Returns a share in percent, never rounded to all or nothing when it is neither.
 
-    >>> _percent(0.99996), _percent(1.0), _percent(0.00001), _percent(0.876, 0)
-    ('> 99.9 %', '100 %', '< 0.1 %', '88 %')
+    >>> _percent(0.99996), _percent(1.0), _percent(0.00001), _percent(0.0), _percent(0.876, 0)
+    ('> 99.9 %', '100 %', '< 0.1 %', '0 %', '88 %')
     """
     step = 10.0**-digits
     if 0 < share * 100 < step / 2:
         return f"< {step:.{digits}f} %"
     if 100 - step / 2 <= share * 100 < 100:
         return f"> {100 - step:.{digits}f} %"
-    return "100 %" if share == 1 else f"{share * 100:.{digits}f} %"
+    return f"{share * 100:.{0 if share in (0, 1) else digits}f} %"
 
 
 def _upright(word: str) -> bool:

@@ -1,8 +1,8 @@
 """`bitextile run`: the whole chain of a recipe, from corpora to a page to look at."""
 
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,21 +17,23 @@ from bitextile.pipelines.codeswitch import codeswitch
 from bitextile.pipelines.exchange import exchange
 from bitextile.pipelines.ingest import ingest_corpora
 from bitextile.pipelines.lexicon import lexicon
-from bitextile.pipelines.recipe import Corpora, Language, Strict, load_yaml, parse
+from bitextile.pipelines.recipe import Corpora, Strict, load_yaml, parse, sources_of
 from bitextile.pipelines.report import write_report
 from bitextile.pipelines.running import Finished, RunOptions
 from bitextile.pipelines.tokenizer import TokenizerConfig, train_tokenizer
 from bitextile.schema.errors import ConfigError, OutputExistsError
 from bitextile.schema.storage import write_atomically
 
-Say = Callable[[str], None]
+Tell = Callable[[str, list[Finished]], None]
+Evaluation = dict[str, Any]
+
+OBJECTIVES = {"mlm": 1.0, "tlm": 1.0, "weam": 1.0}
 
 
 class RetrievalSet(Strict):
     """Two line-aligned files whose sentences must find each other."""
 
     name: str
-    languages: tuple[Language, Language]
     files: tuple[str, str]
 
 
@@ -43,7 +45,7 @@ class AlignmentSet(Strict):
 
 
 class Evaluate(Strict):
-    """What is measured; retrieval on the pairs' test split always is."""
+    """What is measured; retrieval on the pairs' own test split always is."""
 
     retrieval: tuple[RetrievalSet, ...] = ()
     alignment: tuple[AlignmentSet, ...] = ()
@@ -58,6 +60,216 @@ class Recipe(Corpora):
     codeswitch: CodeswitchConfig = CodeswitchConfig()
     tokenizer: TokenizerConfig = TokenizerConfig()
     pretrain: dict[str, Any] | None = Field(
-        None, description="settings of `pretrain`, and `objectives`: name to weight; null: none"
+        None, description="settings of `pretrain`, with `objectives` (name to weight); null: none"
     )
     evaluate: Evaluate = Evaluate()
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run came to: every dataset, every figure, and the page that shows them."""
+
+    datasets: tuple[Finished, ...]
+    evaluations: tuple[Evaluation, ...]
+    report: str
+
+
+def load_recipe(path: str) -> Recipe:
+    """Reads a recipe of the whole chain.
+
+    Raises:
+        ConfigError: it is missing, not YAML, has an unknown key or a wrong value.
+    """
+    return parse(Recipe, load_yaml(path), path)
+
+
+def run(recipe: Recipe, folder: Path, out: str, *, options: RunOptions, tell: Tell) -> Summary:
+    """Runs the chain: ingest, align, lexicon, exchange, codeswitch, tokenizer, pretrain, evaluate.
+
+    Args:
+        recipe: what to do.
+        folder: what its paths are relative to.
+        out: folder that gets one folder for each stage, evaluation.json and report.html.
+        options: how to run; `reuse` keeps the stages that are finished.
+        tell: called with each stage's name, and what it wrote, when it is done.
+
+    Raises:
+        ConfigError: the recipe is wrong; nothing was started.
+        BitextileError: a stage failed; the stages before it stay, and --reuse goes on from there.
+    """
+    chain = _Chain(recipe, folder, out, options, tell)
+    chain.check()
+    chain.make_datasets()
+    chain.make_tokenizer()
+    chain.train_and_evaluate()
+    return chain.finish()
+
+
+class _Chain:
+    """The stages of one run, and what they have come to so far."""
+
+    def __init__(
+        self, recipe: Recipe, folder: Path, out: str, options: RunOptions, tell: Tell
+    ) -> None:
+        self.recipe, self.folder, self.out = recipe, folder, out
+        self.options, self.tell = options, tell
+        self.datasets: list[Finished] = []
+        self.evaluations: list[Evaluation] = []
+
+    def at(self, name: str) -> str:
+        """Returns where a stage's result lies."""
+        return f"{self.out}/{name}"
+
+    def check(self) -> None:
+        """Raises ConfigError before anything runs, where a late stage would fail."""
+        sources = sources_of(self.recipe, self.folder)
+        if not sources.bitext:
+            raise ConfigError("the recipe has no `bitext`; the chain starts from sentence pairs")
+        for gold in self.recipe.evaluate.alignment:
+            self.existing(gold.gold)
+        for texts in self.recipe.evaluate.retrieval:
+            for file in texts.files:
+                self.existing(file)
+        if self.recipe.pretrain is not None:
+            self.pretrain_config(mono=bool(sources.mono))
+
+    def existing(self, name: str) -> str:
+        """Returns the path of a file the recipe names; raises ConfigError if there is none."""
+        path = self.folder / name
+        if not path.is_file():
+            raise ConfigError(f"{path}: no such file; check the recipe's `evaluate`")
+        return str(path)
+
+    def done(self, stage: str, *finished: Finished) -> None:
+        """Notes what a stage wrote."""
+        self.datasets += finished
+        self.tell(stage, list(finished))
+
+    def make_datasets(self) -> None:
+        """Runs the pipelines from corpora to variants."""
+        recipe, options = self.recipe, self.options
+        self.done("ingest", *ingest_corpora(recipe, self.folder, self.out, options=options))
+        aligned = self.at("aligned")
+        pairs = self.at("pairs")
+        self.done("align", align(pairs, aligned, config=recipe.align, options=options))
+        made = lexicon(aligned, self.at("lexicon"), config=recipe.lexicon, options=options)
+        self.done("lexicon", made)
+        made = exchange(aligned, self.at("exchange"), config=recipe.exchange, options=options)
+        self.done("exchange", made)
+        made = codeswitch(aligned, self.at("codeswitch"), config=recipe.codeswitch, options=options)
+        self.done("codeswitch", made)
+
+    def make_tokenizer(self) -> None:
+        """Trains the tokenizer on all text, unless a finished one may be kept."""
+        texts = [f.dataset.path for f in self.datasets if f.dataset.kind.name in ("pairs", "mono")]
+        try:
+            train_tokenizer(
+                texts,
+                self.at("tokenizer"),
+                config=self.recipe.tokenizer,
+                overwrite=self.options.overwrite,
+            )
+        except OutputExistsError:
+            if not self.options.reuse:
+                raise
+        self.tell("tokenizer", [])
+
+    def pretrain_config(self, *, mono: bool) -> Any:
+        """Returns the trainer's configuration, with this run's folders filled in."""
+        from bitextile.trainer.config import parse_config
+
+        settings = dict(self.recipe.pretrain or {})
+        objectives = settings.pop("objectives", OBJECTIVES)
+        if not isinstance(objectives, dict):
+            raise ConfigError(f"pretrain.objectives is {objectives!r}, expected name: weight")
+        where = {"mlm": "mono" if mono else "aligned"}
+        data = [
+            {"objective": name, "dataset": self.at(where.get(name, "aligned")), "weight": weight}
+            for name, weight in objectives.items()
+        ]
+        content = {"tokenizer": self.at("tokenizer"), "data": data, **settings}
+        return parse_config(content, base=Path.cwd(), where="the recipe's `pretrain`")
+
+    def train_and_evaluate(self) -> None:
+        """Pre-trains, if the recipe says so, and measures before and after; always the links."""
+        if self.recipe.pretrain is None:
+            self.evaluations = self.link_figures()
+            return
+        from bitextile.trainer.loop import pretrain, save_initial
+
+        mono = any(f.dataset.kind.name == "mono" for f in self.datasets)
+        config = self.pretrain_config(mono=mono)
+        model, initial = self.at("model"), self.at("initial")
+        reuse = self.options.reuse
+        save_initial(config, initial, overwrite=self.options.overwrite or reuse)
+        pretrain(config, model, overwrite=self.options.overwrite and not reuse, resume=reuse)
+        self.tell("pretrain", [])
+        before, after = self.model_figures(initial), self.model_figures(model)
+        self.evaluations = self.link_figures()
+        for name, (value, unit) in after.items():
+            figure = {"name": name, "before": before[name][0], "after": value, "unit": unit}
+            self.evaluations.append(figure)
+        self.tell("evaluate", [])
+
+    def link_figures(self) -> list[Evaluation]:
+        """Returns the alignment error rate of the links in the shards, by gold set."""
+        from bitextile.trainer.evaluate.run import evaluate
+
+        figures = []
+        for gold in self.recipe.evaluate.alignment:
+            path = self.existing(gold.gold)
+            found = evaluate(self.at("aligned"), task="alignment", data=[path])
+            (result,) = found["results"].values()
+            for metric in ("aer", "precision", "recall"):
+                figure = {"before": None, "after": result[metric]["value"], "unit": ""}
+                figures.append({"name": f"{gold.name}: links, {metric}", **figure})
+        return figures
+
+    def model_figures(self, model: str) -> dict[str, tuple[float, str]]:
+        """Returns every figure of one model: name to value and unit."""
+        from bitextile.trainer.evaluate.run import evaluate
+
+        figures: dict[str, tuple[float, str]] = {}
+        sets = {"test split": [self.at("pairs")]} | {
+            entry.name: [self.existing(file) for file in entry.files]
+            for entry in self.recipe.evaluate.retrieval
+        }
+        for name, data in sets.items():
+            for key, result in evaluate(model, task="retrieval", data=data)["results"].items():
+                figures |= _retrieval_figures(name if key == "files" else f"{name} {key}", result)
+        for gold in self.recipe.evaluate.alignment:
+            found = evaluate(model, task="alignment", data=[self.existing(gold.gold)])
+            (result,) = found["results"].values()
+            figures[f"{gold.name}: encoder, aer"] = (result["aer"]["value"], "")
+        perplexity = evaluate(model, task="mlm", data=[self.at("pairs")])["results"]["pairs"]
+        for lang, result in perplexity.items():
+            figures[f"masked perplexity {lang}"] = (result["perplexity"]["value"], "")
+        return figures
+
+    def finish(self) -> Summary:
+        """Writes evaluation.json and report.html."""
+        write_atomically(
+            self.at("evaluation.json"),
+            (json.dumps(self.evaluations, ensure_ascii=False, indent=1) + "\n").encode(),
+        )
+        report = self.at("report.html")
+        extras = {"metrics": self.metrics(), "evaluations": self.evaluations}
+        paths = [finished.dataset.path for finished in self.datasets]
+        write_report(paths, report, extras=extras, overwrite=True)
+        self.tell("report", [])
+        return Summary(tuple(self.datasets), tuple(self.evaluations), report)
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """Returns the training curve, empty without training."""
+        path = Path(self.at("model")) / "metrics.jsonl"
+        if not path.is_file():
+            return []
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def _retrieval_figures(name: str, result: dict[str, Any]) -> dict[str, tuple[float, str]]:
+    directions = ("src_to_tgt", "tgt_to_src")
+    return {
+        f"retrieval {name} {direction.replace('_', ' ')}": (result[direction]["value"], "accuracy")
+        for direction in directions
+    }

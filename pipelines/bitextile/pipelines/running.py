@@ -206,7 +206,11 @@ def _check_arguments(beam_options: Any, arguments: list[str]) -> None:
     known = beam_options.get_all_options()
     for argument in arguments:
         name = argument.removeprefix("--").split("=")[0]
-        if argument.startswith("--") and name not in known and name.removeprefix("no_") not in known:
+        if (
+            argument.startswith("--")
+            and name not in known
+            and name.removeprefix("no_") not in known
+        ):
             raise ConfigError(
                 f"{argument}: not an option of Beam; what follows -- goes to Beam, "
                 "bitextile's own options stand before it"
@@ -299,5 +303,3 @@ def dataset_input(dataset: Dataset) -> dict[str, str]:
 def dataset_bytes(*manifests: Manifest) -> int:
     """Returns how much the shards take in memory, about: three times their compressed size."""
     return 3 * sum(shard.bytes for manifest in manifests for shard in manifest.shards)
-
-

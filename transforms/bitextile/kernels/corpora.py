@@ -1,8 +1,8 @@
 """Corpus files into record batches: text, TSV, TMX, JSON lines and Parquet, plain or compressed.
 
-Files are untrusted: a line has a size limit, XML entities and external references are refused, and a
-row that cannot be read becomes a reject with its file and line; a file that is not what it is said to
-be (cut short, of another length than its partner) ends the run.
+Files are untrusted: a line has a size limit, XML entities and external references are refused, and
+a row that cannot be read becomes a reject with its file and line; a file that is not what it is
+said to be (cut short, of another length than its partner) ends the run.
 """
 
 import bz2
@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bitextile.kernels.sift import Sifted, join
-from bitextile.schema.errors import ConfigError, InputError
+from bitextile.schema.errors import InputError
 from bitextile.schema.ids import digest_of
 from bitextile.schema.kinds import MONO, PAIRS, REJECTS
 from bitextile.schema.storage import filesystem
@@ -183,10 +183,10 @@ def _json_row(line: str, columns: tuple[str, ...]) -> Row:
         record = json.loads(line)
     except (ValueError, RecursionError) as error:
         return Bad("json/1", 0.0, f"not JSON: {error}", line)
-    cells = [record.get(name) for name in columns] if isinstance(record, dict) else [None]
-    if not all(isinstance(cell, str) for cell in cells):
-        found = sum(isinstance(cell, str) for cell in cells)
-        return Bad("columns/1", found, f"expected text in {' and '.join(columns)}", line)
+    found = [record.get(name) for name in columns] if isinstance(record, dict) else []
+    cells = [cell for cell in found if isinstance(cell, str)]
+    if len(cells) < len(columns):
+        return Bad("columns/1", len(cells), f"expected text in {' and '.join(columns)}", line)
     try:
         "".join(cells).encode()
     except UnicodeEncodeError as error:
@@ -238,7 +238,7 @@ def _tmx(source: Source) -> Iterator[Row]:
 
 
 def _unit(element: Any, languages: tuple[str, ...]) -> Row:
-    found = {}
+    found: dict[str, str] = {}
     for variant in element.iter("tuv"):
         tag = variant.get("{http://www.w3.org/XML/1998/namespace}lang") or variant.get("lang") or ""
         segment = variant.find("seg")

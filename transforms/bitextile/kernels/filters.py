@@ -10,9 +10,9 @@ import pyarrow.compute as pc
 from bitextile.kernels.sift import Sifted, join, reject_rows
 from bitextile.schema.errors import ConfigError
 
-# Characters that make a word, so that lengths compare across scripts. Measured on the shared Tatoeba
-# text: Han 1.55 per jieba word (21,007 Chinese sentences), kana 1.86 per Sudachi mode-A word (43,953
-# Japanese ones, least squares beside Han). Thai is our estimate.
+# Characters that make a word, so that lengths compare across scripts. Measured on the shared
+# Tatoeba text: Han 1.55 per jieba word (21,007 Chinese sentences), kana 1.86 per Sudachi mode-A
+# word (43,953 Japanese ones, least squares beside Han). Thai is our estimate.
 _CHARS_PER_WORD = {r"\p{Han}": 1.5, r"[\p{Hiragana}\p{Katakana}ー]": 1.9, r"\p{Thai}": 4.0}
 _SPACED = r"[^\s\p{Han}\p{Hiragana}\p{Katakana}ー\p{Thai}]+"
 

@@ -17,14 +17,15 @@ _CONTROL = (
 
 
 def normalise_text(text: pa.StringArray) -> pa.StringArray:
-    """Returns each text in NFC, without control characters, with single spaces and none outside.
+    r"""Returns each text in NFC, without control characters, with single spaces and none outside.
 
     Args:
         text: [n] strings; nulls stay null.
 
     Source: Unicode Standard Annex #15 (NFC), #44 (White_Space).
 
-    >>> normalise_text(pa.array(["Cafe\\u0301\\u00a0 noir ", "\\ufeffمرحبا\\u200f\\tيا"])).to_pylist()
+    >>> text = pa.array(["Cafe\u0301\u00a0 noir ", "\ufeffمرحبا\u200f\tيا"])
+    >>> normalise_text(text).to_pylist()
     ['Café noir', 'مرحبا يا']
     """
     text = pc.replace_substring_regex(text, _CONTROL, "")

@@ -27,9 +27,11 @@ _LETTER = r"[\p{L}\p{M}\p{Join_Control}\p{Pc}]"
 _APOSTROPHE = r"['’ʼ]"
 _NUMBER = r"\p{Nd}+(?:[.,:٫٬]\p{Nd}+)*"
 _UNSPACED = r"[\p{Han}\p{Hiragana}\p{Katakana}ー々〆]|[\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]\p{M}*"
-_WORD = rf"(?:(?!{_UNSPACED}){_LETTER})(?:(?!{_UNSPACED})[\p{{L}}\p{{M}}\p{{N}}\p{{Join_Control}}\p{{Pc}}])*"
+_INSIDE = r"[\p{L}\p{M}\p{N}\p{Join_Control}\p{Pc}]"
+_WORD = rf"(?:(?!{_UNSPACED}){_LETTER})(?:(?!{_UNSPACED}){_INSIDE})*"
 # A symbol is its whole grapheme (an emoji with its joiners), punctuation a run of one character.
-_REST = r"(?P<same>\p{P})(?P=same)*|(?!\p{P})[^\s]\p{M}*(?:\p{Emoji_Modifier}|\ufe0f|\u200d\p{So}\ufe0f?)*"
+_JOINED = r"(?:\p{Emoji_Modifier}|\ufe0f|\u200d\p{So}\ufe0f?)*"
+_REST = rf"(?P<same>\p{{P}})(?P=same)*|(?!\p{{P}})[^\s]\p{{M}}*{_JOINED}"
 
 _SPACED_RULE = regex.compile(
     rf"{_UNSPACED}|{_NUMBER}|{_WORD}(?:{_APOSTROPHE}{_WORD})*|{_REST}", regex.V1

@@ -10,18 +10,18 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-
 from bitextile.kernels.align.apply import apply
-from bitextile.kernels.align.config import AlignerConfig
 from bitextile.kernels.align.fit import fit
 from bitextile.kernels.align.model import AlignerModel
+
+from bitextile.kernels.align.config import AlignerConfig
 from bitextile.kernels.randomness import hash64, uniform
 from bitextile.kernels.segment import Choice, segment, words_of
 from bitextile.schema.errors import ConfigError
-from bitextile.schema.kinds import ALIGNED, LINK, PAIRS, list_of
+from bitextile.schema.kinds import ALIGNED, LINK, PAIRS, SPANS, list_of
 
 WORDS = list_of(pa.string())
-SEGMENTED = pa.schema([*PAIRS.schema, ALIGNED.schema.field("src_spans"), ALIGNED.schema.field("tgt_spans")])
+SEGMENTED = pa.schema([*PAIRS.schema, pa.field("src_spans", SPANS), pa.field("tgt_spans", SPANS)])
 SAMPLE = pa.schema([("pair_id", pa.string()), ("first", WORDS), ("second", WORDS)])
 
 
@@ -67,9 +67,7 @@ def segment_pairs(batch: pa.RecordBatch, *, config: AlignConfig) -> pa.RecordBat
     return pa.RecordBatch.from_arrays([*columns, *spans], schema=SEGMENTED)
 
 
-def draw_sample(
-    batch: pa.RecordBatch, *, rows: int, config: AlignConfig
-) -> pa.RecordBatch:
+def draw_sample(batch: pa.RecordBatch, *, rows: int, config: AlignConfig) -> pa.RecordBatch:
     """Returns the words of the rows to fit on, sides in the key's order.
 
     A row is in the sample by a draw keyed by its id, at a rate that yields about
@@ -141,7 +139,8 @@ def turn_round(links: pa.ListArray) -> pa.ListArray:
     row = pc.list_parent_indices(links).to_numpy()
     src, tgt = (flat.field(side).to_numpy() for side in ("tgt", "src"))
     order = pa.array(np.lexsort((tgt, src, row)))
-    columns = [pa.array(src).take(order), pa.array(tgt).take(order), flat.field("score").take(order)]
+    score = flat.field("score").take(order)
+    columns = [pa.array(src).take(order), pa.array(tgt).take(order), score]
     lengths = pc.list_value_length(links).to_numpy(zero_copy_only=False)
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
     values = pa.StructArray.from_arrays(columns, fields=list(LINK))

@@ -66,7 +66,7 @@ class Kind:
     Attributes:
         name: as it stands in a manifest.
         columns: in file order; every one is non-null unless it says otherwise.
-        id_columns: together unique in a dataset; they order the rows of a shard and decide the shard.
+        id_columns: together unique in a dataset; they order rows and decide the shard.
         languages: the columns that hold language tags, in the order the key is made from.
         open: whether a dataset may carry further columns (labels of task data) after these.
         version: raised when a column changes; readers refuse a newer one.

@@ -1,6 +1,7 @@
 """The manifest: what a dataset says of itself, written last; without it there is no dataset."""
 
 import json
+import re
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from typing import Any
@@ -11,6 +12,9 @@ from bitextile.schema.storage import filesystem, write_atomically
 
 FORMAT = "bitextile/1"
 FILE_NAME = "manifest.json"
+
+# A manifest may come from anywhere; no path in it leads out of its own folder.
+_SHARD_PATH = re.compile(r"(data/[A-Za-z0-9-]+|rejects)/part-\d{5,}-of-\d{5,}\.parquet")
 
 
 @dataclass(frozen=True)
@@ -105,17 +109,18 @@ class Manifest:
             fields["counts"] = Counts(**body["counts"])
             fields["inputs"] = tuple(body["inputs"])
             manifest = cls(**fields)
-            written = body["digest"]
-        except (ValueError, KeyError, TypeError) as error:
+            digest, written = manifest.digest, body["digest"]
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise DatasetError(
                 f"{where}: not a bitextile manifest ({type(error).__name__}: {error}); "
                 "write the dataset again"
             ) from error
-        if manifest.digest != written:
+        if digest != written:
             raise DatasetError(
-                f"{where}: digest is {written}, but its shards give {manifest.digest}; "
+                f"{where}: digest is {written}, but its shards give {digest}; "
                 "the manifest was changed by hand or damaged: write the dataset again"
             )
+        _refuse_paths_outside(manifest, where)
         manifest.check_version(where)
         return manifest
 
@@ -128,6 +133,15 @@ class Manifest:
                 f"reads up to {kind.version}; upgrade bitextile"
             )
         return kind
+
+
+def _refuse_paths_outside(manifest: Manifest, where: str) -> None:
+    for shard in (*manifest.shards, *manifest.rejects):
+        if not isinstance(shard.path, str) or not _SHARD_PATH.fullmatch(shard.path):
+            raise DatasetError(
+                f"{where}: shard {shard.path!r} lies outside the dataset's data and rejects; "
+                "this manifest was not written by bitextile: do not trust it"
+            )
 
 
 def write_manifest(dataset: str, manifest: Manifest) -> None:

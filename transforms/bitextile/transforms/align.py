@@ -10,9 +10,9 @@ import apache_beam as beam
 import pyarrow as pa
 from apache_beam.metrics import Metrics
 from apache_beam.pvalue import AsDict
+from bitextile.kernels.align.model import AlignerModel
 from pyarrow import fs
 
-from bitextile.kernels.align.model import AlignerModel
 from bitextile.kernels.partition import by_key
 from bitextile.kernels.wordlinks import (
     AlignConfig,

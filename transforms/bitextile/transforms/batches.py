@@ -55,7 +55,7 @@ class Ledger(NamedTuple):
 
 
 class Sieved(NamedTuple):
-    """What a transform that may drop rows returns: `kept` and `rejects`, PCollections of batches."""
+    """What a transform that may drop rows returns: PCollections of batches kept and rejected."""
 
     kept: beam.PCollection
     rejects: beam.PCollection

@@ -22,8 +22,8 @@ from bitextile.transforms.batches import (
     Kernel,
     Ledger,
     MapBatches,
-    Sieved,
     SieveBatches,
+    Sieved,
 )
 
 N_BUCKETS = 64

@@ -32,8 +32,7 @@ class CountLexicon(beam.PTransform):
         """Returns the entries as a Ledger of their own: read are the distinct linked word pairs."""
         entries = (
             aligned
-            | "CountLinks"
-            >> beam.FlatMap(_counts).with_output_types(tuple[str, pa.RecordBatch])
+            | "CountLinks" >> beam.FlatMap(_counts).with_output_types(tuple[str, pa.RecordBatch])
             | "MergeCounts" >> beam.CombinePerKey(_MergeCounts())
             | "DropKeys" >> beam.Values()
         )

@@ -8,7 +8,7 @@ from apache_beam.typehints.decorators import no_annotations
 
 from bitextile.kernels.codeswitch import CodeswitchConfig, switch_by_alignment
 from bitextile.kernels.exchange import ExchangeConfig, exchange
-from bitextile.transforms.batches import Sieved, SieveBatches
+from bitextile.transforms.batches import SieveBatches, Sieved
 
 
 @dataclass(eq=False)

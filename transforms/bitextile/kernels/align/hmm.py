@@ -1,225 +1,262 @@
-import numba as nb
+"""The hidden Markov model of word alignment, one sentence in one direction.
+
+Observations are the words of one side, states the words of the other (Vogel, Ney and Tillmann
+1996), with one null state per word that remembers where the last real link was (Och and Ney 2003):
+
+    p(next = i | last = i') = (1 - p_null) jump(i - i') / sum_k jump(k - i')     a real link
+                            = p_null                                           null, last stays i'
+
+The first word comes from i' = -1. Rows are padded to LANES states of probability zero and taken as
+slices, because only then does numba's output use vector instructions (5 times as fast at 64 words).
+"""
+
+from typing import NamedTuple
+
 import numpy as np
 
-jit = nb.njit(cache=True, nogil=True, fastmath={"contract", "nsz", "reassoc"}, error_model="numpy")
+from bitextile.kernels.align.corpus import F32
+from bitextile.kernels.align.jit import compiled
+
 LANES = 16
+"""Floats in a vector register of AVX-512; two or four registers elsewhere."""
 
 
-@jit
-def padded(n):
+class Jumps(NamedTuple):
+    """Jump weights spread out over every distance that occurs.
+
+    Attributes:
+        weight: float32 [2 * zero + 1], weight of distance d at zero + d.
+        mirrored: the same, of distance -d.
+        zero: index of distance 0.
+    """
+
+    weight: F32
+    mirrored: F32
+    zero: int
+
+
+class Lattice(NamedTuple):
+    """Memory for one sentence in one direction; matrices lie flat, a padded row per observation.
+
+    Attributes:
+        emit: p(observation | state).
+        real: forward probability of ending in a real link, scaled to sum to one with `null`.
+        null: forward probability of ending in null with the last real link at a state.
+        gamma: posterior of each real link, the result.
+        pair: expected transitions without their jump weight, a padded row per former state.
+        null_emit: p(observation | null), one per observation.
+        null_gamma: posterior of null, one per observation.
+        leave: 1 / sum_k jump(k - i') at i' + 1.
+        state: five scratch rows.
+    """
+
+    emit: F32
+    real: F32
+    null: F32
+    gamma: F32
+    pair: F32
+    null_emit: F32
+    null_gamma: F32
+    leave: F32
+    state: F32
+
+
+@compiled
+def padded(n: int) -> int:
+    """Returns n rounded up to whole vectors."""
     return (n + LANES - 1) // LANES * LANES
 
 
-@jit
-def axpy(c, x, out):
-    for k in range(len(out)):
-        out[k] += c * x[k]
+@compiled
+def lattice(n_obs: int, n_states: int) -> Lattice:
+    """Returns memory for sentences of at most these lengths, in either role."""
+    wide = max(padded(n_obs), padded(n_states))
+    size = wide * wide
+    return Lattice(
+        np.empty(size, np.float32),
+        np.empty(size, np.float32),
+        np.empty(size, np.float32),
+        np.empty(size, np.float32),
+        np.empty(size, np.float32),
+        np.empty(wide, np.float32),
+        np.empty(wide, np.float32),
+        np.empty(wide + 1, np.float32),
+        np.empty((5, wide), np.float32),
+    )
 
 
-@jit
-def spread(q, w, zero, n, out, cut):
-    """out[i] = sum_i' q[i'] w[i - i'] over the q above `cut`, w indexed from `zero`."""
-    stride = len(out)
+@compiled
+def _leave(jumps: Jumps, n_states: int, out: F32) -> None:
+    """out[i' + 1] = 1 / sum_{i < n} jump(i - i') for i' = -1 .. n - 1, by a running sum."""
+    total = 0.0
+    for i in range(n_states):
+        total += jumps.weight[jumps.zero + i + 1]
+    for last in range(-1, n_states):
+        out[last + 1] = 1 / total
+        total += jumps.weight[jumps.zero - last - 1]
+        total -= jumps.weight[jumps.zero + n_states - 1 - last]
+    out[n_states + 1 : padded(n_states) + 1] = 0
+
+
+@compiled
+def _spread(mass: F32, weight: F32, zero: int, n_states: int, cut: float, out: F32) -> None:
+    """out[i] = sum_i' mass[i'] weight[i - i'], over the states whose mass exceeds `cut`."""
     out[:] = 0
-    for ip in range(n):
-        if q[ip] > cut:
-            axpy(q[ip], w[zero - ip : zero - ip + stride], out)
+    for last in range(n_states):
+        c = mass[last]
+        if c > cut:
+            w = weight[zero - last : zero - last + len(out)]
+            for i in range(len(out)):
+                out[i] += c * w[i]
 
 
-@jit
-def forward_backward(emit, null, n_obs, n_states, jump, pmuj, zero, inv_norm, p0, alpha, anull, beta, work, gamma, gnull, xi, do_xi, pair, eps):
-    stride = padded(n_states)
-    q = work[0][:stride]
-    r = work[1][:stride]
-    acc = work[2][:stride]
-    bet = beta[:stride]
-    go = inv_norm[1 : stride + 1]
-    go0 = (1 - p0) * inv_norm[0]
+@compiled
+def _first(work: Lattice, n_states: int, jumps: Jumps, p_null: float, stay: F32, come: F32) -> None:
+    """Fills where the first word comes from: `come` by a jump from -1, `stay` as null."""
+    w = jumps.weight[jumps.zero + 1 : jumps.zero + 1 + len(come)]
+    stay[:] = 0
+    for i in range(n_states):
+        stay[i] = work.leave[0] * w[i]
+    for i in range(len(come)):
+        come[i] = (1 - p_null) * stay[i]
+
+
+@compiled
+def forward(
+    work: Lattice, n_obs: int, n_states: int, jumps: Jumps, p_null: float, cut: float
+) -> float:
+    """Fills `real` and `null`, each row scaled to sum to one; returns the log likelihood.
+
+    Args:
+        work: with `emit` and `null_emit` filled.
+        n_obs: observations.
+        n_states: states.
+        jumps: weights, long enough for n_states.
+        p_null: transition probability to null.
+        cut: states with less mass than this are not extended; 0 is exact.
+    """
+    wide = padded(n_states)
+    stay, go, come = work.state[0, :wide], work.state[1, :wide], work.state[2, :wide]
+    _leave(jumps, n_states, work.leave)
+    leave = work.leave[1 : wide + 1]
     loglik = 0.0
-    if do_xi:
-        pair[: n_states * stride] = 0
     for j in range(n_obs):
-        row = j * stride
-        a_now = alpha[row : row + stride]
-        n_now = anull[row : row + stride]
-        e_now = emit[row : row + stride]
+        real, null = work.real[j * wide : (j + 1) * wide], work.null[j * wide : (j + 1) * wide]
+        emit = work.emit[j * wide : (j + 1) * wide]
         if j == 0:
-            w = jump[zero + 1 : zero + 1 + stride]
-            for i in range(stride):
-                acc[i] = go0 * w[i]
-            for i in range(n_states):
-                q[i] = inv_norm[0] * w[i]
-            q[n_states:] = 0
+            _first(work, n_states, jumps, p_null, stay, come)
         else:
-            a_old = alpha[row - stride : row]
-            n_old = anull[row - stride : row]
-            for i in range(stride):
-                t = a_old[i] + n_old[i]
-                q[i] = t
-                r[i] = t * go[i] * (1 - p0)
-            spread(r, jump, zero, n_states, acc, eps)
+            before = work.real[(j - 1) * wide : j * wide]
+            before_null = work.null[(j - 1) * wide : j * wide]
+            for i in range(wide):
+                stay[i] = before[i] + before_null[i]
+                go[i] = stay[i] * leave[i] * (1 - p_null)
+            _spread(go, jumps.weight, jumps.zero, n_states, cut, come)
+        to_null = p_null * work.null_emit[j]
         total = np.float32(0)
-        pn = p0 * null[j]
-        for i in range(stride):
-            x = acc[i] * e_now[i]
-            y = q[i] * pn
-            a_now[i] = x
-            n_now[i] = y
-            total += x + y
-        inv = np.float32(1) / total
+        for i in range(wide):
+            real[i] = come[i] * emit[i]
+            null[i] = stay[i] * to_null
+            total += real[i] + null[i]
+        scale = 1 / total
+        for i in range(wide):
+            real[i] *= scale
+            null[i] *= scale
         loglik += np.log(total)
-        for i in range(stride):
-            a_now[i] *= inv
-            n_now[i] *= inv
-    bet[:n_states] = 1
-    bet[n_states:] = 0
-    for j in range(n_obs - 1, -1, -1):
-        row = j * stride
-        a_now = alpha[row : row + stride]
-        n_now = anull[row : row + stride]
-        e_now = emit[row : row + stride]
-        g_now = gamma[row : row + stride]
-        total = np.float32(0)
-        gn = np.float32(0)
-        for i in range(stride):
-            g = a_now[i] * bet[i]
-            h = n_now[i] * bet[i]
-            g_now[i] = g
-            gn += h
-            total += g + h
-        inv = np.float32(1) / total
-        for i in range(stride):
-            g_now[i] *= inv
-        gnull[j] = gn * inv
-        if j == 0:
-            break
-        pn = p0 * null[j]
-        top = np.float32(0)
-        for i in range(stride):
-            x = e_now[i] * bet[i]
-            r[i] = x
-            top = max(top, x)
-        spread(r, pmuj, zero, n_states, acc, top * eps)
-        a_old = alpha[row - stride : row]
-        n_old = anull[row - stride : row]
-        tot = np.float32(0)
-        big = np.float32(0)
-        for i in range(stride):
-            t = a_old[i] + n_old[i]
-            v = (1 - p0) * go[i] * acc[i] + pn * bet[i]
-            q[i] = t
-            tot += t * v
-            bet[i] = v
-            big = max(big, v)
-        if do_xi:
-            scale = (1 - p0) / tot
-            for ip in range(n_states):
-                if q[ip] > eps:
-                    axpy(q[ip] * go[ip] * scale, r, pair[ip * stride : (ip + 1) * stride])
-        inv = np.float32(1) / big
-        for i in range(stride):
-            bet[i] *= inv
-    if do_xi:
-        for ip in range(n_states):
-            x = xi[zero - ip : zero - ip + n_states]
-            y = pair[ip * stride : ip * stride + n_states]
-            for i in range(n_states):
-                x[i] += y[i]
     return loglik
 
 
-@jit
-def fill_emissions(s, soff, toff, cell_ptr, cell_j, cell_k, t_fe, t_ef, floor, e1, e2):
-    ns = soff[s + 1] - soff[s]
-    nt = toff[s + 1] - toff[s]
-    st1 = padded(ns)
-    st2 = padded(nt)
-    for j in range(nt):
-        for i in range(st1):
-            e1[j * st1 + i] = floor if i < ns else 0
-    for i in range(ns):
-        for j in range(st2):
-            e2[i * st2 + j] = floor if j < nt else 0
-    for i in range(ns):
-        for c in range(cell_ptr[soff[s] + i], cell_ptr[soff[s] + i + 1]):
-            j = cell_j[c]
-            k = cell_k[c]
-            e1[j * st1 + i] = max(floor, t_fe[k])
-            e2[i * st2 + j] = max(floor, t_ef[k])
+@compiled
+def _posterior_row(work: Lattice, j: int, wide: int, beta: F32) -> None:
+    """Fills gamma and null_gamma of observation j from the forward row and beta."""
+    real, null = work.real[j * wide : (j + 1) * wide], work.null[j * wide : (j + 1) * wide]
+    gamma = work.gamma[j * wide : (j + 1) * wide]
+    total, nothing = np.float32(0), np.float32(0)
+    for i in range(wide):
+        gamma[i] = real[i] * beta[i]
+        nothing += null[i] * beta[i]
+        total += gamma[i]
+    scale = 1 / (total + nothing)
+    for i in range(wide):
+        gamma[i] *= scale
+    work.null_gamma[j] = nothing * scale
 
 
-@jit
-def norms(jump, zero, n, out):
-    """out[i' + 1] = 1 / sum_{i<n} jump[i - i'], for i' = -1 .. n - 1."""
-    z = np.float32(0)
-    for i in range(n):
-        z += jump[zero + i + 1]
-    for ip in range(-1, n):
-        out[ip + 1] = 1 / z
-        # next: i' + 1 gains jump[-(i'+1)], loses jump[n - 1 - i']
-        z += jump[zero - ip - 1] - jump[zero + n - 1 - ip]
-    for i in range(n, padded(n)):
-        out[i + 1] = 0
+@compiled
+def _add_pairs(work: Lattice, n_states: int, mass: F32, ahead: F32, scale: float, cut: float) -> None:
+    """pair[i', i] += mass[i'] leave[i'] ahead[i] scale."""
+    wide = len(ahead)
+    for last in range(n_states):
+        if mass[last] > cut:
+            c = mass[last] * work.leave[last + 1] * scale
+            row = work.pair[last * wide : (last + 1) * wide]
+            for i in range(wide):
+                row[i] += c * ahead[i]
 
 
-@jit
-def estep(s0, s1, soff, toff, src, tgt, cell_ptr, cell_j, cell_k, t_fe, t_ef, nl_s, nl_t, jumps1, jumps2, classes, zero, p0, floor, post, base, ll, xi1, xi2, gn_s, gn_t, do_xi, dense1, dense2, dump, eps):
-    m = 1
-    big = 1
-    for s in range(s0, s1):
-        a = padded(soff[s + 1] - soff[s])
-        b = padded(toff[s + 1] - toff[s])
-        m = max(m, max(a, b))
-        big = max(big, a * b)
-    e1 = np.empty(big, np.float32)
-    e2 = np.empty(big, np.float32)
-    al = np.empty(big, np.float32)
-    an = np.empty(big, np.float32)
-    g1 = np.empty(big, np.float32)
-    g2 = np.empty(big, np.float32)
-    beta = np.empty(m, np.float32)
-    pair = np.empty(m * m, np.float32)
-    work = np.empty((3, m), np.float32)
-    gn1 = np.empty(m, np.float32)
-    gn2 = np.empty(m, np.float32)
-    inv = np.empty(m + 1, np.float32)
-    n1 = np.empty(m, np.float32)
-    n2 = np.empty(m, np.float32)
-    at = 0
-    for s in range(s0, s1):
-        ns = soff[s + 1] - soff[s]
-        nt = toff[s + 1] - toff[s]
-        if ns == 0 or nt == 0:
-            continue
-        st1 = padded(ns)
-        st2 = padded(nt)
-        fill_emissions(s, soff, toff, cell_ptr, cell_j, cell_k, t_fe, t_ef, floor, e1, e2)
-        for i in range(ns):
-            n1[i] = nl_s[src[soff[s] + i]]
-        for j in range(nt):
-            n2[j] = nl_t[tgt[toff[s] + j]]
-        c1 = classes[ns]
-        c2 = classes[nt]
-        norms(jumps1[c1, 0], zero, ns, inv)
-        ll[0] += forward_backward(e1, n2, nt, ns, jumps1[c1, 0], jumps1[c1, 1], zero, inv, p0, al, an, beta, work, g1, gn1, xi1[c1], do_xi, pair, eps)
-        norms(jumps2[c2, 0], zero, nt, inv)
-        ll[1] += forward_backward(e2, n1, ns, nt, jumps2[c2, 0], jumps2[c2, 1], zero, inv, p0, al, an, beta, work, g2, gn2, xi2[c2], do_xi, pair, eps)
-        for j in range(nt):
-            gn_t[toff[s] + j] = gn1[j]
-        for i in range(ns):
-            gn_s[soff[s] + i] = gn2[i]
-            for c in range(cell_ptr[soff[s] + i], cell_ptr[soff[s] + i + 1]):
-                j = cell_j[c]
-                post[c - base] = g1[j * st1 + i] * g2[i * st2 + j]
-        if dump:
-            for i in range(ns):
-                for j in range(nt):
-                    dense1[at] = g1[j * st1 + i]
-                    dense2[at] = g2[i * st2 + j]
-                    at += 1
+@compiled
+def backward(
+    work: Lattice,
+    n_obs: int,
+    n_states: int,
+    jumps: Jumps,
+    p_null: float,
+    cut: float,
+    jump_counts: F32,
+) -> None:
+    """Fills `gamma` and `null_gamma` after `forward`, and adds to the expected jumps.
+
+    A null state's future is that of its last real link, so one beta serves both.
+
+    Args:
+        work: after `forward`.
+        n_obs: observations.
+        n_states: states.
+        jumps: as for `forward`.
+        p_null: as for `forward`.
+        cut: as for `forward`.
+        jump_counts: float32 [2 * zero + 1], gains the expected transitions by distance, still to be
+            multiplied by the jump weights; empty when nobody wants them.
+    """
+    wide = padded(n_states)
+    beta, ahead, come = work.state[3, :wide], work.state[4, :wide], work.state[2, :wide]
+    mass = work.state[0, :wide]
+    leave = work.leave[1 : wide + 1]
+    beta[:n_states] = 1
+    beta[n_states:] = 0
+    counting = len(jump_counts) > 0
+    if counting:
+        work.pair[: n_states * wide] = 0
+    for j in range(n_obs - 1, 0, -1):
+        _posterior_row(work, j, wide, beta)
+        emit = work.emit[j * wide : (j + 1) * wide]
+        most = np.float32(0)
+        for i in range(wide):
+            ahead[i] = emit[i] * beta[i]
+            most = max(most, ahead[i])
+        _spread(ahead, jumps.mirrored, jumps.zero, n_states, cut * most, come)
+        real, null = work.real[(j - 1) * wide : j * wide], work.null[(j - 1) * wide : j * wide]
+        to_null = p_null * work.null_emit[j]
+        total, most = np.float32(0), np.float32(0)
+        for i in range(wide):
+            mass[i] = real[i] + null[i]
+            beta[i] = (1 - p_null) * leave[i] * come[i] + to_null * beta[i]
+            total += mass[i] * beta[i]
+            most = max(most, beta[i])
+        if counting:
+            _add_pairs(work, n_states, mass, ahead, (1 - p_null) / total, cut)
+        for i in range(wide):
+            beta[i] /= most
+    if n_obs > 0:
+        _posterior_row(work, 0, wide, beta)
+    if counting:
+        _add_diagonals(work.pair, n_states, wide, jumps.zero, jump_counts)
 
 
-@jit
-def add_counts(cell_k, post, lo, hi, base, count):
-    for c in range(lo, hi):
-        count[cell_k[c]] += post[c - base]
+@compiled
+def _add_diagonals(pair: F32, n_states: int, wide: int, zero: int, jump_counts: F32) -> None:
+    for last in range(n_states):
+        row = pair[last * wide : last * wide + n_states]
+        diagonal = jump_counts[zero - last : zero - last + n_states]
+        for i in range(n_states):
+            diagonal[i] += row[i]
