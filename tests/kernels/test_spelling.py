@@ -129,6 +129,20 @@ def test_the_negated_seams_give_the_text_back(case) -> None:
     assert list(zip(back.start.tolist(), back.end.tolist())) == spans
 
 
+@given(st.data())
+def test_in_usually_spaced_text_the_rule_undoes_itself(data) -> None:
+    spaced, dense = ["Hund", "собака", "كلب", "개가"], ["狗", "走る", "หมา"]
+    host_words, gap, words = data.draw(
+        st.sampled_from([(spaced, " ", dense + spaced), (dense, "", dense + spaced)])
+    )
+    host = data.draw(st.lists(st.sampled_from(host_words), min_size=1, max_size=6))
+    text, ends = gap.join(host) + ".", np.cumsum([len(w) + len(gap) for w in host]) - len(gap)
+    chosen = sorted(data.draw(st.sets(st.integers(0, len(host) - 1))))
+    spans = [(int(ends[i]) - len(host[i]), int(ends[i])) for i in chosen]
+    new = respell_text(text, spans, [data.draw(st.sampled_from(words)) for _ in chosen])
+    assert respell_text(*new, [host[i] for i in chosen]) == (text, spans)
+
+
 @given(st.lists(edited(), max_size=5))
 def test_many_texts_at_once_are_each_text_alone(cases) -> None:
     texts = [text for text, _, _ in cases]
