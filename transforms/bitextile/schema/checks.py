@@ -34,6 +34,10 @@ def _offenders(batch: pa.RecordBatch, kind: Kind) -> Iterator[Offenders]:
         if not column.nullable and batch.column(column.name).null_count:
             missing = pc.indices_nonzero(pc.is_null(batch.column(column.name)))
             yield f"{column.name} is null", missing
+        elif pa.types.is_nested(column.type):
+            all_rows = pa.array(range(batch.num_rows), pa.int64())
+            for holed in _nulls_inside(batch.column(column.name), all_rows):
+                yield f"{column.name}: a null inside", holed
     names = set(batch.schema.names)
     for spans, text in (("src_spans", "src"), ("tgt_spans", "tgt"), ("spans", "text")):
         if {spans, text} <= names:
@@ -51,6 +55,17 @@ def _offenders(batch: pa.RecordBatch, kind: Kind) -> Iterator[Offenders]:
             pc.list_value_length(batch.column("spans")),
         )
         yield "candidates and spans differ in number", pc.indices_nonzero(differs)
+
+
+def _nulls_inside(values: pa.Array, rows: pa.Array) -> Iterator[pa.Array]:
+    """Yields the rows of the nulls at any depth of `values`, which belong to `rows`."""
+    if values.null_count:
+        yield pc.unique(pc.filter(rows, pc.is_null(values)))
+    if pa.types.is_list(values.type):
+        yield from _nulls_inside(values.flatten(), pc.take(rows, _parents(values)))
+    elif pa.types.is_struct(values.type):
+        for member in range(values.type.num_fields):
+            yield from _nulls_inside(values.field(member), rows)
 
 
 def _parents(lists: pa.ListArray) -> pa.Array:
