@@ -94,6 +94,27 @@ def pretrain(
     return RunSummary(out, training.step, training.tokens, loss, seconds, interrupted)
 
 
+def save_initial(config: PretrainConfig, out: str, *, overwrite: bool = False) -> None:
+    """Writes the model a run starts from, untrained or as its checkpoint is, to measure it first.
+
+    Args:
+        config: of the run.
+        out: a local folder: weights, tokenizer and bitextile.json with step 0.
+        overwrite: replace a model folder of ours in `out`.
+
+    Raises:
+        ConfigError: as `pretrain`.
+        OutputExistsError: `out` exists and may not be replaced.
+    """
+    folder = Path(out)
+    if folder.exists() and not (overwrite and read_identity(out)):
+        raise OutputExistsError(f"{folder}: is there already; give --overwrite or another folder")
+    coder = load_coder(config.tokenizer)
+    with appearing(folder) as temporary:
+        save_model(temporary, _encoder(config, coder, None), coder)
+        write_identity(temporary, {"step": 0, "tokenizer": coder.digest, "datasets": []})
+
+
 def _last_checkpoint(folder: Path, *, overwrite: bool, resume: bool) -> Path | None:
     if overwrite and resume:
         raise ConfigError("--overwrite and --resume exclude each other; give one")

@@ -1,0 +1,125 @@
+"""The mixture keeps its weights, its budget, and its sequence wherever it is resumed."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bitextile.schema.dataset import open_dataset
+from bitextile.trainer.data import mixture
+from bitextile.trainer.data.mixture import Entry, Lane, entry_of
+from bitextile.trainer.data.streams import Stream
+from bitextile.trainer.data.tokens import load_coder
+from bitextile.trainer.objectives.mlm import Mlm
+from bitextile.trainer.objectives.tlm import Tlm
+
+
+@pytest.fixture(scope="module")
+def entries(datasets):
+    def entry(objective, kind, weight):
+        dataset = open_dataset(datasets[kind])
+        columns = objective.columns(dataset.kind)
+        streams = tuple(Stream(dataset, k, columns, 5, "train") for k in dataset.keys)
+        return Entry(objective, dataset, weight, streams, 0.5)
+
+    return (entry(Mlm(64), "mono", 1.0), entry(Tlm(64), "pairs", 3.0))
+
+
+@pytest.fixture(scope="module")
+def coder(tokenizer_folder):
+    return load_coder(tokenizer_folder)
+
+
+def lane(entries, coder, number=0, lanes=1) -> Lane:
+    return Lane(entries, coder, number, lanes, batch_tokens=150, seed=5)
+
+
+def sequence(batches) -> list[tuple]:
+    return [(b.entry, e.record, e.epoch) for b in batches for e in b.examples]
+
+
+@given(st.lists(st.floats(0.05, 5), min_size=1, max_size=5), st.integers(0, 10_000))
+def test_shares_are_met_at_any_time(weights, start):
+    n = 400
+    counts = Counter(entry_of(i, weights) for i in range(start, start + n))
+    for i, weight in enumerate(weights):
+        assert counts[i] / n == pytest.approx(weight / sum(weights), abs=0.03)
+
+
+def test_a_lane_keeps_weights_and_budget(entries, coder):
+    reader = lane(entries, coder)
+    batches = [reader.next() for _ in range(80)]
+    assert Counter(b.entry for b in batches)[1] == pytest.approx(60, abs=2)
+    sizes = [sum(len(e.tokens) for e in b.examples) for b in batches]
+    assert max(sizes) <= 150
+    assert min(sizes) > 100
+
+
+def test_an_epoch_of_an_entry_has_each_row_once(entries, coder):
+    reader = lane(entries, coder)
+    seen = Counter(
+        (e.epoch, e.record)
+        for _ in range(60)
+        for b in [reader.next()]
+        if b.entry
+        for e in b.examples
+    )
+    table = open_dataset(entries[1].dataset.path).table()
+    ids = {
+        i
+        for i, s in zip(*(table.column(c).to_pylist() for c in ("pair_id", "split")))
+        if s == "train"
+    }
+    assert {r for epoch, r in seen if epoch == 0} == ids
+    assert set(seen.values()) == {1}
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 40), st.integers(1, 3))
+def test_a_restored_lane_goes_on_with_the_same_sequence(entries, coder, behind, lanes):
+    whole = lane(entries, coder, lanes - 1, lanes)
+    for _ in range(behind):
+        whole.next()
+    state = whole.state()
+    other = lane(entries, coder, lanes - 1, lanes)
+    other.restore(state)
+    assert other.state() == state
+    want, got = ([r.next() for _ in range(6)] for r in (whole, other))
+    assert sequence(got) == sequence(want)
+    assert all(
+        np.array_equal(a.tokens, b.tokens)
+        for x, y in zip(got, want)
+        for a, b in zip(x.examples, y.examples)
+    )
+
+
+def test_the_sequence_does_not_depend_on_how_much_is_read_ahead(entries, coder, monkeypatch):
+    one = lane(entries, coder)
+    want = sequence([one.next() for _ in range(30)])
+    monkeypatch.setattr(mixture, "CHUNK", 3)
+    two = lane(entries, coder)
+    assert sequence([two.next() for _ in range(30)]) == want
+
+
+def test_lanes_share_the_rows_of_an_epoch(entries, coder):
+    seen: Counter = Counter()
+    for number in range(3):
+        reader = lane(entries, coder, number, 3)
+        batches = [reader.next() for _ in range(20)]
+        seen += Counter(e.record for b in batches for e in b.examples if b.entry and not e.epoch)
+    assert set(seen.values()) == {1}
+
+
+def test_languages_are_drawn_by_temperature():
+    class Sized:
+        def __init__(self, rows):
+            self.rows = rows
+
+    def shares(alpha):
+        return Entry(None, None, 1.0, (Sized(100), Sized(10_000), Sized(0)), alpha).shares.tolist()
+
+    assert shares(1.0) == pytest.approx([1 / 101, 100 / 101, 0])
+    assert shares(0.5) == pytest.approx([1 / 11, 10 / 11, 0])
+    assert shares(0.0) == pytest.approx([0.5, 0.5, 0])

@@ -1,0 +1,88 @@
+"""A stream gives each row of its split once per epoch, to any number of lanes, from anywhere."""
+
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import bitextile.schema.shards as shards
+from bitextile.schema.dataset import open_dataset
+from bitextile.schema.errors import DatasetError
+from bitextile.trainer.data.streams import Stream, split_rows
+
+COLUMNS = ("pair_id", "src")
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory, make_dataset):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shards, "ROW_GROUP_ROWS", 7)  # several windows from few rows
+        path = make_dataset(tmp_path_factory.mktemp("s") / "pairs", "pairs", rows=170, shards=3)
+    return open_dataset(path)
+
+
+@pytest.fixture(scope="module")
+def train_ids(dataset):
+    table = dataset.table()
+    return {
+        i
+        for i, s in zip(*(table.column(c).to_pylist() for c in ("pair_id", "split")))
+        if s == "train"
+    }
+
+
+def stream(dataset, split="train", seed=3) -> Stream:
+    return Stream(dataset, "ar-en", COLUMNS, seed, split)
+
+
+def ids(rows) -> list[str]:
+    return rows.table.column("pair_id").to_pylist()
+
+
+@pytest.mark.parametrize("lanes", [1, 2, 3])
+def test_lanes_together_meet_each_row_once_per_epoch(dataset, train_ids, lanes):
+    seen: dict[int, Counter] = {0: Counter(), 1: Counter()}
+    for lane in range(lanes):
+        rows = stream(dataset).take(0, 3 * len(train_ids) // lanes, lane=lane, lanes=lanes)
+        for record, epoch in zip(ids(rows), rows.epochs.tolist()):
+            seen.setdefault(epoch, Counter())[record] += 1
+    assert set(seen[0]) == train_ids
+    assert set(seen[0].values()) == {1}
+    assert set(seen[1]) == train_ids
+    assert set(seen[1].values()) == {1}
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 250), st.integers(1, 60), st.integers(1, 3))
+def test_any_position_continues_the_same_sequence(dataset, behind, count, lanes):
+    whole = stream(dataset).take(0, behind + count, lane=0, lanes=lanes)
+    position = int(whole.after[behind - 1]) if behind else 0
+    rest = stream(dataset).take(position, count, lane=0, lanes=lanes)
+    assert ids(rest) == ids(whole)[behind:]
+    assert rest.after.tolist() == whole.after[behind:].tolist()
+    assert rest.epochs.tolist() == whole.epochs[behind:].tolist()
+
+
+def test_another_seed_is_another_order(dataset):
+    one, two = (stream(dataset, seed=s).take(0, 40, lane=0, lanes=1) for s in (1, 2))
+    assert ids(one) != ids(two)
+
+
+def test_a_split_without_rows_is_refused(dataset):
+    with pytest.raises(DatasetError, match="key ar-en has no row of split 'dev'"):
+        stream(dataset, split="dev").take(0, 1, lane=1, lanes=3)
+
+
+def test_no_split_takes_every_row(dataset):
+    rows = stream(dataset, split=None).take(0, dataset.manifest.rows, lane=0, lanes=1)
+    assert sorted(ids(rows)) == sorted(dataset.table().column("pair_id").to_pylist())
+
+
+def test_split_rows_are_of_the_split_and_no_more_than_asked(dataset):
+    rows = split_rows(dataset, "ar-en", ("pair_id",), split="valid", limit=5)
+    assert rows.num_rows == 5
+    table = dataset.table()
+    splits = dict(zip(*(table.column(c).to_pylist() for c in ("pair_id", "split"))))
+    assert {splits[i] for i in rows.column("pair_id").to_pylist()} == {"valid"}
+    assert split_rows(dataset, "ar-en", ("pair_id",), split="dev", limit=5) is None

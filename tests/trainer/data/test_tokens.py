@@ -1,0 +1,115 @@
+"""Layout, cuts at words and refusals of the tokenizer."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
+
+from bitextile.schema.errors import ConfigError
+from bitextile.trainer.data.tokens import Side, cut, limits, load_coder
+
+
+def test_layout_is_cls_s_sep_t_sep(tokenizer_folder):
+    coder = load_coder(tokenizer_folder)
+    s, t = coder.sides(["the red dog", "كلب أحمر"])
+    ids, maskable = coder.join(s, t)
+    assert ids.tolist() == [coder.cls, *s.ids, coder.sep, *t.ids, coder.sep]
+    assert maskable.tolist() == [False, *[True] * len(s.ids), False, *[True] * len(t.ids), False]
+
+
+def test_offsets_count_code_points_and_cover_the_text(tokenizer_folder):
+    text = "كلب أحمر the 😀 dog"
+    side = load_coder(tokenizer_folder).sides([text])[0]
+    covered = {i for s, e in side.offsets.tolist() for i in range(s, e)}
+    assert covered >= {i for i, c in enumerate(text) if not c.isspace()}
+
+
+def test_unknown_words_are_not_to_be_predicted(tokenizer_folder):
+    coder = load_coder(tokenizer_folder)
+    ids, maskable = coder.join(coder.sides(["dog 猫"])[0])
+    unknown = ids == coder.tokenizer.unk_token_id
+    assert unknown.any()
+    assert not maskable[unknown].any()
+
+
+def test_bert_like_special_tokens_do_as_well(tmp_path):
+    names = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "dog", "cat"]
+    tokenizer = Tokenizer(models.WordLevel({n: i for i, n in enumerate(names)}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    specials = {f"{n[1:-1].lower()}_token": n for n in names[:5]}
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, **specials).save_pretrained(tmp_path)
+    coder = load_coder(str(tmp_path))
+    assert (coder.pad, coder.cls, coder.sep, coder.mask) == (0, 2, 3, 4)
+    assert coder.ordinary.tolist() == [5, 6]
+
+
+def test_digest_follows_the_definition_not_the_place(tokenizer_folder, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(tokenizer_folder, copy)
+    assert load_coder(str(copy)).digest == load_coder(tokenizer_folder).digest
+    definition = json.loads((copy / "tokenizer.json").read_text())
+    definition["model"]["merges"].pop()
+    (copy / "tokenizer.json").write_text(json.dumps(definition))
+    assert load_coder(str(copy)).digest != load_coder(tokenizer_folder).digest
+
+
+def test_refusals_say_what_is_missing(tmp_path, tokenizer_folder):
+    with pytest.raises(ConfigError, match="no such tokenizer folder"):
+        load_coder(str(tmp_path / "nowhere"))
+    with pytest.raises(ConfigError, match="no tokenizer that transformers can load"):
+        load_coder(str(tmp_path))
+    bare = tmp_path / "bare"
+    shutil.copytree(tokenizer_folder, bare)
+    settings_file = Path(bare) / "tokenizer_config.json"
+    content = json.loads(settings_file.read_text())
+    del content["mask_token"]
+    settings_file.write_text(json.dumps(content))
+    with pytest.raises(ConfigError, match="has no mask token"):
+        load_coder(str(bare))
+
+
+def side_of(pieces: list[tuple[int, int]]) -> Side:
+    return Side(np.arange(len(pieces), dtype=np.int32), np.asarray(pieces, np.int32).reshape(-1, 2))
+
+
+def test_a_cut_spares_words():
+    text = "aa bbbb cc"
+    side = side_of([(0, 2), (2, 5), (5, 7), (7, 10)])  # aa |_bb|bb|_cc
+    assert cut(side, 4, text) is side
+    assert cut(side, 3, text).ids.tolist() == [0, 1, 2]
+    shorter = cut(side_of([(0, 2), (3, 5), (5, 7), (8, 10)]), 2, text)
+    assert (shorter.ids.tolist(), shorter.n_cut) == ([0, 1], 2)  # 1 is not beyond half of 2
+
+
+def test_a_cut_goes_by_spans_where_there_is_no_space():
+    text = "我喜欢吃苹果"
+    side = side_of([(i, i + 1) for i in range(6)])
+    spans = np.asarray([[0, 1], [1, 3], [3, 4], [4, 6]], np.int32)
+    assert len(cut(side, 5, text, spans).ids) == 4
+    assert len(cut(side, 5, text).ids) == 5
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(1, 4), min_size=1, max_size=30), st.integers(2, 20))
+def test_a_cut_is_a_prefix_within_the_limit(widths, limit):
+    ends = np.cumsum(widths)
+    side = side_of([(int(e - w), int(e)) for w, e in zip(widths, ends)])
+    text = "".join(" " if i % 3 == 0 else "x" for i in range(int(ends[-1])))
+    kept = cut(side, limit, text)
+    assert len(kept.ids) <= max(limit, 0)
+    assert kept.ids.tolist() == side.ids[: len(kept.ids)].tolist()
+    assert kept.n_cut + len(kept.ids) == len(side.ids)
+
+
+@given(st.integers(0, 200), st.integers(0, 200), st.integers(2, 150))
+def test_limits_fill_the_room_and_exceed_no_side(n_src, n_tgt, room):
+    s, t = limits(n_src, n_tgt, room)
+    assert 0 <= s <= n_src
+    assert 0 <= t <= n_tgt
+    assert s + t == min(room, n_src + n_tgt)
