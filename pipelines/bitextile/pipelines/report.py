@@ -32,7 +32,8 @@ from bitextile.schema.errors import ConfigError, OutputExistsError
 from bitextile.schema.storage import exists, write_atomically
 
 LANGUAGE_COLOURS = 8
-"""Colours of the style sheet that can be told apart in both schemes; further languages share."""
+"""Colours of the style sheet that can be told apart in both schemes; the next as many have
+them again, underlined."""
 HOVER_WORDS = 60
 """Words of a side that show their links alone on hover; each costs a rule of the style sheet."""
 MADE_LINES = 200
@@ -187,7 +188,7 @@ def _render(*, title: str, datasets: list[DatasetView], **context: Any) -> str:
         loader=FunctionLoader(_read),
     )
     langs = sorted({lang for view in datasets for lang in _all_languages(view)})
-    colours = {lang: f"c{n % LANGUAGE_COLOURS}" for n, lang in enumerate(langs)}
+    colours = {lang: _colour(n) for n, lang in enumerate(langs)}
     environment.filters |= _FILTERS | {"colour": lambda lang: colours.get(lang, "c0")}
     return environment.get_template("page.html.j2").render(
         title=title,
@@ -202,6 +203,11 @@ def _render(*, title: str, datasets: list[DatasetView], **context: Any) -> str:
 def _all_languages(view: DatasetView) -> set[str]:
     changes = [figures.changes.langs for figures in view.figures if figures.changes]
     return {lang for langs in changes for lang in langs} | set(view.langs)
+
+
+def _colour(number: int) -> str:
+    again = " again" if number >= LANGUAGE_COLOURS else ""
+    return f"c{number % LANGUAGE_COLOURS}{again}"
 
 
 def _read(name: str) -> str:

@@ -30,6 +30,10 @@ from the next wider step on."""
 MAX_WORDS = 120
 """Words of a side that are drawn at most, so that no line of a book becomes a page of SVG."""
 
+LADDER_CHARS = 18
+"""A longer word is cut in a ladder (the sentence stands above it): two columns of these and the
+links between them take about the 340 px a phone has."""
+
 LARGE = 1.15
 """Arabic and Hebrew letters are small for their size beside Latin ones, so they are set larger."""
 
@@ -54,6 +58,11 @@ class Sentence:
         """Returns the room each word takes, in px."""
         sizes = [FONT_PX * (LARGE if self.large(word) else 1) for word in self.words]
         return [max(text_width(w), 0.3) * size for w, size in zip(self.words, sizes)]
+
+    def shortened(self) -> "Sentence":
+        """Returns the sentence with long words cut, so that two columns fit a phone."""
+        words = [w if len(w) <= LADDER_CHARS else w[: LADDER_CHARS - 1] + "…" for w in self.words]
+        return Sentence(lang=self.lang, words=words)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -235,6 +244,7 @@ def ladder(src: Sentence, tgt: Sentence, links: Links) -> Drawing:
         links: within both.
     """
     pitch, reach = 1.75 * FONT_PX, 84.0
+    src, tgt = src.shortened(), tgt.shortened()
     left, right = (max([*s.widths(), 0.0]) + 0.5 * FONT_PX for s in (src, tgt))
     rows = max(len(src.words), len(tgt.words))
     shift = [(rows - len(s.words)) * pitch / 2 for s in (src, tgt)]

@@ -125,9 +125,9 @@ class _Tally:
         return int(np.searchsorted(total, share * total[-1])) if total[-1] else 0
 
     def bars(self) -> tuple[float, ...]:
-        top = max(self.quantile(0.99), 1)
-        bins = np.arange(top + 1) * BARS // (top + 1)
-        heights = np.bincount(bins, weights=self.counts[: top + 1], minlength=BARS)
+        counts = self.counts[: self.quantile(0.99) + 1]
+        bins = np.arange(len(counts)) * BARS // len(counts)
+        heights = np.bincount(bins, weights=counts, minlength=BARS)
         return _scaled(heights)
 
 

@@ -172,8 +172,16 @@ def evaluation_figures(evaluations: Sequence[dict[str, Any]]) -> list[Figure]:
 
 
 def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:,.4g}"
+    """Returns four significant digits, and no exponent for what a reader can take in.
+
+    >>> _number(0.24317), _number(10234.5), _number(71.25), _number(None)
+    ('0.2432', '10,234', '71.25', '–')
+    """
+    if value is None:
+        return "–"
+    return f"{value:,.0f}" if 1e3 <= abs(value) < 1e9 else f"{value:.4g}".replace("-", "−")
 
 
 def _change(before: float, after: float) -> str:
-    return f"{after - before:+.3g}".replace("-", "−")
+    sign = "+" if after > before else "−" if after < before else "±"
+    return sign + _number(abs(after - before))

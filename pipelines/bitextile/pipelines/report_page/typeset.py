@@ -43,7 +43,9 @@ _WIDTHS = {char: width / 100 for width, chars in _EM_HUNDREDTHS.items() for char
 _SCRIPT_WIDTHS = (
     (0x0590, 0x05FF, 0.60),
     (0x0600, 0x08FF, 0.56),
-    (0x0900, 0x0DFF, 0.72),
+    (0x0900, 0x0B7F, 0.72),
+    (0x0B80, 0x0BFF, 0.98),
+    (0x0C00, 0x0DFF, 0.9),
     (0x0E00, 0x0EFF, 0.62),
     (0x1000, 0x109F, 0.85),
     (0x1780, 0x17FF, 0.75),
