@@ -1,4 +1,4 @@
-"""What holds for every test: hypothesis draws the same examples in every run, and no clock judges."""
+"""What holds for every test: hypothesis draws the same examples each run, no clock judges."""
 
 from hypothesis import settings
 

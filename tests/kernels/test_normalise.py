@@ -18,7 +18,8 @@ from bitextile.schema.kinds import MONO, PAIRS
 
 # Combining marks in and out of order, joiners, directional marks, spaces of all kinds, controls,
 # Hangul parts, singletons of NFC (Angstrom sign, en quad), unassigned code points, emoji.
-ODD = "e\u0301\u0323\u0345\u200d\u200c\u200b\u200e\u202e\u2066\ufeff\u00ad\u00a0\u3000\u2000\u2028\x85\x00\x1c\x1f\t\r\n\u1100\u1161\u11a8\u212b\u0378\U0003fffe\U000e0100👩🚒אבكِ犬กิ"
+ODD = "e\u0301\u0323\u0345\u200d\u200c\u200b\u200e\u202e\u2066\ufeff\u00ad\u00a0\u3000\u2000"
+ODD += "\u2028\x85\x00\x1c\x1f\t\r\n\u1100\u1161\u11a8\u212b\u0378\U0003fffe\U000e0100👩🚒אבكِ犬กิ"
 TEXT = st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from(ODD), max_size=20)
 # Unicode's White_Space property, by name; not str.isspace, which counts U+001C to U+001F too.
 SPACES = {chr(c) for c in (*range(9, 14), 0x20, 0x85, 0xA0, 0x1680, *range(0x2000, 0x200B))}
@@ -55,9 +56,7 @@ def test_nothing_else_is_lost(text: str) -> None:
 
     def kept(s: str) -> str:
         drop = {"Cc", "Cf", "Zs", "Zl", "Zp"}
-        s = "".join(
-            c for c in s if c in "\u200d\u200c" or unicodedata.category(c) not in drop
-        )
+        s = "".join(c for c in s if c in "\u200d\u200c" or unicodedata.category(c) not in drop)
         return unicodedata.normalize("NFD", s)
 
     assert kept(normal(text)) == kept(text)
@@ -67,7 +66,10 @@ def test_nothing_else_is_lost(text: str) -> None:
 def test_a_text_is_normalised_by_itself(texts: list, cut: int) -> None:
     whole = normalise_text(pa.array(texts, pa.string())).to_pylist()
     array = pa.array(texts, pa.string())
-    parts = normalise_text(array.slice(0, cut)).to_pylist() + normalise_text(array.slice(cut)).to_pylist()
+    parts = (
+        normalise_text(array.slice(0, cut)).to_pylist()
+        + normalise_text(array.slice(cut)).to_pylist()
+    )
     assert parts == whole
     assert [t is None for t in whole] == [t is None for t in texts]
 
@@ -95,7 +97,14 @@ def test_cases_in_their_scripts(given_text: str, expected: str) -> None:
 
 
 def pairs(sides: list[tuple[str, str]]) -> pa.RecordBatch:
-    fixed = {"pair_id": "", "src_lang": "ar", "tgt_lang": "en", "corpus": "c", "file": "f", "split": ""}
+    fixed = {
+        "pair_id": "",
+        "src_lang": "ar",
+        "tgt_lang": "en",
+        "corpus": "c",
+        "file": "f",
+        "split": "",
+    }
     rows = [fixed | {"src": s, "tgt": t, "line": n} for n, (s, t) in enumerate(sides)]
     return pa.RecordBatch.from_pylist(rows, schema=PAIRS.schema)
 
@@ -115,7 +124,9 @@ def test_pairs_get_the_id_of_their_normalised_sides_and_keep_the_rest(sides) -> 
 
 
 def test_two_spellings_of_a_pair_are_one_pair() -> None:
-    out = normalise_pairs(pairs([("كلب", "cafe\u0301 noir"), (" كلب\u200f", "caf\u00e9\u00a0noir ")]))
+    out = normalise_pairs(
+        pairs([("كلب", "cafe\u0301 noir"), (" كلب\u200f", "caf\u00e9\u00a0noir ")])
+    )
     assert len(set(out.column("pair_id").to_pylist())) == 1
 
 

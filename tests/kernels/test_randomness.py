@@ -1,4 +1,4 @@
-"""Draws: pure functions of what they are addressed by, uniform, and independent across addresses."""
+"""Draws: pure functions of their address, uniform, and independent of other addresses."""
 
 import numpy as np
 import pyarrow as pa
@@ -39,7 +39,9 @@ def test_the_leading_64_bits_are_taken() -> None:
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2**40])
-@pytest.mark.parametrize("address", [{}, {"variant": 3}, {"position": 7}, {"operation": "codeswitch/word"}])
+@pytest.mark.parametrize(
+    "address", [{}, {"variant": 3}, {"position": 7}, {"operation": "codeswitch/word"}]
+)
 def test_draws_are_uniform(seed: int, address: dict) -> None:
     drawn = draw(seed=seed, **address)
     assert drawn.dtype == np.float64
@@ -50,7 +52,14 @@ def test_draws_are_uniform(seed: int, address: dict) -> None:
 
 @pytest.mark.parametrize(
     "other",
-    [{"seed": 1}, {"variant": 1}, {"position": 1}, {"operation": "test/2"}, {"seed": -1}, {"position": 2**31}],
+    [
+        {"seed": 1},
+        {"variant": 1},
+        {"position": 1},
+        {"operation": "test/2"},
+        {"seed": -1},
+        {"position": 2**31},
+    ],
 )
 def test_draws_at_two_addresses_are_independent(other: dict) -> None:
     counts = np.histogram2d(draw(), draw(**other), BINS, ((0, 1), (0, 1)))[0]
@@ -70,7 +79,9 @@ def test_every_bit_is_fair() -> None:
     assert np.abs(ones - N / 2).max() < 4.5 * np.sqrt(N / 4)
 
 
-@given(st.permutations(range(12)), st.integers(0, 12), st.integers(-(2**63), 2**63), st.integers(0, 9))
+@given(
+    st.permutations(range(12)), st.integers(0, 12), st.integers(-(2**63), 2**63), st.integers(0, 9)
+)
 def test_a_draw_depends_on_its_own_key_alone(order, cut: int, seed: int, variant: int) -> None:
     keys = KEYS[:12]
     address = {"seed": seed, "operation": "o", "variant": variant}

@@ -1,5 +1,7 @@
 """Row checks against a slow obvious version, on whole batches and on slices of larger ones."""
 
+import itertools
+
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -44,7 +46,7 @@ def drawn_row(draw) -> dict:
 
 def spans_are_right(spans: list[dict], text: str) -> bool:
     inside = all(0 <= s["start"] < s["end"] <= len(text) for s in spans)
-    return inside and all(a["end"] <= b["start"] for a, b in zip(spans, spans[1:]))
+    return inside and all(a["end"] <= b["start"] for a, b in itertools.pairwise(spans))
 
 
 def is_right(row: dict) -> bool:
@@ -54,7 +56,7 @@ def is_right(row: dict) -> bool:
         and spans_are_right(row["tgt_spans"], row["tgt"])
         and all(0 <= i < len(row["src_spans"]) for i, _ in links)
         and all(0 <= j < len(row["tgt_spans"]) for _, j in links)
-        and all(a < b for a, b in zip(links, links[1:]))
+        and all(a < b for a, b in itertools.pairwise(links))
     )
 
 
@@ -62,9 +64,16 @@ def is_right(row: dict) -> bool:
 @given(st.lists(drawn_row(), min_size=1, max_size=3), st.integers(0, 2), st.booleans())
 def test_a_batch_passes_if_and_only_if_every_row_is_right(drawn, before: int, after: bool) -> None:
     # Bad rows around the slice must not count, and must not shift the check of those inside.
-    bad = row(0, src="ab", src_spans=[{"start": 0, "end": 9}] * 2, links=[{"src": 7, "tgt": 7, "score": 1}])
+    bad = row(
+        0,
+        src="ab",
+        src_spans=[{"start": 0, "end": 9}] * 2,
+        links=[{"src": 7, "tgt": 7, "score": 1}],
+    )
     inside = [row(n + 1, **columns) for n, columns in enumerate(drawn)]
-    batch = pa.RecordBatch.from_pylist([bad] * before + inside + [bad] * after, schema=ALIGNED.schema)
+    batch = pa.RecordBatch.from_pylist(
+        [bad] * before + inside + [bad] * after, schema=ALIGNED.schema
+    )
     part = batch.slice(before, len(inside))
     wrong = [r["pair_id"] for r in inside if not is_right(r)]
     if not wrong:
@@ -93,12 +102,13 @@ def test_exchanged_links_stay_inside_the_spans() -> None:
         if right:
             check_rows(batch, EXCHANGE, "f")
             continue
-        with pytest.raises(RowError, match="exchanged: a (src|tgt) index lies outside"):
+        with pytest.raises(RowError, match=r"exchanged: a (src|tgt) index lies outside"):
             check_rows(batch, EXCHANGE, "f")
 
 
 @pytest.mark.parametrize(
-    ("start", "end", "right"), [(0, 1, True), (2, 3, True), (2, 4, False), (1, 1, False), (-1, 1, False)]
+    ("start", "end", "right"),
+    [(0, 1, True), (2, 3, True), (2, 4, False), (1, 1, False), (-1, 1, False)],
 )
 def test_replacements_lie_in_the_switched_text(start: int, end: int, right: bool) -> None:
     replacement = {"lang": "zh", "original": "dog", "origin": "link", "score": 1.0}

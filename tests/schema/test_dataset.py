@@ -32,7 +32,9 @@ def write(folder: str, shards: list[Shard], rejects: tuple[Shard, ...] = (), rea
         key = shard.path.split("/")[1]
         rows[key] = {"rows": rows.get(key, {"rows": 0})["rows"] + shard.rows}
     kept = sum(shard.rows for shard in shards)
-    counts = Counts(read or kept, kept, {"empty/1": sum(s.rows for s in rejects)} if rejects else {})
+    counts = Counts(
+        read or kept, kept, {"empty/1": sum(s.rows for s in rejects)} if rejects else {}
+    )
     manifest = Manifest(
         kind="mono",
         schema_version=1,

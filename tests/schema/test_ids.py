@@ -12,7 +12,8 @@ from bitextile.schema.ids import digest_of, language_key, language_tag, pair_ids
 
 # Texts with combining marks, joiners, right-to-left letters and unassigned code points.
 TEXT = st.text(
-    st.characters(exclude_categories=["Cs"]) | st.sampled_from("e\u0301\u200d\u200cאبकि्ष犬👩\u0378"),
+    st.characters(exclude_categories=["Cs"])
+    | st.sampled_from("e\u0301\u200d\u200cאبकि्ष犬👩\u0378"),
     max_size=12,
 )
 LANG = st.sampled_from(["de", "en", "ar", "zh-Hant"])
@@ -23,7 +24,7 @@ def pair_id(src_lang: str, src: str, tgt_lang: str, tgt: str) -> str:
 
 
 def test_the_id_is_the_documented_digest() -> None:
-    content = "de\x1fHallo.\x1een\x1fHello.".encode()
+    content = b"de\x1fHallo.\x1een\x1fHello."
     expected = hashlib.blake2b(content, digest_size=16).hexdigest()
     assert pair_id("en", "Hello.", "de", "Hallo.") == expected
     mono = hashlib.blake2b("ja\x1f犬".encode(), digest_size=16).hexdigest()
@@ -51,15 +52,21 @@ def test_text_moved_between_sides_or_languages_is_another_pair() -> None:
         pair_id("fr", "ab", "en", "c"),
     ]
     assert len(set(ids)) == 4
-    assert text_ids("de", pa.array(["a", "b", "a"])).to_pylist()[0::2] == [
-        digest_of("de\x1fa"),
-    ] * 2
+    assert (
+        text_ids("de", pa.array(["a", "b", "a"])).to_pylist()[0::2]
+        == [
+            digest_of("de\x1fa"),
+        ]
+        * 2
+    )
 
 
 def test_each_row_has_its_own_id_and_sides_of_other_lengths_are_refused() -> None:
     both = pair_ids("de", pa.array(["a", "b"]), "en", pa.array(["x", "y"])).to_pylist()
     assert both == [pair_id("de", "a", "en", "x"), pair_id("de", "b", "en", "y")]
-    assert pair_ids("de", pa.array([], pa.string()), "en", pa.array([], pa.string())).type == "string"
+    assert (
+        pair_ids("de", pa.array([], pa.string()), "en", pa.array([], pa.string())).type == "string"
+    )
     with pytest.raises(ValueError, match="shorter"):
         pair_ids("de", pa.array(["a", "b"]), "en", pa.array(["x"]))
 
@@ -82,7 +89,8 @@ def test_tags_get_their_usual_case_once(given_tag: str, tag: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "tag", ["", "english", "e", "en_US", "en-", "../en", "en/x", "en\n", "ελ", "d\u0435", 7, None, True]
+    "tag",
+    ["", "english", "e", "en_US", "en-", "../en", "en/x", "en\n", "ελ", "d\u0435", 7, None, True],
 )
 def test_what_is_no_tag_is_refused(tag) -> None:
     with pytest.raises(ConfigError, match="is not a BCP-47 tag; expected a form such as"):

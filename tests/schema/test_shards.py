@@ -1,6 +1,7 @@
 """Shards: equal rows give equal bytes, whatever order and pieces they arrive in."""
 
 import hashlib
+import itertools
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -59,7 +60,7 @@ def test_order_and_pieces_of_the_rows_change_no_byte(tmp_path_factory, order, cu
     expected = write_shard(str(folder), PATH, rows(range(12)), MONO)
     content = (folder / PATH).read_bytes()
     edges = [0, *sorted(cuts), 12]
-    pieces = [rows(order).slice(a, b - a) for a, b in zip(edges, edges[1:])]
+    pieces = [rows(order).slice(a, b - a) for a, b in itertools.pairwise(edges)]
     assert write_shard(str(folder), PATH, pa.concat_tables(pieces), MONO) == expected
     assert (folder / PATH).read_bytes() == content
 
@@ -120,7 +121,9 @@ def test_another_schema_and_a_null_are_refused_before_a_byte_is_written(tmp_path
         write_shard(str(tmp_path), PATH, rows([1]).drop_columns("text_id"), MONO)
     holed = rows([1, 2]).to_pylist()
     holed[1]["text"] = None
-    with pytest.raises(RowError, match=f"text is null in the row with text_id .{holed[1]['text_id']}"):
+    with pytest.raises(
+        RowError, match=f"text is null in the row with text_id .{holed[1]['text_id']}"
+    ):
         write_shard(str(tmp_path), PATH, pa.Table.from_pylist(holed, MONO.schema), MONO)
     assert not list(tmp_path.rglob("*.parquet*"))
 

@@ -25,24 +25,30 @@ Choice = Literal["auto", "dictionary", "characters"]
 # apostrophe inside a word belongs to it ("don't", "ng'ombe"); _ELIDED ends the word after it.
 _LETTER = r"[\p{L}\p{M}\p{Join_Control}\p{Pc}]"
 _APOSTROPHE = r"['’ʼ]"
-_NUMBER = r"\p{Nd}+(?:[.,:٫٬]\p{Nd}+)*"
-_UNSPACED = r"[\p{Han}\p{Hiragana}\p{Katakana}ー々〆]|[\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]\p{M}*"
+# Marks follow what they stand on everywhere (variation selectors, keycaps, kana's sound marks), so
+# that no word begins inside a grapheme.
+_NUMBER = r"\p{Nd}+(?:[.,:٫٬]\p{Nd}+)*\p{M}*"
+_HAN_KANA = r"\p{Han}\p{Hiragana}\p{Katakana}ー々〆"
+_UNSPACED = rf"[[{_HAN_KANA}\p{{Thai}}\p{{Lao}}\p{{Khmer}}\p{{Myanmar}}]--\p{{M}}]\p{{M}}*"
 _INSIDE = r"[\p{L}\p{M}\p{N}\p{Join_Control}\p{Pc}]"
 _WORD = rf"(?:(?!{_UNSPACED}){_LETTER})(?:(?!{_UNSPACED}){_INSIDE})*"
 # A symbol is its whole grapheme (an emoji with its joiners), punctuation a run of one character.
-_JOINED = r"(?:\p{Emoji_Modifier}|\ufe0f|\u200d\p{So}\ufe0f?)*"
-_REST = rf"(?P<same>\p{{P}})(?P=same)*|(?!\p{{P}})[^\s]\p{{M}}*{_JOINED}"
+_JOINED = r"(?:\p{M}|\p{Emoji_Modifier}|\u200d\p{So})*"
+_REST = rf"(?P<same>\p{{P}})(?P=same)*\p{{M}}*|(?!\p{{P}})[^\s]{_JOINED}"
 
 _SPACED_RULE = regex.compile(
     rf"{_UNSPACED}|{_NUMBER}|{_WORD}(?:{_APOSTROPHE}{_WORD})*|{_REST}", regex.V1
 )
-_ELISION_RULE = regex.compile(rf"{_UNSPACED}|{_NUMBER}|{_WORD}{_APOSTROPHE}?|{_REST}", regex.V1)
+_ELISION_RULE = regex.compile(
+    rf"{_UNSPACED}|{_NUMBER}|{_WORD}(?:{_APOSTROPHE}\p{{M}}*)?|{_REST}", regex.V1
+)
 _ELIDING = frozenset({"fr", "it", "ca", "oc", "co", "fur", "lij", "pms", "scn", "vec", "wa"})
 _RUNS = {
-    "zh": regex.compile(r"\p{Han}+"),
-    "ja": regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}ー々〆]+"),
-    "th": regex.compile(r"[\p{Thai}]+"),
+    "zh": regex.compile(r"\p{Han}[\p{Han}\p{M}]*", regex.V1),
+    "ja": regex.compile(rf"[[{_HAN_KANA}]--\p{{M}}][{_HAN_KANA}\p{{M}}]*", regex.V1),
+    "th": regex.compile(r"[\p{Thai}--\p{M}][\p{Thai}\p{M}]*", regex.V1),
 }
+_MARK = regex.compile(r"\p{M}")
 # Sudachi refuses more than 49,149 bytes at once, and newmm slows down with length.
 _MAX_RUN = 2_000
 _PACKAGES = {"zh": "jieba", "ja": "SudachiPy", "th": "pythainlp"}
@@ -188,11 +194,15 @@ def _shifted(spans: list[Span], by: int) -> Iterator[Span]:
 
 
 def _pieces(run: str, start: int, cut: Callable[[str], list[str]]) -> Iterator[Span]:
+    """Yields the spans of a run's words; a piece beginning with a mark joins the one before."""
+    starts: list[int] = []
+    end = start
     for part in range(0, len(run), _MAX_RUN):
         for piece in cut(run[part : part + _MAX_RUN]):
-            if piece:
-                yield start, start + len(piece)
-                start += len(piece)
+            if piece and not _MARK.match(piece):
+                starts.append(end)
+            end += len(piece)
+    return zip(starts, [*starts[1:], end])
 
 
 @functools.cache
