@@ -309,7 +309,7 @@ def run(
     workers: Workers = 0,
 ) -> None:
     """Runs the whole chain: corpora to datasets, a trained and evaluated model, a page."""
-    from bitextile.pipelines.run import load_recipe
+    from bitextile.pipelines.recipe import load_recipe
     from bitextile.pipelines.run import run as run_chain
 
     options = _options(overwrite, reuse, workers)

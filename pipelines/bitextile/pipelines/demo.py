@@ -3,7 +3,8 @@
 from importlib import resources
 from pathlib import Path
 
-from bitextile.pipelines.run import Summary, Tell, load_recipe, run
+from bitextile.pipelines.recipe import load_recipe
+from bitextile.pipelines.run import Summary, Tell, run
 from bitextile.pipelines.running import RunOptions
 
 RECIPE = "recipe.yaml"

@@ -5,9 +5,12 @@ from typing import Any
 
 from bitextile.kernels.corpora import Source
 from bitextile.pipelines.inputs import file_inputs
-from bitextile.pipelines.recipe import Corpora, as_config, load_yaml, parse, sources_of
+from bitextile.pipelines.recipe import Recipe, as_config, load_recipe, sources_of
 from bitextile.pipelines.running import Finished, Output, RunOptions, run_pipeline, software
 from bitextile.schema.kinds import MONO, PAIRS, Kind
+
+CORPORA = ("bitext", "mono", "filters", "splits")
+"""The parts of a recipe that ingest reads."""
 
 
 def ingest(recipe: str, out: str, *, options: RunOptions) -> list[Finished]:
@@ -22,23 +25,24 @@ def ingest(recipe: str, out: str, *, options: RunOptions) -> list[Finished]:
         ConfigError: the recipe is wrong, or an output exists.
         InputError: a corpus file is missing, damaged, or not of its format.
     """
-    corpora = parse(Corpora, load_yaml(recipe), recipe)
-    return ingest_corpora(corpora, Path(recipe).absolute().parent, out, options=options)
+    folder = Path(recipe).absolute().parent
+    return ingest_corpora(load_recipe(recipe), folder, out, options=options)
 
 
 def ingest_corpora(
-    corpora: Corpora, folder: Path, out: str, *, options: RunOptions
+    recipe: Recipe, folder: Path, out: str, *, options: RunOptions
 ) -> list[Finished]:
     """Does what `ingest` does, with a recipe that is parsed already.
 
     Args:
-        corpora: what to read and what to do to it.
+        recipe: what to read and what to do to it.
         folder: what its paths are relative to.
         out: folder for the datasets.
         options: how to run.
     """
-    sources = sources_of(corpora, folder)
-    config = {"verb": "ingest", **as_config(corpora)}
+    sources = sources_of(recipe, folder)
+    whole = as_config(recipe)
+    config = {"verb": "ingest", **{part: whole[part] for part in CORPORA}}
     todo = [(PAIRS, "pairs", sources.bitext), (MONO, "mono", sources.mono)]
     jobs = {f"{out}/{name}": (kind, found) for kind, name, found in todo if found}
     outputs = [
@@ -50,14 +54,14 @@ def ingest_corpora(
     def build_all(root: Any, places: dict[str, str]) -> None:
         for output in outputs:
             kind, found = jobs[output.path]
-            build(root, corpora, found, kind=kind, output=output, place=places[output.path])
+            build(root, recipe, found, kind=kind, output=output, place=places[output.path])
 
     return run_pipeline(build_all, outputs, options, input_bytes=input_bytes)
 
 
 def build(
     root: Any,
-    corpora: Corpora,
+    recipe: Recipe,
     sources: tuple[Source, ...],
     *,
     kind: Kind,
@@ -68,7 +72,7 @@ def build(
 
     Args:
         root: the pipeline.
-        corpora: the configuration.
+        recipe: the configuration.
         sources: files of this kind.
         kind: PAIRS or MONO.
         output: what the manifest says of it.
@@ -83,9 +87,9 @@ def build(
     (
         rows
         | f"Normalise{label}" >> do.Normalise(kind)
-        | f"Filter{label}" >> do.Filter(corpora.filters, kind)
+        | f"Filter{label}" >> do.Filter(recipe.filters, kind)
         | f"DropDuplicates{label}" >> do.DropDuplicates(order, kind)
-        | f"AssignSplits{label}" >> do.AssignSplits(corpora.splits)
+        | f"AssignSplits{label}" >> do.AssignSplits(recipe.splits)
         | f"Write{label}"
         >> WriteDataset(
             place, kind, config=output.config, inputs=output.inputs, software=software()

@@ -11,9 +11,14 @@ from typing import Annotated, Any, Literal, TypeVar
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from bitextile.kernels.codeswitch import CodeswitchConfig
 from bitextile.kernels.corpora import Source
+from bitextile.kernels.exchange import ExchangeConfig
 from bitextile.kernels.filters import FilterConfig
+from bitextile.kernels.lexicon import LexiconConfig
 from bitextile.kernels.split import SplitConfig
+from bitextile.kernels.wordlinks import AlignConfig
+from bitextile.pipelines.tokenizer import TokenizerConfig
 from bitextile.schema.errors import BitextileError, ConfigError
 from bitextile.schema.ids import language_tag
 
@@ -67,21 +72,54 @@ class Mono(Strict):
     split: Split = ""
 
 
-class Corpora(Strict):
-    """What `ingest` reads and what it does to it: the first part of every recipe."""
-
-    bitext: tuple[Bitext, ...] = ()
-    mono: tuple[Mono, ...] = ()
-    filters: FilterConfig = FilterConfig()
-    splits: SplitConfig = SplitConfig()
-
-
 @dataclass(frozen=True)
 class Sources:
     """The files of a recipe, found."""
 
     bitext: tuple[Source, ...]
     mono: tuple[Source, ...]
+
+
+class RetrievalSet(Strict):
+    """Two line-aligned files whose sentences must find each other."""
+
+    name: str
+    files: tuple[str, str]
+
+
+class AlignmentSet(Strict):
+    """Gold word links of pairs that are among the recipe's corpora."""
+
+    name: str
+    gold: str = Field(description="JSON lines; see README, «Gold links»")
+
+
+class Evaluate(Strict):
+    """What is measured; retrieval on the pairs' own test split always is."""
+
+    retrieval: tuple[RetrievalSet, ...] = ()
+    alignment: tuple[AlignmentSet, ...] = ()
+
+
+class Recipe(Strict):
+    """A whole chain: corpora, and the settings of each verb; every part has a default.
+
+    `ingest` reads the same file and takes what concerns it.
+    """
+
+    bitext: tuple[Bitext, ...] = ()
+    mono: tuple[Mono, ...] = ()
+    filters: FilterConfig = FilterConfig()
+    splits: SplitConfig = SplitConfig()
+    align: AlignConfig = AlignConfig()
+    lexicon: LexiconConfig = LexiconConfig()
+    exchange: ExchangeConfig = ExchangeConfig()
+    codeswitch: CodeswitchConfig = CodeswitchConfig()
+    tokenizer: TokenizerConfig = TokenizerConfig()
+    pretrain: dict[str, Any] | None = Field(
+        None, description="settings of `pretrain`, with `objectives` (name to weight); null: none"
+    )
+    evaluate: Evaluate = Evaluate()
 
 
 def load_yaml(path: str) -> dict[str, Any]:
@@ -123,18 +161,27 @@ def parse(model: type[Model], content: dict[str, Any], where: str) -> Model:
         raise ConfigError(f"{where}: {error}") from error
 
 
-def sources_of(corpora: Corpora, folder: Path) -> Sources:
+def load_recipe(path: str) -> Recipe:
+    """Reads a recipe of the whole chain.
+
+    Raises:
+        ConfigError: it is missing, not YAML, has an unknown key or a wrong value.
+    """
+    return parse(Recipe, load_yaml(path), path)
+
+
+def sources_of(recipe: Recipe, folder: Path) -> Sources:
     """Returns the sources a recipe names, patterns expanded and formats settled.
 
     Args:
-        corpora: the recipe's part on corpora.
+        recipe: names the corpora.
         folder: what its paths are relative to.
 
     Raises:
         ConfigError: a pattern without a file, a wrong number of files or columns, no corpus at all.
     """
-    bitext = tuple(_bitext(entry, folder) for entry in corpora.bitext)
-    mono = tuple(source for entry in corpora.mono for source in _mono(entry, folder))
+    bitext = tuple(_bitext(entry, folder) for entry in recipe.bitext)
+    mono = tuple(source for entry in recipe.mono for source in _mono(entry, folder))
     if not bitext and not mono:
         raise ConfigError("the recipe names no corpus; add one under `bitext` or `mono`")
     return Sources(bitext, mono)

@@ -6,21 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
-
-from bitextile.kernels.codeswitch import CodeswitchConfig
-from bitextile.kernels.exchange import ExchangeConfig
-from bitextile.kernels.lexicon import LexiconConfig
-from bitextile.kernels.wordlinks import AlignConfig
 from bitextile.pipelines.align import align
 from bitextile.pipelines.codeswitch import codeswitch
 from bitextile.pipelines.exchange import exchange
 from bitextile.pipelines.ingest import ingest_corpora
 from bitextile.pipelines.lexicon import lexicon
-from bitextile.pipelines.recipe import Corpora, Strict, load_yaml, parse, sources_of
+from bitextile.pipelines.recipe import Recipe, sources_of
 from bitextile.pipelines.report import write_report
 from bitextile.pipelines.running import Finished, RunOptions
-from bitextile.pipelines.tokenizer import TokenizerConfig, train_tokenizer
+from bitextile.pipelines.tokenizer import train_tokenizer
 from bitextile.schema.errors import ConfigError, OutputExistsError
 from bitextile.schema.storage import write_atomically
 
@@ -30,41 +24,6 @@ Evaluation = dict[str, Any]
 OBJECTIVES = {"mlm": 1.0, "tlm": 1.0, "weam": 1.0}
 
 
-class RetrievalSet(Strict):
-    """Two line-aligned files whose sentences must find each other."""
-
-    name: str
-    files: tuple[str, str]
-
-
-class AlignmentSet(Strict):
-    """Gold word links of pairs that are among the recipe's corpora."""
-
-    name: str
-    gold: str = Field(description="JSON lines; see README, «Gold links»")
-
-
-class Evaluate(Strict):
-    """What is measured; retrieval on the pairs' own test split always is."""
-
-    retrieval: tuple[RetrievalSet, ...] = ()
-    alignment: tuple[AlignmentSet, ...] = ()
-
-
-class Recipe(Corpora):
-    """A whole chain: corpora, and the settings of each verb; every part has a default."""
-
-    align: AlignConfig = AlignConfig()
-    lexicon: LexiconConfig = LexiconConfig()
-    exchange: ExchangeConfig = ExchangeConfig()
-    codeswitch: CodeswitchConfig = CodeswitchConfig()
-    tokenizer: TokenizerConfig = TokenizerConfig()
-    pretrain: dict[str, Any] | None = Field(
-        None, description="settings of `pretrain`, with `objectives` (name to weight); null: none"
-    )
-    evaluate: Evaluate = Evaluate()
-
-
 @dataclass(frozen=True)
 class Summary:
     """What a run came to: every dataset, every figure, and the page that shows them."""
@@ -72,15 +31,6 @@ class Summary:
     datasets: tuple[Finished, ...]
     evaluations: tuple[Evaluation, ...]
     report: str
-
-
-def load_recipe(path: str) -> Recipe:
-    """Reads a recipe of the whole chain.
-
-    Raises:
-        ConfigError: it is missing, not YAML, has an unknown key or a wrong value.
-    """
-    return parse(Recipe, load_yaml(path), path)
 
 
 def run(recipe: Recipe, folder: Path, out: str, *, options: RunOptions, tell: Tell) -> Summary:

@@ -36,7 +36,7 @@ class Ledger(NamedTuple):
     rejects: tuple[beam.PCollection, ...]
     read: beam.PCollection
 
-    def __or__(self, transform: beam.PTransform) -> Any:  # type: ignore[override]
+    def __or__(self, transform: beam.PTransform) -> Any:
         """Applies a transform to the rows kept; rejects and counts are carried along.
 
         A transform that makes rows of another sort (entries of words) returns a Ledger of its own.
