@@ -29,13 +29,12 @@ def drop_duplicates(batch: pa.RecordBatch, *, corpora: Sequence[str] = ()) -> Si
         return sift(batch, np.zeros(0, bool), rule="duplicate/1", value=0.0)
     known = pc.index_in(batch.column("corpus"), pa.array(corpora, pa.string()))
     rank = pc.fill_null(known, len(corpora))
-    table = pa.table(
-        {
-            "id": batch.column(0),
-            "rank": rank,
-            **{name: batch.column(name) for name in ("corpus", "file", "line")},
-        }
-    )
+    # After the place come all other columns: a file that a recipe names twice, with another split
+    # or its languages swapped, gives rows that differ in nothing before them.
+    places = ["corpus", "file", "line"]
+    others = [name for name in batch.schema.names[1:] if name not in places]
+    columns = {name: batch.column(name) for name in (*places, *others)}
+    table = pa.table({"id": batch.column(0), "rank": rank} | columns)
     keys = [(name, "ascending") for name in table.column_names]
     order = pc.sort_indices(table, sort_keys=keys).to_numpy()
     ids = batch.column(0).dictionary_encode().indices.to_numpy()

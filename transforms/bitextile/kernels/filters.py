@@ -37,7 +37,8 @@ class FilterConfig:
     drop_identical: bool = True
 
     def __post_init__(self) -> None:
-        if self.max_words < 1 or self.max_length_ratio < 1 or self.length_smoothing < 0:
+        # Asked for what is right, so that a NaN is refused too.
+        if not (self.max_words >= 1 and self.max_length_ratio >= 1 and self.length_smoothing >= 0):
             raise ConfigError(
                 f"filters: max_words {self.max_words}, max_length_ratio {self.max_length_ratio}, "
                 f"length_smoothing {self.length_smoothing}; expected at least 1, 1 and 0"

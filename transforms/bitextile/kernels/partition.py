@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from bitextile.kernels.randomness import bits, hash64
 from bitextile.schema.ids import digest_of, language_key
-from bitextile.schema.kinds import Kind
+from bitextile.schema.kinds import REJECTS, Kind
 
 
 def by_key(batch: pa.RecordBatch, kind: Kind) -> Iterator[tuple[str, pa.RecordBatch]]:
@@ -40,11 +40,12 @@ def _codes(languages: list[pa.Array]) -> tuple[npt.NDArray[np.int64], list[str]]
 def record_hash(batch: pa.RecordBatch, kind: Kind) -> npt.NDArray[np.uint64]:
     """Returns 64 bits for each row, taken over its first id column, or over all if it is no digest.
 
-    Rows of the same record (the variants of a pair) get the same bits.
+    Rows of the same record (the variants of a pair) get the same bits. Rejects do not: all empty
+    lines have one id, and a shard of millions of them would not fit in memory.
     """
-    first = batch.column(kind.id_columns[0])
-    if kind.id_columns[0].endswith("id"):
-        return hash64(first)
+    first = kind.id_columns[0]
+    if first.endswith("id") and kind is not REJECTS:
+        return hash64(batch.column(first))
     rows = zip(*(batch.column(c).to_pylist() for c in kind.id_columns), strict=True)
     return hash64(pa.array([digest_of(*map(str, row)) for row in rows], pa.string()))
 
@@ -60,7 +61,8 @@ def by_bucket(
         n_buckets: at least 1.
     """
     if n_buckets == 1:
-        yield 0, batch
+        if batch.num_rows:
+            yield 0, batch
         return
     mixed = bits(hashes, seed=0, operation="shard")
     bucket = (mixed % np.uint64(n_buckets)).astype(np.int64)

@@ -27,7 +27,8 @@ class SplitConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.valid < 0 or self.test < 0 or self.valid + self.test >= 1:
+        # Asked for what is right, so that a NaN is refused too.
+        if not (self.valid >= 0 and self.test >= 0 and self.valid + self.test < 1):
             raise ConfigError(
                 f"splits: valid {self.valid} and test {self.test}; "
                 "expected shares of at least 0 that leave something to train on"
