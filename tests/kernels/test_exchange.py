@@ -114,6 +114,23 @@ def test_exchanging_again_gives_the_original_pair(aligned_batches, data, config)
     assert (src.to_pylist(), tgt.to_pylist()) == (kept["src"].to_pylist(), kept["tgt"].to_pylist())
 
 
+@pytest.mark.parametrize(
+    ("src", "tgt", "exchanged"),
+    [
+        (("zh", "用Python写", [(0, 1), (1, 7), (7, 8)]), ("ja", "蛇"), ["用蛇写", "Python"]),
+        (("th", "กาแฟ ร้อน", [(0, 4), (5, 9)]), ("en", "x hot"), ["กาแฟ hot", "x ร้อน"]),
+        (("en", "can't", [(0, 2), (2, 5)]), ("ru", "н не"), ["ca не", "н n't"]),
+    ],
+)
+def test_unusual_spaces_come_back_too(aligned, src, tgt, exchanged) -> None:
+    # No rule knows what stood here: the space comes back from what the first exchange did.
+    n_words = len(tgt[1].split())
+    kept = exchange(aligned((src, tgt, [(1, n_words - 1)])), config=ALL).kept
+    assert [kept["src_exchanged"][0].as_py(), kept["tgt_exchanged"][0].as_py()] == exchanged
+    back = exchange_back(kept)
+    assert [side[0].as_py() for side in back] == [src[1], tgt[1]]
+
+
 @given(st.data(), CONFIGS)
 def test_exchanged_words_stand_where_the_spans_say(aligned_batches, data, config) -> None:
     kept = exchange(data.draw(aligned_batches), config=config).kept

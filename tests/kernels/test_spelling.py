@@ -78,6 +78,10 @@ def replaced(text: str, *changes: tuple[str, str]) -> str:
         ("e\u0301t", [("e", "犬")], "犬 \u0301t"),
         ("狗，", [("狗", "\u0301a")], "\u0301a，"),
         ("黑狗", [("狗", "\u0301a")], "黑 \u0301a"),
+        ("，狗", [("狗", "\u0301a")], "， \u0301a"),
+        ("หม่า", [("ม", "犬")], "ห犬 ่า"),
+        ("👩\u200d狗", [("狗", "犬")], "👩\u200d 犬"),
+        ("黑狗白", [("黑", "👩\u200d"), ("狗", "犬")], "👩\u200d 犬白"),
     ],
 )
 def test_seams_follow_the_scripts(text: str, changes, expected: str) -> None:

@@ -276,15 +276,15 @@ def _side(host: Texts, edits: Edits, pool: Points, *, side: int) -> tuple[Ints, 
 def _neighbour(host: Texts, inner: Ints, side: int, low: Ints, high: Ints) -> tuple[Ints, Codes]:
     """Returns the character that each edit's edge meets, over one space at most, and the gap.
 
-    The gap is _TOUCHING, _ONE_SPACE, or 0 where the text ends or other white space lies between.
+    The gap is _TOUCHING, _ONE_SPACE, or 0 where the text ends or other white space touches. A
+    second space counts as the character met; it needs nothing, so two spaces stay two.
     """
     code, last = classes(), len(host.points) - 1
     near, far = np.clip(inner + side, 0, last), np.clip(inner + 2 * side, 0, last)
     near_inside = (inner + side >= low) & (inner + side < high)
     far_inside = (inner + 2 * side >= low) & (inner + 2 * side < high)
     touching = near_inside & (code[host.points[near]] != SPACE)
-    spaced = near_inside & (host.points[near] == _SPACE_POINT)
-    spaced &= far_inside & (code[host.points[far]] != SPACE)
+    spaced = near_inside & far_inside & (host.points[near] == _SPACE_POINT)
     gap = np.where(touching, _TOUCHING, np.where(spaced, _ONE_SPACE, 0)).astype(np.uint8)
     return np.where(spaced, far, near), gap
 
