@@ -26,6 +26,7 @@ def run_stage(
     kind: Kind,
     config: dict[str, Any],
     options: RunOptions,
+    work: float = 1.0,
 ) -> Finished:
     """Runs one dataset through a chain of transforms into another.
 
@@ -36,6 +37,8 @@ def run_stage(
         kind: of the new rows.
         config: the verb and its options, for the manifest.
         options: how to run.
+        work: how long a row takes, relative to copying it a few times; a verb that computes much
+            is worth several processes sooner.
     """
     output = Output(path=out, config=config, inputs=(dataset_input(source),))
 
@@ -48,4 +51,5 @@ def run_stage(
             places[out], kind, config=config, inputs=output.inputs, software=software()
         )
 
-    return run_pipeline(build, [output], options, input_bytes=dataset_bytes(source.manifest))[0]
+    input_bytes = int(work * dataset_bytes(source.manifest))
+    return run_pipeline(build, [output], options, input_bytes=input_bytes)[0]
