@@ -32,7 +32,7 @@ class Places(NamedTuple):
 
 
 class Table(NamedTuple):
-    """Sparse translation probabilities, one row per source word, columns in ascending order.
+    """Sparse translation probabilities, one row per source word.
 
     Attributes:
         start: int64 [source words + 1], row e is start[e]:start[e + 1].
@@ -104,7 +104,7 @@ def _candidate_sizes(
     touched = np.empty(len(expected), np.int32)
     for e in range(first, last):
         for f in touched[: _tally(e, corpus, places, seen, touched)]:
-            size[e] += seen[f] > work[e] * expected[f]
+            size[e] += seen[f] >= work[e] * expected[f]
             seen[f] = 0
 
 
@@ -117,8 +117,8 @@ def _candidate_rows(
     for e in range(first, last):
         n = _tally(e, corpus, places, seen, touched)
         at = table.start[e]
-        for f in np.sort(touched[:n]):
-            if seen[f] > work[e] * expected[f]:
+        for f in touched[:n]:
+            if seen[f] >= work[e] * expected[f]:
                 table.tgt[at] = f
                 table.p_tgt[at] = seen[f]
                 at += 1
@@ -170,9 +170,7 @@ def candidates(
 def pruned(table: Table, keep: np.ndarray) -> Table:
     """Returns the table with only the entries where `keep` (bool [entries]) holds."""
     kept_before = np.concatenate([[0], np.cumsum(keep)])
-    return Table(
-        kept_before[table.start], table.tgt[keep], table.p_tgt[keep], table.p_src[keep]
-    )
+    return Table(kept_before[table.start], table.tgt[keep], table.p_tgt[keep], table.p_src[keep])
 
 
 @compiled

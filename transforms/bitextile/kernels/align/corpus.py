@@ -1,7 +1,7 @@
 """Words as integers: vocabularies, token arrays, and windows over sentences that are too long."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
+Real: TypeAlias = float | np.floating[Any]
 
 
 class Corpus(NamedTuple):
@@ -130,10 +131,8 @@ def windowed(corpus: Corpus, max_words: int) -> Windows:
     pieces = Corpus(
         *_cut(corpus.src, corpus.src_at[row], *src), *_cut(corpus.tgt, corpus.tgt_at[row], *tgt)
     )
-    starts = (src[0], tgt[0], own_from, own_to)
-    return Windows(
-        pieces, row, *(a.astype(np.int32) for a in starts), n_long=int((parts > 1).sum())
-    )
+    s, t, a, b = (x.astype(np.int32) for x in (src[0], tgt[0], own_from, own_to))
+    return Windows(pieces, row, s, t, a, b, int((parts > 1).sum()))
 
 
 def _pieces(length: I64, start: I64, stop: I64, margin: I64) -> tuple[I64, I64]:
@@ -145,3 +144,14 @@ def _cut(tokens: I32, base: I64, start: I64, stop: I64) -> tuple[I32, I64]:
     np.cumsum(stop - start, out=offsets[1:])
     shift = np.repeat(base + start - offsets[:-1], stop - start)
     return tokens[np.arange(offsets[-1]) + shift], offsets
+
+
+def list_of_words(lines: list[str]) -> pa.ListArray:
+    """Returns the words of each line, cut at white space, as `fit` and `apply` take them.
+
+    >>> list_of_words(["das  Haus ", "", "我 来"]).to_pylist()
+    [['das', 'Haus'], [], ['我', '来']]
+    """
+    trimmed = pc.utf8_trim_whitespace(pa.array(lines, pa.string()))
+    words = pc.utf8_split_whitespace(trimmed)
+    return pc.if_else(pc.equal(trimmed, ""), pa.scalar([], words.type), words)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bitextile.kernels.align.corpus import F32
+from bitextile.kernels.align.corpus import F32, Real
 from bitextile.kernels.align.jit import compiled
 
 LANES = 16
@@ -99,7 +99,7 @@ def _leave(jumps: Jumps, n_states: int, out: F32) -> None:
 
 
 @compiled
-def _spread(mass: F32, weight: F32, zero: int, n_states: int, cut: float, out: F32) -> None:
+def _spread(mass: F32, weight: F32, zero: int, n_states: int, cut: Real, out: F32) -> None:
     """out[i] = sum_i' mass[i'] weight[i - i'], over the states whose mass exceeds `cut`."""
     out[:] = 0
     for last in range(n_states):
@@ -111,7 +111,7 @@ def _spread(mass: F32, weight: F32, zero: int, n_states: int, cut: float, out: F
 
 
 @compiled
-def _first(work: Lattice, n_states: int, jumps: Jumps, p_null: float, stay: F32, come: F32) -> None:
+def _first(work: Lattice, n_states: int, jumps: Jumps, p_null: Real, stay: F32, come: F32) -> None:
     """Fills where the first word comes from: `come` by a jump from -1, `stay` as null."""
     w = jumps.weight[jumps.zero + 1 : jumps.zero + 1 + len(come)]
     stay[:] = 0
@@ -123,7 +123,7 @@ def _first(work: Lattice, n_states: int, jumps: Jumps, p_null: float, stay: F32,
 
 @compiled
 def forward(
-    work: Lattice, n_obs: int, n_states: int, jumps: Jumps, p_null: float, cut: float
+    work: Lattice, n_obs: int, n_states: int, jumps: Jumps, p_null: Real, cut: Real
 ) -> float:
     """Fills `real` and `null`, each row scaled to sum to one; returns the log likelihood.
 
@@ -133,7 +133,7 @@ def forward(
         n_states: states.
         jumps: weights, long enough for n_states.
         p_null: transition probability to null.
-        cut: states with less mass than this are not extended; 0 is exact.
+        cut: states with less than this share of the strongest's mass are not extended; 0 is exact.
     """
     wide = padded(n_states)
     stay, go, come = work.state[0, :wide], work.state[1, :wide], work.state[2, :wide]
@@ -148,10 +148,12 @@ def forward(
         else:
             before = work.real[(j - 1) * wide : j * wide]
             before_null = work.null[(j - 1) * wide : j * wide]
+            most = np.float32(0)
             for i in range(wide):
                 stay[i] = before[i] + before_null[i]
                 go[i] = stay[i] * leave[i] * (1 - p_null)
-            _spread(go, jumps.weight, jumps.zero, n_states, cut, come)
+                most = max(most, go[i])
+            _spread(go, jumps.weight, jumps.zero, n_states, cut * most, come)
         to_null = p_null * work.null_emit[j]
         total = np.float32(0)
         for i in range(wide):
@@ -183,7 +185,7 @@ def _posterior_row(work: Lattice, j: int, wide: int, beta: F32) -> None:
 
 
 @compiled
-def _add_pairs(work: Lattice, n_states: int, mass: F32, ahead: F32, scale: float, cut: float) -> None:
+def _add_pairs(work: Lattice, n_states: int, mass: F32, ahead: F32, scale: Real, cut: Real) -> None:
     """pair[i', i] += mass[i'] leave[i'] ahead[i] scale."""
     wide = len(ahead)
     for last in range(n_states):
@@ -200,8 +202,8 @@ def backward(
     n_obs: int,
     n_states: int,
     jumps: Jumps,
-    p_null: float,
-    cut: float,
+    p_null: Real,
+    cut: Real,
     jump_counts: F32,
 ) -> None:
     """Fills `gamma` and `null_gamma` after `forward`, and adds to the expected jumps.

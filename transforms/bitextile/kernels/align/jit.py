@@ -16,7 +16,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 def compiled(function: Function) -> Function:
     """Returns the function, compiled by numba at its first call."""
-    return numba.njit(  # type: ignore[no-any-return]
+    return numba.njit(
         cache=True,
         nogil=True,
         fastmath={"contract", "nsz", "reassoc"},

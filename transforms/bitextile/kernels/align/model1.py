@@ -9,6 +9,8 @@ because in model 1 both probabilities are the same in every cell of a word pair.
 two sweeps: one for the totals z of each word, one for the inner sum.
 """
 
+from functools import partial
+
 import numpy as np
 
 from bitextile.kernels.align.cooccurrence import (
@@ -25,11 +27,11 @@ from bitextile.kernels.align.threads import even_parts, over_parts
 
 @compiled
 def _totals(
-    first: int, last: int, corpus: Corpus, places: Places, table: Table, z_src: F32, z_tgt: F32
+    corpus: Corpus, places: Places, table: Table, z_src: F32, z_tgt: F32, part: tuple[int, int]
 ) -> None:
     """Adds to z_src and z_tgt the translation probabilities each word of these sentences faces."""
     dense = np.zeros((np.max(corpus.tgt) + 1 if len(corpus.tgt) else 0, 2), np.float32)
-    low, high = corpus.src_at[first], corpus.src_at[last]
+    low, high = corpus.src_at[part[0]], corpus.src_at[part[1]]
     for e in range(len(table.start) - 1):
         row = slice(table.start[e], table.start[e + 1])
         here = places.where[places.start[e] : places.start[e + 1]]
@@ -53,18 +55,17 @@ def _totals(
 
 @compiled
 def _counts(
-    first: int,
-    last: int,
     corpus: Corpus,
     places: Places,
     table: Table,
     weight_src: F32,
     weight_tgt: F32,
     counts: F32,
+    part: tuple[int, int],
 ) -> None:
-    """Sets the expected counts of the rows first..last; the weights are 1 / z."""
+    """Sets the expected counts of a range of rows; the weights are 1 / z."""
     inner = np.zeros(np.max(corpus.tgt) + 1 if len(corpus.tgt) else 0, np.float32)
-    for e in range(first, last):
+    for e in range(part[0], part[1]):
         for i in places.where[places.start[e] : places.start[e + 1]]:
             s = places.sentence[i]
             w = weight_src[i]
@@ -100,22 +101,16 @@ def train_model1(
         n_threads: threads to use; the result does not depend on it.
     """
     rows = even_parts(row_work(corpus, places), N_ROW_PARTS)
-    cells = np.diff(corpus.src_at) * np.diff(corpus.tgt_at)
     # Every word's total is summed along the vocabulary whatever the cut: cut by threads.
-    spans = even_parts(cells, n_threads)
+    spans = even_parts(np.diff(corpus.src_at) * np.diff(corpus.tgt_at), n_threads)
     counts = np.zeros(len(table.tgt), np.float32)
     for _ in range(iterations):
-        z_src, z_tgt = null_src[corpus.src], null_tgt[corpus.tgt]
-        over_parts(
-            lambda part: _totals(*part, corpus, places, table, z_src, z_tgt),
-            spans,
-            n_threads=n_threads,
-        )
-        weight_src, weight_tgt = 1 / z_src, 1 / z_tgt
-        over_parts(
-            lambda part: _counts(*part, corpus, places, table, weight_src, weight_tgt, counts),
-            rows,
-            n_threads=n_threads,
-        )
+        weights = null_src[corpus.src], null_tgt[corpus.tgt]
+        totals = partial(_totals, corpus, places, table, *weights)
+        over_parts(totals, spans, n_threads=n_threads)
+        for weight in weights:
+            np.divide(np.float32(1), weight, out=weight)
+        expect = partial(_counts, corpus, places, table, *weights, counts)
+        over_parts(expect, rows, n_threads=n_threads)
         normalise(table, counts, len(null_tgt))
     return counts

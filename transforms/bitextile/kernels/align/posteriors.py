@@ -7,29 +7,34 @@ and looked up in every sentence with that word), then each sentence gets its two
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
-from bitextile.kernels.align.cooccurrence import Places, Table
+from bitextile.kernels.align.cooccurrence import Table, places_of
 from bitextile.kernels.align.corpus import F32, F64, I32, I64, Corpus
-from bitextile.kernels.align.hmm import Jumps, Lattice, backward, forward, padded
+from bitextile.kernels.align.hmm import Jumps, Lattice, backward, forward, lattice, padded
 from bitextile.kernels.align.jit import compiled
 
 
 class Cells(NamedTuple):
     """The cells of a range of sentences whose word pair is in the table.
 
+    There is room for every cell; those of source word i are first[i]:last[i].
+
     Attributes:
-        start: int64 [source words of the range + 1]; cells of the range's i-th source word.
-        j: int16 [cells], target position in its sentence.
-        entry: int32 [cells], entry of the table.
+        first: int64 [source words of the range + 1].
+        last: int64 [source words of the range].
+        position: int16 [room], target position in its sentence.
+        entry: int32 [room], entry of the table.
     """
 
-    start: I64
-    j: np.ndarray
+    first: I64
+    last: I64
+    position: npt.NDArray[np.int16]
     entry: I32
 
 
 class Parameters(NamedTuple):
-    """What the two HMMs know. `forward` explains target words by source words, `backward` the other.
+    """What the two HMMs know.
 
     Attributes:
         table: translation probabilities.
@@ -71,45 +76,152 @@ class Evidence(NamedTuple):
 
 
 @compiled
-def cells_of(corpus: Corpus, places: Places, row_of: I32, table: Table, n_tgt: int) -> Cells:
+def sentences(corpus: Corpus, first: int, last: int) -> Corpus:
+    """Returns the sentence pairs first..last as a corpus of their own."""
+    src, tgt = corpus.src_at[first], corpus.tgt_at[first]
+    return Corpus(
+        corpus.src[src : corpus.src_at[last]],
+        corpus.src_at[first : last + 1] - src,
+        corpus.tgt[tgt : corpus.tgt_at[last]],
+        corpus.tgt_at[first : last + 1] - tgt,
+    )
+
+
+@compiled
+def cells_of(corpus: Corpus, row_of: I32, table: Table, n_tgt: int) -> Cells:
     """Returns the cells of a corpus whose words are a row and a column of the table.
 
     Args:
-        corpus: source ids are those of `places`, target ids those of the table.
-        places: of the corpus's source words.
-        row_of: int32 [source words], the table row of each; -1 where there is none.
+        corpus: a few thousand sentence pairs; target ids are those of the table.
+        row_of: int32 [source ids], the table row of each source id; -1 where there is none.
         table: translation table.
         n_tgt: more than any target id.
     """
-    start = np.zeros(len(corpus.src) + 1, np.int64)
+    places = places_of(corpus.src, corpus.src_at, len(row_of))
+    first = np.zeros(len(corpus.src) + 1, np.int64)
+    for i in range(len(corpus.src)):
+        s = places.sentence[i]
+        first[i + 1] = first[i] + corpus.tgt_at[s + 1] - corpus.tgt_at[s]
+    last = first[:-1].copy()
+    position = np.empty(first[-1], np.int16)
+    entry = np.empty(first[-1], np.int32)
     entry_of = np.full(n_tgt, -1, np.int32)
-    j_of = np.empty(0, np.int16)
-    entry = np.empty(0, np.int32)
-    for filling in (False, True):
-        if filling:
-            for i in range(len(corpus.src)):
-                start[i + 1] += start[i]
-            j_of = np.empty(start[-1], np.int16)
-            entry = np.empty(start[-1], np.int32)
-        for e in range(len(row_of)):
-            if row_of[e] < 0:
-                continue
-            first, last = table.start[row_of[e]], table.start[row_of[e] + 1]
-            for k in range(first, last):
-                entry_of[table.tgt[k]] = k
-            for i in places.where[places.start[e] : places.start[e + 1]]:
-                s = places.sentence[i]
-                at = start[i]
-                row = corpus.tgt[corpus.tgt_at[s] : corpus.tgt_at[s + 1]]
-                for j in range(len(row)):
-                    k = entry_of[row[j]]
-                    if k >= 0:
-                        if filling:
-                            j_of[at] = j
-                            entry[at] = k
-                        at += 1
-                if not filling:
-                    start[i + 1] = at - start[i]
-            for k in range(first, last):
-                entry_of[table.tgt[k]] = -1
-    return Cells(start, j_of, entry)
+    for e in range(len(row_of)):
+        if places.start[e] == places.start[e + 1] or row_of[e] < 0:
+            continue
+        begin, end = table.start[row_of[e]], table.start[row_of[e] + 1]
+        for k in range(begin, end):
+            entry_of[table.tgt[k]] = k
+        for i in places.where[places.start[e] : places.start[e + 1]]:
+            s = places.sentence[i]
+            words = corpus.tgt[corpus.tgt_at[s] : corpus.tgt_at[s + 1]]
+            at = first[i]
+            for j in range(len(words)):
+                if entry_of[words[j]] >= 0:
+                    position[at] = j
+                    entry[at] = entry_of[words[j]]
+                    at += 1
+            last[i] = at
+        for k in range(begin, end):
+            entry_of[table.tgt[k]] = -1
+    return Cells(first, last, position, entry)
+
+
+@compiled
+def _emissions(
+    corpus: Corpus, s: int, cells: Cells, known: Parameters, one: Lattice, two: Lattice
+) -> None:
+    """Fills the emission rows of sentence s: `one` explains the target, `two` the source."""
+    src, n_src = corpus.src_at[s], corpus.src_at[s + 1] - corpus.src_at[s]
+    tgt, n_tgt = corpus.tgt_at[s], corpus.tgt_at[s + 1] - corpus.tgt_at[s]
+    wide_src, wide_tgt = padded(n_src), padded(n_tgt)
+    for j in range(n_tgt):
+        one.emit[j * wide_src : j * wide_src + n_src] = known.floor
+        one.emit[j * wide_src + n_src : (j + 1) * wide_src] = 0
+        one.null_emit[j] = known.null_tgt[corpus.tgt[tgt + j]]
+    for i in range(n_src):
+        two.emit[i * wide_tgt : i * wide_tgt + n_tgt] = known.floor
+        two.emit[i * wide_tgt + n_tgt : (i + 1) * wide_tgt] = 0
+        two.null_emit[i] = known.null_src[corpus.src[src + i]]
+        for c in range(cells.first[src + i], cells.last[src + i]):
+            at, k = np.int64(cells.position[c]), cells.entry[c]
+            one.emit[at * wide_src + i] = max(known.floor, known.table.p_tgt[k])
+            two.emit[i * wide_tgt + at] = max(known.floor, known.table.p_src[k])
+
+
+@compiled
+def infer(
+    corpus: Corpus,
+    s: int,
+    cells: Cells,
+    known: Parameters,
+    one: Lattice,
+    two: Lattice,
+    found: Evidence,
+) -> None:
+    """Runs both HMMs on sentence s; the posteriors are then in one.gamma and two.gamma.
+
+    Args:
+        corpus: a range of sentence pairs, neither side of s empty.
+        s: which of them.
+        cells: of the corpus.
+        known: parameters.
+        one: memory; gamma becomes [target words, padded source words].
+        two: memory; gamma becomes [source words, padded target words].
+        found: gains the log likelihoods and, where its arrays are not empty, the expected jumps.
+    """
+    n_src = corpus.src_at[s + 1] - corpus.src_at[s]
+    n_tgt = corpus.tgt_at[s + 1] - corpus.tgt_at[s]
+    _emissions(corpus, s, cells, known, one, two)
+    found.log_likelihood[0] += forward(one, n_tgt, n_src, known.to_tgt, known.p_null, known.cut)
+    backward(one, n_tgt, n_src, known.to_tgt, known.p_null, known.cut, found.jumps_to_tgt)
+    found.log_likelihood[1] += forward(two, n_src, n_tgt, known.to_src, known.p_null, known.cut)
+    backward(two, n_src, n_tgt, known.to_src, known.p_null, known.cut, found.jumps_to_src)
+
+
+@compiled
+def lattices_for(corpus: Corpus) -> tuple[Lattice, Lattice]:
+    """Returns memory for the longest sentences of the corpus, one lattice per direction."""
+    n_src, n_tgt = 1, 1
+    for s in range(len(corpus.src_at) - 1):
+        n_src = max(n_src, corpus.src_at[s + 1] - corpus.src_at[s])
+        n_tgt = max(n_tgt, corpus.tgt_at[s + 1] - corpus.tgt_at[s])
+    return lattice(n_tgt, n_src), lattice(n_src, n_tgt)
+
+
+@compiled
+def expect(corpus: Corpus, cells: Cells, known: Parameters, found: Evidence) -> F32:
+    """Returns the agreed posterior of each cell: the product of both directions.
+
+    That is the agreement of Liang, Taskar and Klein (2006).
+
+    Args:
+        corpus: a range of sentence pairs.
+        cells: of that corpus.
+        known: parameters.
+        found: gains log likelihoods, expected jumps and the posteriors of null.
+    """
+    joint = np.zeros(len(cells.entry), np.float32)
+    one, two = lattices_for(corpus)
+    for s in range(len(corpus.src_at) - 1):
+        src, n_src = corpus.src_at[s], corpus.src_at[s + 1] - corpus.src_at[s]
+        tgt, n_tgt = corpus.tgt_at[s], corpus.tgt_at[s + 1] - corpus.tgt_at[s]
+        if n_src == 0 or n_tgt == 0:
+            continue
+        infer(corpus, s, cells, known, one, two, found)
+        found.null_tgt[tgt : tgt + n_tgt] = one.null_gamma[:n_tgt]
+        found.null_src[src : src + n_src] = two.null_gamma[:n_src]
+        wide_src, wide_tgt = padded(n_src), padded(n_tgt)
+        for i in range(n_src):
+            for c in range(cells.first[src + i], cells.last[src + i]):
+                j = np.int64(cells.position[c])
+                joint[c] = one.gamma[j * wide_src + i] * two.gamma[i * wide_tgt + j]
+    return joint
+
+
+@compiled
+def add_joint(cells: Cells, joint: F32, counts: F32) -> None:
+    """Adds the posterior of each cell to the count of its table entry."""
+    for i in range(len(cells.last)):
+        for c in range(cells.first[i], cells.last[i]):
+            counts[cells.entry[c]] += joint[c]

@@ -6,7 +6,7 @@ default threading layer aborts the process when two threads (of a Beam worker) e
 """
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -27,10 +27,18 @@ def over_parts(
     function: Callable[[Part], Result], parts: Iterable[Part], *, n_threads: int
 ) -> list[Result]:
     """Returns function(part) for each part, in order; the function must release the GIL to gain."""
+    return list(each_part(function, parts, n_threads=n_threads))
+
+
+def each_part(
+    function: Callable[[Part], Result], parts: Iterable[Part], *, n_threads: int
+) -> Iterator[Result]:
+    """Yields function(part) for each part, in order, while later parts are being worked on."""
     if n_threads == 1:
-        return [function(part) for part in parts]
+        yield from map(function, parts)
+        return
     with ThreadPoolExecutor(n_threads) as pool:
-        return list(pool.map(function, parts))
+        yield from pool.map(function, parts)
 
 
 def even_parts(work: I64, n_parts: int) -> list[tuple[int, int]]:

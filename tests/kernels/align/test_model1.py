@@ -1,0 +1,192 @@
+"""Candidates, model 1 and the E-step against dictionaries."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bitextile.kernels.align.cooccurrence import candidates, normalise, places_of, pruned
+from bitextile.kernels.align.corpus import Corpus
+from bitextile.kernels.align.hmm import padded
+from bitextile.kernels.align.jumps import first_jumps, spread_out
+from bitextile.kernels.align.model1 import train_model1
+from bitextile.kernels.align.posteriors import (
+    Evidence,
+    Parameters,
+    add_joint,
+    cells_of,
+    expect,
+    infer,
+    lattices_for,
+    sentences,
+)
+
+SENTENCE = st.lists(st.integers(0, 4), min_size=0, max_size=5)
+PAIRS = st.lists(st.tuples(SENTENCE, SENTENCE), min_size=1, max_size=6)
+NULL = np.full(5, 0.05, np.float32)
+
+
+def corpus_of(pairs):
+    def side(k):
+        at = np.concatenate([[0], np.cumsum([len(p[k]) for p in pairs])]).astype(np.int64)
+        return np.array([w for p in pairs for w in p[k]], np.int32), at
+
+    return Corpus(*side(0), *side(1))
+
+
+def entries(table):
+    return list(zip(table.rows.tolist(), table.tgt.tolist()))
+
+
+def table_of(pairs, association=0.0, n_threads=1):
+    corpus = corpus_of(pairs)
+    places = places_of(corpus.src, corpus.src_at, 5)
+    return (
+        corpus,
+        places,
+        candidates(corpus, places, 5, min_association=association, n_threads=n_threads),
+    )
+
+
+@given(PAIRS, st.sampled_from([0.0, 0.5, 1.0, 1.5]))
+@settings(max_examples=60, deadline=None)
+def test_candidates_are_the_pairs_seen_more_often_than_chance(pairs, association):
+    corpus, _, table = table_of(pairs, association)
+    together, beside, total = {}, {}, max(1, len(corpus.tgt))
+    for src, tgt in pairs:
+        for e in src:
+            beside[e] = beside.get(e, 0) + len(tgt)
+            for f in tgt:
+                together[e, f] = together.get((e, f), 0) + 1
+    share = {f: corpus.tgt.tolist().count(f) / total for f in range(5)}
+    near = {
+        k for k, n in together.items() if abs(n - association * beside[k[0]] * share[k[1]]) < 1e-4
+    }
+    expected = {k for k, n in together.items() if n > association * beside[k[0]] * share[k[1]]}
+    assert set(entries(table)) - near == expected - near
+    for (e, f), p in zip(entries(table), table.p_tgt):
+        assert p == pytest.approx(together[e, f] / beside[e], rel=1e-5)
+
+
+@given(PAIRS, st.integers(1, 3), st.sampled_from([1, 2, 3]))
+@settings(max_examples=60, deadline=None)
+def test_model1_is_the_cell_by_cell_version(reference, pairs, iterations, n_threads):
+    corpus, places, table = table_of(pairs)
+    start = [dict(zip(entries(table), p.tolist())) for p in (table.p_tgt, table.p_src)]
+    counts = train_model1(
+        corpus, places, table, NULL, NULL, iterations=iterations, n_threads=n_threads
+    )
+    null = [0.05] * 5
+    p_tgt, p_src, slow = reference.model1(pairs, null, null, start, iterations)
+    for k, key in enumerate(entries(table)):
+        assert counts[k] == pytest.approx(slow[key], rel=1e-3, abs=1e-6)
+        assert table.p_tgt[k] == pytest.approx(p_tgt[key], rel=1e-3, abs=1e-6)
+        assert table.p_src[k] == pytest.approx(p_src[key], rel=1e-3, abs=1e-6)
+
+
+def test_normalised_rows_and_columns_sum_to_one_and_empty_ones_stay_zero():
+    _, _, table = table_of([([0, 1], [0, 1, 2]), ([3], [4])])
+    counts = np.arange(len(table.tgt), dtype=np.float32)
+    counts[table.rows == 3] = 0
+    normalise(table, counts, 5)
+    rows = np.bincount(table.rows, table.p_tgt, 5)
+    np.testing.assert_allclose(rows, [1, 1, 0, 0, 0], atol=1e-6)
+    columns = np.bincount(table.tgt, table.p_src, 5)
+    np.testing.assert_allclose(columns, [1, 1, 1, 0, 0], atol=1e-6)
+
+
+def test_pruning_keeps_rows_in_place():
+    _, _, table = table_of([([0, 1], [0, 1, 2]), ([3], [4])])
+    keep = (table.tgt != 1) & (table.rows != 1)
+    kept = pruned(table, keep)
+    assert entries(kept) == [k for k, on in zip(entries(table), keep) if on]
+
+
+def known_for(table, p_null=0.3):
+    jumps = spread_out(first_jumps(10), 8)
+    numbers = (np.float32(p_null), np.float32(1e-7), np.float32(0))
+    return Parameters(table, NULL, NULL, jumps, jumps, *numbers)
+
+
+def evidence(corpus, known):
+    n = 2 * known.to_tgt.zero + 1
+    return Evidence(
+        np.zeros(2),
+        np.zeros(n, np.float32),
+        np.zeros(n, np.float32),
+        np.zeros(len(corpus.src), np.float32),
+        np.zeros(len(corpus.tgt), np.float32),
+    )
+
+
+@given(PAIRS)
+@settings(max_examples=40, deadline=None)
+def test_agreement_counts_are_products_of_the_two_reference_posteriors(reference, pairs):
+    corpus, _, table = table_of(pairs)
+    known = known_for(table)
+    cells = cells_of(corpus, np.arange(5, dtype=np.int32), table, 5)
+    found = evidence(corpus, known)
+    counts = np.zeros(len(table.tgt), np.float32)
+    add_joint(cells, expect(corpus, cells, known, found), counts)
+    weights = first_jumps(10).astype(np.float32).tolist()
+    p_tgt = dict(zip(entries(table), table.p_tgt.tolist()))
+    p_src = dict(zip(entries(table), table.p_src.tolist()))
+    slow, log = dict.fromkeys(p_tgt, 0.0), [0.0, 0.0]
+    for src, tgt in pairs:
+        if not src or not tgt:
+            continue
+        null = float(known.p_null)
+        one = reference.hmm(
+            [[p_tgt[e, f] for e in src] for f in tgt], [float(NULL[0])] * len(tgt), weights, null
+        )
+        two = reference.hmm(
+            [[p_src[e, f] for f in tgt] for e in src], [float(NULL[0])] * len(src), weights, null
+        )
+        log = [log[0] + one.log, log[1] + two.log]
+        for i, e in enumerate(src):
+            for j, f in enumerate(tgt):
+                slow[e, f] += one.real[j, i] * two.real[i, j]
+    np.testing.assert_allclose(counts, [slow[k] for k in entries(table)], atol=1e-4)
+    np.testing.assert_allclose(found.log_likelihood, log, atol=1e-3)
+
+
+def test_em_of_one_direction_never_lowers_the_likelihood(corpus):
+    """Without agreement (counts are one direction's posteriors) the HMM is plain EM."""
+    from bitextile.kernels.align.fit import _read
+
+    data, src_words, tgt_words = _read(*corpus)
+    places = places_of(data.src, data.src_at, len(src_words))
+    table = candidates(data, places, len(tgt_words), min_association=0.0, n_threads=1)
+    null_src = np.full(len(src_words), 1 / len(src_words), np.float32)
+    null_tgt = np.full(len(tgt_words), 1 / len(tgt_words), np.float32)
+    known = known_for(table)._replace(
+        null_src=null_src,
+        null_tgt=null_tgt,
+        to_tgt=spread_out(first_jumps(10), 20),
+        to_src=spread_out(first_jumps(10), 20),
+    )
+    ids = np.arange(len(src_words), dtype=np.int32)
+    cells = cells_of(data, ids, table, len(tgt_words))
+    likelihood = []
+    for _ in range(6):
+        found = Evidence(np.zeros(2), *(np.zeros(0, np.float32) for _ in range(4)))
+        counts = np.zeros(len(table.tgt), np.float32)
+        one, two = lattices_for(data)
+        for s in range(len(data.src_at) - 1):
+            infer(data, s, cells, known, one, two, found)
+            first, n = data.src_at[s], data.src_at[s + 1] - data.src_at[s]
+            for i in range(n):
+                for c in range(cells.first[first + i], cells.last[first + i]):
+                    counts[cells.entry[c]] += one.gamma[cells.position[c] * padded(n) + i]
+        rows = np.bincount(table.rows, counts, len(src_words))
+        table.p_tgt[:] = counts / rows[table.rows]
+        likelihood.append(found.log_likelihood[0])
+    assert (np.diff(likelihood) > -1e-2).all()
+    assert likelihood[-1] > likelihood[0] + 100
+
+
+def test_a_range_of_sentences_is_the_corpus_of_those_sentences():
+    pairs = [([0, 1], [2]), ([], [3]), ([4], []), ([1, 2, 3], [0, 0])]
+    part = sentences(corpus_of(pairs), 1, 4)
+    for got, expected in zip(part, corpus_of(pairs[1:4])):
+        assert got.tolist() == expected.tolist()

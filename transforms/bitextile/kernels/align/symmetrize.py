@@ -1,0 +1,141 @@
+"""From the posteriors of two directions to one set of links.
+
+`intersect` to `grow-diag-final-and` start from the best link of each word in each direction, as Och
+and Ney (2003) and Koehn et al. (2005) do, and always visit points by source, then by target word,
+and neighbours in the order of NEIGHBOURS. `posterior` takes every pair of words whose posterior,
+the mean of both directions, exceeds a threshold.
+"""
+
+from enum import IntEnum
+
+import numpy as np
+import numpy.typing as npt
+
+from bitextile.kernels.align.corpus import F32, I32
+from bitextile.kernels.align.hmm import Lattice, padded
+from bitextile.kernels.align.jit import compiled
+from bitextile.schema.errors import ConfigError
+
+Grid = npt.NDArray[np.bool_]
+
+NEIGHBOURS = ((-1, 0), (0, -1), (1, 0), (0, 1), (-1, -1), (-1, 1), (1, -1), (1, 1))
+"""Steps (source, target) in the order in which growing tries them: straight, then diagonal."""
+
+
+class Method(IntEnum):
+    """How two directions become one."""
+
+    INTERSECT = 0
+    UNION = 1
+    GROW_DIAG = 2
+    GROW_DIAG_FINAL = 3
+    GROW_DIAG_FINAL_AND = 4
+    POSTERIOR = 5
+
+
+def method_named(name: str) -> Method:
+    """Returns the method of that name.
+
+    Raises:
+        ConfigError: there is none; the message lists the names.
+
+    >>> method_named("grow-diag")
+    <Method.GROW_DIAG: 2>
+    """
+    names = {method.name.lower().replace("_", "-"): method for method in Method}
+    if name not in names:
+        raise ConfigError(f"symmetrize is {name!r}, expected one of {', '.join(names)}")
+    return names[name]
+
+
+@compiled
+def best_links(work: Lattice, n_obs: int, n_states: int, best: I32) -> None:
+    """best[j] = the likeliest state of observation j, -1 where null is at least as likely."""
+    wide = padded(n_states)
+    for j in range(n_obs):
+        row = work.gamma[j * wide : j * wide + n_states]
+        i = np.argmax(row)
+        best[j] = i if row[i] > work.null_gamma[j] else -1
+
+
+@compiled
+def _add(on: Grid, i: int, j: int, has_src: Grid, has_tgt: Grid) -> None:
+    on[i, j] = True
+    has_src[i] = True
+    has_tgt[j] = True
+
+
+@compiled
+def _grow(best_src: I32, best_tgt: I32, on: Grid, has_src: Grid, has_tgt: Grid) -> None:
+    """Adds, until none is left, union points beside a point where a word has no link yet."""
+    n_src, n_tgt = on.shape
+    grown = True
+    while grown:
+        grown = False
+        for i in range(n_src):
+            for j in range(n_tgt):
+                if not on[i, j]:
+                    continue
+                for di, dj in NEIGHBOURS:
+                    a, b = i + di, j + dj
+                    if a < 0 or b < 0 or a >= n_src or b >= n_tgt or on[a, b]:
+                        continue
+                    if has_src[a] and has_tgt[b]:
+                        continue
+                    if best_src[b] == a or best_tgt[a] == b:
+                        _add(on, a, b, has_src, has_tgt)
+                        grown = True
+
+
+@compiled
+def _finish(best: I32, by_src: bool, both: bool, on: Grid, has_src: Grid, has_tgt: Grid) -> None:
+    """Adds links of one direction where a word (`both`: each of the two) has none yet."""
+    n_src, n_tgt = on.shape
+    for i in range(n_src):
+        for j in range(n_tgt):
+            if (best[i] != j) if by_src else (best[j] != i):
+                continue
+            free = (not has_src[i], not has_tgt[j])
+            if (free[0] and free[1]) if both else (free[0] or free[1]):
+                _add(on, i, j, has_src, has_tgt)
+
+
+@compiled
+def symmetrized(best_src: I32, best_tgt: I32, method: int) -> Grid:
+    """Returns which word pairs are linked, bool [source words, target words].
+
+    Args:
+        best_src: int32 [target words], the source word of each target word or -1.
+        best_tgt: int32 [source words], the target word of each source word or -1.
+        method: one of Method but POSTERIOR.
+    """
+    n_src, n_tgt = len(best_tgt), len(best_src)
+    on = np.zeros((n_src, n_tgt), np.bool_)
+    has_src, has_tgt = np.zeros(n_src, np.bool_), np.zeros(n_tgt, np.bool_)
+    for j in range(n_tgt):
+        i = best_src[j]
+        if i >= 0 and (method == Method.UNION or best_tgt[i] == j):
+            _add(on, i, j, has_src, has_tgt)
+    if method == Method.UNION:
+        for i in range(n_src):
+            if best_tgt[i] >= 0:
+                _add(on, i, best_tgt[i], has_src, has_tgt)
+    if method >= Method.GROW_DIAG:
+        _grow(best_src, best_tgt, on, has_src, has_tgt)
+    if method >= Method.GROW_DIAG_FINAL:
+        both = method == Method.GROW_DIAG_FINAL_AND
+        _finish(best_src, False, both, on, has_src, has_tgt)
+        _finish(best_tgt, True, both, on, has_src, has_tgt)
+    return on
+
+
+@compiled
+def agreed(one: Lattice, two: Lattice, n_src: int, n_tgt: int) -> F32:
+    """Returns the mean of both directions' posteriors, float32 [source words, target words]."""
+    wide_src, wide_tgt = padded(n_src), padded(n_tgt)
+    both = np.empty((n_src, n_tgt), np.float32)
+    for i in range(n_src):
+        for j in range(n_tgt):
+            total = one.gamma[j * wide_src + i] + two.gamma[i * wide_tgt + j]
+            both[i, j] = np.float32(0.5) * total
+    return both
