@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from pyarrow import fs
 
-from bitextile.kernels.corpora import Source
+from bitextile.kernels.corpora import Source, archive_member
 from bitextile.schema.errors import InputError
 from bitextile.schema.storage import filesystem
 
@@ -20,7 +20,7 @@ def file_inputs(sources: Iterable[Source]) -> tuple[dict[str, str], ...]:
     for source in sources:
         for name, file in zip(source.names, source.files, strict=True):
             if name not in found:
-                found[name] = {"path": name, **_fingerprint(file.split("#")[0], source.corpus)}
+                found[name] = {"path": name, **_fingerprint(archive_member(file)[0], source.corpus)}
     return tuple(found.values())
 
 

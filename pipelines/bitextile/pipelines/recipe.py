@@ -12,7 +12,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from bitextile.kernels.codeswitch import CodeswitchConfig
-from bitextile.kernels.corpora import Source
+from bitextile.kernels.corpora import Source, archive_member
 from bitextile.kernels.exchange import ExchangeConfig
 from bitextile.kernels.filters import FilterConfig
 from bitextile.kernels.lexicon import LexiconConfig
@@ -189,6 +189,7 @@ def sources_of(recipe: Recipe, folder: Path) -> Sources:
 
 def _bitext(entry: Bitext, folder: Path) -> Source:
     kind = _format(entry.format, entry.files, 2)
+    _refuse_unused(entry.corpus, kind, columns=entry.columns is not None, header=entry.header)
     expected = 2 if kind == "lines" else 1
     if len(entry.files) != expected:
         raise ConfigError(
@@ -221,6 +222,7 @@ def _mono(entry: Mono, folder: Path) -> list[Source]:
     sources = []
     for name in found:
         kind = _format(entry.format, (name,), 1)
+        _refuse_unused(entry.corpus, kind, columns=entry.column is not None, header=entry.header)
         default: str | int = 0 if kind == "tsv" else "text"
         column = default if entry.column is None else entry.column
         sources.append(
@@ -242,6 +244,13 @@ def _resolved(name: str, folder: Path) -> str:
     return name if "://" in name else str(folder / name)
 
 
+def _refuse_unused(corpus: str, kind: str, *, columns: bool, header: bool) -> None:
+    if header and kind != "tsv":
+        raise ConfigError(f"corpus {corpus}: header is for TSV, its format is {kind}; leave it out")
+    if columns and kind in ("lines", "tmx"):
+        raise ConfigError(f"corpus {corpus}: format {kind} has no columns to name; leave them out")
+
+
 def _columns(corpus: str, kind: str, columns: tuple[str | int, ...]) -> tuple[str, ...]:
     if kind == "tsv" and not all(isinstance(c, int) and c >= 0 for c in columns):
         raise ConfigError(f"corpus {corpus}: TSV columns are numbers from 0, got {list(columns)}")
@@ -251,7 +260,7 @@ def _columns(corpus: str, kind: str, columns: tuple[str | int, ...]) -> tuple[st
 def _format(given: str, files: tuple[str, ...], sides: int) -> str:
     if given != "auto":
         return given
-    name = files[0].split("#")[-1]
+    name = archive_member(files[0])[1] or files[0]
     for ending in _COMPRESSED:
         name = name.removesuffix(ending)
     # One plain text file cannot hold a line-aligned bitext, so it is a TSV (Tatoeba's fra.txt).

@@ -6,6 +6,7 @@ said to be (cut short, of another length than its partner) ends the run.
 """
 
 import bz2
+import codecs
 import contextlib
 import gzip
 import itertools
@@ -203,14 +204,29 @@ def _parquet(source: Source) -> Iterator[Row]:
             if missing:
                 raise InputError(
                     f"{file}: no column {missing[0]!r}; it has "
-                    f"{', '.join(parquet.schema_arrow.names)}: name two under `columns`"
+                    f"{', '.join(parquet.schema_arrow.names)}: name those that hold the text"
                 )
             for batch in parquet.iter_batches(BATCH_ROWS, columns=list(source.columns)):
-                for row in zip(*(batch.column(c).to_pylist() for c in source.columns)):
-                    ok = all(isinstance(cell, str) for cell in row)
-                    yield row if ok else Bad("columns/1", 0.0, "a null or no text", str(row))
+                for row in zip(*(_cells(batch.column(c)) for c in source.columns)):
+                    yield _parquet_row(row)
     except (pa.ArrowInvalid, FileNotFoundError, OSError) as error:
         raise InputError(f"{file}: not readable as Parquet ({error})") from error
+
+
+def _cells(column: pa.Array) -> list[Any]:
+    """Returns a column's values; where its strings are not all UTF-8, each one by itself."""
+    try:
+        return column.to_pylist()
+    except UnicodeDecodeError:
+        raw = column.cast(pa.large_binary()).to_pylist()
+        return [cell if cell is None else _decoded(cell) for cell in raw]
+
+
+def _parquet_row(row: tuple[Any, ...]) -> Row:
+    if all(isinstance(cell, str | Bad) for cell in row):
+        return _joined(row)
+    found = sum(isinstance(cell, str) for cell in row)
+    return Bad("columns/1", found, "a null or no text", str(row))
 
 
 def _tmx(source: Source) -> Iterator[Row]:
@@ -223,6 +239,8 @@ def _tmx(source: Source) -> Iterator[Row]:
         try:
             events = ElementTree.iterparse(stream, events=("start", "end"), forbid_external=True)
             _, root = next(events)
+            if root.tag != "tmx":
+                raise InputError(f"{file}: the root is <{root.tag}>, expected <tmx>; is it TMX?")
             for event, element in events:
                 if event == "end" and element.tag == "tu":
                     yield _unit(element, source.languages)
@@ -238,19 +256,27 @@ def _tmx(source: Source) -> Iterator[Row]:
 
 
 def _unit(element: Any, languages: tuple[str, ...]) -> Row:
-    found: dict[str, str] = {}
+    exact: dict[str, str] = {}
     for variant in element.iter("tuv"):
         tag = variant.get("{http://www.w3.org/XML/1998/namespace}lang") or variant.get("lang") or ""
-        segment = variant.find("seg")
-        text = "" if segment is None else "".join(segment.itertext())
-        found.setdefault(tag.lower(), text)
-        found.setdefault(tag.lower().split("-")[0], text)
-    sides = [found.get(lang.lower()) for lang in languages]
+        exact.setdefault(tag.lower(), _segment_text(variant.find("seg")))
+    regional = {tag.split("-")[0]: text for tag, text in reversed(exact.items())}
+    sides = [(regional | exact).get(lang.lower()) for lang in languages]
     if None in sides:
         missing = languages[sides.index(None)]
-        raw = "\t".join(dict.fromkeys(found.values()))
-        return Bad("columns/1", len(found), f"no <tuv> in {missing}", raw)
+        return Bad("columns/1", len(exact), f"no <tuv> in {missing}", "\t".join(exact.values()))
     return tuple(str(side) for side in sides)
+
+
+def _segment_text(segment: Any) -> str:
+    """Returns a segment's text without the codes of its markup (TMX 1.4b, content markup)."""
+    if segment is None:
+        return ""
+    for code in [e for e in segment.iter() if e.tag in ("bpt", "ept", "it", "ph", "ut")]:
+        tail = code.tail
+        code.clear()
+        code.tail = tail
+    return "".join(segment.itertext())
 
 
 # --- lines --------------------------------------------------------------------------------------
@@ -258,20 +284,22 @@ def _unit(element: Any, languages: tuple[str, ...]) -> Row:
 
 def _text_lines(file: str) -> Iterator[str | Bad]:
     """Yields each line without its end, or a Bad where it is not UTF-8 or too long."""
-    for lines in _byte_lines(file):
+    for lines, cut in _byte_lines(file):
         try:
-            if max(map(len, lines)) <= MAX_LINE_BYTES:
+            if cut + max(map(len, lines)) <= MAX_LINE_BYTES:
                 yield from b"\n".join(lines).decode().split("\n")
                 continue
         except UnicodeDecodeError:
             pass
-        yield from map(_decoded, lines)
+        yield _decoded(lines[0], cut)
+        yield from map(_decoded, lines[1:])
 
 
-def _decoded(line: bytes) -> str | Bad:
-    if len(line) > MAX_LINE_BYTES:
+def _decoded(line: bytes, cut: int = 0) -> str | Bad:
+    size = len(line) + cut
+    if size > MAX_LINE_BYTES:
         shown = line[:1000].decode(errors="backslashreplace")
-        return Bad("line_bytes/1", len(line), f"a line of more than {MAX_LINE_BYTES} bytes", shown)
+        return Bad("line_bytes/1", size, f"a line of more than {MAX_LINE_BYTES} bytes", shown)
     try:
         return line.decode()
     except UnicodeDecodeError as error:
@@ -279,20 +307,26 @@ def _decoded(line: bytes) -> str | Bad:
         return Bad("utf8/1", error.start, f"byte 0x{line[error.start]:02x} at {error.start}", raw)
 
 
-def _byte_lines(file: str) -> Iterator[list[bytes]]:
-    """Yields the lines of each block; of one that is too long only the beginning is kept."""
-    rest = b""
+def _byte_lines(file: str) -> Iterator[tuple[list[bytes], int]]:
+    """Yields the lines of each block, and how many bytes were cut out of the first of them.
+
+    Of a line that is too long only the beginning is held in memory.
+    """
+    rest, cut, mark = b"", 0, codecs.BOM_UTF8
     with _opened(file) as stream:
         while block := _read(stream, file):
             *lines, rest = (rest + block).split(b"\n")
-            rest = rest[: MAX_LINE_BYTES + 1]
             if lines:
-                yield [_unmarked(line) for line in lines]
-    if rest:
-        yield [_unmarked(rest)]
+                lines[0] = lines[0].removeprefix(mark)
+                yield [_without_return(line) for line in lines], cut
+                cut, mark = 0, b""
+            cut += max(0, len(rest) - MAX_LINE_BYTES - 1)
+            rest = rest[: MAX_LINE_BYTES + 1]
+    if rest := rest.removeprefix(mark):
+        yield [_without_return(rest)], cut
 
 
-def _unmarked(line: bytes) -> bytes:
+def _without_return(line: bytes) -> bytes:
     # A carriage return before the newline is Windows' line end, not text.
     return line[:-1] if line.endswith(b"\r") else line
 
@@ -310,7 +344,7 @@ def _read(stream: IO[bytes], file: str) -> bytes:
 @contextlib.contextmanager
 def _opened(file: str) -> Iterator[IO[bytes]]:
     """Opens a file as bytes, uncompressed by its ending; closes all that it opened."""
-    path, _, member = file.partition("#")
+    path, member = archive_member(file)
     with contextlib.ExitStack() as stack:
         try:
             filesystem_, place = filesystem(path)
@@ -322,8 +356,8 @@ def _opened(file: str) -> Iterator[IO[bytes]]:
                 stream = stack.enter_context(_decompressed(raw, PurePath(path).suffix))
         except FileNotFoundError as error:
             raise InputError(f"{path}: no such file; check the recipe's `files`") from error
-        except _DAMAGED as error:
-            raise InputError(f"{path}: cannot be opened ({error})") from error
+        except (*_DAMAGED, RuntimeError) as error:  # zipfile's, for an encrypted member
+            raise InputError(f"{path}: cannot be opened ({error}); fetch it again") from error
         yield stream
 
 
@@ -337,6 +371,16 @@ def _decompressed(raw: Any, suffix: str) -> Any:
     if suffix == ".zst":
         return pa.CompressedInputStream(raw, "zstd")
     return raw
+
+
+def archive_member(file: str) -> tuple[str, str]:
+    """Returns the path of a file, and which member of it is meant, if it is a zip file.
+
+    >>> archive_member("a/web.zip#de.txt"), archive_member("c#1/de.txt")
+    (('a/web.zip', 'de.txt'), ('c#1/de.txt', ''))
+    """
+    path, mark, member = file.partition(".zip#")
+    return (f"{path}.zip", member) if mark else (file, "")
 
 
 def _member(raw: Any, path: str, member: str) -> str:
