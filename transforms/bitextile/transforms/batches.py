@@ -48,7 +48,7 @@ class Ledger(NamedTuple):
             return result
         read = self.read
         if (factor := getattr(transform, "outputs_per_row", 1)) != 1:
-            read = read | f"Times{type(transform).__name__}" >> beam.Map(lambda n, k: n * k, factor)
+            read = read | f"Expect{transform.label}" >> beam.Map(lambda n, k: n * k, factor)
         if isinstance(result, Sieved):
             return Ledger(result.kept, (*self.rejects, result.rejects), read)
         return Ledger(result, self.rejects, read)

@@ -1,0 +1,46 @@
+"""Pipelines as the command line runs them, and rows to run through them."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import apache_beam as beam
+import pyarrow as pa
+import pytest
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+
+from bitextile.schema.ids import text_ids
+from bitextile.schema.kinds import MONO
+
+
+@pytest.fixture
+def pipeline() -> Callable[[], Any]:
+    """Returns what opens a pipeline on the runner that running.py names, run when it closes."""
+
+    @contextlib.contextmanager
+    def opened() -> Iterator[beam.Pipeline]:
+        with beam.Pipeline(runner=FnApiRunner()) as root:
+            yield root
+
+    return opened
+
+
+@pytest.fixture
+def mono_rows() -> Callable[..., pa.RecordBatch]:
+    """Returns what makes n MONO rows with ids, in two languages."""
+
+    def rows(n: int, langs: tuple[str, ...] = ("ar", "de"), first: int = 0) -> pa.RecordBatch:
+        numbers = range(first, first + n)
+        tags = [langs[i % len(langs)] for i in numbers]
+        texts = [f"جملة {i} Satz" for i in numbers]
+        ids = [text_ids(t, pa.array([s]))[0].as_py() for t, s in zip(tags, texts)]
+        fixed = {"corpus": "c", "file": "f", "split": "train"}
+        return pa.RecordBatch.from_pylist(
+            [
+                fixed | {"text_id": i, "lang": t, "text": s, "line": n + 1}
+                for i, t, s, n in zip(ids, tags, texts, numbers)
+            ],
+            schema=MONO.schema,
+        )
+
+    return rows

@@ -1,0 +1,153 @@
+"""Ingest, verb by verb: files to rows, and what is kept of them, each the same on any batching."""
+
+import apache_beam as beam
+import pyarrow as pa
+import pytest
+from apache_beam.testing.util import assert_that, equal_to
+
+from bitextile.kernels.corpora import Source
+from bitextile.kernels.filters import FilterConfig
+from bitextile.kernels.split import SplitConfig
+from bitextile.schema.dataset import BATCH_ROWS
+from bitextile.schema.kinds import MONO, PAIRS
+from bitextile.transforms.batches import Ledger, Sieved
+from bitextile.transforms.ingest import (
+    AssignSplits,
+    DropDuplicates,
+    Filter,
+    Normalise,
+    ReadCorpora,
+    _slices,
+)
+
+PLACE = {"corpus": "c", "file": "f", "split": "", "line": 1}
+
+
+def pairs(*sides: tuple[str, str], **fields) -> pa.RecordBatch:
+    row = PLACE | {"pair_id": "", "src_lang": "de", "tgt_lang": "zh"} | fields
+    rows = [row | {"src": s, "tgt": t, "line": n} for n, (s, t) in enumerate(sides, start=1)]
+    return pa.RecordBatch.from_pylist(rows, schema=PAIRS.schema)
+
+
+def mono(*texts: str, **fields) -> pa.RecordBatch:
+    rows = [PLACE | {"text_id": "", "lang": "ar", "text": t} | fields for t in texts]
+    return pa.RecordBatch.from_pylist(rows, schema=MONO.schema)
+
+
+def rows(*columns: str):
+    return beam.FlatMap(
+        lambda batch: list(zip(*(batch.column(c).to_pylist() for c in columns), strict=True))
+    )
+
+
+def text_source(folder, name: str, content: bytes, **fields) -> Source:
+    (folder / name).write_bytes(content)
+    fields = {"corpus": "c", "languages": ("ar",), "format": "lines"} | fields
+    return Source(files=(str(folder / name),), names=(name,), **fields)
+
+
+def test_corpora_become_rows_rejects_and_a_count(pipeline, tmp_path) -> None:
+    sources = (
+        text_source(tmp_path, "a.txt", "واحد\nاثنان\n".encode()),
+        text_source(tmp_path, "b.txt", b"\xff\n\nlast", languages=("en",), corpus="d"),
+        text_source(tmp_path, "empty.txt", b""),
+    )
+    with pipeline() as root:
+        read = root | ReadCorpora(sources)
+        assert isinstance(read, Ledger)
+        kept = read.kept | "Kept" >> rows("lang", "text", "file", "line", "corpus")
+        dropped = read.rejects[0] | "Dropped" >> rows("rule", "file", "line")
+        assert_that(
+            kept,
+            equal_to(
+                [
+                    ("ar", "واحد", "a.txt", 1, "c"),
+                    ("ar", "اثنان", "a.txt", 2, "c"),
+                    ("en", "", "b.txt", 2, "d"),
+                    ("en", "last", "b.txt", 3, "d"),
+                ]
+            ),
+            label="kept",
+        )
+        assert_that(dropped, equal_to([("utf8/1", "b.txt", 1)]), label="dropped")
+        assert_that(read.read | beam.CombineGlobally(sum), equal_to([5]), label="read")
+
+
+def test_normalising_takes_ids_over_the_text() -> None:
+    [batch] = [pairs(("e\u0301", " 猫\u3000猫 "))] | Normalise()
+    assert batch.select(["src", "tgt"]).to_pylist() == [{"src": "é", "tgt": "猫 猫"}]
+    [other] = [mono("\ufeffقط")] | Normalise(MONO)
+    assert other.column("text").to_pylist() == ["قط"]
+    assert {len(i) for b in (batch, other) for i in b.column(0).to_pylist()} == {32}
+
+
+def test_filters_drop_pairs_and_sentences_by_their_rules(pipeline) -> None:
+    with pipeline() as root:
+        both = root | "Pairs" >> beam.Create([pairs(("Hund", "狗"), ("", "狗"), ("a " * 40, "狗"))])
+        sieved = both | Filter(FilterConfig(max_words=30))
+        one = root | "Mono" >> beam.Create([mono("قط", "", "a " * 40)])
+        single = one | "FilterMono" >> Filter(FilterConfig(max_words=30), MONO)
+        assert isinstance(sieved, Sieved)
+        assert_that(sieved.kept | "K" >> rows("src"), equal_to([("Hund",)]), label="pairs")
+        expected = [("empty/1", 2), ("too_long/1", 3)]
+        assert_that(sieved.rejects | "R" >> rows("rule", "line"), equal_to(expected), label="rules")
+        assert_that(single.kept | "K1" >> rows("text"), equal_to([("قط",)]), label="mono")
+        rules = single.rejects | "R1" >> rows("rule")
+        assert_that(rules, equal_to([("empty/1",), ("too_long/1",)]), label="mono rules")
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_duplicates_meet_across_batches_corpora_and_directions(pipeline, reverse: bool) -> None:
+    batches = [
+        pairs(("Hund", "狗"), ("Katze", "猫"), corpus="web"),
+        pairs(("Hund", "狗"), ("Hund", "狗"), corpus="books"),
+        pairs(("猫", "Katze"), src_lang="zh", tgt_lang="de", corpus="books"),
+    ]
+    with pipeline() as root:
+        out = (
+            root
+            | beam.Create(batches[::-1] if reverse else batches)
+            | Normalise()
+            | DropDuplicates(("books", "web"))
+        )
+        assert_that(
+            out.kept | "Kept" >> rows("corpus", "src", "line"),
+            equal_to([("books", "Hund", 1), ("books", "猫", 1)]),
+            label="kept",
+        )
+        assert_that(
+            out.rejects | "Dropped" >> rows("rule", "corpus", "line", "value"),
+            equal_to(
+                [
+                    ("duplicate/1", "web", 1, 3.0),
+                    ("duplicate/1", "books", 2, 3.0),
+                    ("duplicate/1", "web", 2, 2.0),
+                ]
+            ),
+            label="dropped",
+        )
+
+
+def test_the_same_text_in_two_languages_is_no_duplicate(pipeline) -> None:
+    with pipeline() as root:
+        out = (
+            root
+            | beam.Create([mono("Hotel", lang="de"), mono("Hotel", lang="fr")])
+            | Normalise(MONO)
+            | DropDuplicates(kind=MONO)
+        )
+        assert_that(out.kept | rows("lang"), equal_to([("de",), ("fr",)]))
+
+
+def test_large_groups_are_cut_back_to_the_usual_size() -> None:
+    batch = mono(*["x"] * (2 * BATCH_ROWS + 1))
+    cut = list(_slices(batch))
+    assert [b.num_rows for b in cut] == [BATCH_ROWS, BATCH_ROWS, 1]
+    assert pa.Table.from_batches(cut).num_rows == batch.num_rows
+
+
+def test_splits_are_drawn_where_none_is_given() -> None:
+    batches = [mono(*(f"جملة {i}" for i in range(200))), mono("قط", split="test")]
+    drawn, given = batches | Normalise(MONO) | AssignSplits(SplitConfig(valid=0.3, test=0.3))
+    assert set(drawn.column("split").to_pylist()) == {"train", "valid", "test"}
+    assert given.column("split").to_pylist() == ["test"]
