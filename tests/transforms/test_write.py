@@ -131,30 +131,37 @@ def test_no_rows_make_a_dataset_without_shards(pipeline, tmp_path) -> None:
     assert (dataset.manifest.rows, dataset.manifest.counts.read, dataset.keys) == (0, 0, [])
 
 
+def write(pipeline, out: Path, read: int, batches: list[pa.RecordBatch], *steps) -> None:
+    with pipeline() as root:
+        rows = root | "Rows" >> beam.Create(batches)
+        ledger = Ledger(rows, (), root | "Read" >> beam.Create([read]))
+        for step in steps:
+            ledger = ledger | step
+        _ = ledger | WriteDataset(str(out), MONO)
+
+
 def test_a_transform_that_loses_a_row_silently_ends_the_run_without_a_dataset(
     pipeline, mono_rows, tmp_path
 ) -> None:
+    steps = SieveBatches(drop_sevenths, "DropSevenths"), MapBatches(losing, "Lose")
     message = r"read 20 rows, but kept 16 and rejected 2; a transform .* without saying so"
-    with pytest.raises(Exception, match=message), pipeline() as root:
-        rows = ledger(root, [mono_rows(10), mono_rows(10, first=10)])
-        _ = rows | MapBatches(losing, "Lose") | WriteDataset(str(tmp_path / "d"), MONO)
-    assert not (tmp_path / "d" / "manifest.json").exists()
+    with pytest.raises(Exception, match=message):
+        write(pipeline, tmp_path, 20, [mono_rows(10), mono_rows(10, first=10)], *steps)
+    assert not (tmp_path / "manifest.json").exists()
 
 
 def test_a_transform_that_makes_rows_unasked_ends_the_run_too(
     pipeline, mono_rows, tmp_path
 ) -> None:
-    with pytest.raises(Exception, match="read 5 rows, but kept 10"), pipeline() as root:
-        rows = root | "Rows" >> beam.Create([mono_rows(10)])
-        read = root | "Read" >> beam.Create([5])
-        _ = Ledger(rows, (), read) | WriteDataset(str(tmp_path / "d"), MONO)
+    with pytest.raises(Exception, match="read 5 rows, but kept 10"):
+        write(pipeline, tmp_path, 5, [mono_rows(10)])
+    assert not (tmp_path / "manifest.json").exists()
 
 
 def test_an_id_twice_ends_the_run_and_is_named(pipeline, mono_rows, tmp_path) -> None:
-    with pytest.raises(Exception, match=r"text_id '[0-9a-f]{32}' stands more than once"):  # noqa: SIM117
-        with pipeline() as root:
-            _ = ledger(root, [mono_rows(6), mono_rows(6)]) | WriteDataset(str(tmp_path / "d"), MONO)
-    assert not (tmp_path / "d" / "manifest.json").exists()
+    with pytest.raises(Exception, match=r"text_id '[0-9a-f]{32}' stands more than once"):
+        write(pipeline, tmp_path, 12, [mono_rows(6), mono_rows(6)])
+    assert not (tmp_path / "manifest.json").exists()
 
 
 def test_what_is_read_back_is_what_was_written(pipeline, mono_rows, tmp_path) -> None:
