@@ -9,6 +9,7 @@ import os
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib.metadata import version
 from importlib.resources import files
 from typing import Any
@@ -52,7 +53,7 @@ class DatasetView:
         shards: their number.
         bytes: of the data shards.
         digest: `sha256:...`.
-        created: as in the manifest.
+        created: to the minute.
         read: rows read.
         kept: rows kept.
         rules: what dropped the others.
@@ -147,7 +148,7 @@ def _view(dataset: Dataset, n_examples: int) -> DatasetView:
         shards=len(manifest.shards),
         bytes=sum(shard.bytes for shard in manifest.shards),
         digest=manifest.digest,
-        created=manifest.created,
+        created=_minute(manifest.created),
         read=manifest.counts.read,
         kept=manifest.counts.kept,
         rules=rule_figures(dataset),
@@ -157,6 +158,19 @@ def _view(dataset: Dataset, n_examples: int) -> DatasetView:
         langs=_changed_languages(chosen),
         made=_made(dataset),
     )
+
+
+def _minute(created: str) -> str:
+    """Returns an ISO time to the minute, in UTC; anything else as it is.
+
+    >>> _minute("2026-11-20T10:57:11+00:00"), _minute("yesterday")
+    ('2026-11-20 10:57 UTC', 'yesterday')
+    """
+    try:
+        time = datetime.fromisoformat(created)
+    except ValueError:
+        return created
+    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _changed_languages(examples: list[Example]) -> list[str]:

@@ -159,7 +159,7 @@ def _show_aligned(key: str, row: Row) -> Example:
         for link in row["links"]
         if link["src"] < len(src.words) and link["tgt"] < len(tgt.words)
     ]
-    facts = (*plain.facts, f"mean log posterior {row['align_score']:.2f}".replace("-", "−"))
+    facts = (*plain.facts, f"mean log posterior {_signed(row['align_score'])}")
     if not src.words or not tgt.words:
         return Example(key=key, lines=plain.lines, facts=facts)
     return Example(
@@ -169,6 +169,11 @@ def _show_aligned(key: str, row: Row) -> Example:
         wide=wide_drawing(src, tgt, links),
         narrow=ladder(src, tgt, links),
     )
+
+
+def _signed(value: float) -> str:
+    text = f"{value:.2f}"
+    return "0.00" if text == "-0.00" else text.replace("-", "−")
 
 
 def _sentence(row: Row, side: str) -> Sentence:

@@ -13,7 +13,7 @@ from bitextile.schema.kinds import LEXICON, REJECTS
 from bitextile.schema.shards import read_shard
 
 BARS = 24
-"""Bars of a small histogram: about 5 px each beside a table row."""
+"""Bars of a small histogram, at most: about 5 px each beside a table row."""
 SAMPLES = 3
 """Dropped rows shown for each rule."""
 
@@ -126,8 +126,10 @@ class _Tally:
 
     def bars(self) -> tuple[float, ...]:
         counts = self.counts[: self.quantile(0.99) + 1]
-        bins = np.arange(len(counts)) * BARS // len(counts)
-        heights = np.bincount(bins, weights=counts, minlength=BARS)
+        # Whole numbers: bars of unequal many values would show a comb that is not in the data.
+        values_per_bar = -(-len(counts) // BARS)
+        bins = np.arange(len(counts)) // values_per_bar
+        heights = np.bincount(bins, weights=counts)
         return _scaled(heights)
 
 

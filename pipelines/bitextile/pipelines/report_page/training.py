@@ -57,7 +57,7 @@ Points = list[tuple[float, float]]
 
 
 def loss_chart(metrics: Sequence[dict[str, Any]]) -> Chart | None:
-    """Returns the chart of every figure whose name begins with `loss`; None where there is none.
+    """Returns the chart of the losses per objective, or of the one loss; None where there is none.
 
     Args:
         metrics: rows with `step`, `loss`, and losses per objective: further numbers whose names
@@ -111,6 +111,9 @@ def _series(metrics: Sequence[dict[str, Any]]) -> dict[str, Points]:
                 if isinstance(loss, int | float) and math.isfinite(loss):
                     label = part or name.removeprefix("loss").lstrip("/_.") or "loss"
                     series.setdefault(label, []).append((step, float(loss)))
+    if len(series) > 1:
+        # Each step trains one objective of the mixture: the total jumps between their scales.
+        series.pop("loss", None)
     return {name: sorted(points) for name, points in series.items()}
 
 
@@ -172,14 +175,16 @@ def evaluation_figures(evaluations: Sequence[dict[str, Any]]) -> list[Figure]:
 
 
 def _number(value: float | None) -> str:
-    """Returns four significant digits, and no exponent for what a reader can take in.
+    """Returns three or four significant digits, and no exponent for what a reader can take in.
 
     >>> _number(0.24317), _number(10234.5), _number(71.25), _number(None)
-    ('0.2432', '10,234', '71.25', '–')
+    ('0.243', '10,234', '71.25', '–')
     """
     if value is None:
         return "–"
-    return f"{value:,.0f}" if 1e3 <= abs(value) < 1e9 else f"{value:.4g}".replace("-", "−")
+    size = abs(value)
+    text = f"{value:,.0f}" if 1e3 <= size < 1e9 else f"{value:.{3 if size < 1 else 4}g}"
+    return text.replace("-", "−")
 
 
 def _change(before: float, after: float) -> str:
