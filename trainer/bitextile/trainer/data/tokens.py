@@ -42,6 +42,7 @@ class Coder:
         pad: id behind the last one.
         mask: id of a hidden position.
         ordinary: [v] ids that are not special, ascending; what a random token is drawn from.
+        is_ordinary: [size] True at those ids.
     """
 
     tokenizer: Any
@@ -51,6 +52,7 @@ class Coder:
     pad: int
     mask: int
     ordinary: I32 = field(repr=False)
+    is_ordinary: Bool = field(repr=False)
 
     @property
     def size(self) -> int:
@@ -85,7 +87,7 @@ class Coder:
         for side in sides:
             parts += [side.ids, np.asarray([self.sep], np.int32)]
         ids = np.concatenate(parts)
-        return ids, np.isin(ids, self.ordinary)
+        return ids, self.is_ordinary[ids]
 
 
 def load_coder(path: str) -> Coder:
@@ -108,8 +110,8 @@ def load_coder(path: str) -> Coder:
         raise ConfigError(f"{path}: not a fast tokenizer, so without offsets; save tokenizer.json")
     tokenizer.backend_tokenizer.no_truncation()
     tokenizer.backend_tokenizer.no_padding()
-    special = np.asarray(sorted(set(tokenizer.all_special_ids)), np.int32)
-    ordinary = np.setdiff1d(np.arange(len(tokenizer), dtype=np.int32), special)
+    is_ordinary = np.ones(len(tokenizer), bool)
+    is_ordinary[list(tokenizer.all_special_ids)] = False
     return Coder(
         tokenizer,
         path,
@@ -117,7 +119,8 @@ def load_coder(path: str) -> Coder:
         sep=_special(tokenizer, path, "sep", "eos"),
         pad=_special(tokenizer, path, "pad"),
         mask=_special(tokenizer, path, "mask"),
-        ordinary=ordinary,
+        ordinary=np.flatnonzero(is_ordinary).astype(np.int32),
+        is_ordinary=is_ordinary,
     )
 
 
