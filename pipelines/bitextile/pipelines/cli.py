@@ -30,7 +30,7 @@ app = typer.Typer(
     help="Word-aligned parallel shards from Apache Beam, and a trainer for encoders on them.",
     epilog="What follows -- goes to Beam: bitextile align ... -- --runner=FlinkRunner",
 )
-console = Console(stderr=True, highlight=False, soft_wrap=True)
+console = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 _beam_arguments: list[str] = []
 
 Out = Annotated[str, typer.Option(help="folder (or gs://, s3:// URI) for the result")]
@@ -50,9 +50,8 @@ Share = Annotated[float, typer.Option(help="0 to 1")]
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line and exits with its code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    if "--" in given:
-        cut = given.index("--")
-        given, _beam_arguments[:] = given[:cut], given[cut + 1 :]
+    cut = given.index("--") if "--" in given else len(given)
+    given, _beam_arguments[:] = given[:cut], given[cut + 1 :]
     debug = "--debug" in given
     if debug:
         given.remove("--debug")
@@ -60,20 +59,44 @@ def main(arguments: Sequence[str] | None = None) -> None:
         logging.getLogger("bitextile").setLevel(logging.DEBUG)
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     try:
-        app(given, prog_name="bitextile")
+        code = app(given, prog_name="bitextile", standalone_mode=False) or 0
+    except _UsageError as error:
+        code = _refuse_call(error, help_only=not given)
     except BitextileError as error:
         if debug:
             raise
-        console.print(f"bitextile: {error}", style="red", markup=False)
-        sys.exit(error.exit_code)
+        code = _complain(str(error), error.exit_code)
     except ModuleNotFoundError as error:
         if debug or (error.name or "").startswith("bitextile"):
             raise
-        console.print(f"bitextile: {_missing(error.name or '')}", style="red", markup=False)
-        sys.exit(ConfigError.exit_code)
-    except KeyboardInterrupt:
-        console.print("bitextile: interrupted; nothing half-written was left", style="red")
-        sys.exit(130)
+        code = _complain(_missing(error.name or ""), ConfigError.exit_code)
+    except OSError as error:
+        if debug:
+            raise
+        code = _complain(f"{error}; check the path, its permissions and the space left", 1)
+    if code == _INTERRUPTED:
+        _complain("interrupted; nothing half-written was left", code)
+    sys.exit(code)
+
+
+# Typer carries its own copy of click, so the class is taken from what it publishes.
+_UsageError: Any = typer.BadParameter.__base__
+_INTERRUPTED = 130
+
+
+def _complain(sentence: str, code: int) -> int:
+    line = " ".join(sentence.splitlines())
+    console.print(f"bitextile: {line}", style="red", markup=False)
+    return code
+
+
+def _refuse_call(error: Any, *, help_only: bool) -> int:
+    if help_only:
+        error.show()
+        return ConfigError.exit_code
+    verb = error.ctx.command_path if error.ctx else "bitextile"
+    message = error.format_message().rstrip(".")
+    return _complain(f"{message}; see {verb} --help", ConfigError.exit_code)
 
 
 _EXTRAS = {

@@ -160,7 +160,12 @@ def _replace(place: str, path: str) -> None:
 def _reusable(outputs: Sequence[Output], options: RunOptions) -> list[Finished]:
     if not options.reuse or not all(exists(output.path) for output in outputs):
         return []
-    return [Finished(_same(output), 0.0, reused=True) for output in outputs]
+    try:
+        return [Finished(_same(output), 0.0, reused=True) for output in outputs]
+    except BitextileError:
+        if options.overwrite:
+            return []
+        raise
 
 
 def _same(output: Output) -> Dataset:

@@ -1,0 +1,289 @@
+"""`bitextile ingest` as a user calls it: recipes in, datasets out, everything accounted for."""
+
+import gzip
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from bitextile.pipelines.cli import main
+from bitextile.pipelines.recipe import Recipe, parse, sources_of
+from bitextile.schema.dataset import Dataset, open_dataset, verify_dataset
+from bitextile.schema.errors import ConfigError
+from bitextile.schema.kinds import REJECTS
+from bitextile.schema.shards import read_shard
+
+EN = ["The dog runs.", "A cat sleeps.", "We eat bread.", "The dog runs.", ""]
+DE = ["Der Hund läuft.", "Eine Katze schläft.", "Wir essen Brot.", "Der Hund  läuft.", "x"]
+
+
+def lines(path: Path, texts: list[str]) -> None:
+    content = "".join(text + "\n" for text in texts).encode()
+    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+
+
+def write_recipe(folder: Path, **content) -> str:
+    (folder / "recipe.yaml").write_text(yaml.safe_dump(content, allow_unicode=True))
+    return str(folder / "recipe.yaml")
+
+
+def write_corpora(tmp_path: Path) -> str:
+    """Writes a corpus of each format and a recipe that names them; returns its path."""
+    lines(tmp_path / "a.en.gz", EN)
+    lines(tmp_path / "a.de.gz", DE)
+    (tmp_path / "b.tsv").write_text("Hallo.\t你好。\textra\nTom.\t汤姆。\nalone\n")
+    record = {"fr": "Le chien court.", "ar": "الكلب يركض."}
+    (tmp_path / "c.jsonl").write_text(json.dumps(record) + "\n{}\n")
+    unit = "".join(
+        f'<tuv xml:lang="{lang}"><seg>{text}</seg></tuv>'
+        for lang, text in (("en-GB", "The dog runs."), ("de", "Der Hund läuft."))
+    )
+    (tmp_path / "d.tmx").write_text(f"<tmx><body><tu>{unit}</tu></body></tmx>")
+    table = pa.table({"en": ["We eat bread."], "sw": ["Tunakula mkate."]})
+    pq.write_table(table, tmp_path / "e.parquet")
+    (tmp_path / "mono").mkdir()
+    lines(tmp_path / "mono" / "1.th", ["แมวนอน", "แมวนอน"])
+    lines(tmp_path / "mono" / "2.th", ["หมาวิ่ง", "แมวนอน"])
+    return write_recipe(
+        tmp_path,
+        bitext=[
+            {"corpus": "web", "languages": ["en", "de"], "files": ["a.en.gz", "a.de.gz"]},
+            {"corpus": "talks", "languages": ["de", "zh"], "files": ["b.tsv"]},
+            {"corpus": "news", "languages": ["fr", "ar"], "files": ["c.jsonl"]},
+            {"corpus": "memory", "languages": ["en", "de"], "files": ["d.tmx"], "split": "test"},
+            {"corpus": "books", "languages": ["en", "sw"], "files": ["e.parquet"]},
+        ],
+        mono=[{"corpus": "captions", "language": "TH", "files": ["mono/*.th"]}],
+        splits={"valid": 0.0, "test": 0.0},
+    )
+
+
+@pytest.fixture(scope="module")
+def ingested(tmp_path_factory) -> Path:
+    """A folder with the corpora, their recipe, and what one process made of them, in `out`."""
+    folder = tmp_path_factory.mktemp("ingested")
+    succeed(write_corpora(folder), "--out", str(folder / "out"), "--workers", "1")
+    return folder
+
+
+@pytest.fixture
+def small(tmp_path) -> str:
+    """A recipe of one small file."""
+    lines(tmp_path / "m.th", ["แมวนอน", "หมาวิ่ง"])
+    return write_recipe(tmp_path, mono=[{"corpus": "c", "language": "th", "files": ["m.th"]}])
+
+
+def run(*arguments: str) -> None:
+    main(["ingest", *arguments])
+
+
+def rejects(dataset: Dataset) -> list[dict]:
+    return [
+        row
+        for shard in dataset.manifest.rejects
+        for batch in read_shard(dataset.path, shard, REJECTS, columns=None, batch_rows=99)
+        for row in batch.to_pylist()
+    ]
+
+
+def succeed(*arguments: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run(*arguments)
+    assert ended.value.code == 0
+
+
+def test_every_format_in_one_recipe(ingested: Path) -> None:
+    out = ingested / "out"
+    pairs, mono = verify_dataset(str(out / "pairs")), verify_dataset(str(out / "mono"))
+    assert pairs.keys == ["ar-fr", "de-en", "de-zh", "en-sw"]
+    rows = pairs.table().to_pylist()
+    assert sorted((r["corpus"], r["src"], r["tgt"], r["file"], r["line"]) for r in rows) == sorted(
+        [
+            ("web", EN[0], DE[0], "a.en.gz", 1),
+            ("web", EN[1], DE[1], "a.en.gz", 2),
+            ("web", EN[2], DE[2], "a.en.gz", 3),
+            ("talks", "Hallo.", "你好。", "b.tsv", 1),
+            ("talks", "Tom.", "汤姆。", "b.tsv", 2),
+            ("news", "Le chien court.", "الكلب يركض.", "c.jsonl", 1),
+            ("books", "We eat bread.", "Tunakula mkate.", "e.parquet", 1),
+        ]
+    )
+    assert {r["split"] for r in rows} == {"train"}
+    dropped = sorted((r["rule"], r["corpus"], r["file"], r["line"]) for r in rejects(pairs))
+    assert dropped == [
+        ("columns/1", "news", "c.jsonl", 2),
+        ("columns/1", "talks", "b.tsv", 3),
+        ("duplicate/1", "memory", "d.tmx", 1),
+        ("duplicate/1", "web", "a.en.gz", 4),
+        ("empty/1", "web", "a.en.gz", 5),
+    ]
+    assert pairs.manifest.counts.read == 12 == len(rows) + len(dropped)
+    assert sorted(mono.table().column("text").to_pylist()) == ["หมาวิ่ง", "แมวนอน"]
+    assert mono.manifest.counts.rejected == {"duplicate/1": 2}
+    assert {r["tgt"] for r in rejects(mono)} == {None}
+
+
+def test_the_manifest_says_what_was_read_and_how(ingested: Path) -> None:
+    manifest = open_dataset(str(ingested / "out" / "pairs")).manifest
+    names = ["a.en.gz", "a.de.gz", "b.tsv", "c.jsonl", "d.tmx", "e.parquet"]
+    assert [entry["path"] for entry in manifest.inputs] == names
+    assert all(entry["digest"].startswith("sha256:") for entry in manifest.inputs)
+    assert manifest.config["verb"] == "ingest"
+    assert manifest.config["filters"]["max_words"] == 200
+    assert manifest.config["splits"] == {"valid": 0.0, "test": 0.0, "seed": 0}
+    assert {"bitextile", "pyarrow", "apache-beam"} <= set(manifest.software)
+    assert str(ingested) not in json.dumps([manifest.config, manifest.inputs])
+
+
+def digests(out: Path) -> dict[str, tuple]:
+    found = {}
+    for name in ("pairs", "mono"):
+        manifest = verify_dataset(str(out / name)).manifest
+        found[name] = (manifest.digest, manifest.rejects, manifest.counts, manifest.keys)
+    return found
+
+
+@pytest.mark.slow
+def test_two_processes_write_what_one_writes(ingested: Path, tmp_path) -> None:
+    succeed(str(ingested / "recipe.yaml"), "--out", str(tmp_path), "--workers", "2", "--overwrite")
+    assert digests(tmp_path) == digests(ingested / "out")
+
+
+def test_the_order_of_files_and_the_folder_change_no_byte(ingested: Path, tmp_path) -> None:
+    content = yaml.safe_load((ingested / "recipe.yaml").read_text())
+    # Of the two corpora that share a pair the first is the same; all else is turned round.
+    content["bitext"] = [content["bitext"][0], *content["bitext"][:0:-1]]
+    content["mono"][0]["files"] = ["mono/2.th", "mono/1.th"]
+    (ingested / "turned.yaml").write_text(yaml.safe_dump(content))
+    succeed(str(ingested / "turned.yaml"), "--out", str(tmp_path / "deep" / "er"))
+    assert digests(tmp_path / "deep" / "er") == digests(ingested / "out")
+
+
+def texts(out: Path) -> set[str]:
+    return set(open_dataset(str(out / "mono")).table().column("text").to_pylist())
+
+
+def test_what_was_done_is_told_on_stderr_alone(small: str, tmp_path, capsys) -> None:
+    lines(tmp_path / "m.th", ["แมวนอน", "", "แมวนอน"])
+    succeed(small, "--out", str(tmp_path / "out"))
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert f"{tmp_path}/out/mono: mono, 1 rows of 3," in told.err
+    assert "rejected 1 duplicate/1, 1 empty/1" in told.err
+
+
+def test_an_output_that_is_there_is_reused_or_replaced_as_asked(small, tmp_path, capsys) -> None:
+    out = tmp_path / "out"
+    succeed(small, "--out", str(out))
+    first = (out / "mono" / "manifest.json").stat().st_mtime_ns
+    for again in (["--reuse"], ["--reuse", "--overwrite"]):
+        succeed(small, "--out", str(out), *again)
+        assert (out / "mono" / "manifest.json").stat().st_mtime_ns == first
+        assert "reused" in capsys.readouterr().err
+    lines(tmp_path / "m.th", ["ปลาว่ายน้ำ"])
+    succeed(small, "--out", str(out), "--overwrite")
+    assert texts(out) == {"ปลาว่ายน้ำ"}
+    assert [p.name for p in out.iterdir()] == ["mono"]
+    lines(tmp_path / "m.th", ["นกบิน"])
+    succeed(small, "--out", str(out), "--overwrite", "--reuse")
+    assert texts(out) == {"นกบิน"}
+
+
+def test_an_empty_corpus_makes_an_empty_dataset(small, tmp_path) -> None:
+    lines(tmp_path / "m.th", [])
+    succeed(small, "--out", str(tmp_path / "out"))
+    assert verify_dataset(str(tmp_path / "out" / "mono")).manifest.counts.read == 0
+    assert not (tmp_path / "out" / "pairs").exists()
+
+
+def test_arguments_for_beam_hold_for_one_call_only(small: str, tmp_path) -> None:
+    arguments = [small, "--out", str(tmp_path / "out")]
+    with pytest.raises(SystemExit) as ended:
+        run(*arguments, "--", "--no_such_option=1")
+    assert ended.value.code == 2
+    succeed(*arguments)
+
+
+# --- the recipe ---------------------------------------------------------------------------------
+
+PAIR = {"corpus": "c", "languages": ["en", "de"], "files": ["x"]}
+MONO = {"corpus": "c", "language": "en", "files": ["x"]}
+
+
+@pytest.mark.parametrize(
+    ("files", "given", "expected"),
+    [
+        (["a.en", "a.de"], "auto", "lines"),
+        (["a.en.gz", "a.de.gz"], "auto", "lines"),
+        (["fra.txt.gz"], "auto", "tsv"),
+        (["a.tsv.zst"], "auto", "tsv"),
+        (["a.tmx.xz"], "auto", "tmx"),
+        (["a.jsonl.bz2"], "auto", "jsonl"),
+        (["a.parquet"], "auto", "parquet"),
+        (["a.zip#b.tmx"], "auto", "tmx"),
+        (["a.zip#b.en", "a.zip#b.de"], "auto", "lines"),
+        (["a.TMX"], "auto", "tmx"),
+        (["a.txt"], "tmx", "tmx"),
+    ],
+)
+def test_a_format_follows_from_the_files_unless_it_is_given(files, given, expected) -> None:
+    corpora = parse(Recipe, {"bitext": [PAIR | {"files": files, "format": given}]}, "r")
+    [source] = sources_of(corpora, Path("/in")).bitext
+    assert source.format == expected
+    assert source.files == tuple(f"/in/{name}" for name in files)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({}, "names no corpus; add one"),
+        (
+            {"bitext": [PAIR | {"files": ["a", "b", "c"]}]},
+            "corpus c: 3 files of format lines, expected 2",
+        ),
+        ({"bitext": [PAIR | {"format": "lines"}]}, "corpus c: 1 files of format lines, expected 2"),
+        ({"bitext": [PAIR | {"languages": ["en", "EN"]}]}, "both languages are en"),
+        ({"bitext": [PAIR | {"columns": ["en", "de"]}]}, "TSV columns are numbers from 0"),
+        ({"bitext": [PAIR | {"columns": [0, -1]}]}, "TSV columns are numbers from 0"),
+        ({"mono": [MONO | {"files": ["no/*.gz"]}]}, r"corpus c: no file matches 'no/\*\.gz' in"),
+        ({"mono": [MONO | {"header": True}]}, "header is for TSV, its format is lines"),
+        ({"mono": [MONO | {"column": 1}]}, "format lines has no columns to name"),
+        (
+            {"bitext": [PAIR | {"files": ["a.tmx"], "columns": ["a", "b"]}]},
+            "format tmx has no columns",
+        ),
+    ],
+)
+def test_a_recipe_that_cannot_work_is_refused_before_anything_is_read(
+    content, message, tmp_path
+) -> None:
+    corpora = parse(Recipe, content, "r.yaml")
+    with pytest.raises(ConfigError, match=message):
+        sources_of(corpora, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"bitexts": []}, r"^r\.yaml: unknown key 'bitexts'"),
+        ({"bitext": [PAIR | {"colour": 1}]}, r"unknown key 'bitext\.0\.colour'"),
+        ({"filters": {"max_word": 9}}, r"unknown key 'filters\.max_word'"),
+        ({"filters": {"max_words": "many"}}, r"filters\.max_words: .*valid integer.*got 'many'"),
+        ({"filters": {"max_words": 0}}, "max_words 0"),
+        ({"splits": {"valid": 0.9, "test": 0.2}}, r"r\.yaml: .*splits: valid 0\.9 and test 0\.2"),
+        ({"bitext": [PAIR | {"languages": ["en"]}]}, r"bitext\.0\.languages"),
+        ({"bitext": [PAIR | {"languages": ["en", "german"]}]}, "'german' is not a BCP-47 tag"),
+        ({"bitext": [PAIR | {"split": "dev"}]}, r"bitext\.0\.split.*got 'dev'"),
+        ({"bitext": [PAIR | {"corpus": ""}]}, r"bitext\.0\.corpus"),
+        ({"mono": [MONO | {"files": []}]}, r"mono\.0\.files"),
+        ({"bitext": PAIR}, "bitext: "),
+        ({"a": 1, "b": 2}, r"unknown key 'a' \(and 1 more\)"),
+    ],
+)
+def test_a_key_or_value_that_no_recipe_has_is_named(content, message) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        parse(Recipe, content, "r.yaml")
+    assert "\n" not in str(caught.value)
