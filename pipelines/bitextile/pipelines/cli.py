@@ -106,6 +106,7 @@ _EXTRAS = {
     "torch": "train",
     "transformers": "train",
     "jinja2": "report",
+    "scipy": "align-neural",
 }
 
 
@@ -147,36 +148,116 @@ def ingest(
 
 @app.command()
 def align(
+    context: typer.Context,
     pairs: Annotated[str, typer.Argument(help="folder of a pairs dataset")],
     out: Out,
+    aligner: Annotated[str, typer.Option(help="hmm (fitted here) or simalign")] = "hmm",
     symmetrize: Annotated[
-        str, typer.Option(help="posterior, intersect, union, grow-diag[-final[-and]]")
+        str, typer.Option(help="hmm: posterior, intersect, union, grow-diag[-final[-and]]")
     ] = "posterior",
     sample: Annotated[
-        int, typer.Option(help="pairs per language pair to fit on, at most")
+        int, typer.Option(help="hmm: pairs per language pair to fit on, at most")
     ] = 2_000_000,
+    encoder: Annotated[str | None, typer.Option(help="simalign: folder of an encoder")] = None,
+    matching: Annotated[
+        str, typer.Option(help="simalign: inter, itermax, mwmf or softmax")
+    ] = "inter",
+    layer: Annotated[int, typer.Option(help="simalign: whose vectors")] = 8,
+    token_type: Annotated[str, typer.Option(help="simalign: bpe or word")] = "bpe",
+    distortion: Annotated[
+        float, typer.Option(help="simalign: how much places count, 0 to 1")
+    ] = 0.0,
     segmenter: Annotated[
         str, typer.Option(help="auto, dictionary or characters, for unspaced scripts")
     ] = "auto",
-    seed: Seed = 0,
+    seed: Annotated[int, typer.Option(help="hmm: of the sample")] = 0,
     overwrite: Overwrite = False,
     reuse: Reuse = False,
     workers: Workers = 0,
 ) -> None:
-    """Links the words of every pair: train an aligner once per language pair, apply everywhere."""
-    from bitextile.kernels.wordlinks import AlignConfig
+    """Links the words of every pair: fit an aligner once per language pair, or use an encoder."""
+    from bitextile.kernels.wordlinks import AlignConfig, HmmConfig, SimalignConfig
     from bitextile.pipelines.align import align as run
 
-    config = AlignConfig(
-        symmetrize=symmetrize, sample_pairs=sample, segmenter=_choice(segmenter), seed=seed
-    )
+    config: AlignConfig
+    if aligner == "hmm":
+        _refuse(context, aligner, "encoder", "matching", "layer", "token_type", "distortion")
+        config = HmmConfig(
+            symmetrize=symmetrize, sample_pairs=sample, segmenter=_choice(segmenter), seed=seed
+        )
+    elif aligner == "simalign":
+        _refuse(context, aligner, "symmetrize", "sample", "seed")
+        if encoder is None:
+            raise ConfigError("--aligner simalign needs --encoder, the folder of an encoder")
+        method: Any = {"matching": matching, "token_type": token_type}
+        config = SimalignConfig(
+            encoder=encoder,
+            layer=layer,
+            distortion=distortion,
+            segmenter=_choice(segmenter),
+            **method,
+        )
+    else:
+        raise ConfigError(f"--aligner {aligner}: expected hmm or simalign")
     say(run(pairs, out, config=config, options=_options(overwrite, reuse, workers)))
+
+
+def _refuse(context: typer.Context, aligner: str, *names: str) -> None:
+    """Raises ConfigError if an option was given that this aligner would not read."""
+    for name in names:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name != "DEFAULT":
+            option = f"--{name.replace('_', '-')}"
+            raise ConfigError(f"{option} is no option of --aligner {aligner}; leave it out")
 
 
 def _choice(segmenter: str) -> "Choice":
     if segmenter not in ("auto", "dictionary", "characters"):
         raise ConfigError(f"--segmenter {segmenter}: expected auto, dictionary or characters")
     return segmenter  # type: ignore[return-value]
+
+
+@app.command("align-text")
+def align_text(
+    input: Annotated[
+        str, typer.Option("--input", "-i", help="lines `source words ||| target words`; - is stdin")
+    ] = "-",
+    output: Annotated[
+        str, typer.Option("--output", "-o", help="Pharaoh lines, one per input line; - is stdout")
+    ] = "-",
+    symmetrize: Annotated[
+        str, typer.Option(help="posterior, intersect, union, grow-diag[-final[-and]]")
+    ] = "posterior",
+    threshold: Annotated[float | None, typer.Option(help="least score of a link, 0 to 1")] = None,
+    model: Annotated[str | None, typer.Option(help="apply this saved model; fit nothing")] = None,
+    save_model: Annotated[str | None, typer.Option(help="folder for the fitted model")] = None,
+    scores: Annotated[
+        str | None, typer.Option(help="file for each line's mean log posterior")
+    ] = None,
+    threads: Annotated[int, typer.Option(min=0, help="0 takes every core")] = 0,
+) -> None:
+    """The aligner alone, on text lines: a drop-in for fast_align and eflomal."""
+    from bitextile.pipelines.align_text import align_files
+
+    summary = align_files(
+        input,
+        output,
+        symmetrize=symmetrize,
+        threshold=threshold,
+        model=model,
+        save_model=save_model,
+        scores=scores,
+        threads=threads,
+        progress=lambda line: console.print(line, markup=False),
+    )
+    skipped = {
+        "no_separator": "without `|||`",
+        "empty_side": "with an empty side",
+        "too_long": "too long",
+    }
+    told = [f"{n:,} {text}" for name, text in skipped.items() if (n := getattr(summary, name))]
+    line = f"{summary.lines:,} lines, {summary.aligned:,} aligned, {summary.links:,} links"
+    console.print(", ".join([line, *told]), markup=False)
 
 
 @app.command()
