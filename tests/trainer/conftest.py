@@ -94,7 +94,9 @@ def make_dataset() -> Callable[..., str]:
         content = [{id_column: ""} | row for row in rows_of(kind, rows)]
         table = unique(with_ids(pa.Table.from_pylist(content, schema.schema), kind), id_column)
         key = "en" if kind == "mono" else "ar-en"
-        parts = [table.take(list(range(s, len(table), shards))) for s in range(shards)]
+        parts = [
+            table.take(pa.array(range(s, len(table), shards), pa.int64())) for s in range(shards)
+        ]
         written = tuple(
             write_shard(str(path), shard_path(key, s, shards), part, schema)
             for s, part in enumerate(parts)

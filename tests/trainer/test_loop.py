@@ -229,6 +229,18 @@ def test_a_damaged_checkpoint_is_named(config, tmp_path):
         pretrain(config(steps=6), str(run), resume=True)
 
 
+def test_a_checkpoint_that_cannot_be_written_leaves_nothing_behind(config, tmp_path, monkeypatch):
+    from bitextile.trainer import checkpoint
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint, "save_file", full)
+    with pytest.raises(TrainingError, match=r"cannot be written .*No space left"):
+        pretrain(config(), str(tmp_path / "run"))
+    assert not list((tmp_path / "run" / "checkpoints").iterdir())
+
+
 def test_bf16_trains_on_a_cpu_too(config, tmp_path):
     assert pretrain(config(precision="bf16", steps=2), str(tmp_path / "run")).loss < 11.0
     assert all(w.dtype == torch.float32 for w in weights(tmp_path / "run").values())

@@ -64,6 +64,14 @@ def test_any_position_continues_the_same_sequence(dataset, behind, count, lanes)
     assert rest.epochs.tolist() == whole.epochs[behind:].tolist()
 
 
+def test_shards_without_rows_are_no_hindrance(tmp_path, make_dataset):
+    path = make_dataset(tmp_path / "pairs", "pairs", rows=5, shards=9)
+    few = open_dataset(path)
+    assert 0 in [s.rows for s in few.manifest.shards]
+    rows = stream(few, split=None).take(0, 10, lane=0, lanes=1)
+    assert sorted(ids(rows)) == sorted(few.table().column("pair_id").to_pylist() * 2)
+
+
 def test_another_seed_is_another_order(dataset):
     one, two = (stream(dataset, seed=s).take(0, 40, lane=0, lanes=1) for s in (1, 2))
     assert ids(one) != ids(two)

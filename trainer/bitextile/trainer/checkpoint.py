@@ -57,15 +57,24 @@ def save_checkpoint(
 
     Returns:
         Its folder: `RUN/checkpoints/step-...`; it appears by a rename, all fsynced.
+
+    Raises:
+        TrainingError: it cannot be written, the disk being full for one; no part of it stays.
     """
     target = out / FOLDER / f"step-{state['step']:08d}"
-    with appearing(target) as folder:
-        save_model(folder, encoder, coder)
-        write_identity(folder, identity)
-        if any(True for _ in own.parameters()):
-            save_file(own.state_dict(), folder / OBJECTIVES)
-        save_file(_moments(optimiser, encoder, own), folder / OPTIMISER)
-        (folder / STATE).write_text(json.dumps(state, ensure_ascii=False, indent=1) + "\n")
+    try:
+        with appearing(target) as folder:
+            save_model(folder, encoder, coder)
+            write_identity(folder, identity)
+            if any(True for _ in own.parameters()):
+                save_file(own.state_dict(), folder / OBJECTIVES)
+            save_file(_moments(optimiser, encoder, own), folder / OPTIMISER)
+            (folder / STATE).write_text(json.dumps(state, ensure_ascii=False, indent=1) + "\n")
+    except (OSError, SafetensorError) as error:
+        raise TrainingError(
+            f"{target}: the checkpoint cannot be written ({error}); make room or mend the disk, "
+            "and resume from the one before"
+        ) from error
     for old in checkpoints(out)[:-keep]:
         shutil.rmtree(old)
     return target
@@ -143,8 +152,7 @@ def load_optimiser(
                 key: moments[f"{key}.{name}"] for key in _MOMENTS if f"{key}.{name}" in moments
             }
             if state:
-                state = {k: v if k == "step" else v.to(parameter.device) for k, v in state.items()}
-                optimiser.state[parameter] = state
+                optimiser.state[parameter] = {k: v.to(parameter.device) for k, v in state.items()}
     except (OSError, SafetensorError, RuntimeError) as error:
         raise _damaged(folder, error) from error
 

@@ -3,8 +3,8 @@
 Two levels. The row groups of all shards are shuffled; each run of `WINDOW_GROUPS` of them is a
 window, and the rows of a window are shuffled among themselves:
 
-    row groups   0 1 2 3 4 5 6      (seed, epoch) ->   4 1 6 0 | 2 5 3      windows of 4
-    position     0 ... 65,535 lies in the first window, 65,536 ... in the second
+    row groups   0 1 2 3 4 5 6      (seed, epoch) ->   4 1 | 6 0 | 2 5 | 3      windows of 2
+    position     0 ... 32,767 lies in the first window, 32,768 ... in the second
 
 Which row stands at a position is computed, not remembered, so resuming costs the same anywhere,
 and no more than a window is ever decoded. Shards are sorted by hashed id, hence windows are
@@ -18,8 +18,9 @@ import numpy.typing as npt
 
 from bitextile.kernels.randomness import bits
 
-WINDOW_GROUPS = 4
-"""Row groups shuffled together: some 65,000 pairs, about 20 MB as Arrow columns."""
+WINDOW_GROUPS = 2
+"""Row groups shuffled together: some 32,000 pairs, 10 to 20 MB as Arrow columns; a run over thirty
+languages holds two windows of each."""
 
 I64 = npt.NDArray[np.int64]
 
