@@ -55,7 +55,7 @@ def estimate_words(text: pa.StringArray) -> npt.NDArray[np.float64]:
         [n] space-separated runs, plus characters of unspaced scripts over their usual word length.
 
     >>> estimate_words(pa.array(["one two three", "我们明天去学校。"])).round().tolist()
-    [3.0, 5.0]
+    [3.0, 6.0]
     """
     words = pc.count_substring_regex(text, _SPACED).to_numpy(zero_copy_only=False)
     total = words.astype(np.float64)
