@@ -128,10 +128,9 @@ class _Resize(beam.PTransform):
     """Cuts the large batches of a group back to the usual size."""
 
     @no_annotations
-    def expand(self, rows: tuple) -> Sieved:
-        kept, rejects = rows
+    def expand(self, rows: Sieved) -> Sieved:
         cut = beam.FlatMap(_slices).with_output_types(pa.RecordBatch)
-        return Sieved(kept | "Cut" >> cut, rejects)
+        return rows._replace(kept=rows.kept | "Cut" >> cut)
 
 
 def _slices(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
