@@ -9,10 +9,9 @@ from hypothesis import strategies as st
 from bitextile.kernels.codeswitch import (
     SIDES,
     CodeswitchConfig,
-    SwitchRates,
     switch_by_alignment,
-    switch_rates,
 )
+from bitextile.kernels.switching import Rates, rates_of
 from bitextile.schema.checks import check_rows
 from bitextile.schema.errors import ConfigError, RowError
 from bitextile.schema.ids import digest_of
@@ -60,7 +59,7 @@ CONFIGS = st.builds(
     ],
 )
 def test_words_are_replaced_by_what_they_are_linked_to(aligned, src, tgt, links, switched) -> None:
-    kept, rejects = switch_by_alignment(aligned((src, tgt, links)), config=ALL)
+    kept, rejects, _ = switch_by_alignment(aligned((src, tgt, links)), config=ALL)
     assert kept["text"].to_pylist() == switched
     assert kept["matrix_lang"].to_pylist() == [src[0], tgt[0]]
     assert rejects.num_rows == 0
@@ -90,7 +89,7 @@ def test_a_row_says_where_each_replacement_comes_from(aligned) -> None:
 @given(st.data(), CONFIGS)
 def test_every_sentence_is_kept_or_rejected_and_valid(aligned_batches, data, config) -> None:
     batch = data.draw(aligned_batches)
-    kept, rejects = switch_by_alignment(batch, config=config)
+    kept, rejects, _ = switch_by_alignment(batch, config=config)
     check_rows(kept, CODESWITCH, "codeswitch")
     check_rows(rejects, REJECTS, "rejects")
     assert len(set(kept["switch_id"].to_pylist())) == kept.num_rows
@@ -124,7 +123,7 @@ def test_putting_the_originals_back_leaves_the_parents_words(aligned_batches, da
 @given(st.data(), CONFIGS)
 def test_batches_may_be_split_and_rows_permuted(aligned_batches, data, config) -> None:
     batch = data.draw(aligned_batches)
-    kept, rejects = switch_by_alignment(batch, config=config)
+    kept, rejects, _ = switch_by_alignment(batch, config=config)
     cut_at = data.draw(st.integers(0, batch.num_rows))
     halves = batch.slice(0, cut_at), batch.slice(cut_at)
     parts = [switch_by_alignment(half, config=config) for half in halves]
@@ -135,14 +134,14 @@ def test_batches_may_be_split_and_rows_permuted(aligned_batches, data, config) -
     assert {row["switch_id"]: row for row in permuted.to_pylist()} == {
         row["switch_id"]: row for row in kept.to_pylist()
     }
-    sums = np.sum([switch_rates(half, config=config) for half in halves], axis=0)
-    assert SwitchRates(*sums.tolist()) == switch_rates(batch, config=config)
+    sums = np.sum([rates_of(part.tallies) for part in parts], axis=0)
+    assert Rates(*sums.tolist()) == rates_of(switch_by_alignment(batch, config=config).tallies)
 
 
 @pytest.mark.parametrize(("sentence_rate", "token_rate"), [(0.3, 0.5), (1.0, 0.3), (0.8, 0.9)])
 def test_the_rates_are_met_within_three_sigma(many_aligned, sentence_rate, token_rate) -> None:
     config = CodeswitchConfig(sentence_rate=sentence_rate, token_rate=token_rate, seed=5)
-    rates = switch_rates(many_aligned, config=config)
+    rates = rates_of(switch_by_alignment(many_aligned, config=config).tallies)
     for drawn, n, rate in (
         (rates.sentences_drawn, rates.sentences, sentence_rate),
         (rates.words_drawn, rates.words, token_rate),
@@ -150,7 +149,7 @@ def test_the_rates_are_met_within_three_sigma(many_aligned, sentence_rate, token
         assert abs(drawn - rate * n) <= 3 * np.sqrt(n * rate * (1 - rate))
     assert rates.sentences == 2 * many_aligned.num_rows
     assert rates.words == 5 * rates.sentences_drawn
-    kept, rejects = switch_by_alignment(many_aligned, config=config)
+    kept, rejects, _ = switch_by_alignment(many_aligned, config=config)
     assert len(kept["replacements"].flatten()) == rates.words_drawn
     rules = rejects["rule"].to_pylist()
     assert rules.count("not_drawn/1") == rates.sentences - rates.sentences_drawn
@@ -179,7 +178,7 @@ def test_sentences_without_eligible_words_are_set_aside(aligned) -> None:
         (("en", "dog"), ("de", "Hund"), [(0, 0, 0.2)]),
     )
     config = CodeswitchConfig(token_rate=1.0, min_score=0.5, sides="src")
-    kept, rejects = switch_by_alignment(batch, config=config)
+    kept, rejects, _ = switch_by_alignment(batch, config=config)
     assert kept.num_rows == 0
     assert rejects["rule"].to_pylist() == ["no_eligible_words/1"] * 3
     assert rejects["src"].to_pylist() == ["!", "Rome", "dog"]

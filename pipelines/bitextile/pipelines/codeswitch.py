@@ -1,13 +1,36 @@
-"""`bitextile codeswitch`: aligned -> codeswitch, words replaced by their translations."""
+"""`bitextile codeswitch`: words, or whole fields, replaced by their translations."""
 
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
-from bitextile.kernels.codeswitch import CodeswitchConfig
+import pyarrow as pa
+
+from bitextile.kernels.codeswitch import SIDES, CodeswitchConfig
+from bitextile.kernels.corpora import Source
+from bitextile.kernels.dictionary import (
+    Dictionary,
+    DictionarySource,
+    read_dictionary,
+    words_of_text,
+)
+from bitextile.kernels.dictswitch import DictionarySwitchConfig
+from bitextile.kernels.multiway import MultiwayConfig
+from bitextile.kernels.segment import segment
+from bitextile.kernels.switching import SwitchConfig
+from bitextile.pipelines.inputs import file_inputs
 from bitextile.pipelines.recipe import as_config
 from bitextile.pipelines.running import Finished, RunOptions
 from bitextile.pipelines.stage import run_stage
-from bitextile.schema.dataset import open_dataset
-from bitextile.schema.kinds import ALIGNED, CODESWITCH
+from bitextile.schema.dataset import Dataset, open_dataset
+from bitextile.schema.errors import ConfigError
+from bitextile.schema.kinds import ALIGNED, CANDIDATES, CODESWITCH, MONO, PAIRS
+
+_BUCKET_ROWS = 20_000
+"""Pairs of a group that are switched together, about: some 10 MB."""
+_KNOWN_SENTENCES = 2_000
+"""Read to tell a dictionary's columns apart; 2,000 captions hold 24,000 running words."""
 
 
 def codeswitch(
@@ -30,3 +53,157 @@ def codeswitch(
     source = open_dataset(aligned, ALIGNED)
     described = {"verb": "codeswitch", "method": "alignment", **as_config(config)}
     return run_stage(source, out, make, kind=CODESWITCH, config=described, options=options)
+
+
+def codeswitch_multiway(
+    aligned: str, out: str, *, config: MultiwayConfig, options: RunOptions
+) -> Finished:
+    """Writes sentences switched into all languages they are aligned with, mixed.
+
+    Args:
+        aligned: folder of a dataset whose keys all have the pivot language.
+        out: folder for the `codeswitch` dataset.
+        config: rates, pivot, weights.
+        options: how to run.
+
+    Raises:
+        ConfigError: a key of the dataset has no side in the pivot's language, or a weight names a
+            language the dataset has not.
+    """
+
+    def make(rows: Any, _: str) -> Any:
+        from bitextile.transforms.variants import MixTranslations
+
+        n_buckets = 1 + source.manifest.rows // _BUCKET_ROWS
+        return rows | MixTranslations(config, n_buckets)
+
+    source = open_dataset(aligned, ALIGNED)
+    languages = _languages(source)
+    for key in source.keys:
+        if config.pivot not in source.manifest.keys[key]["languages"]:
+            raise ConfigError(
+                f"{aligned}: pairs of {key} have no side in {config.pivot}, the pivot"
+            )
+    for lang in config.weights:
+        if lang not in languages:
+            raise ConfigError(
+                f"a weight is given for {lang}, but {aligned} holds {', '.join(sorted(languages))}"
+            )
+    described = {"verb": "codeswitch", "method": "alignment", **as_config(config)}
+    return run_stage(
+        source, out, make, kind=CODESWITCH, config=described, options=options, work=4.0
+    )
+
+
+def codeswitch_by_dictionary(
+    dataset: str,
+    out: str,
+    *,
+    dictionaries: Sequence[DictionarySource],
+    config: DictionarySwitchConfig,
+    options: RunOptions,
+) -> Finished:
+    """Writes sentences whose words are replaced by translations from dictionaries.
+
+    Args:
+        dataset: folder of a `mono`, `pairs` or `aligned` dataset.
+        out: folder for the `codeswitch` dataset.
+        dictionaries: files or lexicon datasets; their column order is found or checked here.
+        config: rates, sides, how many variants.
+        options: how to run.
+
+    Raises:
+        ConfigError: a dictionary's format or column order cannot be told or is another, or the
+            dataset has no sentence in the language of any dictionary.
+    """
+
+    def make(rows: Any, _: str) -> Any:
+        from bitextile.transforms.variants import SwitchByDictionary
+
+        sides = 1 if source.kind is MONO else len(SIDES[config.sides])
+        return rows | SwitchByDictionary(tuple(d.source for d in read), config, sides)
+
+    source = open_dataset(dataset, (MONO, PAIRS, ALIGNED))
+    read = settled(source, dictionaries)
+    described = {"verb": "codeswitch", "method": "dictionary", **as_config(config)}
+    described["dictionaries"] = [_described(d) for d in read]
+    return run_stage(
+        source, out, make, kind=CODESWITCH, config=described, options=options, work=2.0
+    )
+
+
+def settled(dataset: Dataset, dictionaries: Sequence[DictionarySource]) -> list[Dictionary]:
+    """Reads dictionaries with the help of the sentences they are to switch.
+
+    Raises:
+        ConfigError: as in `codeswitch_by_dictionary`.
+    """
+    there = _languages(dataset)
+    wanted = [d.src_lang for d in dictionaries]
+    if not set(wanted) & there:
+        raise ConfigError(
+            f"{dataset.path} holds sentences in {', '.join(sorted(there))}, the dictionaries "
+            f"translate words of {', '.join(sorted(set(wanted))) or 'nothing'}; give one that fits"
+        )
+    known: dict[str, Counter[str]] = {}
+    for lang in {d.src_lang for d in dictionaries} | {d.tgt_lang for d in dictionaries}:
+        if lang in there:
+            known[lang] = _known_words(dataset, lang)
+    return [read_dictionary(source, known=known) for source in dictionaries]
+
+
+def _described(dictionary: Dictionary) -> dict[str, Any]:
+    """Returns a dictionary as the manifest names it, with the digest of its content."""
+    source = dictionary.source
+    if source.format == "lexicon":
+        digest = open_dataset(source.path).manifest.digest
+    else:
+        file = Source(
+            corpus="dictionary",
+            languages=(source.src_lang,),
+            files=(source.path,),
+            names=(source.path,),
+            format="lines",
+        )
+        digest = file_inputs([file])[0]["digest"]
+    found = {"digest": digest, "counts": dictionary.counts, "order": dictionary.said}
+    return {**asdict(source), "pos": list(source.pos), **found}
+
+
+def codeswitch_by_candidates(
+    candidates: str, out: str, *, config: SwitchConfig, options: RunOptions
+) -> Finished:
+    """Writes sentences whose words are replaced by what a model suggested.
+
+    Args:
+        candidates: folder of a `candidates` dataset.
+        out: folder for the `codeswitch` dataset.
+        config: rates, how many variants.
+        options: how to run.
+    """
+
+    def make(rows: Any, _: str) -> Any:
+        from bitextile.transforms.variants import SwitchByCandidates
+
+        return rows | SwitchByCandidates(config)
+
+    source = open_dataset(candidates, CANDIDATES)
+    described = {"verb": "codeswitch", "method": "model", **as_config(config)}
+    return run_stage(source, out, make, kind=CODESWITCH, config=described, options=options)
+
+
+def _languages(dataset: Dataset) -> set[str]:
+    return {lang for key in dataset.manifest.keys.values() for lang in key["languages"]}
+
+
+def _known_words(dataset: Dataset, lang: str) -> Counter[str]:
+    """Returns the words of the first sentences of a language, with how often each occurs."""
+    key = next(k for k in dataset.keys if lang in dataset.manifest.keys[k]["languages"])
+    batch = next(dataset.batches(key=key, batch_rows=_KNOWN_SENTENCES))
+    if dataset.kind is MONO:
+        texts = batch.column("text")
+    else:
+        side = "src" if batch.column("src_lang")[0].as_py() == lang else "tgt"
+        mine = pa.array([tag == lang for tag in batch.column(f"{side}_lang").to_pylist()])
+        texts = batch.filter(mine).column(side)
+    return words_of_text(texts, segment(texts, lang))

@@ -88,8 +88,17 @@ def bitext_of(batch: pa.RecordBatch) -> Bitext:
 
 def side_of(batch: pa.RecordBatch, name: str) -> Side:
     """Returns side `name` ("src" or "tgt") of a batch of kind aligned."""
-    texts = to_texts(batch.column(name))
-    spans = batch.column(f"{name}_spans")
+    return words_in(batch.column(name), batch.column(f"{name}_spans"))
+
+
+def words_in(text: pa.StringArray, spans: pa.ListArray) -> Side:
+    """Returns sentences with their words.
+
+    Args:
+        text: [n].
+        spans: [n] words of each, in code points.
+    """
+    texts = to_texts(text)
     words, flat = list_offsets(spans), spans.flatten()
     base = texts.offsets[rows_of(words)]
     starts = base + flat.field("start").to_numpy().astype(np.int64)

@@ -3,7 +3,7 @@
 A `Ledger` is what flows: the rows kept so far, the rows rejected on the way, and how many were
 read. A transform that drops rows returns one; piping a Ledger into the next transform applies it to
 the rows kept and carries the rest along, so that the last one, `WriteDataset`, can prove that
-read = kept + rejected.
+read = kept + rejected, and writes what was drawn (tallies) into the manifest.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,11 +15,16 @@ from apache_beam.metrics import Metrics
 from apache_beam.typehints.decorators import no_annotations
 
 from bitextile.kernels.sift import Sifted
+from bitextile.kernels.switching import Switched, Tallies
 from bitextile.transforms.coders import RecordBatchCoder
 
-Kernel = Callable[[pa.RecordBatch], pa.RecordBatch | Sifted]
+Kernel = Callable[[pa.RecordBatch], pa.RecordBatch | Sifted | Switched]
 
 REJECTS_TAG = "rejects"
+TALLIES_TAG = "tallies"
+
+TALLIES = pa.schema([("key", pa.string()), ("name", pa.string()), ("count", pa.int64())])
+"""Columns of tallies: numbers that add up over batches, by the key of the rows they are about."""
 RecordBatchCoder  # noqa: B018 - importing it registers it, for every pipeline that has batches
 
 
@@ -30,11 +35,13 @@ class Ledger(NamedTuple):
         kept: PCollection of record batches.
         rejects: PCollections of REJECTS batches, one for each step that dropped rows.
         read: PCollection of row counts; their sum must be kept + rejected.
+        tallies: PCollections of TALLIES batches, one for each step that counts what it draws.
     """
 
     kept: beam.PCollection
     rejects: tuple[beam.PCollection, ...]
     read: beam.PCollection
+    tallies: tuple[beam.PCollection, ...] = ()
 
     def __or__(self, transform: beam.PTransform) -> Any:
         """Applies a transform to the rows kept; rejects and counts are carried along.
@@ -50,15 +57,20 @@ class Ledger(NamedTuple):
         if (factor := getattr(transform, "outputs_per_row", 1)) != 1:
             read = read | f"Expect{transform.label}" >> beam.Map(lambda n, k: n * k, factor)
         if isinstance(result, Sieved):
-            return Ledger(result.kept, (*self.rejects, result.rejects), read)
-        return Ledger(result, self.rejects, read)
+            rejects, tallies = (*self.rejects, result.rejects), (*self.tallies, *result.tallies)
+            return Ledger(result.kept, rejects, read, tallies)
+        return Ledger(result, self.rejects, read, self.tallies)
 
 
 class Sieved(NamedTuple):
-    """What a transform that may drop rows returns: PCollections of batches kept and rejected."""
+    """What a transform that may drop rows returns: PCollections of batches kept and rejected.
+
+    `tallies` holds one PCollection if the transform counts what it draws.
+    """
 
     kept: beam.PCollection
     rejects: beam.PCollection
+    tallies: tuple[beam.PCollection, ...] = ()
 
 
 class _ApplyKernel(beam.DoFn):
@@ -69,7 +81,7 @@ class _ApplyKernel(beam.DoFn):
     def process(self, batch: pa.RecordBatch) -> Iterator[Any]:
         Metrics.counter(self.namespace, "in").inc(batch.num_rows)
         result = self.kernel(batch)
-        kept, rejects = result if isinstance(result, Sifted) else (result, None)
+        kept, rejects = result[:2] if isinstance(result, Sifted | Switched) else (result, None)
         Metrics.counter(self.namespace, "kept").inc(kept.num_rows)
         if kept.num_rows:
             yield kept
@@ -77,6 +89,21 @@ class _ApplyKernel(beam.DoFn):
             for rule, rows in _count(rejects.column("rule")):
                 Metrics.counter(self.namespace, f"rejected/{rule}").inc(rows)
             yield beam.pvalue.TaggedOutput(REJECTS_TAG, rejects)
+        if isinstance(result, Switched) and result.tallies:
+            yield beam.pvalue.TaggedOutput(TALLIES_TAG, tally_batch(result.tallies))
+
+
+def tally_batch(tallies: Tallies) -> pa.RecordBatch:
+    """Returns tallies as rows (key, name, count).
+
+    >>> tally_batch({"en": {"words": 3}}).to_pylist()
+    [{'key': 'en', 'name': 'words', 'count': 3}]
+    """
+    rows = [(key, *item) for key, tally in tallies.items() for item in tally.items()]
+    columns = zip(*rows) if rows else ((), (), ())
+    return pa.RecordBatch.from_arrays(
+        [pa.array(column, field.type) for column, field in zip(columns, TALLIES)], schema=TALLIES
+    )
 
 
 def _count(values: pa.Array) -> list[tuple[str, int]]:
@@ -108,20 +135,28 @@ class SieveBatches(beam.PTransform):
     Args:
         kernel: RecordBatch -> Sifted; picklable.
         outputs_per_row: how many rows, kept or rejected, the kernel makes of one (variants).
+        tallied: whether the kernel counts what it draws, that is returns Switched.
 
     Counters, in the namespace of the label: `in`, `kept` and `rejected/RULE`, in rows.
     """
 
     def __init__(
-        self, kernel: Kernel, label: str | None = None, *, outputs_per_row: int = 1
+        self,
+        kernel: Kernel,
+        label: str | None = None,
+        *,
+        outputs_per_row: int = 1,
+        tallied: bool = False,
     ) -> None:
         super().__init__(label)
         self.kernel = kernel
         self.outputs_per_row = outputs_per_row
+        self.tallied = tallied
 
     @no_annotations
     def expand(self, batches: beam.PCollection) -> Sieved:
         """Returns the kept and the rejected batches."""
         do = beam.ParDo(_ApplyKernel(self.kernel, self.label)).with_output_types(pa.RecordBatch)
-        out = batches | "Apply" >> do.with_outputs(REJECTS_TAG, main="kept")
-        return Sieved(out.kept, out[REJECTS_TAG])
+        tags = (REJECTS_TAG, *((TALLIES_TAG,) if self.tallied else ()))
+        out = batches | "Apply" >> do.with_outputs(*tags, main="kept")
+        return Sieved(out.kept, out[REJECTS_TAG], (out[TALLIES_TAG],) if self.tallied else ())

@@ -1,14 +1,25 @@
-"""Variants of aligned pairs: words exchanged, words switched into the other language."""
+"""Variants of sentences and pairs: words exchanged, words switched into other languages."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 
 import apache_beam as beam
+import numpy as np
+import pyarrow as pa
 from apache_beam.typehints.decorators import no_annotations
 
-from bitextile.kernels.codeswitch import CodeswitchConfig, switch_by_alignment
+from bitextile.kernels.codeswitch import SIDES, CodeswitchConfig, switch_by_alignment
+from bitextile.kernels.dictionary import DictionarySource
+from bitextile.kernels.dictswitch import DictionarySwitchConfig, load_index, switch_by_dictionary
 from bitextile.kernels.exchange import ExchangeConfig, exchange
-from bitextile.transforms.batches import SieveBatches, Sieved
+from bitextile.kernels.modelswitch import switch_by_candidates
+from bitextile.kernels.multiway import MultiwayConfig, pivot_texts, switch_multiway
+from bitextile.kernels.partition import by_bucket
+from bitextile.kernels.randomness import hash64
+from bitextile.kernels.switching import SwitchConfig, Switched
+from bitextile.schema.ids import text_ids
+from bitextile.transforms.batches import Ledger, SieveBatches, Sieved
 
 
 @dataclass(eq=False)
@@ -45,10 +56,112 @@ class SwitchWords(beam.PTransform):
     @property
     def outputs_per_row(self) -> int:
         """Rows, kept or rejected, that one pair becomes."""
-        return self.config.variants * (2 if self.config.sides == "both" else 1)
+        return self.config.variants * len(SIDES[self.config.sides])
 
     @no_annotations
     def expand(self, aligned: beam.PCollection) -> Sieved:
         """Returns kept and rejected batches."""
         kernel = partial(switch_by_alignment, config=self.config)
-        return aligned | SieveBatches(kernel, "SwitchWords")
+        return aligned | SieveBatches(kernel, "SwitchWords", tallied=True)
+
+
+@dataclass(eq=False)
+class SwitchByDictionary(beam.PTransform):
+    """Replaces words by dictionary: rows of MONO, PAIRS or ALIGNED to rows of CODESWITCH.
+
+    Attributes:
+        sources: dictionaries, as `read_dictionary` settled them; each worker process reads them
+            once, so they must lie where workers can read.
+        config: rates, sides, how many variants.
+        sides: sentences of a row: 1 of monolingual rows, of pairs as `config.sides` says.
+    """
+
+    sources: tuple[DictionarySource, ...]
+    config: DictionarySwitchConfig = field(default_factory=DictionarySwitchConfig)
+    sides: int = 1
+
+    @property
+    def outputs_per_row(self) -> int:
+        """Rows, kept or rejected, that one row becomes."""
+        return self.config.variants * self.sides
+
+    @no_annotations
+    def expand(self, rows: beam.PCollection) -> Sieved:
+        """Returns kept and rejected batches, and what was drawn."""
+        kernel = partial(_by_dictionary, sources=self.sources, config=self.config)
+        return rows | SieveBatches(kernel, "SwitchByDictionary", tallied=True)
+
+
+def _by_dictionary(
+    batch: pa.RecordBatch,
+    *,
+    sources: tuple[DictionarySource, ...],
+    config: DictionarySwitchConfig,
+) -> Switched:
+    return switch_by_dictionary(batch, index=load_index(sources), config=config)
+
+
+@dataclass(eq=False)
+class SwitchByCandidates(beam.PTransform):
+    """Replaces words by what a model suggested: rows of CANDIDATES to rows of CODESWITCH.
+
+    Attributes:
+        config: rates, how many variants.
+    """
+
+    config: SwitchConfig = field(default_factory=SwitchConfig)
+
+    @property
+    def outputs_per_row(self) -> int:
+        """Rows, kept or rejected, that one sentence becomes."""
+        return self.config.variants
+
+    @no_annotations
+    def expand(self, candidates: beam.PCollection) -> Sieved:
+        """Returns kept and rejected batches, and what was drawn."""
+        kernel = partial(switch_by_candidates, config=self.config)
+        return candidates | SieveBatches(kernel, "SwitchByCandidates", tallied=True)
+
+
+@dataclass(eq=False)
+class MixTranslations(beam.PTransform):
+    """Replaces words by links into all translations of a sentence: ALIGNED to CODESWITCH.
+
+    Attributes:
+        config: rates, the shared language, weights.
+        n_buckets: groups that the sentences are dealt into; each must fit in a worker's memory.
+    """
+
+    config: MultiwayConfig = field(default_factory=MultiwayConfig)
+    n_buckets: int = 64
+
+    @no_annotations
+    def expand(self, aligned: beam.PCollection) -> Ledger:
+        """Returns a Ledger of its own: read are the distinct sentences, once for each variant."""
+        deal = beam.FlatMap(_by_sentence, pivot=self.config.pivot, n_buckets=self.n_buckets)
+        groups = (
+            aligned
+            | "DealSentences" >> deal.with_output_types(tuple[int, pa.RecordBatch])
+            | "GroupSentences" >> beam.GroupByKey()
+            | "JoinPairs" >> beam.MapTuple(_joined).with_output_types(pa.RecordBatch)
+        )
+        count = partial(_n_sentences, pivot=self.config.pivot, variants=self.config.variants)
+        read = groups | "CountSentences" >> beam.Map(count)
+        kernel = partial(switch_multiway, config=self.config)
+        sieved = groups | SieveBatches(kernel, "MixTranslations", tallied=True)
+        return Ledger(sieved.kept, (sieved.rejects,), read, sieved.tallies)
+
+
+def _by_sentence(
+    batch: pa.RecordBatch, *, pivot: str, n_buckets: int
+) -> Iterator[tuple[int, pa.RecordBatch]]:
+    ids = text_ids(pivot, pivot_texts(batch, pivot))
+    yield from by_bucket(batch, hash64(ids), n_buckets)
+
+
+def _joined(_: int, batches: Iterable[pa.RecordBatch]) -> pa.RecordBatch:
+    return pa.concat_batches(list(batches))
+
+
+def _n_sentences(batch: pa.RecordBatch, *, pivot: str, variants: int) -> int:
+    return len(np.unique(hash64(text_ids(pivot, pivot_texts(batch, pivot))))) * variants

@@ -56,17 +56,29 @@ class WriteDataset(beam.PTransform):
     @no_annotations
     def expand(self, ledger: tuple) -> beam.PCollection:
         """Returns a PCollection of one element, the Manifest that was written."""
-        kept, rejects, read = ledger
+        kept, rejects, read, tallies = ledger
         root = kept.pipeline
         rejects = rejects | "JoinRejects" >> beam.Flatten(pipeline=root)
         shards = kept | "WriteShards" >> _WriteShards(self.path, self.kind, self.max_shard_rows)
         dropped = rejects | "WriteRejects" >> _WriteShards(self.path, REJECTS, self.max_shard_rows)
         total = read | "SumRead" >> beam.CombineGlobally(sum)
+        tallied = (
+            tallies
+            | "JoinTallies" >> beam.Flatten(pipeline=root)
+            | "ListTallies" >> beam.FlatMap(_tally_rows)
+            | "SumTallies" >> beam.CombinePerKey(sum)
+        )
         return (
             root
             | "Once" >> beam.Create([self])
             | "WriteManifest"
-            >> beam.Map(_write_manifest, AsList(shards), AsList(dropped), AsSingleton(total))
+            >> beam.Map(
+                _write_manifest,
+                AsList(shards),
+                AsList(dropped),
+                AsSingleton(total),
+                AsDict(tallied),
+            )
         )
 
     def manifest(
@@ -74,8 +86,17 @@ class WriteDataset(beam.PTransform):
         shards: Iterable[tuple[Shard, Statistics]],
         rejects: Iterable[tuple[Shard, Statistics]],
         read: int,
+        tallies: dict[tuple[str, str], int] | None = None,
     ) -> Manifest:
-        """Returns the manifest over what was written; raises ConservationError if rows are gone."""
+        """Returns the manifest over what was written; raises ConservationError if rows are gone.
+
+        Args:
+            shards: of the rows kept, with their statistics.
+            rejects: likewise.
+            read: rows.
+            tallies: (key, name) to what steps counted; they stand in the manifest as the key's
+                "drawn". A key none of whose rows was kept has no entry there; its rejects tell.
+        """
         shards = sorted(shards, key=lambda item: item[0].path)
         rejects = sorted(rejects, key=lambda item: item[0].path)
         rules: Counter[str] = Counter()
@@ -94,7 +115,7 @@ class WriteDataset(beam.PTransform):
             shards=tuple(shard for shard, _ in shards),
             rejects=tuple(shard for shard, _ in rejects),
             counts=Counts(read, kept, dict(sorted(rules.items()))),
-            keys=_merge_keys(shards),
+            keys=_with_tallies(_merge_keys(shards), tallies or {}),
             config=self.config,
             inputs=self.inputs,
             software=self.software,
@@ -102,8 +123,10 @@ class WriteDataset(beam.PTransform):
         )
 
 
-def _write_manifest(write: WriteDataset, shards: list, rejects: list, read: int) -> Manifest:
-    manifest = write.manifest(shards, rejects, read)
+def _write_manifest(
+    write: WriteDataset, shards: list, rejects: list, read: int, tallies: dict
+) -> Manifest:
+    manifest = write.manifest(shards, rejects, read, tallies)
     write_manifest(write.path, manifest)
     return manifest
 
@@ -179,6 +202,20 @@ def _statistics(table: pa.Table, kind: Kind) -> Statistics:
 
 def _tally(column: pa.ChunkedArray) -> dict[str, int]:
     return {c["values"]: c["counts"] for c in column.value_counts().to_pylist()}
+
+
+def _tally_rows(batch: pa.RecordBatch) -> Iterator[tuple[tuple[str, str], int]]:
+    for row in batch.to_pylist():
+        yield (row["key"], row["name"]), row["count"]
+
+
+def _with_tallies(
+    keys: dict[str, Statistics], tallies: dict[tuple[str, str], int]
+) -> dict[str, Statistics]:
+    for (key, name), count in sorted(tallies.items()):
+        if key in keys:
+            keys[key].setdefault("drawn", {})[name] = count
+    return keys
 
 
 def _merge_keys(shards: list[tuple[Shard, Statistics]]) -> dict[str, Statistics]:
