@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("apache_beam")
 pytest.importorskip("torch")
 
-from bitextile.kernels.wordlinks import AlignConfig
+from bitextile.kernels.wordlinks import HmmConfig
 from bitextile.pipelines.align import align
 from bitextile.pipelines.ingest import ingest
 from bitextile.pipelines.running import RunOptions
@@ -41,7 +41,7 @@ def written(tmp_path_factory) -> Path:
     options = RunOptions(workers=1)
     (root / "recipe.yaml").write_text(RECIPE)
     ingest(str(root / "recipe.yaml"), str(root), options=options)
-    config = AlignConfig(segmenter="characters")
+    config = HmmConfig(segmenter="characters")
     align(str(root / "pairs"), str(root / "aligned"), config=config, options=options)
     datasets = [str(root / "pairs"), str(root / "mono")]
     train_tokenizer(datasets, str(root / "tokenizer"), config=TokenizerConfig(vocab_size=700))

@@ -9,7 +9,7 @@ import pytest
 from bitextile.kernels.codeswitch import CodeswitchConfig
 from bitextile.kernels.exchange import ExchangeConfig
 from bitextile.kernels.lexicon import LexiconConfig
-from bitextile.kernels.wordlinks import AlignConfig
+from bitextile.kernels.wordlinks import HmmConfig
 from bitextile.pipelines.align import align
 from bitextile.pipelines.codeswitch import codeswitch
 from bitextile.pipelines.exchange import exchange
@@ -26,7 +26,7 @@ def run_chain(out: Path, workers: int) -> Chain:
     with resources.as_file(resources.files("bitextile.pipelines.sample")) as folder:
         pairs, mono = ingest(str(folder / "recipe.yaml"), str(out), options=options)
     source = pairs.dataset.path
-    aligned = align(source, str(out / "aligned"), config=AlignConfig(), options=options)
+    aligned = align(source, str(out / "aligned"), config=HmmConfig(), options=options)
     verbs: dict[str, tuple[Callable[..., Finished], object]] = {
         "lexicon": (lexicon, LexiconConfig()),
         "exchange": (exchange, ExchangeConfig(variants=2)),

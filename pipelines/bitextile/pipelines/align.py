@@ -1,29 +1,37 @@
-"""`bitextile align`: pairs -> aligned, by an aligner fitted once per language pair."""
+"""`bitextile align`: pairs -> aligned, by an aligner fitted per language pair or by an encoder."""
 
+from collections.abc import Callable
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from bitextile.kernels.segment import segmenter_for
-from bitextile.kernels.wordlinks import AlignConfig
+from bitextile.kernels.wordlinks import AlignConfig, SimalignConfig
 from bitextile.pipelines.recipe import as_config
-from bitextile.pipelines.running import Finished, RunOptions
+from bitextile.pipelines.running import Finished, RunOptions, quiet_beam
 from bitextile.pipelines.stage import run_stage
-from bitextile.schema.dataset import open_dataset
+from bitextile.schema.dataset import Dataset, open_dataset
+from bitextile.schema.errors import ConfigError
 from bitextile.schema.kinds import ALIGNED, PAIRS
 
 # Cutting and aligning words takes some 100 us a pair, copying one 4 us.
 _WORK = 25.0
+# torch uses every core in one process; two processes would only hold two models.
+_WORK_OF_ENCODER = 0.0
 
 
 def align(pairs: str, out: str, *, config: AlignConfig, options: RunOptions) -> Finished:
-    """Aligns the words of a `pairs` dataset; the models stay in `OUT/models/KEY`.
+    """Aligns the words of a `pairs` dataset; models that are fitted stay in `OUT/models/KEY`.
 
     Args:
         pairs: folder of the dataset.
         out: folder for the `aligned` dataset.
-        config: of segmentation, sample, aligner and symmetrisation.
+        config: of the engine, as its class tells, and of segmentation.
         options: how to run.
 
     Raises:
+        ConfigError: there is no such encoder, or a library that the engine needs is not installed.
         OutputExistsError: `out` is there.
         DatasetError: `pairs` is not a whole dataset; SchemaError: of another kind.
     """
@@ -31,13 +39,61 @@ def align(pairs: str, out: str, *, config: AlignConfig, options: RunOptions) -> 
     languages = {tag for entry in source.manifest.keys.values() for tag in entry["languages"]}
     segmenters = {tag: segmenter_for(tag, config.segmenter).name for tag in sorted(languages)}
     described = {"verb": "align", **as_config(config), "segmenters": segmenters}
+    if isinstance(config, SimalignConfig):
+        make, inputs = _by_encoder(config)
+        work = _WORK_OF_ENCODER
+    else:
+        make, inputs, work = _by_fitting(source, config), (), _WORK
+    return run_stage(
+        source,
+        out,
+        make,
+        kind=ALIGNED,
+        config=described,
+        options=options,
+        work=work,
+        more_inputs=inputs,
+    )
+
+
+def beside(config: AlignConfig, folder: Path) -> AlignConfig:
+    """Returns a recipe's configuration with its path resolved.
+
+    Args:
+        config: as the recipe has it.
+        folder: what the recipe's paths are relative to.
+    """
+    if isinstance(config, SimalignConfig):
+        return replace(config, encoder=str(folder / config.encoder))
+    return config
+
+
+def _by_fitting(source: Dataset, config: Any) -> Callable[[Any, str], Any]:
     rows = {key: entry["rows"] for key, entry in source.manifest.keys.items()}
 
-    def make(pairs_read: Any, place: str) -> Any:
+    def make(pairs: Any, place: str) -> Any:
         from bitextile.transforms.align import AlignWords
 
-        return pairs_read | AlignWords(f"{place}/models", rows, config)
+        return pairs | AlignWords(f"{place}/models", rows, config)
 
-    return run_stage(
-        source, out, make, kind=ALIGNED, config=described, options=options, work=_WORK
-    )
+    return make
+
+
+def _by_encoder(
+    config: SimalignConfig,
+) -> tuple[Callable[[Any, str], Any], tuple[dict[str, str], ...]]:
+    needed = ["torch", "transformers", *(["scipy"] if config.matching == "mwmf" else [])]
+    if missing := [name for name in needed if find_spec(name) is None]:
+        raise ConfigError(
+            f"aligner simalign needs {missing[0]}, which is not installed: "
+            "pip install 'bitextile[align-neural]'"
+        )
+    quiet_beam()  # importing it logs already
+    from bitextile.transforms.inference import AlignWordsByEncoder, encoder_digest
+
+    digest = encoder_digest(config.encoder)
+
+    def make(pairs: Any, place: str) -> Any:
+        return pairs | "AlignWords" >> AlignWordsByEncoder(config, digest)
+
+    return make, ({"path": config.encoder, "digest": digest},)

@@ -9,7 +9,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+)
 
 from bitextile.kernels.codeswitch import CodeswitchConfig
 from bitextile.kernels.corpora import Source, archive_member
@@ -17,7 +25,7 @@ from bitextile.kernels.exchange import ExchangeConfig
 from bitextile.kernels.filters import FilterConfig
 from bitextile.kernels.lexicon import LexiconConfig
 from bitextile.kernels.split import SplitConfig
-from bitextile.kernels.wordlinks import AlignConfig
+from bitextile.kernels.wordlinks import HmmConfig, SimalignConfig
 from bitextile.pipelines.tokenizer import TokenizerConfig
 from bitextile.schema.errors import BitextileError, ConfigError
 from bitextile.schema.ids import language_tag
@@ -36,6 +44,19 @@ _ENDINGS = {
     ".parquet": "parquet",
 }
 _COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
+
+
+def _aligner(value: Any) -> str:
+    """Returns the engine an `align` part is of; the statistical one goes without saying."""
+    return str(
+        value.get("aligner", "hmm") if isinstance(value, dict) else getattr(value, "aligner", "")
+    )
+
+
+Align = Annotated[
+    Annotated[HmmConfig, Tag("hmm")] | Annotated[SimalignConfig, Tag("simalign")],
+    Discriminator(_aligner),
+]
 
 
 class Strict(BaseModel):
@@ -111,7 +132,7 @@ class Recipe(Strict):
     mono: tuple[Mono, ...] = ()
     filters: FilterConfig = FilterConfig()
     splits: SplitConfig = SplitConfig()
-    align: AlignConfig = AlignConfig()
+    align: Align = HmmConfig()
     lexicon: LexiconConfig = LexiconConfig()
     exchange: ExchangeConfig = ExchangeConfig()
     codeswitch: CodeswitchConfig = CodeswitchConfig()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bitextile.pipelines.align import align
+from bitextile.pipelines.align import align, beside
 from bitextile.pipelines.codeswitch import codeswitch
 from bitextile.pipelines.exchange import exchange
 from bitextile.pipelines.ingest import ingest_corpora
@@ -101,7 +101,8 @@ class _Chain:
         self.done("ingest", *ingest_corpora(recipe, self.folder, self.out, options=options))
         aligned = self.at("aligned")
         pairs = self.at("pairs")
-        self.done("align", align(pairs, aligned, config=recipe.align, options=options))
+        config = beside(recipe.align, self.folder)
+        self.done("align", align(pairs, aligned, config=config, options=options))
         made = lexicon(aligned, self.at("lexicon"), config=recipe.lexicon, options=options)
         self.done("lexicon", made)
         made = exchange(aligned, self.at("exchange"), config=recipe.exchange, options=options)

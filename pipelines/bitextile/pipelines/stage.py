@@ -27,6 +27,7 @@ def run_stage(
     config: dict[str, Any],
     options: RunOptions,
     work: float = 1.0,
+    more_inputs: tuple[dict[str, str], ...] = (),
 ) -> Finished:
     """Runs one dataset through a chain of transforms into another.
 
@@ -39,8 +40,9 @@ def run_stage(
         options: how to run.
         work: how long a row takes, relative to copying it a few times; a verb that computes much
             is worth several processes sooner.
+        more_inputs: path and digest of what else shapes the rows, such as a model.
     """
-    output = Output(path=out, config=config, inputs=(dataset_input(source),))
+    output = Output(path=out, config=config, inputs=(dataset_input(source), *more_inputs))
 
     def build(root: Any, places: dict[str, str]) -> None:
         from bitextile.transforms.read import ReadDataset

@@ -1,20 +1,25 @@
 """Pairs to aligned pairs: words cut, a sample drawn to fit an aligner on, links put in place.
 
+There are several engines, each with its configuration; AlignConfig is any of these.
+
 Whatever is fitted per language key takes the sides in the key's order (sorted tags), while a row
 keeps the order of its input; so a reversed row is turned round for the model and its links back.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Literal, get_args
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from bitextile.kernels.align.apply import apply
+
+from bitextile.kernels.align.apply import Alignment, apply
+from bitextile.kernels.align.config import AlignerConfig
 from bitextile.kernels.align.fit import fit
 from bitextile.kernels.align.model import AlignerModel
-
-from bitextile.kernels.align.config import AlignerConfig
+from bitextile.kernels.align.vectors import Matcher, Matching, TokenType
 from bitextile.kernels.randomness import hash64, uniform
 from bitextile.kernels.segment import Choice, segment, words_of
 from bitextile.schema.errors import ConfigError
@@ -25,12 +30,16 @@ SEGMENTED = pa.schema([*PAIRS.schema, pa.field("src_spans", SPANS), pa.field("tg
 SAMPLE = pa.schema([("pair_id", pa.string()), ("first", WORDS), ("second", WORDS)])
 
 
+Align = Callable[[pa.ListArray, pa.ListArray], Alignment]
+
+
 @dataclass(frozen=True, kw_only=True)
-class AlignConfig:
-    """How pairs get their links.
+class HmmConfig:
+    """Links by the statistical aligner, fitted once per language key.
 
     Attributes:
-        aligner: of the statistical model.
+        aligner: says which engine this is.
+        model: how the aligner is fitted.
         symmetrize: how the two directions become one set of links; see `kernels.align.apply`.
         threshold: least joint posterior of a link; None lets the model's own choice stand.
         sample_pairs: at most so many pairs of a language key are fitted on; 2 M fit in 8 GB, and
@@ -39,7 +48,8 @@ class AlignConfig:
         seed: of the sample.
     """
 
-    aligner: AlignerConfig = field(default_factory=AlignerConfig)
+    aligner: Literal["hmm"] = "hmm"
+    model: AlignerConfig = field(default_factory=AlignerConfig)
     symmetrize: str = "posterior"
     threshold: float | None = None
     sample_pairs: int = 2_000_000
@@ -47,8 +57,71 @@ class AlignConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.sample_pairs < 1:
-            raise ConfigError(f"align: sample_pairs is {self.sample_pairs}, expected at least 1")
+        _check(self, sample_pairs=self.sample_pairs >= 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimalignConfig:
+    """Links by the vectors of an encoder; nothing is fitted.
+
+    Attributes:
+        aligner: says which engine this is.
+        encoder: folder of a transformers encoder, on every worker.
+        matching: how similar words become links; see `kernels.align.vectors`. `inter` has the
+            highest precision (Jalili Sabet et al. 2020, table 2), and what is made of links here
+            wants that.
+        layer: whose vectors. The 8th of 12, as in simalign and awesome-align: there words of two
+            languages are closest, while the last layers turn back to the vocabulary they predict.
+        token_type: `bpe` matches subwords, `word` the mean vectors of words; `bpe` as in simalign.
+        distortion: how much less similar words at different places are, 0 to 1; 0 as in simalign.
+        threshold: of `softmax`, least probability in both directions; 0.001 as in awesome-align.
+        segmenter: how unspaced scripts are cut; see `kernels.segment.segmenter_for`.
+    """
+
+    aligner: Literal["simalign"] = "simalign"
+    encoder: str
+    matching: Matching = "inter"
+    layer: int = 8
+    token_type: TokenType = "bpe"
+    distortion: float = 0.0
+    threshold: float = 0.001
+    segmenter: Choice = "auto"
+
+    def __post_init__(self) -> None:
+        _check(
+            self,
+            matching=self.matching in get_args(Matching),
+            layer=self.layer >= 0,
+            token_type=self.token_type in get_args(TokenType),
+            distortion=0 <= self.distortion <= 1,
+            threshold=0 < self.threshold < 1,
+        )
+        if self.matching == "softmax" and self.distortion:
+            raise ConfigError(
+                "align: distortion is for similarities; softmax has none, set it to 0"
+            )
+
+    @property
+    def matcher(self) -> Matcher:
+        """What the kernel needs of it."""
+        return Matcher(
+            matching=self.matching,
+            token_type=self.token_type,
+            distortion=self.distortion,
+            threshold=self.threshold,
+        )
+
+
+AlignConfig = HmmConfig | SimalignConfig
+
+
+def _check(config: AlignConfig, **rules: bool) -> None:
+    for name, holds in rules.items():
+        if not holds:
+            got = getattr(config, name)
+            raise ConfigError(
+                f"align: {name} is {got!r}, out of its range; see {type(config).__name__}"
+            )
 
 
 def segment_pairs(batch: pa.RecordBatch, *, config: AlignConfig) -> pa.RecordBatch:
@@ -67,7 +140,7 @@ def segment_pairs(batch: pa.RecordBatch, *, config: AlignConfig) -> pa.RecordBat
     return pa.RecordBatch.from_arrays([*columns, *spans], schema=SEGMENTED)
 
 
-def draw_sample(batch: pa.RecordBatch, *, rows: int, config: AlignConfig) -> pa.RecordBatch:
+def draw_sample(batch: pa.RecordBatch, *, rows: int, config: HmmConfig) -> pa.RecordBatch:
     """Returns the words of the rows to fit on, sides in the key's order.
 
     A row is in the sample by a draw keyed by its id, at a rate that yields about
@@ -88,7 +161,7 @@ def draw_sample(batch: pa.RecordBatch, *, rows: int, config: AlignConfig) -> pa.
     return pa.RecordBatch.from_arrays([drawn.column("pair_id"), *words], schema=SAMPLE)
 
 
-def fit_sample(samples: Iterable[pa.RecordBatch], *, config: AlignConfig) -> AlignerModel:
+def fit_sample(samples: Iterable[pa.RecordBatch], *, config: HmmConfig) -> AlignerModel:
     """Returns the aligner fitted on a key's sample, whatever the order it arrives in.
 
     Args:
@@ -97,26 +170,30 @@ def fit_sample(samples: Iterable[pa.RecordBatch], *, config: AlignConfig) -> Ali
     """
     table = pa.Table.from_batches(samples, SAMPLE).sort_by("pair_id").combine_chunks()
     first, second = (table.column(side).combine_chunks() for side in ("first", "second"))
-    return fit(first, second, config=config.aligner)
+    return fit(first, second, config=config.model)
 
 
-def link_words(
-    batch: pa.RecordBatch, model: AlignerModel, *, config: AlignConfig
-) -> pa.RecordBatch:
+def link_words(batch: pa.RecordBatch, align: Align) -> pa.RecordBatch:
     """Returns the batch as kind ALIGNED.
 
     Args:
         batch: [n] rows of `segment_pairs`, of one language pair.
-        model: fitted on that language key.
-        config: the symmetrisation.
+        align: from the words of both sides, in the key's order, to links.
     """
-    first, second = _words(batch)
-    alignment = apply(
-        model, first, second, symmetrize=config.symmetrize, threshold=config.threshold
-    )
+    alignment = align(*_words(batch))
     links = turn_round(alignment.links) if _reversed(batch) else alignment.links
     columns = [batch.column(name) for name in SEGMENTED.names]
     return pa.RecordBatch.from_arrays([*columns, links, alignment.score], schema=ALIGNED.schema)
+
+
+def fitted(model: AlignerModel, config: HmmConfig) -> Align:
+    """Returns the aligner that a fitted model is.
+
+    Args:
+        model: fitted on a language key.
+        config: the symmetrisation.
+    """
+    return partial(apply, model, symmetrize=config.symmetrize, threshold=config.threshold)
 
 
 def _reversed(batch: pa.RecordBatch) -> bool:

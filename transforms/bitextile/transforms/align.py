@@ -10,19 +10,41 @@ import apache_beam as beam
 import pyarrow as pa
 from apache_beam.metrics import Metrics
 from apache_beam.pvalue import AsDict
-from bitextile.kernels.align.model import AlignerModel
 from pyarrow import fs
 
+from bitextile.kernels.align.model import AlignerModel
 from bitextile.kernels.partition import by_key
 from bitextile.kernels.wordlinks import (
     AlignConfig,
+    HmmConfig,
     draw_sample,
     fit_sample,
+    fitted,
     link_words,
     segment_pairs,
 )
 from bitextile.schema.kinds import PAIRS
 from bitextile.schema.storage import filesystem, is_local
+
+
+@dataclass(eq=False)
+class SegmentWords(beam.PTransform):
+    """Turns rows of kind PAIRS into batches of one language pair each, with word spans.
+
+    Attributes:
+        config: names the segmenter.
+    """
+
+    config: AlignConfig
+
+    def expand(self, pairs: beam.PCollection) -> beam.PCollection:
+        """Returns batches as `kernels.wordlinks.segment_pairs` makes them."""
+        cut = beam.Map(partial(segment_pairs, config=self.config))
+        return (
+            pairs
+            | "PartKeys" >> beam.FlatMap(_parts).with_output_types(pa.RecordBatch)
+            | "SegmentWords" >> cut.with_output_types(pa.RecordBatch)
+        )
 
 
 @dataclass(eq=False)
@@ -42,29 +64,20 @@ class AlignWords(beam.PTransform):
 
     models: str
     rows: dict[str, int]
-    config: AlignConfig = field(default_factory=AlignConfig)
+    config: HmmConfig = field(default_factory=HmmConfig)
 
     def expand(self, pairs: beam.PCollection) -> beam.PCollection:
         """Returns the aligned batches."""
-        segmented = (
-            pairs
-            | "PartKeys" >> beam.FlatMap(_parts).with_output_types(pa.RecordBatch)
-            | "SegmentWords"
-            >> beam.Map(partial(segment_pairs, config=self.config)).with_output_types(
-                pa.RecordBatch
-            )
-        )
+        segmented = pairs | "Segment" >> SegmentWords(self.config)
+        draw = beam.FlatMap(_sample, rows=self.rows, config=self.config)
         models = (
             segmented
-            | "DrawSample"
-            >> beam.FlatMap(_sample, rows=self.rows, config=self.config).with_output_types(
-                tuple[str, pa.RecordBatch]
-            )
+            | "DrawSample" >> draw.with_output_types(tuple[str, pa.RecordBatch])
             | "GroupSample" >> beam.GroupByKey()
             | "FitAligner" >> beam.Map(_fit, folder=self.models, config=self.config)
         )
-        apply = beam.ParDo(_Apply(self.config), AsDict(models)).with_output_types(pa.RecordBatch)
-        return segmented | "LinkWords" >> apply
+        link = beam.ParDo(_Apply(self.config), AsDict(models)).with_output_types(pa.RecordBatch)
+        return segmented | "LinkWords" >> link
 
 
 def _parts(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
@@ -82,7 +95,7 @@ def _key(batch: pa.RecordBatch) -> str:
 
 
 def _sample(
-    batch: pa.RecordBatch, *, rows: dict[str, int], config: AlignConfig
+    batch: pa.RecordBatch, *, rows: dict[str, int], config: HmmConfig
 ) -> Iterator[tuple[str, pa.RecordBatch]]:
     key = _key(batch)
     drawn = draw_sample(batch, rows=rows[key], config=config)
@@ -91,7 +104,7 @@ def _sample(
 
 
 def _fit(
-    group: tuple[str, Iterable[pa.RecordBatch]], *, folder: str, config: AlignConfig
+    group: tuple[str, Iterable[pa.RecordBatch]], *, folder: str, config: HmmConfig
 ) -> tuple[str, tuple[str, str]]:
     key, samples = group
     batches = list(samples)
@@ -103,12 +116,12 @@ def _fit(
 
 
 class _Apply(beam.DoFn):
-    def __init__(self, config: AlignConfig) -> None:
+    def __init__(self, config: HmmConfig) -> None:
         self.config = config
 
     def process(self, batch: pa.RecordBatch, models: dict[str, tuple[str, str]]) -> Iterator[Any]:
         model = load_model(*models[_key(batch)])
-        aligned = link_words(batch, model, config=self.config)
+        aligned = link_words(batch, fitted(model, self.config))
         Metrics.counter("AlignWords", "pairs").inc(aligned.num_rows)
         Metrics.counter("AlignWords", "links").inc(len(aligned.column("links").flatten()))
         yield aligned

@@ -1,0 +1,429 @@
+"""Word links by a transformers encoder, batched by length: the one module here that runs torch.
+
+torch and transformers are imported when an encoder is loaded, so that importing this module, as a
+launcher without a model does, costs and needs neither.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import apache_beam as beam
+import numpy as np
+import pyarrow as pa
+from apache_beam.metrics import Metrics
+from apache_beam.ml.inference.base import ModelHandler, RunInference
+
+from bitextile.kernels.align.apply import Alignment
+from bitextile.kernels.align.vectors import (
+    F32,
+    I64,
+    Matcher,
+    Units,
+    WordLinks,
+    alignment_of,
+    context_windows,
+    match_words,
+)
+from bitextile.kernels.wordlinks import SimalignConfig, link_words
+from bitextile.schema.errors import ConfigError, InputError
+from bitextile.transforms.align import SegmentWords
+
+ENCODER_FILES = (
+    "config.json",
+    "*.safetensors",
+    "*.safetensors.index.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.*",
+    "merges.txt",
+    "*.model",
+)
+"""What of a model folder decides its vectors; logs and cards beside it do not."""
+PAIRS_AT_ONCE = 4_096
+"""Pairs sorted by length together, so that a batch has hardly any padding."""
+CHUNK_SUBWORDS = 1 << 16
+"""Subwords whose vectors are held at once: 200 MB at width 768."""
+BATCH_TOKENS = {"cpu": 2_048, "cuda": 65_536}
+"""Tokens of a forward pass. A CPU gains nothing beyond what its cache holds; a GPU wants more."""
+
+
+def encoder_digest(folder: str) -> str:
+    """Returns a sha256 over an encoder's weight, configuration and tokenizer files.
+
+    Args:
+        folder: with config.json and *.safetensors.
+
+    Raises:
+        ConfigError: no such folder, or no encoder in it.
+    """
+    digest = hashlib.sha256()
+    for path in _encoder_files(folder):
+        with path.open("rb") as file:
+            inner = hashlib.file_digest(file, "sha256").hexdigest()
+        digest.update(f"{path.name} {inner}\n".encode())
+    return f"sha256:{digest.hexdigest()}"
+
+
+def _encoder_files(folder: str) -> list[Path]:
+    place = Path(folder)
+    if not place.is_dir():
+        raise ConfigError(
+            f"encoder {folder!r}: no such folder; encoders are read from local folders as "
+            "save_pretrained writes them, never by name from a hub"
+        )
+    names = sorted(p.name for p in place.iterdir() if p.is_file())
+    found = [n for n in names if any(fnmatch(n, pattern) for pattern in ENCODER_FILES)]
+    if "config.json" not in found:
+        raise ConfigError(f"encoder {folder}: has no config.json; expected a transformers model")
+    if not any(name.endswith(".safetensors") for name in found):
+        raise ConfigError(
+            f"encoder {folder}: has no *.safetensors; pickled weights are not read, save the model "
+            "again with a current transformers"
+        )
+    return [place / name for name in found]
+
+
+@dataclass(frozen=True)
+class _Text:
+    """Sentences as subwords: ids and words of all, one after the other."""
+
+    ids: I64
+    at: I64
+    word: I64
+
+
+class _Piece(NamedTuple):
+    """A window to encode: where its ids begin and end, which of them it is the source of."""
+
+    start: int
+    stop: int
+    own_start: int
+    own_stop: int
+
+
+class EncoderAligner:
+    """An encoder that links words; loaded once, used for many batches.
+
+    Not safe to call from two threads at once.
+    """
+
+    def __init__(self, folder: str, *, layer: int, device: str | None = None) -> None:
+        """Loads an encoder.
+
+        Args:
+            folder: local, as `save_pretrained` writes it, with weights in safetensors and a fast
+                tokenizer.
+            layer: whose vectors; 0 is the embeddings. Layers above it are dropped.
+            device: `cpu` (float32) or `cuda` (float16); None takes a GPU if there is one.
+
+        Raises:
+            ConfigError: no such folder, no encoder in it, or one without that layer.
+        """
+        _encoder_files(folder)
+        import torch
+
+        self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        self.model = _load_model(folder, half=self.device != "cpu").to(self.device)
+        self._tokenizer = _load_tokenizer(folder)
+        self._prefix, self._suffix = _special_ids(self._tokenizer)
+        self._pad = int(self._tokenizer.pad_token_id or 0)
+        room = min(_positions(self.model), self._tokenizer.model_max_length)
+        self.room = room - len(self._prefix) - len(self._suffix)
+        self._hidden = _hidden_at(self.model, layer, folder)
+
+    def align(self, first: pa.ListArray, second: pa.ListArray, *, matcher: Matcher) -> Alignment:
+        """Returns the links of sentence pairs.
+
+        Args:
+            first: [n] list<string>, words of one side.
+            second: [n] list<string>, words of the other side.
+            matcher: how units are matched.
+        """
+        links = [
+            WordLinks(rows[found.pair], *found[1:])
+            for start in range(0, len(first), PAIRS_AT_ONCE)
+            for rows, found in self._linked(
+                first.slice(start, PAIRS_AT_ONCE).to_pylist(),
+                second.slice(start, PAIRS_AT_ONCE).to_pylist(),
+                start,
+                matcher,
+            )
+        ]
+        if not links:
+            nothing = np.zeros(0, np.int64)
+            return alignment_of(WordLinks(nothing, nothing, nothing, np.zeros(0)), len(first))
+        columns = [np.concatenate(column) for column in zip(*links)]
+        order = np.argsort(columns[0], kind="stable")
+        return alignment_of(WordLinks(*(column[order] for column in columns)), len(first))
+
+    def _linked(
+        self, first: list[list[str]], second: list[list[str]], start: int, matcher: Matcher
+    ) -> Iterator[tuple[I64, WordLinks]]:
+        """Yields row numbers and, with indices into these, the links of chunks of alike length."""
+        one, two = self._cut(first), self._cut(second)
+        lengths = np.diff(one.at) + np.diff(two.at)
+        order = np.argsort(lengths, kind="stable")
+        ends = np.cumsum(lengths[order])
+        chunk = ends // CHUNK_SUBWORDS
+        for rows in np.split(order, np.flatnonzero(np.diff(chunk)) + 1):
+            both = _joined(_taken(one, rows), _taken(two, rows))
+            vectors = self._vectors(both)
+            middle = both.at[len(rows)]
+            src = Units(vectors[:middle], both.at[: len(rows) + 1], both.word[:middle])
+            tgt = Units(vectors[middle:], both.at[len(rows) :] - middle, both.word[middle:])
+            yield rows + start, match_words(src, tgt, matcher=matcher)
+
+    def units(self, sentences: Sequence[list[str]]) -> Units:
+        """Returns the vectors of the subwords of sentences, each of them exactly once.
+
+        A sentence beyond the encoder's positions is read in overlapping windows; see
+        `context_windows`.
+
+        Args:
+            sentences: words of each.
+        """
+        text = self._cut(sentences)
+        return Units(self._vectors(text), text.at, text.word)
+
+    def _cut(self, sentences: Sequence[list[str]]) -> _Text:
+        encoded = self._tokenizer.backend_tokenizer.encode_batch(
+            sentences, is_pretokenized=True, add_special_tokens=False
+        )
+        ids = [e.ids for e in encoded]
+        at = np.zeros(len(ids) + 1, np.int64)
+        np.cumsum([len(i) for i in ids], out=at[1:])
+        words = (w for e in encoded for w in e.word_ids)
+        flat = np.fromiter((i for sentence in ids for i in sentence), np.int64, at[-1])
+        return _Text(flat, at, np.fromiter(words, np.int64, at[-1]))
+
+    def _vectors(self, text: _Text) -> F32:
+        pieces = [
+            _Piece(*(int(text.at[s]) + place for place in piece))
+            for s, length in enumerate(np.diff(text.at).tolist())
+            if length
+            for piece in context_windows(length, self.room)
+        ]
+        pieces.sort(key=lambda piece: (piece.start - piece.stop, piece.start))
+        vectors = np.empty((len(text.ids), self.model.config.hidden_size), np.float32)
+        most = BATCH_TOKENS.get(self.device, BATCH_TOKENS["cpu"])
+        begin = 0
+        while begin < len(pieces):
+            widest = pieces[begin].stop - pieces[begin].start + len(self._prefix + self._suffix)
+            batch = pieces[begin : begin + max(1, most // widest)]
+            begin += len(batch)
+            places = np.concatenate([np.arange(p.own_start, p.own_stop) for p in batch])
+            vectors[places] = self._encode(text.ids, batch, widest)
+        if not np.isfinite(vectors).all():
+            raise InputError(
+                "the encoder's vectors hold infinite numbers or NaN; if it cannot do with half "
+                "precision, hide the GPU (CUDA_VISIBLE_DEVICES=) to run it in float32"
+            )
+        return vectors
+
+    def _encode(self, ids: I64, batch: list[_Piece], widest: int) -> F32:
+        """Returns the vectors of what the pieces own, in their order."""
+        import torch
+
+        inputs = np.full((len(batch), widest), self._pad, np.int64)
+        own = np.zeros(inputs.shape, bool)
+        attention = np.zeros(inputs.shape, np.int64)
+        for row, piece in enumerate(batch):
+            whole = [*self._prefix, *ids[piece.start : piece.stop], *self._suffix]
+            inputs[row, : len(whole)] = whole
+            attention[row, : len(whole)] = 1
+            shift = len(self._prefix) - piece.start
+            own[row, piece.own_start + shift : piece.own_stop + shift] = True
+        move = self.device
+        with torch.inference_mode():
+            hidden = self._hidden(
+                input_ids=torch.from_numpy(inputs).to(move),
+                attention_mask=torch.from_numpy(attention).to(move),
+            )
+            return hidden[torch.from_numpy(own).to(move)].float().cpu().numpy()
+
+
+def _taken(text: _Text, rows: I64) -> _Text:
+    lengths = np.diff(text.at)[rows]
+    at = np.concatenate([[0], np.cumsum(lengths)])
+    places = np.arange(at[-1]) + np.repeat(text.at[rows] - at[:-1], lengths)
+    return _Text(text.ids[places], at, text.word[places])
+
+
+def _joined(one: _Text, two: _Text) -> _Text:
+    at = np.concatenate([one.at, two.at[1:] + one.at[-1]])
+    return _Text(np.append(one.ids, two.ids), at, np.append(one.word, two.word))
+
+
+def _load_model(folder: str, *, half: bool) -> Any:
+    import torch
+    from transformers import AutoModel
+
+    model, report = AutoModel.from_pretrained(
+        folder,
+        dtype=torch.float16 if half else torch.float32,
+        local_files_only=True,
+        use_safetensors=True,
+        trust_remote_code=False,
+        output_loading_info=True,
+    )
+    # A pooler that was never trained is made up at random, and not used here.
+    missing = sorted(key for key in report["missing_keys"] if "pooler" not in key)
+    if missing:
+        raise ConfigError(
+            f"encoder {folder}: its weights lack {missing[0]}; is it the whole model?"
+        )
+    if model.config.is_encoder_decoder:
+        raise ConfigError(f"encoder {folder}: is an encoder-decoder; expected an encoder")
+    return model.eval()
+
+
+def _load_tokenizer(folder: str) -> Any:
+    from transformers import AutoTokenizer
+
+    options = {"local_files_only": True, "trust_remote_code": False}
+    tokenizer = AutoTokenizer.from_pretrained(folder, **options)
+    if getattr(tokenizer, "add_prefix_space", None) is False:
+        # Byte-level BPE tells a word's beginning by the space before it; words come without one.
+        tokenizer = AutoTokenizer.from_pretrained(folder, add_prefix_space=True, **options)
+    if not tokenizer.is_fast:
+        raise ConfigError(
+            f"encoder {folder}: its tokenizer {type(tokenizer).__name__} has no tokenizer.json; "
+            "expected a fast tokenizer, which tells the subwords of each word"
+        )
+    tokenizer.backend_tokenizer.no_truncation()
+    tokenizer.backend_tokenizer.no_padding()
+    return tokenizer
+
+
+def _special_ids(tokenizer: Any) -> tuple[list[int], list[int]]:
+    """Returns the ids that stand before and after a sentence."""
+    encoded = tokenizer.backend_tokenizer.encode(["a"], is_pretokenized=True)
+    real = [place for place, word in enumerate(encoded.word_ids) if word is not None] or [1]
+    return encoded.ids[: real[0]], encoded.ids[real[-1] + 1 :]
+
+
+def _positions(model: Any) -> int:
+    """Returns how many tokens an input may have.
+
+    RoBERTa and its kin count positions from the padding's id on, so they have fewer than rows.
+    """
+    for name, module in model.named_modules():
+        if name.endswith("position_embeddings") and hasattr(module, "num_embeddings"):
+            unused = 0 if module.padding_idx is None else module.padding_idx + 1
+            return int(module.num_embeddings) - unused
+    return int(getattr(model.config, "max_position_embeddings", None) or 512)
+
+
+def _hidden_at(model: Any, layer: int, folder: str) -> Callable[..., Any]:
+    """Returns the function from inputs to the hidden states of a layer; drops the layers above."""
+    n_layers = int(model.config.num_hidden_layers)
+    if not 0 <= layer <= n_layers:
+        raise ConfigError(f"layer is {layer}, but encoder {folder} has layers 0 to {n_layers}")
+    if layer == n_layers:
+        return lambda **inputs: model(**inputs).last_hidden_state
+    layers = _layer_list(model, n_layers)
+    if layers is None:
+        return lambda **inputs: model(**inputs, output_hidden_states=True).hidden_states[layer]
+    # A hook, since what follows the last layer (a final norm, a pooler) is no part of this one.
+    del layers[max(layer, 1) :]
+    seen: list[Any] = []
+    if layer == 0:
+        layers[0].register_forward_pre_hook(
+            lambda _, args, named: seen.append(args[0] if args else named["hidden_states"]),
+            with_kwargs=True,
+        )
+    else:
+        layers[-1].register_forward_hook(
+            lambda _, args, out: seen.append(out[0] if isinstance(out, tuple) else out)
+        )
+
+    def hidden(**inputs: Any) -> Any:
+        seen.clear()
+        model(**inputs)
+        return seen[0]
+
+    return hidden
+
+
+def _layer_list(model: Any, n_layers: int) -> Any:
+    """Returns the list of the encoder's layers, None if it is not told from others."""
+    from torch.nn import ModuleList
+
+    found = [m for m in model.modules() if isinstance(m, ModuleList) and len(m) == n_layers]
+    return found[0] if len(found) == 1 else None
+
+
+class EncoderHandler(ModelHandler[pa.RecordBatch, pa.RecordBatch, EncoderAligner]):
+    """Loads an encoder once in each worker process and links batches with it.
+
+    Batches are the rows' own, never regrouped by Beam: their size decides the last bits of sums,
+    and they are the same on any runner.
+    """
+
+    def __init__(self, config: SimalignConfig, digest: str) -> None:
+        """Notes what to load.
+
+        Args:
+            config: names the encoder, whose folder every worker must have, and the matching.
+            digest: of the encoder's files where the pipeline was built; a worker checks its own.
+        """
+        super().__init__(min_batch_size=1, max_batch_size=1)
+        self.config = config
+        self.digest = digest
+
+    def load_model(self) -> EncoderAligner:
+        """Returns the aligner; raises ConfigError if this worker's files are others."""
+        if (found := encoder_digest(self.config.encoder)) != self.digest:
+            raise ConfigError(
+                f"encoder {self.config.encoder}: is {found} on this worker, expected "
+                f"{self.digest}; put the same files there"
+            )
+        return EncoderAligner(self.config.encoder, layer=self.config.layer)
+
+    def run_inference(
+        self,
+        batch: Sequence[pa.RecordBatch],
+        model: EncoderAligner,
+        inference_args: dict[str, Any] | None = None,
+    ) -> Iterable[pa.RecordBatch]:
+        """Yields segmented batches as kind ALIGNED."""
+        matcher = self.config.matcher
+        for rows in batch:
+            aligned = link_words(rows, lambda a, b: model.align(a, b, matcher=matcher))
+            Metrics.counter("AlignWords", "pairs").inc(aligned.num_rows)
+            Metrics.counter("AlignWords", "links").inc(len(aligned.column("links").flatten()))
+            yield aligned
+
+    def get_num_bytes(self, batch: Sequence[pa.RecordBatch]) -> int:
+        """Returns the size of batches, without pickling them."""
+        return sum(rows.nbytes for rows in batch)
+
+
+@dataclass(eq=False)
+class AlignWordsByEncoder(beam.PTransform):
+    """Turns rows of kind PAIRS into rows of kind ALIGNED by an encoder's vectors.
+
+    Attributes:
+        config: encoder and matching.
+        digest: of the encoder's files, from `inference.encoder_digest`; workers compare theirs.
+
+    Counters: `AlignWords/pairs`, `AlignWords/links`, and those of Beam's RunInference.
+    """
+
+    config: SimalignConfig
+    digest: str
+
+    def expand(self, pairs: beam.PCollection) -> beam.PCollection:
+        """Returns the aligned batches."""
+        run = RunInference(EncoderHandler(self.config, self.digest))
+        return (
+            pairs
+            | "Segment" >> SegmentWords(self.config)
+            | "RunEncoder" >> run.with_output_types(pa.RecordBatch)
+        )
