@@ -34,11 +34,11 @@ def draws(sentence: int, n: int, what: str) -> np.ndarray:
 
 
 def sentence(number: int) -> tuple[list[str], list[str], list[tuple[int, int]]]:
-    """A sentence, its translation in reversed word order, and the links between the two."""
+    """A sentence, its translation with the first word last, and the links between the two."""
     n = 3 + int(draws(number, 1, "length")[0] * 8)
     words = (draws(number, n, "words") * len(ENGLISH)).astype(int)
-    src, tgt = [ENGLISH[w] for w in words], [ARABIC[w] for w in reversed(words)]
-    return src, tgt, [(i, n - 1 - i) for i in range(n)]
+    src, tgt = [ENGLISH[w] for w in words], [ARABIC[w] for w in [*words[1:], words[0]]]
+    return src, tgt, [(i, (i - 1) % n) for i in range(n)]
 
 
 def spans(words: list[str]) -> list[dict]:

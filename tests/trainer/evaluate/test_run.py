@@ -9,7 +9,7 @@ import torch
 
 from bitextile.schema.dataset import open_dataset
 from bitextile.schema.errors import ConfigError, InputError, OutputExistsError
-from bitextile.trainer.evaluate.run import evaluate
+from bitextile.trainer.evaluate.run import _in_key_order, evaluate
 from bitextile.trainer.evaluate.vectors import load_embedder, sentence_vectors, word_vectors
 from bitextile.trainer.loop import save_initial
 
@@ -72,6 +72,12 @@ def test_retrieval_of_a_dataset_and_of_files(model, datasets, tmp_path):
         ]
         == 1.0
     )
+
+
+def test_a_pair_is_turned_to_the_order_of_its_key():
+    row = {"src_lang": "en", "tgt_lang": "ar", "src": "dog", "tgt": "كلب"}
+    other = {"src_lang": "ar", "tgt_lang": "en", "src": "بيت", "tgt": "house"}
+    assert _in_key_order([row, other]) == (["كلب", "بيت"], ["dog", "house"])
 
 
 def test_masked_perplexity_of_an_untrained_model_is_about_the_vocabulary(model, datasets):
