@@ -56,6 +56,7 @@ def refused(call, tmp_path) -> Callable[..., str]:
         assert got == code, told
         assert re.fullmatch(r"bitextile: [^\n]+\n", told), told
         assert "Traceback" not in told
+        assert "while running" not in told
         assert sorted(tmp_path.rglob("*")) == before
         return told
 
