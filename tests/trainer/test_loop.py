@@ -248,9 +248,10 @@ def test_bf16_trains_on_a_cpu_too(config, tmp_path):
 
 def test_the_initial_model_is_what_a_run_starts_from(config, tmp_path):
     save_initial(config(), str(tmp_path / "initial"))
-    pretrain(config(steps=1, lr=1e-12, warmup_steps=0), str(tmp_path / "run"))
+    pretrain(config(steps=1, lr=1e-3, warmup_steps=10**5), str(tmp_path / "run"))
     a, b = weights(tmp_path / "initial"), weights(tmp_path / "run")
-    assert all(torch.allclose(a[k], b[k], atol=1e-9) for k in a)
+    # Adam's first update is about the learning rate, here 1e-8, where the rise has begun.
+    assert all(torch.allclose(a[k], b[k], rtol=0, atol=1e-7) for k in a)
     with pytest.raises(OutputExistsError):
         save_initial(config(), str(tmp_path / "initial"))
     save_initial(config(), str(tmp_path / "initial"), overwrite=True)

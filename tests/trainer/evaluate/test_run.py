@@ -128,6 +128,13 @@ def test_alignment_by_vectors(model, datasets, tmp_path):
     assert report["results"]["gold.jsonl"]["recall"]["value"] == 1.0
 
 
+def test_datasets_that_end_alike_are_told_apart(model, datasets, tmp_path, make_dataset):
+    other = make_dataset(tmp_path / "other" / "mono", "mono", rows=30)
+    paths = [datasets["mono"], other, datasets["pairs"]]
+    report = evaluate(model, task="mlm", data=paths, split="all")
+    assert list(report["results"]) == [datasets["mono"], other, "pairs"]
+
+
 def test_the_report_is_written_once(model, datasets, tmp_path):
     out = tmp_path / "f.json"
     report = evaluate(model, task="retrieval", data=[datasets["pairs"]], out=str(out))

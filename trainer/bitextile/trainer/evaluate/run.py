@@ -76,6 +76,12 @@ def evaluate(
     return report
 
 
+def _named(paths: list[str]) -> dict[str, str]:
+    """Returns each path by its last part, or by itself where two end alike."""
+    last = [Path(path).name for path in paths]
+    return {name if last.count(name) == 1 else path: path for name, path in zip(last, paths)}
+
+
 def _split(split: str) -> str | None:
     return None if split == "all" else split
 
@@ -140,7 +146,7 @@ def _lines(path: str, limit: int) -> list[str]:
 
 
 def _alignment(model: str, data: list[str], layer: int | None) -> dict[str, Any]:
-    golds = {Path(path).name: read_gold(path) for path in data}
+    golds = {name: read_gold(path) for name, path in _named(data).items()}
     if exists(f"{model}/{FILE_NAME}"):
         results = {}
         for name, gold in golds.items():
@@ -165,7 +171,7 @@ def _mlm(model: str, data: list[str], split: str, limit: int) -> dict[str, Any]:
 
     embedder = load_embedder(model)
     results = {}
-    for path in data:
+    for name, path in _named(data).items():
         found = perplexities(embedder, path, split=_split(split), limit=limit)
-        results[Path(path).name] = {lang: r.to_json() for lang, r in found.items()}
+        results[name] = {lang: r.to_json() for lang, r in found.items()}
     return {"split": split, "results": results}
