@@ -247,6 +247,7 @@ def test_an_output_below_a_file(tmp_path, refused) -> None:
         (["ingest", "r.yaml"], "Missing option '--out'"),
         (["ingest", "r.yaml", "--out", "x", "--colour"], "No such option: --colour"),
         (["ingest", "r.yaml", "--out", "x", "--workers", "-1"], "Invalid value for '--workers'"),
+        (["ingest", "r.yaml", "--out", ""], "Invalid value for '--out': it is empty"),
         (["weave"], "No such command 'weave'; see bitextile --help"),
         (["export", "d", "--format", "docx", "--out", "x"], "--format docx: expected pharaoh"),
     ],
@@ -260,6 +261,16 @@ def test_an_argument_that_beam_does_not_know(tmp_path, refused, option: str) -> 
     (tmp_path / "a.tsv").write_text("Dog\tHund\n")
     told = refused([*ingest(tmp_path, corpus(tmp_path, "a.tsv")), "--", option], 2)
     assert f"{option}: not an option of Beam" in told
+
+
+def test_an_interrupt_leaves_nothing_behind_and_says_so(tmp_path, refused, monkeypatch) -> None:
+    def interrupted(source: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("bitextile.kernels.corpora._rows", interrupted)
+    (tmp_path / "a.tsv").write_text("Dog\tHund\n")
+    told = refused(ingest(tmp_path, corpus(tmp_path, "a.tsv")), 130)
+    assert told == "bitextile: interrupted; nothing half-written was left\n"
 
 
 # --- datasets that are damaged ------------------------------------------------------------------

@@ -146,7 +146,6 @@ def digests(out: Path) -> dict[str, tuple]:
     return found
 
 
-@pytest.mark.slow
 def test_two_processes_write_what_one_writes(ingested: Path, tmp_path) -> None:
     succeed(str(ingested / "recipe.yaml"), "--out", str(tmp_path), "--workers", "2", "--overwrite")
     assert digests(tmp_path) == digests(ingested / "out")

@@ -33,7 +33,17 @@ app = typer.Typer(
 console = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 _beam_arguments: list[str] = []
 
-Out = Annotated[str, typer.Option(help="folder (or gs://, s3:// URI) for the result")]
+
+def _named(path: str) -> str:
+    # An unset variable in a script: "" would be the root of the file system, or this folder.
+    if not path.strip():
+        raise typer.BadParameter("it is empty, expected the path of a folder")
+    return path
+
+
+Out = Annotated[
+    str, typer.Option(callback=_named, help="folder (or gs://, s3:// URI) for the result")
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="replace an output that exists")]
 Reuse = Annotated[
     bool, typer.Option("--reuse", help="keep an output made from the same inputs and options")
@@ -58,6 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         logging.basicConfig()
         logging.getLogger("bitextile").setLevel(logging.DEBUG)
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    # Threads that spin for each other starve on a machine that others use: trainer/README.md.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         code = app(given, prog_name="bitextile", standalone_mode=False) or 0
     except _UsageError as error:

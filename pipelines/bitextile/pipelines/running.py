@@ -204,6 +204,8 @@ def _execute(build: Callable[[Any], None], options: RunOptions, input_bytes: int
     except BitextileError as error:
         raise type(error)(_without_step(str(error))) from error
     except Exception as error:
+        if "KeyboardInterrupt" in str(error):  # Ctrl-C reached a step; Beam wraps it as a failure
+            raise KeyboardInterrupt from error
         raise our_error(error) from error
 
 
