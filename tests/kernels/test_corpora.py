@@ -249,7 +249,7 @@ def test_a_damaged_zip_member_and_an_encrypted_one_are_refused(tmp_path) -> None
 
 @pytest.mark.parametrize("name", ["no.txt", "no.txt.gz", "no.zip#a"])
 def test_a_missing_file_is_named(tmp_path, name: str) -> None:
-    with pytest.raises(InputError, match=r"no\.\S+: no such file; check the recipe's `files`"):
+    with pytest.raises(InputError, match=r"no\.\S+: no such file; check its name"):
         read(source(tmp_path, name, languages=("en",)))
 
 

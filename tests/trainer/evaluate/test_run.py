@@ -1,5 +1,6 @@
 """`evaluate` end to end on tiny models: vectors, perplexity, files, refusals."""
 
+import gzip
 import json
 import math
 
@@ -151,7 +152,7 @@ def test_the_report_is_written_once(model, datasets, tmp_path):
         ({"split": "dev"}, ConfigError, "split is 'dev'"),
         ({"data": []}, ConfigError, "needs data"),
         ({"data": ["a", "b", "c"]}, ConfigError, "got 3 paths"),
-        ({"data": ["a.txt", "b.txt"]}, InputError, r"a\.txt: cannot be read"),
+        ({"data": ["a.txt", "b.txt"]}, InputError, r"a\.txt: no such file"),
         ({"key": "de-en"}, ConfigError, "has no key de-en; it has ar-en"),
         ({"model": "nowhere"}, ConfigError, "nowhere: no such"),
     ],
@@ -162,8 +163,19 @@ def test_mistakes_are_named(model, datasets, settings, error, message):
         evaluate(arguments.pop("model"), **arguments)
 
 
+def test_text_files_may_be_compressed(model, tmp_path):
+    for name, text in (("a", "one\ntwo\n"), ("b", "eins\nzwei\n")):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+        (tmp_path / f"{name}.gz").write_bytes(gzip.compress(text.encode()))
+    plain, packed = (
+        evaluate(model, task="retrieval", data=[str(tmp_path / f"{n}{end}") for n in "ab"])
+        for end in ("", ".gz")
+    )
+    assert packed["results"] == plain["results"]
+
+
 def test_different_line_counts_are_named(model, tmp_path):
     (tmp_path / "a").write_text("one\ntwo\n")
     (tmp_path / "b").write_text("one\n")
-    with pytest.raises(InputError, match=r"has 2 lines, .* has 1"):
+    with pytest.raises(InputError, match=r"b has 1 lines, .*a has 2; line n of one must translate"):
         evaluate(model, task="retrieval", data=[str(tmp_path / "a"), str(tmp_path / "b")])

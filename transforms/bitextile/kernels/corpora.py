@@ -156,7 +156,7 @@ def _unequal(source: Source, line: int, short: int) -> InputError:
     return InputError(
         f"{source.names[short]} has {line - 1} lines, {source.names[1 - short]} has {longer}; "
         "line n of one must translate line n of the other: "
-        "find the missing lines, or leave the corpus out of the recipe"
+        "find the missing lines, or leave these files out"
     )
 
 
@@ -355,7 +355,7 @@ def _opened(file: str) -> Iterator[IO[bytes]]:
             else:
                 stream = stack.enter_context(_decompressed(raw, PurePath(path).suffix))
         except FileNotFoundError as error:
-            raise InputError(f"{path}: no such file; check the recipe's `files`") from error
+            raise InputError(f"{path}: no such file; check its name") from error
         except (*_DAMAGED, RuntimeError) as error:  # zipfile's, for an encrypted member
             raise InputError(f"{path}: cannot be opened ({error}); fetch it again") from error
         yield stream

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from bitextile.kernels.corpora import Source, read_source
+from bitextile.kernels.normalise import normalise_text
 from bitextile.schema.dataset import open_dataset
 from bitextile.schema.errors import ConfigError, InputError, OutputExistsError
 from bitextile.schema.kinds import ALIGNED, PAIRS
@@ -105,13 +107,7 @@ Bitext = tuple[list[str], list[str]]
 
 def _bitexts(data: list[str], split: str, key: str | None, limit: int) -> dict[str, Bitext]:
     if len(data) == 2 and not any(exists(f"{d}/{FILE_NAME}") for d in data):
-        src, tgt = _lines(data[0], limit), _lines(data[1], limit)
-        if len(src) != len(tgt):
-            raise InputError(
-                f"{data[0]} has {len(src)} lines, {data[1]} has {len(tgt)}; line n of one must "
-                "translate line n of the other"
-            )
-        return {"files": (src, tgt)}
+        return {"files": _line_aligned(data, limit)}
     if len(data) != 1:
         raise ConfigError(f"retrieval takes one dataset or two text files, got {len(data)} paths")
     from bitextile.trainer.data.streams import split_rows
@@ -122,10 +118,10 @@ def _bitexts(data: list[str], split: str, key: str | None, limit: int) -> dict[s
     bitexts = {}
     for name in [key] if key else dataset.keys:
         rows = split_rows(dataset, name, PAIR, split=_split(split), limit=limit)
-        if rows is not None:
+        if rows is not None and rows.num_rows > 1:  # one pair alone is no task
             bitexts[name] = _in_key_order(rows.to_pylist())
     if not bitexts:
-        raise InputError(f"{data[0]}: no row of split {split!r}; give --split, or all")
+        raise InputError(f"{data[0]}: no two rows of split {split!r}; give --split, or all")
     return bitexts
 
 
@@ -137,12 +133,24 @@ def _in_key_order(rows: list[dict[str, str]]) -> Bitext:
     return [a for a, _ in ordered], [b for _, b in ordered]
 
 
-def _lines(path: str, limit: int) -> list[str]:
-    try:
-        lines = Path(path).read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read as UTF-8 text ({error})") from error
-    return (lines[:-1] if lines and not lines[-1] else lines)[:limit]
+def _line_aligned(paths: list[str], limit: int) -> Bitext:
+    """Reads two text files, plain or compressed, line n of one translating line n of the other."""
+    source = Source(
+        corpus="evaluation",
+        languages=("src", "tgt"),
+        files=tuple(paths),
+        names=tuple(paths),
+        format="lines",
+    )
+    src: list[str] = []
+    tgt: list[str] = []
+    for kept, rejects in read_source(source):
+        if rejects.num_rows:
+            bad = rejects.slice(0, 1).to_pylist()[0]
+            raise InputError(f"{paths[0]} or {paths[1]}, line {bad['line']}: {bad['detail']}")
+        src += normalise_text(kept.column("src")).to_pylist()
+        tgt += normalise_text(kept.column("tgt")).to_pylist()
+    return src[:limit], tgt[:limit]
 
 
 def _alignment(model: str, data: list[str], layer: int | None) -> dict[str, Any]:
