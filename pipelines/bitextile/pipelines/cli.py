@@ -19,6 +19,7 @@ from bitextile.pipelines.running import Finished, RunOptions
 from bitextile.schema.errors import BitextileError, ConfigError
 
 if TYPE_CHECKING:
+    from bitextile.kernels.dictionary import DictionarySource
     from bitextile.kernels.segment import Choice
     from bitextile.pipelines.run import Summary
 
@@ -321,37 +322,194 @@ def exchange(
 
 @app.command()
 def codeswitch(
-    dataset: Annotated[str, typer.Argument(help="folder of an aligned dataset")],
-    method: Annotated[str, typer.Option(help="alignment")],
+    context: typer.Context,
+    dataset: Annotated[
+        str, typer.Argument(help="folder of a dataset; with --method sentence a task file")
+    ],
+    method: Annotated[str, typer.Option(help="alignment, dictionary, model or sentence")],
     out: Out,
     sentence_rate: Share = 1.0,
-    token_rate: Share = 0.3,
-    sides: Annotated[str, typer.Option(help="src, tgt or both")] = "both",
+    token_rate: Annotated[
+        float | None, typer.Option(help="of words, 0.3; of fields with sentence, 0.5")
+    ] = None,
+    sides: Annotated[str, typer.Option(help="src, tgt or both, of pairs")] = "both",
     min_score: MinScore = 0.0,
+    pivot: Annotated[
+        str | None, typer.Option(help="alignment: mix all translations of sentences in LANG")
+    ] = None,
+    weight: Annotated[
+        list[str] | None, typer.Option(help="LANG=NUMBER, how often a language is taken; repeat")
+    ] = None,
+    dictionary: Annotated[
+        list[str] | None, typer.Option(help="SRC,TGT=FILE or lexicon folder; repeatable")
+    ] = None,
+    columns: Annotated[
+        str, typer.Option(help="of dictionary files: src,tgt or tgt,src; auto finds out or asks")
+    ] = "auto",
+    format: Annotated[
+        str, typer.Option(help="of dictionary files: space, tab, at, wiktionary, tei; auto")
+    ] = "auto",
+    min_count: Annotated[int, typer.Option(help="fewest links of a lexicon's entry")] = 0,
+    min_probability: Annotated[float, typer.Option(help="least p of an entry, 0 to 1")] = 0.0,
+    pos: Annotated[list[str] | None, typer.Option(help="part of speech wanted; repeat")] = None,
+    task: Annotated[str, typer.Option(help="sentence: nli or qa")] = "nli",
+    language: Annotated[str, typer.Option(help="sentence: of the task file")] = "en",
+    translation: Annotated[
+        list[str] | None, typer.Option(help="sentence: LANG=FILE, the file translated; repeat")
+    ] = None,
     variants: Variants = 1,
     seed: Seed = 0,
     overwrite: Overwrite = False,
     reuse: Reuse = False,
     workers: Workers = 0,
 ) -> None:
-    """Replaces words by their translations in the other language."""
-    from bitextile.kernels.codeswitch import CodeswitchConfig
-    from bitextile.pipelines.codeswitch import codeswitch as run
+    """Replaces words, or whole fields of task data, by their translations."""
+    from bitextile.pipelines import codeswitch as verbs
 
-    if method != "alignment":
-        raise ConfigError(f"--method {method}: expected alignment, the method there is so far")
+    _check_method(context, method, multiway=pivot is not None)
+    rates: dict[str, Any] = {"sentence_rate": sentence_rate, "variants": variants, "seed": seed}
+    rates |= {} if token_rate is None else {"token_rate": token_rate}
+    options = _options(overwrite, reuse, workers)
+    weights = {lang: _number(value) for lang, value in _by_name(weight, "--weight").items()}
+    if method == "alignment" and pivot is not None:
+        mixed = verbs.MultiwayConfig(pivot=pivot, min_score=min_score, weights=weights, **rates)
+        say(verbs.codeswitch_multiway(dataset, out, config=mixed, options=options))
+    elif method == "alignment":
+        config = verbs.CodeswitchConfig(sides=_sides(sides), min_score=min_score, **rates)
+        say(verbs.codeswitch(dataset, out, config=config, options=options))
+    elif method == "dictionary":
+        common = {"columns": columns, "format": format, "min_count": min_count}
+        common |= {"min_probability": min_probability, "pos": tuple(pos or ())}
+        sources = [_dictionary(given, weights, common) for given in dictionary or []]
+        _check_weights(weights, {source.tgt_lang for source in sources})
+        by_word = verbs.DictionarySwitchConfig(sides=_sides(sides), **rates)
+        say(
+            verbs.codeswitch_by_dictionary(
+                dataset, out, dictionaries=sources, config=by_word, options=options
+            )
+        )
+    elif method == "model":
+        plain = verbs.SwitchConfig(**rates)
+        say(verbs.codeswitch_by_candidates(dataset, out, config=plain, options=options))
+    else:
+        files = verbs.TaskFiles(
+            task=task,
+            lang=language,
+            file=dataset,
+            translations=_by_name(translation, "--translation"),
+        )
+        by_field = verbs.FieldSwitchConfig(weights=weights, **rates)
+        say(verbs.codeswitch_fields(files, out, config=by_field, options=options))
+
+
+_METHOD_OPTIONS = {
+    "alignment": ("sides", "min_score", "pivot"),
+    "alignment --pivot": ("min_score", "pivot", "weight"),
+    "dictionary": (
+        *("sides", "weight", "dictionary", "columns", "format"),
+        *("min_count", "min_probability", "pos"),
+    ),
+    "model": (),
+    "sentence": ("weight", "task", "language", "translation"),
+}
+
+
+def _check_method(context: typer.Context, method: str, *, multiway: bool) -> None:
+    """Raises ConfigError for an unknown method or an option that it would not read."""
+    if method not in ("alignment", "dictionary", "model", "sentence"):
+        raise ConfigError(f"--method {method}: expected alignment, dictionary, model or sentence")
+    name = "alignment --pivot" if method == "alignment" and multiway else method
+    for option in {o for options in _METHOD_OPTIONS.values() for o in options}:
+        source = context.get_parameter_source(option)
+        given = source is not None and source.name != "DEFAULT"
+        if given and option not in _METHOD_OPTIONS[name]:
+            flag = f"--{option.replace('_', '-')}"
+            raise ConfigError(f"{flag} is no option of --method {name}; leave it out")
+
+
+def _sides(sides: str) -> Literal["src", "tgt", "both"]:
     if sides not in ("src", "tgt", "both"):
         raise ConfigError(f"--sides {sides}: expected src, tgt or both")
-    wanted: Literal["src", "tgt", "both"] = sides  # type: ignore[assignment]
-    config = CodeswitchConfig(
-        sentence_rate=sentence_rate,
-        token_rate=token_rate,
-        min_score=min_score,
-        variants=variants,
-        sides=wanted,
-        seed=seed,
+    return sides  # type: ignore[return-value]
+
+
+def _by_name(values: list[str] | None, option: str) -> dict[str, str]:
+    """Returns repeated NAME=VALUE options; a name may stand once."""
+    found: dict[str, str] = {}
+    for value in values or []:
+        name, equals, rest = value.partition("=")
+        if not equals or not name or not rest:
+            raise ConfigError(f"{option} {value}: expected NAME=VALUE, see --help")
+        if name in found:
+            raise ConfigError(f"{option}: {name} is given twice, {found[name]} and {rest}")
+        found[name] = rest
+    return found
+
+
+def _number(value: str) -> float:
+    try:
+        return float(value)
+    except ValueError as error:
+        raise ConfigError(f"--weight: {value!r} is no number") from error
+
+
+def _check_weights(weights: dict[str, float], languages: set[str]) -> None:
+    for lang in weights:
+        if lang not in languages:
+            known = ", ".join(sorted(languages)) or "nothing"
+            raise ConfigError(f"--weight {lang}: dictionaries translate into {known}")
+
+
+def _dictionary(
+    given: str, weights: dict[str, float], common: dict[str, Any]
+) -> "DictionarySource":
+    from bitextile.kernels.dictionary import DictionarySource
+    from bitextile.schema.ids import language_tag
+
+    tags, _, path = given.partition("=")
+    parts = tags.split(",")
+    if len(parts) != 2 or not path:
+        raise ConfigError(f"--dictionary {given}: expected SRC,TGT=FILE, such as en,de=en-de.txt")
+    src, tgt = map(language_tag, parts)
+    return DictionarySource(
+        path=path, src_lang=src, tgt_lang=tgt, weight=weights.get(tgt, 1.0), **common
     )
-    say(run(dataset, out, config=config, options=_options(overwrite, reuse, workers)))
+
+
+@app.command()
+def derive(
+    dataset: Annotated[
+        str, typer.Argument(help="folder of a mono dataset, a CoNLL-U file, or a task file")
+    ],
+    transform: Annotated[
+        str, typer.Option(help="transliterate, invert, permute, syntax; several with commas")
+    ],
+    out: Out,
+    language: Annotated[str, typer.Option(help="of a file")] = "en",
+    task: Annotated[
+        str | None, typer.Option(help="pos, ner, nli or qa: write the file again, derived")
+    ] = None,
+    seed: Seed = 0,
+    overwrite: Overwrite = False,
+    reuse: Reuse = False,
+    workers: Workers = 0,
+) -> None:
+    """Makes a derived language with exact links; with --task, derived task data."""
+    from bitextile.kernels.derive import DeriveConfig
+    from bitextile.pipelines import derive as verbs
+
+    config = DeriveConfig(transforms=tuple(transform.split(",")), seed=seed)
+    options = _options(overwrite, reuse, workers)
+    if task is not None:
+        made = verbs.derive_file(
+            dataset, out, task=task, lang=language, config=config, overwrite=overwrite
+        )
+        counts = ", ".join(f"{name} {n:,}" for name, n in made.counts.items())
+        console.print(f"{made.path}: {counts}", markup=False)
+    elif os.path.isfile(dataset):
+        say(verbs.derive_conllu(dataset, out, lang=language, config=config, options=options))
+    else:
+        say(verbs.derive(dataset, out, config=config, options=options))
 
 
 @app.command()
@@ -366,16 +524,16 @@ def verify(dataset: Annotated[str, typer.Argument(help="folder of a dataset")]) 
 
 @app.command()
 def export(
-    aligned: Annotated[str, typer.Argument(help="folder of an aligned or pairs dataset")],
-    format: Annotated[str, typer.Option(help="pharaoh, moses, tsv or jsonl")],
+    aligned: Annotated[str, typer.Argument(help="folder of aligned or pairs; muse: of a lexicon")],
+    format: Annotated[str, typer.Option(help="pharaoh, moses, tsv, jsonl or muse")],
     out: Out,
     overwrite: Overwrite = False,
 ) -> None:
     """Writes a dataset as files that other tools read."""
     from bitextile.pipelines.export import export_dataset
 
-    if format not in ("pharaoh", "moses", "tsv", "jsonl"):
-        raise ConfigError(f"--format {format}: expected pharaoh, moses, tsv or jsonl")
+    if format not in ("pharaoh", "moses", "tsv", "jsonl", "muse"):
+        raise ConfigError(f"--format {format}: expected pharaoh, moses, tsv, jsonl or muse")
     wanted: Any = format
     export_dataset(aligned, out, format=wanted, overwrite=overwrite)
     console.print(f"{out}: written as {format}", markup=False)

@@ -8,7 +8,6 @@ from typing import Any
 import pyarrow as pa
 
 from bitextile.kernels.codeswitch import SIDES, CodeswitchConfig
-from bitextile.kernels.corpora import Source
 from bitextile.kernels.dictionary import (
     Dictionary,
     DictionarySource,
@@ -16,13 +15,14 @@ from bitextile.kernels.dictionary import (
     words_of_text,
 )
 from bitextile.kernels.dictswitch import DictionarySwitchConfig
+from bitextile.kernels.fieldswitch import FieldSwitchConfig, TaskFiles
 from bitextile.kernels.multiway import MultiwayConfig
 from bitextile.kernels.segment import segment
 from bitextile.kernels.switching import SwitchConfig
-from bitextile.pipelines.inputs import file_inputs
+from bitextile.pipelines.inputs import plain_inputs
 from bitextile.pipelines.recipe import as_config
-from bitextile.pipelines.running import Finished, RunOptions
-from bitextile.pipelines.stage import run_stage
+from bitextile.pipelines.running import Finished, RunOptions, dataset_input
+from bitextile.pipelines.stage import run_files, run_stage
 from bitextile.schema.dataset import Dataset, open_dataset
 from bitextile.schema.errors import ConfigError
 from bitextile.schema.kinds import ALIGNED, CANDIDATES, CODESWITCH, MONO, PAIRS
@@ -126,9 +126,19 @@ def codeswitch_by_dictionary(
     source = open_dataset(dataset, (MONO, PAIRS, ALIGNED))
     read = settled(source, dictionaries)
     described = {"verb": "codeswitch", "method": "dictionary", **as_config(config)}
-    described["dictionaries"] = [_described(d) for d in read]
+    described["dictionaries"] = [
+        {**asdict(d.source), "pos": list(d.source.pos), "counts": d.counts, "order": d.said}
+        for d in read
+    ]
     return run_stage(
-        source, out, make, kind=CODESWITCH, config=described, options=options, work=2.0
+        source,
+        out,
+        make,
+        kind=CODESWITCH,
+        config=described,
+        options=options,
+        work=2.0,
+        more_inputs=tuple(_input(d.source) for d in read),
     )
 
 
@@ -152,22 +162,11 @@ def settled(dataset: Dataset, dictionaries: Sequence[DictionarySource]) -> list[
     return [read_dictionary(source, known=known) for source in dictionaries]
 
 
-def _described(dictionary: Dictionary) -> dict[str, Any]:
-    """Returns a dictionary as the manifest names it, with the digest of its content."""
-    source = dictionary.source
+def _input(source: DictionarySource) -> dict[str, str]:
+    """Returns a dictionary as a manifest's `inputs` names it."""
     if source.format == "lexicon":
-        digest = open_dataset(source.path).manifest.digest
-    else:
-        file = Source(
-            corpus="dictionary",
-            languages=(source.src_lang,),
-            files=(source.path,),
-            names=(source.path,),
-            format="lines",
-        )
-        digest = file_inputs([file])[0]["digest"]
-    found = {"digest": digest, "counts": dictionary.counts, "order": dictionary.said}
-    return {**asdict(source), "pos": list(source.pos), **found}
+        return dataset_input(open_dataset(source.path))
+    return plain_inputs([source.path])[0]
 
 
 def codeswitch_by_candidates(
@@ -190,6 +189,37 @@ def codeswitch_by_candidates(
     source = open_dataset(candidates, CANDIDATES)
     described = {"verb": "codeswitch", "method": "model", **as_config(config)}
     return run_stage(source, out, make, kind=CODESWITCH, config=described, options=options)
+
+
+def codeswitch_fields(
+    files: TaskFiles, out: str, *, config: FieldSwitchConfig, options: RunOptions
+) -> Finished:
+    """Writes task data with whole fields replaced by their translations.
+
+    Args:
+        files: one data set in several languages.
+        out: folder for the `codeswitch` dataset, whose rows carry fields and labels too.
+        config: rates, weights, how many variants.
+        options: how to run.
+
+    Raises:
+        ConfigError: a weight names a language without a file.
+    """
+
+    def make(root: Any) -> Any:
+        from bitextile.transforms.variants import SwitchFields
+
+        return root | SwitchFields(files, config)
+
+    for lang in config.weights:
+        if lang not in files.translations:
+            known = ", ".join(files.translations)
+            raise ConfigError(f"a weight is given for {lang}, but translations are in {known}")
+    inputs = plain_inputs([files.file, *files.translations.values()])
+    described = {"verb": "codeswitch", "method": "sentence", **as_config(config)}
+    described |= {"task": files.task, "language": files.lang}
+    described["translations"] = sorted(files.translations)
+    return run_files(inputs, out, make, kind=CODESWITCH, config=described, options=options)
 
 
 def _languages(dataset: Dataset) -> set[str]:

@@ -21,10 +21,10 @@ import pyarrow.compute as pc
 from bitextile.schema.dataset import Dataset, open_dataset
 from bitextile.schema.errors import ConfigError, DatasetError, OutputExistsError, RowError
 from bitextile.schema.ids import language_key
-from bitextile.schema.kinds import ALIGNED, LINKS, PAIRS, SPANS
+from bitextile.schema.kinds import ALIGNED, LEXICON, LINKS, PAIRS, SPANS
 from bitextile.schema.storage import is_local
 
-Format = Literal["pharaoh", "moses", "tsv", "jsonl"]
+Format = Literal["pharaoh", "moses", "tsv", "jsonl", "muse"]
 RECEIPT = "export.json"
 """Written into every export: the dataset, its digest, the format, rows and files. A folder without
 one is never taken for an old export, so `overwrite` cannot delete anything else."""
@@ -66,9 +66,11 @@ def export_dataset(
       sorted); sides in the order of the key, links turned with them.
     - `tsv`: `KEY.tsv`, a header and every column; spans as `start-end`, links as `src-tgt:score`.
     - `jsonl`: `KEY.jsonl`, every column; a score that is not finite is null.
+    - `muse`: of a lexicon, `A-B.txt` and `B-A.txt`: a word, a space, a translation.
 
     Args:
-        dataset: folder or URI of kind `aligned`, or `pairs` for all formats but pharaoh.
+        dataset: folder or URI of kind `aligned`, or `pairs` for all formats but pharaoh; of kind
+            `lexicon` for muse.
         out: a local folder that does not exist.
         format: one of the above.
         overwrite: replace an earlier export (a folder with export.json, or an empty one).
@@ -85,7 +87,8 @@ def export_dataset(
     if format not in get_args(Format):
         raise ConfigError(f"format is {format!r}, expected one of {', '.join(get_args(Format))}")
     _check_output(out, overwrite=overwrite)
-    source = open_dataset(dataset, ALIGNED if format == "pharaoh" else (PAIRS, ALIGNED))
+    kinds = {"pharaoh": [ALIGNED], "muse": [LEXICON]}.get(format, [PAIRS, ALIGNED])
+    source = open_dataset(dataset, kinds)
     with _renamed_when_whole(out) as folder:
         rows = {key: _export_key(source, key, folder, format) for key in source.keys}
         files = tuple(sorted(os.listdir(folder)))
@@ -174,6 +177,7 @@ def _format(format: Format, key: str) -> Callable[[pa.RecordBatch], Columns]:
         "pharaoh": pharaoh_lines,
         "tsv": tsv_lines,
         "jsonl": jsonl_lines,
+        "muse": muse_lines,
     }
     return partial(functions[format], key)
 
@@ -258,6 +262,38 @@ def jsonl_lines(key: str, batch: pa.RecordBatch) -> Columns:
     rows = pa.RecordBatch.from_arrays(columns, names=batch.schema.names).to_pylist()
     lines = [json.dumps(row, ensure_ascii=False, allow_nan=False) for row in rows]
     return {f"{key}.jsonl": pa.array(lines, pa.string())}
+
+
+def muse_lines(key: str, batch: pa.RecordBatch) -> Columns:
+    """Returns a lexicon as MUSE writes dictionaries, in both directions.
+
+    Args:
+        key: the language pair of every row.
+        batch: rows of kind `lexicon`.
+
+    Raises:
+        RowError: a word holds white space, which the format cannot say.
+
+    >>> batch = pa.RecordBatch.from_pylist([
+    ...     {"src_lang": "en", "tgt_lang": "zh", "src": "dog", "tgt": "狗"}])
+    >>> {name: lines.to_pylist() for name, lines in muse_lines("en-zh", batch).items()}
+    {'en-zh.txt': ['dog 狗'], 'zh-en.txt': ['狗 dog']}
+    """
+    first, second, turned = _sides(key, batch)
+    src, tgt = batch.column("src"), batch.column("tgt")
+    for words in (src, tgt):
+        bad = pc.indices_nonzero(pc.match_substring_regex(words, _WORD_BREAK))
+        if len(bad):
+            row = batch.slice(bad[0].as_py(), 1).to_pylist()[0]
+            raise RowError(
+                f"the entry {row['src']!r}, {row['tgt']!r} holds white space or nothing, which "
+                "muse cannot say; leave it out of the lexicon"
+            )
+    a, b = pc.if_else(turned, tgt, src), pc.if_else(turned, src, tgt)
+    return {
+        f"{first}-{second}.txt": pc.binary_join_element_wise(a, b, " "),
+        f"{second}-{first}.txt": pc.binary_join_element_wise(b, a, " "),
+    }
 
 
 def _sides(key: str, batch: pa.RecordBatch) -> tuple[str, str, pa.Array]:

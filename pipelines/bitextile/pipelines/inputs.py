@@ -34,3 +34,12 @@ def _fingerprint(path: str, corpus: str) -> dict[str, str]:
         while block := stream.read(1 << 20):
             digest.update(block)
     return {"digest": f"sha256:{digest.hexdigest()}", "bytes": str(info.size)}
+
+
+def plain_inputs(paths: Iterable[str]) -> tuple[dict[str, str], ...]:
+    """Returns path, size in bytes and sha256 of files that no recipe names.
+
+    Raises:
+        InputError: a file is not there.
+    """
+    return tuple({"path": path, **_fingerprint(path, "none")} for path in paths)

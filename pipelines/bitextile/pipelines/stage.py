@@ -1,4 +1,4 @@
-"""The frame that verbs from one dataset to one dataset share: open, describe, read, make, write."""
+"""The frame that verbs from a dataset, or from files, to one dataset share: read, make, write."""
 
 from collections.abc import Callable
 from typing import Any
@@ -54,4 +54,36 @@ def run_stage(
         )
 
     input_bytes = int(work * dataset_bytes(source.manifest))
+    return run_pipeline(build, [output], options, input_bytes=input_bytes)[0]
+
+
+def run_files(
+    inputs: tuple[dict[str, str], ...],
+    out: str,
+    make: Callable[[Any], Any],
+    *,
+    kind: Kind,
+    config: dict[str, Any],
+    options: RunOptions,
+) -> Finished:
+    """Runs a chain of transforms that begins with files.
+
+    Args:
+        inputs: path, digest and size of each file, as `file_inputs` gives them.
+        out: folder for the new dataset.
+        make: from the pipeline's root to the rows to write, a Ledger.
+        kind: of the new rows.
+        config: the verb and its options, for the manifest.
+        options: how to run.
+    """
+    output = Output(path=out, config=config, inputs=inputs)
+
+    def build(root: Any, places: dict[str, str]) -> None:
+        from bitextile.transforms.write import WriteDataset
+
+        make(root) | "Write" >> WriteDataset(
+            places[out], kind, config=config, inputs=inputs, software=software()
+        )
+
+    input_bytes = sum(int(entry["bytes"]) for entry in inputs)
     return run_pipeline(build, [output], options, input_bytes=input_bytes)[0]

@@ -120,7 +120,8 @@ def classes() -> npt.NDArray[np.uint8]:
 
     Full-width letters and punctuation are set like Han, so the former are UNSPACED and the
     latter, which bring their own space, NEUTRAL; dashes, slashes and the like join what stands
-    beside them and are NEUTRAL. Marks have the class of the script they belong to.
+    beside them and are NEUTRAL. Marks have the class of the script they belong to. The private-use
+    planes 15 and 16, where `derive` sets planes 0 and 1, have the classes of these.
     """
     scripts = _UNSPACED_SCRIPTS.split()
     letters = "".join(rf"\p{{scx={script}}}" for script in scripts)
@@ -140,6 +141,7 @@ def classes() -> npt.NDArray[np.uint8]:
         (r"[\U000E0100-\U000E01EF]", UNSPACED),
     ):
         _mark(table, members, code)
+    table[0xF0000:] = table[:0x20000]
     return table
 
 
@@ -148,11 +150,13 @@ def extending() -> Mask:
     """Returns for every code point whether it joins the character before it, [0x110000].
 
     That is: combining marks, joiners, variation selectors, emoji modifiers (UAX #29, Extend and
-    SpacingMark) and the Hangul vowels and finals that NFC composes with what precedes.
+    SpacingMark) and the Hangul vowels and finals that NFC composes with what precedes; planes 15
+    and 16 as in `classes`.
     """
     table = np.zeros(0x110000, np.uint8)
     members = r"[\p{M}\p{Grapheme_Extend}\p{Emoji_Modifier}\u200D\u1160-\u11FF\uD7B0-\uD7FF]"
     _mark(table, members, 1)
+    table[0xF0000:] = table[:0x20000]
     return table.astype(bool)
 
 

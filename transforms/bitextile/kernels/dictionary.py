@@ -19,10 +19,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import regex
 
+from bitextile.kernels.codepoints import SPACED, UNSPACED, classes
 from bitextile.kernels.corpora import Source, read_source
 from bitextile.kernels.exchange import check_share
 from bitextile.kernels.lexicon import fold
@@ -447,4 +449,5 @@ def _dictionary(
 
 def has_letter(word: str) -> bool:
     """Returns whether a word holds a letter of any script."""
-    return any(character.isalpha() for character in word)
+    points = np.frombuffer(word.encode("utf-32-le", "surrogatepass"), np.uint32)
+    return bool(np.isin(classes()[points], (UNSPACED, SPACED)).any())

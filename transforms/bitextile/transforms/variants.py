@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import apache_beam as beam
 import numpy as np
@@ -13,13 +14,27 @@ from bitextile.kernels.codeswitch import SIDES, CodeswitchConfig, switch_by_alig
 from bitextile.kernels.dictionary import DictionarySource
 from bitextile.kernels.dictswitch import DictionarySwitchConfig, load_index, switch_by_dictionary
 from bitextile.kernels.exchange import ExchangeConfig, exchange
+from bitextile.kernels.fieldswitch import (
+    FieldSwitchConfig,
+    TaskFiles,
+    read_task,
+    switch_fields,
+)
 from bitextile.kernels.modelswitch import switch_by_candidates
 from bitextile.kernels.multiway import MultiwayConfig, pivot_texts, switch_multiway
 from bitextile.kernels.partition import by_bucket
 from bitextile.kernels.randomness import hash64
 from bitextile.kernels.switching import SwitchConfig, Switched
+from bitextile.schema.dataset import BATCH_ROWS
 from bitextile.schema.ids import text_ids
-from bitextile.transforms.batches import Ledger, SieveBatches, Sieved
+from bitextile.transforms.batches import (
+    REJECTS_TAG,
+    TALLIES_TAG,
+    Ledger,
+    SieveBatches,
+    Sieved,
+    tally_batch,
+)
 
 
 @dataclass(eq=False)
@@ -165,3 +180,49 @@ def _joined(_: int, batches: Iterable[pa.RecordBatch]) -> pa.RecordBatch:
 
 def _n_sentences(batch: pa.RecordBatch, *, pivot: str, variants: int) -> int:
     return len(np.unique(hash64(text_ids(pivot, pivot_texts(batch, pivot))))) * variants
+
+
+@dataclass(eq=False)
+class SwitchFields(beam.PTransform):
+    """Reads task data in several languages and replaces fields by their translations.
+
+    Attributes:
+        files: the data set, at paths that workers can read.
+        config: rates, weights, how many variants.
+    """
+
+    files: TaskFiles
+    config: FieldSwitchConfig = field(default_factory=FieldSwitchConfig)
+
+    @no_annotations
+    def expand(self, root: beam.Pipeline) -> Ledger:
+        """Returns rows of CODESWITCH with fields and labels, as a Ledger of their own."""
+        tags = (REJECTS_TAG, TALLIES_TAG, "read")
+        task = (
+            root
+            | "ListTask" >> beam.Create([self.files])
+            | "ReadTask"
+            >> beam.FlatMap(_task, variants=self.config.variants)
+            .with_output_types(pa.RecordBatch)
+            .with_outputs(*tags, main="kept")
+        )
+        sieved = task.kept | SieveBatches(
+            partial(switch_fields, config=self.config), "SwitchFields", tallied=True
+        )
+        rejects = (task[REJECTS_TAG], sieved.rejects)
+        tallies = (task[TALLIES_TAG], *sieved.tallies)
+        read = task.read | "CountRead" >> beam.Map(lambda batch: batch.num_rows)
+        return Ledger(sieved.kept, rejects, read, tallies)
+
+
+def _task(files: TaskFiles, *, variants: int) -> Iterator[Any]:
+    """Yields a task's rows, its rejects, what was counted, and a batch for each draw read."""
+    examples = read_task(files)
+    for at in range(0, examples.kept.num_rows, BATCH_ROWS):
+        part = examples.kept.slice(at, BATCH_ROWS)
+        yield part
+        for _ in range(variants):
+            yield beam.pvalue.TaggedOutput("read", part.select(["text_id"]))
+    yield beam.pvalue.TaggedOutput("read", examples.rejects)
+    yield beam.pvalue.TaggedOutput(REJECTS_TAG, examples.rejects)
+    yield beam.pvalue.TaggedOutput(TALLIES_TAG, tally_batch(examples.tallies))

@@ -1,0 +1,113 @@
+"""`bitextile derive`: mono, or parsed or task files -> a derived language, with exact links."""
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from bitextile.kernels.derive import DeriveConfig, derived_language
+from bitextile.kernels.derivetask import derive_task, derived_name
+from bitextile.pipelines.inputs import plain_inputs
+from bitextile.pipelines.recipe import as_config
+from bitextile.pipelines.running import Finished, RunOptions, software, staged
+from bitextile.pipelines.stage import run_files, run_stage
+from bitextile.schema.dataset import open_dataset
+from bitextile.schema.errors import ConfigError
+from bitextile.schema.kinds import ALIGNED, MONO
+from bitextile.schema.storage import is_local
+
+RECEIPT = "derive.json"
+"""Written beside derived task files: what they were made from, how, and what was left out."""
+
+
+class DerivedFile(NamedTuple):
+    """A derived task file: where it lies, and counts of what was read, kept and left out."""
+
+    path: str
+    counts: dict[str, int]
+
+
+def derive(mono: str, out: str, *, config: DeriveConfig, options: RunOptions) -> Finished:
+    """Writes sentences and their derived forms, word by word linked.
+
+    Args:
+        mono: folder of a `mono` dataset.
+        out: folder for the `aligned` dataset.
+        config: which transforms.
+        options: how to run.
+
+    Raises:
+        ConfigError: `syntax` is among the transforms: a dataset has no parses.
+    """
+
+    def make(rows: Any, _: str) -> Any:
+        from bitextile.transforms.derive import DeriveLanguage
+
+        return rows | DeriveLanguage(config)
+
+    if "syntax" in config.transforms:
+        raise ConfigError(
+            f"transform syntax: {mono} is a dataset without parses; give a CoNLL-U file instead"
+        )
+    source = open_dataset(mono, MONO)
+    described = {"verb": "derive", **as_config(config)}
+    return run_stage(source, out, make, kind=ALIGNED, config=described, options=options, work=3.0)
+
+
+def derive_conllu(
+    file: str, out: str, *, lang: str, config: DeriveConfig, options: RunOptions
+) -> Finished:
+    """Writes the sentences of a CoNLL-U file and their derived forms, word by word linked.
+
+    Args:
+        file: the parsed sentences.
+        out: folder for the `aligned` dataset.
+        lang: BCP-47 tag of the file.
+        config: which transforms, `syntax` among them if wanted.
+        options: how to run.
+    """
+
+    def make(root: Any) -> Any:
+        from bitextile.transforms.derive import DeriveParsed
+
+        return root | DeriveParsed((file,), lang, config)
+
+    described = {"verb": "derive", "language": lang, **as_config(config)}
+    inputs = plain_inputs([file])
+    return run_files(inputs, out, make, kind=ALIGNED, config=described, options=options)
+
+
+def derive_file(
+    file: str, out: str, *, task: str, lang: str, config: DeriveConfig, overwrite: bool = False
+) -> DerivedFile:
+    """Writes a file of task data in a derived language, labels and spans carried along.
+
+    Args:
+        file: POS (CoNLL-U), NER (word TAB tag), NLI (TSV) or QA (SQuAD's JSON).
+        out: a local folder for the new file and RECEIPT.
+        task: "pos", "ner", "nli" or "qa".
+        lang: BCP-47 tag of the file.
+        config: which transforms.
+        overwrite: replace the folder.
+
+    Raises:
+        InputError: the file is missing or not of its form.
+        OutputExistsError: `out` exists and `overwrite` is false.
+    """
+    if not is_local(out):
+        raise ConfigError(f"{out}: task files are written to a local folder; give a local path")
+    inputs, name = plain_inputs([file]), derived_name(file, lang, config.transforms)
+    made = derive_task(task, file, lang=lang, config=config)
+    receipt = {
+        "task": task,
+        "language": derived_language(lang, config.transforms),
+        "counts": made.counts,
+        "config": as_config(config),
+        "inputs": inputs,
+        "software": software(),
+    }
+    with staged([out], overwrite=overwrite) as places:
+        folder = Path(places[out])
+        (folder / name).write_text("\n".join(made.lines) + "\n", encoding="utf-8")
+        text = json.dumps(receipt, ensure_ascii=False, indent=1)
+        (folder / RECEIPT).write_text(text + "\n", encoding="utf-8")
+    return DerivedFile(f"{out}/{name}", made.counts)

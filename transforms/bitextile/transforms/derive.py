@@ -1,0 +1,58 @@
+"""Derived languages: sentences, or parsed files, into pairs with their derived form."""
+
+from dataclasses import dataclass, field
+from functools import partial
+
+import apache_beam as beam
+import pyarrow as pa
+from apache_beam.typehints.decorators import no_annotations
+
+from bitextile.kernels.derive import DeriveConfig, derive_rows
+from bitextile.kernels.derivetask import derive_parsed
+from bitextile.transforms.batches import Ledger, SieveBatches, Sieved
+
+
+@dataclass(eq=False)
+class DeriveLanguage(beam.PTransform):
+    """Pairs each sentence with its derived form: rows of MONO to rows of ALIGNED.
+
+    Attributes:
+        config: which transforms.
+    """
+
+    config: DeriveConfig = field(default_factory=DeriveConfig)
+
+    @no_annotations
+    def expand(self, mono: beam.PCollection) -> Sieved:
+        """Returns kept and rejected batches."""
+        return mono | SieveBatches(partial(derive_rows, config=self.config), "DeriveLanguage")
+
+
+@dataclass(eq=False)
+class DeriveParsed(beam.PTransform):
+    """Reads CoNLL-U files and pairs each sentence with its derived form.
+
+    Attributes:
+        files: paths that workers can read; no two hold the same sentence.
+        lang: BCP-47 tag of their text.
+        config: which transforms.
+    """
+
+    files: tuple[str, ...]
+    lang: str
+    config: DeriveConfig = field(default_factory=DeriveConfig)
+
+    @no_annotations
+    def expand(self, root: beam.Pipeline) -> Ledger:
+        """Returns rows of ALIGNED as a Ledger; read are the distinct sentences."""
+        read = beam.Map(_parsed, lang=self.lang, config=self.config)
+        rows = (
+            root
+            | "ListFiles" >> beam.Create(list(self.files))
+            | "ReadParses" >> read.with_output_types(pa.RecordBatch)
+        )
+        return Ledger(rows, (), rows | "CountRead" >> beam.Map(lambda batch: batch.num_rows))
+
+
+def _parsed(path: str, *, lang: str, config: DeriveConfig) -> pa.RecordBatch:
+    return derive_parsed(path, lang=lang, config=config)
