@@ -176,6 +176,14 @@ def test_poor_corpora_give_a_defined_result(pairs, method):
     assert np.isfinite(unknown.score.to_numpy()).all()
 
 
+def test_an_unseen_word_is_read_as_one_that_begins_alike():
+    src = words("wir wählen", "sie wählten", "wir gehen", "sie gingen")
+    tgt = words("we vote", "they voted", "we go", "they went")
+    fitted = fit(src, tgt, n_threads=1)
+    links = apply(fitted, words("sie WÄHLERISCH"), words("voters they")).links.to_pylist()
+    assert [(x["src"], x["tgt"]) for x in links[0]] == [(0, 1), (1, 0)]
+
+
 def test_one_repeated_sentence_is_aligned_along_the_diagonal():
     src, tgt = words(*["the same sentence"] * 300), words(*["la même phrase"] * 300)
     links = apply(fit(src, tgt, n_threads=1), src, tgt).links.to_pylist()

@@ -1,20 +1,24 @@
 """Candidates, model 1 and the E-step against dictionaries."""
 
+import numba
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bitextile.kernels.align.cooccurrence import candidates, normalise, places_of, pruned
+from bitextile.kernels.align.backoff import Classes, classes_of, set_probabilities
+from bitextile.kernels.align.config import AlignerConfig
+from bitextile.kernels.align.cooccurrence import candidates, places_of, pruned
 from bitextile.kernels.align.corpus import Corpus
 from bitextile.kernels.align.hmm import padded
 from bitextile.kernels.align.jumps import first_jumps, spread_out
 from bitextile.kernels.align.model1 import train_model1
 from bitextile.kernels.align.posteriors import (
-    Evidence,
     Parameters,
     add_joint,
     cells_of,
+    evidence,
     expect,
     infer,
     lattices_for,
@@ -73,8 +77,9 @@ def test_candidates_are_the_pairs_seen_more_often_than_chance(pairs, association
 def test_model1_is_the_cell_by_cell_version(reference, pairs, iterations, n_threads):
     corpus, places, table = table_of(pairs)
     start = [dict(zip(entries(table), p.tolist())) for p in (table.p_tgt, table.p_src)]
+    classes, config = no_classes(ibm1_iterations=iterations)
     counts = train_model1(
-        corpus, places, table, NULL, NULL, iterations=iterations, n_threads=n_threads
+        corpus, places, table, NULL, NULL, classes, config=config, n_threads=n_threads
     )
     null = [0.05] * 5
     p_tgt, p_src, slow = reference.model1(pairs, null, null, start, iterations)
@@ -84,15 +89,64 @@ def test_model1_is_the_cell_by_cell_version(reference, pairs, iterations, n_thre
         assert table.p_src[k] == pytest.approx(p_src[key], rel=1e-3, abs=1e-6)
 
 
-def test_normalised_rows_and_columns_sum_to_one_and_empty_ones_stay_zero():
+def no_classes(n=5, **weights):
+    """Every word in a class of its own, no word spelt as on the other side."""
+    ids, none = np.arange(n, dtype=np.int32), np.full(n, -1, np.int32)
+    classes = Classes(np.arange(n + 1), ids, ids, ids, none, none)
+    return classes, AlignerConfig(**({"class_weight": 0.0} | weights))
+
+
+def test_without_classes_rows_and_columns_sum_to_one_and_empty_ones_stay_zero():
     _, _, table = table_of([([0, 1], [0, 1, 2]), ([3], [4])])
     counts = np.arange(len(table.tgt), dtype=np.float32)
     counts[table.rows == 3] = 0
-    normalise(table, counts, 5)
+    set_probabilities(table, counts, *no_classes())
     rows = np.bincount(table.rows, table.p_tgt, 5)
     np.testing.assert_allclose(rows, [1, 1, 0, 0, 0], atol=1e-6)
     columns = np.bincount(table.tgt, table.p_src, 5)
     np.testing.assert_allclose(columns, [1, 1, 1, 0, 0], atol=1e-6)
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([0.0, 0.5, 10.0]))
+@settings(max_examples=40, deadline=None)
+def test_probabilities_are_the_formula_with_classes_and_spelling(seed, weight):
+    rng = np.random.default_rng(seed)
+    src, tgt = (
+        pa.array([f"{'ab'[int(rng.integers(2))] * 4}{side}{k}" for k in range(4)] + ["same"])
+        for side in "xy"
+    )
+    config = AlignerConfig(class_weight=weight, same_word_weight=0.7, same_beginning_weight=0.2)
+    sentences_ = [
+        ([int(x) for x in rng.integers(0, 5, 3)], [int(x) for x in rng.integers(0, 5, 3)])
+    ]
+    _, _, table = table_of(sentences_ * 2 + [([4], [4])])
+    counts = rng.random(len(table.tgt)).astype(np.float32)
+    c = {}
+    begins = [[w[:4] for w in side.to_pylist()] for side in (src, tgt)]
+    for (e, f), n in zip(entries(table), counts.tolist()):
+        same, alike = src[e] == tgt[f], begins[0][e] == begins[1][f]
+        c[e, f] = n + (0.7 if same else 0.2 if alike else 0.0)
+    set_probabilities(table, counts, classes_of(src, tgt, config), config)
+
+    def total(e=None, f=None, big_e=None, big_f=None):
+        return sum(
+            n
+            for (x, y), n in c.items()
+            if e in (None, x)
+            and f in (None, y)
+            and big_e in (None, begins[0][x])
+            and big_f in (None, begins[1][y])
+        )
+
+    for k, (e, f) in enumerate(entries(table)):
+        big = {"big_e": begins[0][e], "big_f": begins[1][f]}
+        both, all_e, all_f = total(**big), total(big_e=big["big_e"]), total(big_f=big["big_f"])
+        to_tgt = both / all_e * total(f=f) / all_f
+        to_src = both / all_f * total(e=e) / all_e
+        expected = (c[e, f] + weight * to_tgt) / (total(e=e) + weight)
+        assert table.p_tgt[k] == pytest.approx(expected, rel=1e-4)
+        expected = (c[e, f] + weight * to_src) / (total(f=f) + weight)
+        assert table.p_src[k] == pytest.approx(expected, rel=1e-4)
 
 
 def test_pruning_keeps_rows_in_place():
@@ -108,24 +162,13 @@ def known_for(table, p_null=0.3):
     return Parameters(table, NULL, NULL, jumps, jumps, *numbers)
 
 
-def evidence(corpus, known):
-    n = 2 * known.to_tgt.zero + 1
-    return Evidence(
-        np.zeros(2),
-        np.zeros(n, np.float32),
-        np.zeros(n, np.float32),
-        np.zeros(len(corpus.src), np.float32),
-        np.zeros(len(corpus.tgt), np.float32),
-    )
-
-
 @given(PAIRS)
 @settings(max_examples=40, deadline=None)
 def test_agreement_counts_are_products_of_the_two_reference_posteriors(reference, pairs):
     corpus, _, table = table_of(pairs)
     known = known_for(table)
     cells = cells_of(corpus, np.arange(5, dtype=np.int32), table, 5)
-    found = evidence(corpus, known)
+    found = evidence(corpus, known, for_links=False)
     counts = np.zeros(len(table.tgt), np.float32)
     add_joint(cells, expect(corpus, cells, known, found), counts)
     weights = first_jumps(10).astype(np.float32).tolist()
@@ -150,6 +193,18 @@ def test_agreement_counts_are_products_of_the_two_reference_posteriors(reference
     np.testing.assert_allclose(found.log_likelihood, log, atol=1e-3)
 
 
+@numba.njit
+def one_direction(corpus, cells, known, found, counts):
+    """Adds to the counts the posteriors of the direction that explains the target, alone."""
+    one, two = lattices_for(corpus)
+    for s in range(len(corpus.src_at) - 1):
+        infer(corpus, s, cells, known, one, two, found)
+        first, n = corpus.src_at[s], corpus.src_at[s + 1] - corpus.src_at[s]
+        for i in range(n):
+            for c in range(cells.first[first + i], cells.last[first + i]):
+                counts[cells.entry[c]] += one.gamma[cells.position[c] * padded(n) + i]
+
+
 def test_em_of_one_direction_never_lowers_the_likelihood(corpus):
     """Without agreement (counts are one direction's posteriors) the HMM is plain EM."""
     from bitextile.kernels.align.fit import _read
@@ -169,15 +224,9 @@ def test_em_of_one_direction_never_lowers_the_likelihood(corpus):
     cells = cells_of(data, ids, table, len(tgt_words))
     likelihood = []
     for _ in range(6):
-        found = Evidence(np.zeros(2), *(np.zeros(0, np.float32) for _ in range(4)))
+        found = evidence(data, known, for_links=False)
         counts = np.zeros(len(table.tgt), np.float32)
-        one, two = lattices_for(data)
-        for s in range(len(data.src_at) - 1):
-            infer(data, s, cells, known, one, two, found)
-            first, n = data.src_at[s], data.src_at[s + 1] - data.src_at[s]
-            for i in range(n):
-                for c in range(cells.first[first + i], cells.last[first + i]):
-                    counts[cells.entry[c]] += one.gamma[cells.position[c] * padded(n) + i]
+        one_direction(data, cells, known, found, counts)
         rows = np.bincount(table.rows, counts, len(src_words))
         table.p_tgt[:] = counts / rows[table.rows]
         likelihood.append(found.log_likelihood[0])

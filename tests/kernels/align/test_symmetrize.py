@@ -8,6 +8,13 @@ from hypothesis import strategies as st
 from bitextile.kernels.align.symmetrize import Method, method_named, symmetrized
 from bitextile.schema.errors import ConfigError
 
+
+def links(of_tgt, of_src, method):
+    on = np.zeros((len(of_src), len(of_tgt)), np.bool_)
+    symmetrized(np.array(of_tgt, np.int32), np.array(of_src, np.int32), int(method), on)
+    return on
+
+
 HEURISTICS = ["intersect", "union", "grow-diag", "grow-diag-final", "grow-diag-final-and"]
 
 
@@ -18,18 +25,16 @@ def test_every_heuristic_is_the_one_over_sets(reference, n_src, n_tgt, data):
     forward = {(i, j) for j, i in enumerate(of_tgt) if i >= 0}
     reverse = {(i, j) for i, j in enumerate(of_src) if j >= 0}
     for name in HEURISTICS:
-        on = symmetrized(
-            np.array(of_tgt, np.int32), np.array(of_src, np.int32), int(method_named(name))
-        )
+        on = links(of_tgt, of_src, method_named(name))
         got = {(int(i), int(j)) for i, j in zip(*np.nonzero(on))}
         assert got == reference.symmetrize(forward, reverse, name), name
 
 
 def test_a_known_picture():
     """Union of a diagonal with one gap: growing fills it, intersecting does not."""
-    of_tgt, of_src = np.array([0, 1, 1], np.int32), np.array([0, 1, -1], np.int32)
-    assert symmetrized(of_tgt, of_src, int(Method.INTERSECT)).sum() == 2
-    assert symmetrized(of_tgt, of_src, int(Method.GROW_DIAG))[1, 2]
+    of_tgt, of_src = [0, 1, 1], [0, 1, -1]
+    assert links(of_tgt, of_src, Method.INTERSECT).sum() == 2
+    assert links(of_tgt, of_src, Method.GROW_DIAG)[1, 2]
 
 
 def test_an_unknown_name_is_refused_with_the_names():

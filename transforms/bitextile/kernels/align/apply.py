@@ -4,30 +4,22 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from bitextile.kernels.align.backoff import beginnings, positions
+from bitextile.kernels.align.config import AlignerConfig
 from bitextile.kernels.align.corpus import F32, I32, Corpus, Windows, folded_words, windowed
 from bitextile.kernels.align.fit import parameters, parts_of
-from bitextile.kernels.align.hmm import Lattice
 from bitextile.kernels.align.jit import compiled
 from bitextile.kernels.align.model import AlignerModel
 from bitextile.kernels.align.posteriors import (
-    Cells,
     Evidence,
     Parameters,
     cells_of,
-    infer,
-    lattices_for,
+    evidence,
+    expect,
     sentences,
 )
-from bitextile.kernels.align.symmetrize import (
-    Grid,
-    Method,
-    agreed,
-    best_links,
-    method_named,
-    symmetrized,
-)
+from bitextile.kernels.align.symmetrize import Method, method_named, symmetrized
 from bitextile.kernels.align.threads import over_parts, usable_threads
 from bitextile.schema.errors import ConfigError, InputError
 from bitextile.schema.kinds import LINK, LINKS
@@ -92,7 +84,9 @@ def apply(
     def links_of(part: tuple[int, int]) -> tuple[I32, I32, I32, F32]:
         here = sentences(pieces, *part)
         cells = cells_of(here, row_of, known.table, len(known.null_tgt))
-        return _links(here, cells, known, int(method), least)
+        found = evidence(here, known, for_links=True)
+        expect(here, cells, known, found)
+        return _links(here, found, int(method), least)
 
     found = over_parts(links_of, parts, n_threads=usable_threads(n_threads))
     return _alignment(windows, found, parts, len(src))
@@ -120,8 +114,8 @@ def _numbered(model: AlignerModel, src: pa.ListArray, tgt: pa.ListArray) -> tupl
             raise InputError(
                 f"a {side} sentence has {longest} words, links can number {MOST_WORDS}; split it"
             )
-    src_ids, src_rows = _looked_up(src_words, model.src_words)
-    tgt_ids, tgt_rows = _looked_up(tgt_words, model.tgt_words)
+    src_ids, src_rows = _looked_up(src_words, model.src_words, model.src_beginnings, model.config)
+    tgt_ids, tgt_rows = _looked_up(tgt_words, model.tgt_words, model.tgt_beginnings, model.config)
     n_new = int((tgt_rows < 0).sum())
     tgt_rows[tgt_rows < 0] = len(model.tgt_words) + np.arange(n_new)
     unseen = np.full(n_new, model.config.floor, np.float32)
@@ -129,12 +123,23 @@ def _numbered(model: AlignerModel, src: pa.ListArray, tgt: pa.ListArray) -> tupl
     return corpus, src_rows, np.concatenate([model.null_tgt, unseen])
 
 
-def _looked_up(words: pa.StringArray, vocabulary: pa.StringArray) -> tuple[I32, I32]:
-    """Returns each word's id among the distinct words, and their ids in the vocabulary or -1."""
+def _looked_up(
+    words: pa.StringArray,
+    vocabulary: pa.StringArray,
+    vocabulary_beginnings: pa.StringArray,
+    config: AlignerConfig,
+) -> tuple[I32, I32]:
+    """Returns each word's id among the distinct words, and their ids in the vocabulary or -1.
+
+    A word that is not in the vocabulary is read as the most frequent word that begins alike: what
+    the class estimate of backoff.py would say of it, but for the share of the form.
+    """
     encoded = words.dictionary_encode()
-    known = pc.index_in(encoded.dictionary, value_set=vocabulary)
-    rows = pc.fill_null(known, -1).to_numpy(zero_copy_only=False).astype(np.int32)
-    return encoded.indices.to_numpy(zero_copy_only=False), rows
+    rows = positions(encoded.dictionary, vocabulary)
+    unseen = np.flatnonzero(rows < 0)
+    begin = beginnings(encoded.dictionary.take(pa.array(unseen)), config)
+    rows[unseen] = positions(begin, vocabulary_beginnings)
+    return np.array(encoded.indices, np.int32), rows
 
 
 def _parameters(model: AlignerModel, pieces: Corpus, row_of: I32, null_tgt: F32) -> Parameters:
@@ -146,61 +151,39 @@ def _parameters(model: AlignerModel, pieces: Corpus, row_of: I32, null_tgt: F32)
 
 @compiled
 def _links(
-    corpus: Corpus, cells: Cells, known: Parameters, method: int, least: np.float32
+    corpus: Corpus, found: Evidence, method: int, least: np.float32
 ) -> tuple[I32, I32, I32, F32]:
     """Returns sentence, source word, target word and score of each link, in that order."""
-    one, two = lattices_for(corpus)
-    nothing = np.zeros(0, np.float32)
-    found = Evidence(np.zeros(2), nothing, nothing, nothing, nothing)
-    n_words = len(corpus.src) + len(corpus.tgt)
-    room = n_words + 16
-    out = np.empty((3, room), np.int32)
-    scores = np.empty(room, np.float32)
-    n = 0
+    on = np.zeros(len(found.mean), np.bool_)
+    at, n = 0, 0
     for s in range(len(corpus.src_at) - 1):
-        n_src = corpus.src_at[s + 1] - corpus.src_at[s]
+        src, n_src = corpus.src_at[s], corpus.src_at[s + 1] - corpus.src_at[s]
+        tgt, n_tgt = corpus.tgt_at[s], corpus.tgt_at[s + 1] - corpus.tgt_at[s]
+        size = n_src * n_tgt
+        if method != Method.POSTERIOR and size > 0:
+            grid = on[at : at + size].reshape(n_src, n_tgt)
+            best_src, best_tgt = (
+                found.best_src[tgt : tgt + n_tgt],
+                found.best_tgt[src : src + n_src],
+            )
+            symmetrized(best_src, best_tgt, method, grid)
+        for c in range(at, at + size):
+            on[c] = (method == Method.POSTERIOR or on[c]) and found.mean[c] > least
+            n += on[c]
+        at += size
+    row, src_word = np.empty(n, np.int32), np.empty(n, np.int32)
+    tgt_word, score = np.empty(n, np.int32), np.empty(n, np.float32)
+    at, n = 0, 0
+    for s in range(len(corpus.src_at) - 1):
         n_tgt = corpus.tgt_at[s + 1] - corpus.tgt_at[s]
-        if n_src == 0 or n_tgt == 0:
-            continue
-        infer(corpus, s, cells, known, one, two, found)
-        score = agreed(one, two, n_src, n_tgt)
-        on = _on(one, two, score, method, least)
-        needed = n + on.sum()
-        if needed > room:
-            room = 2 * needed
-            out, scores = _wider(out, n, room), _wider_scores(scores, n, room)
-        for i in range(n_src):
-            for j in range(n_tgt):
-                if on[i, j]:
-                    out[0, n], out[1, n], out[2, n] = s, i, j
-                    scores[n] = min(np.float32(1), max(LEAST_SCORE, score[i, j]))
-                    n += 1
-    return out[0, :n].copy(), out[1, :n].copy(), out[2, :n].copy(), scores[:n].copy()
-
-
-@compiled
-def _wider(out: I32, n: int, room: int) -> I32:
-    wider = np.empty((3, room), np.int32)
-    wider[:, :n] = out[:, :n]
-    return wider
-
-
-@compiled
-def _wider_scores(scores: F32, n: int, room: int) -> F32:
-    wider = np.empty(room, np.float32)
-    wider[:n] = scores[:n]
-    return wider
-
-
-@compiled
-def _on(one: Lattice, two: Lattice, score: F32, method: int, least: np.float32) -> Grid:
-    if method == Method.POSTERIOR:
-        return score > least
-    n_src, n_tgt = score.shape
-    best_src, best_tgt = np.empty(n_tgt, np.int32), np.empty(n_src, np.int32)
-    best_links(one, n_tgt, n_src, best_src)
-    best_links(two, n_src, n_tgt, best_tgt)
-    return symmetrized(best_src, best_tgt, method) & (score >= least)
+        size = (corpus.src_at[s + 1] - corpus.src_at[s]) * n_tgt
+        for c in range(at, at + size):
+            if on[c]:
+                row[n], src_word[n], tgt_word[n] = s, (c - at) // n_tgt, (c - at) % n_tgt
+                score[n] = min(np.float32(1), max(LEAST_SCORE, found.mean[c]))
+                n += 1
+        at += size
+    return row, src_word, tgt_word, score
 
 
 def _alignment(

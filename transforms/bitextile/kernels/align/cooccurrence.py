@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bitextile.kernels.align.corpus import F32, I32, I64, Corpus
-from bitextile.kernels.align.jit import compiled
+from bitextile.kernels.align.jit import compiled, inner
 from bitextile.kernels.align.threads import even_parts, over_parts
 
 N_ROW_PARTS = 64
@@ -82,7 +82,7 @@ def row_work(corpus: Corpus, places: Places) -> I64:
     return work
 
 
-@compiled
+@inner
 def _tally(e: int, corpus: Corpus, places: Places, seen: I32, touched: I32) -> int:
     """Counts into `seen` the target words beside source word e; returns how many are distinct."""
     n = 0
@@ -171,19 +171,3 @@ def pruned(table: Table, keep: np.ndarray) -> Table:
     """Returns the table with only the entries where `keep` (bool [entries]) holds."""
     kept_before = np.concatenate([[0], np.cumsum(keep)])
     return Table(kept_before[table.start], table.tgt[keep], table.p_tgt[keep], table.p_src[keep])
-
-
-@compiled
-def normalise(table: Table, counts: F32, n_tgt: int) -> None:
-    """Sets both probabilities of every entry to its share of its row's and its column's counts."""
-    columns = np.zeros(n_tgt, np.float64)
-    for k in range(len(counts)):
-        columns[table.tgt[k]] += counts[k]
-    for e in range(len(table.start) - 1):
-        row = 0.0
-        for k in range(table.start[e], table.start[e + 1]):
-            row += counts[k]
-        for k in range(table.start[e], table.start[e + 1]):
-            column = columns[table.tgt[k]]
-            table.p_tgt[k] = counts[k] / row if row > 0 else 0
-            table.p_src[k] = counts[k] / column if column > 0 else 0

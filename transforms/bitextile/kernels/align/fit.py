@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from bitextile.kernels.align.backoff import Classes, classes_of, set_probabilities
 from bitextile.kernels.align.config import AlignerConfig
 from bitextile.kernels.align.cooccurrence import (
     Table,
     candidates,
-    normalise,
     places_of,
     pruned,
 )
@@ -31,6 +31,7 @@ from bitextile.kernels.align.posteriors import (
     Parameters,
     add_joint,
     cells_of,
+    evidence,
     expect,
     sentences,
 )
@@ -50,6 +51,7 @@ class _State:
     null_tgt: F32
     jumps_to_tgt: F64
     jumps_to_src: F64
+    classes: Classes
 
 
 def fit(
@@ -88,7 +90,8 @@ def fit(
     threads = usable_threads(n_threads)
     corpus, src_words, tgt_words = _read(src, tgt)
     windows = windowed(_without_half_empty(corpus), config.max_words)
-    state = _start(windows.corpus, len(src_words), len(tgt_words), config, threads)
+    classes = classes_of(src_words, tgt_words, config)
+    state = _start(windows.corpus, classes, config, threads)
     say(f"model 1: {len(state.table.tgt):,} word pairs kept")
     likelihood: list[list[float]] = []
     for iteration in range(config.hmm_iterations):
@@ -139,7 +142,8 @@ def _only(
     return tokens[np.repeat(keep, lengths)], offsets
 
 
-def _start(corpus: Corpus, n_src: int, n_tgt: int, config: AlignerConfig, n_threads: int) -> _State:
+def _start(corpus: Corpus, classes: Classes, config: AlignerConfig, n_threads: int) -> _State:
+    n_src, n_tgt = len(classes.of_src), len(classes.of_tgt)
     share_src = _share(np.bincount(corpus.src, minlength=n_src))
     share_tgt = _share(np.bincount(corpus.tgt, minlength=n_tgt))
     places = places_of(corpus.src, corpus.src_at, n_src)
@@ -152,12 +156,13 @@ def _start(corpus: Corpus, n_src: int, n_tgt: int, config: AlignerConfig, n_thre
         table,
         np.float32(config.null_start) * share_src,
         np.float32(config.null_start) * share_tgt,
-        iterations=config.ibm1_iterations,
+        classes,
+        config=config,
         n_threads=n_threads,
     )
     keep = (table.p_tgt > config.min_translation) | (table.p_src > config.min_translation)
     jumps = first_jumps(config.jump_window)
-    return _State(pruned(table, keep), share_src, share_tgt, jumps, jumps)
+    return _State(pruned(table, keep), share_src, share_tgt, jumps, jumps, classes)
 
 
 def _share(counts: np.ndarray) -> F32:
@@ -175,21 +180,15 @@ def _iterate(corpus: Corpus, state: _State, config: AlignerConfig, n_threads: in
     def part_of(part: tuple[int, int]) -> tuple[Cells, F32, Evidence]:
         here = sentences(corpus, *part)
         cells = cells_of(here, row_of, state.table, len(state.null_tgt))
-        found = Evidence(
-            np.zeros(2),
-            np.zeros(2 * known.to_tgt.zero + 1, np.float32),
-            np.zeros(2 * known.to_src.zero + 1, np.float32),
-            np.zeros(len(here.src), np.float32),
-            np.zeros(len(here.tgt), np.float32),
-        )
+        found = evidence(here, known, for_links=False)
         return cells, expect(here, cells, known, found), found
 
     counts = np.zeros(len(state.table.tgt), np.float32)
     found: list[Evidence] = []
-    for cells, joint, evidence in each_part(part_of, parts_of(corpus), n_threads=n_threads):
+    for cells, joint, one in each_part(part_of, parts_of(corpus), n_threads=n_threads):
         add_joint(cells, joint, counts)
-        found.append(evidence)
-    normalise(state.table, counts, len(state.null_tgt))
+        found.append(one)
+    set_probabilities(state.table, counts, state.classes, config)
     _learn(corpus, state, known, found, config)
     return [float(sum(e.log_likelihood[k] for e in found)) for k in (0, 1)]
 

@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bitextile.kernels.align.corpus import F32, Real
-from bitextile.kernels.align.jit import compiled
+from bitextile.kernels.align.corpus import F32, I64, Real
+from bitextile.kernels.align.jit import inner
 
 LANES = 16
 """Floats in a vector register of AVX-512; two or four registers elsewhere."""
@@ -48,6 +48,7 @@ class Lattice(NamedTuple):
         null_gamma: posterior of null, one per observation.
         leave: 1 / sum_k jump(k - i') at i' + 1.
         state: five scratch rows.
+        size: int64 [2], observations and states of the sentence at hand.
     """
 
     emit: F32
@@ -59,15 +60,16 @@ class Lattice(NamedTuple):
     null_gamma: F32
     leave: F32
     state: F32
+    size: I64
 
 
-@compiled
+@inner
 def padded(n: int) -> int:
     """Returns n rounded up to whole vectors."""
     return (n + LANES - 1) // LANES * LANES
 
 
-@compiled
+@inner
 def lattice(n_obs: int, n_states: int) -> Lattice:
     """Returns memory for sentences of at most these lengths, in either role."""
     wide = max(padded(n_obs), padded(n_states))
@@ -82,10 +84,11 @@ def lattice(n_obs: int, n_states: int) -> Lattice:
         np.empty(wide, np.float32),
         np.empty(wide + 1, np.float32),
         np.empty((5, wide), np.float32),
+        np.zeros(2, np.int64),
     )
 
 
-@compiled
+@inner
 def _leave(jumps: Jumps, n_states: int, out: F32) -> None:
     """out[i' + 1] = 1 / sum_{i < n} jump(i - i') for i' = -1 .. n - 1, by a running sum."""
     total = 0.0
@@ -98,7 +101,7 @@ def _leave(jumps: Jumps, n_states: int, out: F32) -> None:
     out[n_states + 1 : padded(n_states) + 1] = 0
 
 
-@compiled
+@inner
 def _spread(mass: F32, weight: F32, zero: int, n_states: int, cut: Real, out: F32) -> None:
     """out[i] = sum_i' mass[i'] weight[i - i'], over the states whose mass exceeds `cut`."""
     out[:] = 0
@@ -110,7 +113,7 @@ def _spread(mass: F32, weight: F32, zero: int, n_states: int, cut: Real, out: F3
                 out[i] += c * w[i]
 
 
-@compiled
+@inner
 def _first(work: Lattice, n_states: int, jumps: Jumps, p_null: Real, stay: F32, come: F32) -> None:
     """Fills where the first word comes from: `come` by a jump from -1, `stay` as null."""
     w = jumps.weight[jumps.zero + 1 : jumps.zero + 1 + len(come)]
@@ -121,7 +124,7 @@ def _first(work: Lattice, n_states: int, jumps: Jumps, p_null: Real, stay: F32, 
         come[i] = (1 - p_null) * stay[i]
 
 
-@compiled
+@inner
 def forward(
     work: Lattice, n_obs: int, n_states: int, jumps: Jumps, p_null: Real, cut: Real
 ) -> float:
@@ -168,7 +171,7 @@ def forward(
     return loglik
 
 
-@compiled
+@inner
 def _posterior_row(work: Lattice, j: int, wide: int, beta: F32) -> None:
     """Fills gamma and null_gamma of observation j from the forward row and beta."""
     real, null = work.real[j * wide : (j + 1) * wide], work.null[j * wide : (j + 1) * wide]
@@ -184,7 +187,7 @@ def _posterior_row(work: Lattice, j: int, wide: int, beta: F32) -> None:
     work.null_gamma[j] = nothing * scale
 
 
-@compiled
+@inner
 def _add_pairs(work: Lattice, n_states: int, mass: F32, ahead: F32, scale: Real, cut: Real) -> None:
     """pair[i', i] += mass[i'] leave[i'] ahead[i] scale."""
     wide = len(ahead)
@@ -196,7 +199,7 @@ def _add_pairs(work: Lattice, n_states: int, mass: F32, ahead: F32, scale: Real,
                 row[i] += c * ahead[i]
 
 
-@compiled
+@inner
 def backward(
     work: Lattice,
     n_obs: int,
@@ -255,7 +258,7 @@ def backward(
         _add_diagonals(work.pair, n_states, wide, jumps.zero, jump_counts)
 
 
-@compiled
+@inner
 def _add_diagonals(pair: F32, n_states: int, wide: int, zero: int, jump_counts: F32) -> None:
     for last in range(n_states):
         row = pair[last * wide : last * wide + n_states]

@@ -7,18 +7,30 @@ infinity is assumed away.
 """
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numba
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
+_OPTIONS = {
+    "cache": True,
+    "nogil": True,
+    "fastmath": {"contract", "nsz", "reassoc"},
+    "error_model": "numpy",
+    "no_cfunc_wrapper": True,
+}
+
+
 def compiled(function: Function) -> Function:
     """Returns the function, compiled by numba at its first call."""
-    return numba.njit(
-        cache=True,
-        nogil=True,
-        fastmath={"contract", "nsz", "reassoc"},
-        error_model="numpy",
-    )(function)
+    return cast(Function, numba.njit(**_OPTIONS)(function))
+
+
+def inner(function: Function) -> Function:
+    """Returns the function, compiled for callers that are compiled themselves, and only for those.
+
+    Without the way in from Python the E-step compiles in three quarters of the time.
+    """
+    return cast(Function, numba.njit(**_OPTIONS, no_cpython_wrapper=True)(function))

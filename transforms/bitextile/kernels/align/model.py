@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from bitextile.kernels.align.backoff import beginnings
 from bitextile.kernels.align.config import AlignerConfig
 from bitextile.kernels.align.cooccurrence import Table
 from bitextile.kernels.align.corpus import F32, F64
@@ -46,6 +47,16 @@ class AlignerModel:
     jumps_to_tgt: F64
     jumps_to_src: F64
     statistics: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def src_beginnings(self) -> pa.StringArray:
+        """First characters of each source word, by which unseen words are looked up."""
+        return beginnings(self.src_words, self.config)
+
+    @cached_property
+    def tgt_beginnings(self) -> pa.StringArray:
+        """First characters of each target word."""
+        return beginnings(self.tgt_words, self.config)
 
     @cached_property
     def digest(self) -> str:
@@ -91,10 +102,10 @@ class AlignerModel:
                 tgt_words=tgt["word"].combine_chunks(),
                 table=Table(
                     np.concatenate([[0], np.cumsum(src["entries"].to_numpy())]),
-                    *(table[c].to_numpy() for c in ("tgt", "p_tgt", "p_src")),
+                    *(np.array(table[c]) for c in ("tgt", "p_tgt", "p_src")),
                 ),
-                null_src=src["null"].to_numpy(),
-                null_tgt=tgt["null"].to_numpy(),
+                null_src=np.array(src["null"]),
+                null_tgt=np.array(tgt["null"]),
                 jumps_to_tgt=np.array(head["jumps_to_tgt"]),
                 jumps_to_src=np.array(head["jumps_to_src"]),
                 statistics=head["statistics"],

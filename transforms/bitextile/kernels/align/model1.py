@@ -13,32 +13,52 @@ from functools import partial
 
 import numpy as np
 
+from bitextile.kernels.align.backoff import Classes, set_probabilities
+from bitextile.kernels.align.config import AlignerConfig
 from bitextile.kernels.align.cooccurrence import (
     N_ROW_PARTS,
     Places,
     Table,
-    normalise,
     row_work,
 )
-from bitextile.kernels.align.corpus import F32, Corpus
-from bitextile.kernels.align.jit import compiled
+from bitextile.kernels.align.corpus import F32, I32, Corpus
+from bitextile.kernels.align.jit import compiled, inner
 from bitextile.kernels.align.threads import even_parts, over_parts
+
+
+@inner
+def _below(ascending: I32, bound: int) -> int:
+    """Returns how many values are below the bound."""
+    low, high = 0, len(ascending)
+    while low < high:
+        middle = (low + high) // 2
+        if ascending[middle] < bound:
+            low = middle + 1
+        else:
+            high = middle
+    return low
 
 
 @compiled
 def _totals(
-    corpus: Corpus, places: Places, table: Table, z_src: F32, z_tgt: F32, part: tuple[int, int]
+    corpus: Corpus,
+    places: Places,
+    table: Table,
+    z_src: F32,
+    z_tgt: F32,
+    n_tgt: int,
+    part: tuple[int, int],
 ) -> None:
     """Adds to z_src and z_tgt the translation probabilities each word of these sentences faces."""
-    dense = np.zeros((np.max(corpus.tgt) + 1 if len(corpus.tgt) else 0, 2), np.float32)
+    dense = np.zeros((n_tgt, 2), np.float32)
     low, high = corpus.src_at[part[0]], corpus.src_at[part[1]]
     for e in range(len(table.start) - 1):
-        row = slice(table.start[e], table.start[e + 1])
+        begin, end = table.start[e], table.start[e + 1]
         here = places.where[places.start[e] : places.start[e + 1]]
-        a, b = np.searchsorted(here, low), np.searchsorted(here, high)
+        a, b = _below(here, low), _below(here, high)
         if a == b:
             continue
-        for k in range(row.start, row.stop):
+        for k in range(begin, end):
             dense[table.tgt[k], 0] = table.p_tgt[k]
             dense[table.tgt[k], 1] = table.p_src[k]
         for i in here[a:b]:
@@ -49,8 +69,9 @@ def _totals(
                 z_tgt[j] += dense[f, 0]
                 z += dense[f, 1]
             z_src[i] += z
-        for k in range(row.start, row.stop):
-            dense[table.tgt[k], :] = 0
+        for k in range(begin, end):
+            dense[table.tgt[k], 0] = 0
+            dense[table.tgt[k], 1] = 0
 
 
 @compiled
@@ -61,10 +82,11 @@ def _counts(
     weight_src: F32,
     weight_tgt: F32,
     counts: F32,
+    n_tgt: int,
     part: tuple[int, int],
 ) -> None:
     """Sets the expected counts of a range of rows; the weights are 1 / z."""
-    inner = np.zeros(np.max(corpus.tgt) + 1 if len(corpus.tgt) else 0, np.float32)
+    inner = np.zeros(n_tgt, np.float32)
     for e in range(part[0], part[1]):
         for i in places.where[places.start[e] : places.start[e + 1]]:
             s = places.sentence[i]
@@ -85,8 +107,9 @@ def train_model1(
     table: Table,
     null_src: F32,
     null_tgt: F32,
+    classes: Classes,
     *,
-    iterations: int,
+    config: AlignerConfig,
     n_threads: int,
 ) -> F32:
     """Trains the table in place and returns the expected counts of the last iteration.
@@ -97,20 +120,21 @@ def train_model1(
         table: candidate pairs with their first probabilities.
         null_src: float32 [source words], weight of the null word for each source word.
         null_tgt: float32 [target words], likewise.
-        iterations: at least one.
+        classes: words that back each other.
+        config: how many iterations, and the weights of the M-step.
         n_threads: threads to use; the result does not depend on it.
     """
     rows = even_parts(row_work(corpus, places), N_ROW_PARTS)
     # Every word's total is summed along the vocabulary whatever the cut: cut by threads.
     spans = even_parts(np.diff(corpus.src_at) * np.diff(corpus.tgt_at), n_threads)
     counts = np.zeros(len(table.tgt), np.float32)
-    for _ in range(iterations):
+    for _ in range(config.ibm1_iterations):
         weights = null_src[corpus.src], null_tgt[corpus.tgt]
-        totals = partial(_totals, corpus, places, table, *weights)
+        totals = partial(_totals, corpus, places, table, *weights, len(null_tgt))
         over_parts(totals, spans, n_threads=n_threads)
-        for weight in weights:
-            np.divide(np.float32(1), weight, out=weight)
-        expect = partial(_counts, corpus, places, table, *weights, counts)
+        for total in weights:
+            np.divide(np.float32(1), total, out=total)
+        expect = partial(_counts, corpus, places, table, *weights, counts, len(null_tgt))
         over_parts(expect, rows, n_threads=n_threads)
-        normalise(table, counts, len(null_tgt))
+        set_probabilities(table, counts, classes, config)
     return counts

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from bitextile.kernels.align.cooccurrence import Table, places_of
 from bitextile.kernels.align.corpus import F32, F64, I32, I64, Corpus
 from bitextile.kernels.align.hmm import Jumps, Lattice, backward, forward, lattice, padded
-from bitextile.kernels.align.jit import compiled
+from bitextile.kernels.align.jit import compiled, inner
 
 
 class Cells(NamedTuple):
@@ -66,6 +66,11 @@ class Evidence(NamedTuple):
         jumps_to_src: likewise, the other direction.
         null_src: float32 [source words of the range], posterior of null.
         null_tgt: float32 [target words of the range].
+        mean: float32 [all cells of the range, by sentence, source, target word] or empty where
+            nobody wants it; the mean of both directions' posteriors.
+        best_src: int32 [target words of the range] or empty; the likeliest source word of each, -1
+            where null is at least as likely.
+        best_tgt: int32 [source words of the range] or empty; the other way round.
     """
 
     log_likelihood: F64
@@ -73,6 +78,33 @@ class Evidence(NamedTuple):
     jumps_to_src: F32
     null_src: F32
     null_tgt: F32
+    mean: F32
+    best_src: I32
+    best_tgt: I32
+
+
+def evidence(corpus: Corpus, known: Parameters, *, for_links: bool) -> Evidence:
+    """Returns an empty Evidence for a range of sentences.
+
+    Args:
+        corpus: the range.
+        known: what it will be collected with.
+        for_links: whether posteriors of all cells are wanted (to apply a model), or else expected
+            jumps (to fit one).
+    """
+    n_src, n_tgt = len(corpus.src), len(corpus.tgt)
+    n_cells = int((np.diff(corpus.src_at) * np.diff(corpus.tgt_at)).sum())
+    n_jumps = 2 * known.to_tgt.zero + 1
+    return Evidence(
+        np.zeros(2),
+        np.zeros(0 if for_links else n_jumps, np.float32),
+        np.zeros(0 if for_links else n_jumps, np.float32),
+        np.zeros(n_src, np.float32),
+        np.zeros(n_tgt, np.float32),
+        np.zeros(n_cells if for_links else 0, np.float32),
+        np.zeros(n_tgt if for_links else 0, np.int32),
+        np.zeros(n_src if for_links else 0, np.int32),
+    )
 
 
 @compiled
@@ -127,7 +159,7 @@ def cells_of(corpus: Corpus, row_of: I32, table: Table, n_tgt: int) -> Cells:
     return Cells(first, last, position, entry)
 
 
-@compiled
+@inner
 def _emissions(
     corpus: Corpus, s: int, cells: Cells, known: Parameters, one: Lattice, two: Lattice
 ) -> None:
@@ -149,7 +181,7 @@ def _emissions(
             two.emit[i * wide_tgt + at] = max(known.floor, known.table.p_src[k])
 
 
-@compiled
+@inner
 def infer(
     corpus: Corpus,
     s: int,
@@ -172,6 +204,8 @@ def infer(
     """
     n_src = corpus.src_at[s + 1] - corpus.src_at[s]
     n_tgt = corpus.tgt_at[s + 1] - corpus.tgt_at[s]
+    one.size[0], one.size[1] = n_tgt, n_src
+    two.size[0], two.size[1] = n_src, n_tgt
     _emissions(corpus, s, cells, known, one, two)
     found.log_likelihood[0] += forward(one, n_tgt, n_src, known.to_tgt, known.p_null, known.cut)
     backward(one, n_tgt, n_src, known.to_tgt, known.p_null, known.cut, found.jumps_to_tgt)
@@ -179,7 +213,7 @@ def infer(
     backward(two, n_src, n_tgt, known.to_src, known.p_null, known.cut, found.jumps_to_src)
 
 
-@compiled
+@inner
 def lattices_for(corpus: Corpus) -> tuple[Lattice, Lattice]:
     """Returns memory for the longest sentences of the corpus, one lattice per direction."""
     n_src, n_tgt = 1, 1
@@ -187,6 +221,38 @@ def lattices_for(corpus: Corpus) -> tuple[Lattice, Lattice]:
         n_src = max(n_src, corpus.src_at[s + 1] - corpus.src_at[s])
         n_tgt = max(n_tgt, corpus.tgt_at[s + 1] - corpus.tgt_at[s])
     return lattice(n_tgt, n_src), lattice(n_src, n_tgt)
+
+
+@inner
+def _keep_nulls(one: Lattice, two: Lattice, found: Evidence, src: int, tgt: int) -> None:
+    """Stores the null posteriors of the sentence whose words are src.. and tgt.. of the range."""
+    for j in range(one.size[0]):
+        found.null_tgt[tgt + j] = one.null_gamma[j]
+    for i in range(two.size[0]):
+        found.null_src[src + i] = two.null_gamma[i]
+
+
+@inner
+def _keep_best(work: Lattice, best: I32) -> None:
+    """best[j] = the likeliest state of observation j, -1 where null is at least as likely."""
+    wide = padded(work.size[1])
+    for j in range(len(best)):
+        most = work.null_gamma[j]
+        best[j] = -1
+        for i in range(work.size[1]):
+            if work.gamma[j * wide + i] > most:
+                most = work.gamma[j * wide + i]
+                best[j] = i
+
+
+@inner
+def _keep_mean(one: Lattice, two: Lattice, mean: F32) -> None:
+    n_tgt, n_src = one.size[0], one.size[1]
+    wide_src, wide_tgt = padded(n_src), padded(n_tgt)
+    for i in range(n_src):
+        for j in range(n_tgt):
+            both = one.gamma[j * wide_src + i] + two.gamma[i * wide_tgt + j]
+            mean[i * n_tgt + j] = np.float32(0.5) * both
 
 
 @compiled
@@ -199,18 +265,23 @@ def expect(corpus: Corpus, cells: Cells, known: Parameters, found: Evidence) -> 
         corpus: a range of sentence pairs.
         cells: of that corpus.
         known: parameters.
-        found: gains log likelihoods, expected jumps and the posteriors of null.
+        found: gains everything that its arrays have room for.
     """
     joint = np.zeros(len(cells.entry), np.float32)
     one, two = lattices_for(corpus)
+    at = 0
     for s in range(len(corpus.src_at) - 1):
         src, n_src = corpus.src_at[s], corpus.src_at[s + 1] - corpus.src_at[s]
         tgt, n_tgt = corpus.tgt_at[s], corpus.tgt_at[s + 1] - corpus.tgt_at[s]
         if n_src == 0 or n_tgt == 0:
             continue
         infer(corpus, s, cells, known, one, two, found)
-        found.null_tgt[tgt : tgt + n_tgt] = one.null_gamma[:n_tgt]
-        found.null_src[src : src + n_src] = two.null_gamma[:n_src]
+        _keep_nulls(one, two, found, src, tgt)
+        if len(found.mean) > 0:
+            _keep_mean(one, two, found.mean[at : at + n_src * n_tgt])
+            _keep_best(one, found.best_src[tgt : tgt + n_tgt])
+            _keep_best(two, found.best_tgt[src : src + n_src])
+        at += n_src * n_tgt
         wide_src, wide_tgt = padded(n_src), padded(n_tgt)
         for i in range(n_src):
             for c in range(cells.first[src + i], cells.last[src + i]):

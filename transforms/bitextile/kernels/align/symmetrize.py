@@ -11,9 +11,8 @@ from enum import IntEnum
 import numpy as np
 import numpy.typing as npt
 
-from bitextile.kernels.align.corpus import F32, I32
-from bitextile.kernels.align.hmm import Lattice, padded
-from bitextile.kernels.align.jit import compiled
+from bitextile.kernels.align.corpus import I32
+from bitextile.kernels.align.jit import compiled, inner
 from bitextile.schema.errors import ConfigError
 
 Grid = npt.NDArray[np.bool_]
@@ -48,24 +47,14 @@ def method_named(name: str) -> Method:
     return names[name]
 
 
-@compiled
-def best_links(work: Lattice, n_obs: int, n_states: int, best: I32) -> None:
-    """best[j] = the likeliest state of observation j, -1 where null is at least as likely."""
-    wide = padded(n_states)
-    for j in range(n_obs):
-        row = work.gamma[j * wide : j * wide + n_states]
-        i = np.argmax(row)
-        best[j] = i if row[i] > work.null_gamma[j] else -1
-
-
-@compiled
+@inner
 def _add(on: Grid, i: int, j: int, has_src: Grid, has_tgt: Grid) -> None:
     on[i, j] = True
     has_src[i] = True
     has_tgt[j] = True
 
 
-@compiled
+@inner
 def _grow(best_src: I32, best_tgt: I32, on: Grid, has_src: Grid, has_tgt: Grid) -> None:
     """Adds, until none is left, union points beside a point where a word has no link yet."""
     n_src, n_tgt = on.shape
@@ -87,7 +76,7 @@ def _grow(best_src: I32, best_tgt: I32, on: Grid, has_src: Grid, has_tgt: Grid) 
                         grown = True
 
 
-@compiled
+@inner
 def _finish(best: I32, by_src: bool, both: bool, on: Grid, has_src: Grid, has_tgt: Grid) -> None:
     """Adds links of one direction where a word (`both`: each of the two) has none yet."""
     n_src, n_tgt = on.shape
@@ -101,16 +90,16 @@ def _finish(best: I32, by_src: bool, both: bool, on: Grid, has_src: Grid, has_tg
 
 
 @compiled
-def symmetrized(best_src: I32, best_tgt: I32, method: int) -> Grid:
-    """Returns which word pairs are linked, bool [source words, target words].
+def symmetrized(best_src: I32, best_tgt: I32, method: int, on: Grid) -> None:
+    """Sets which word pairs are linked.
 
     Args:
         best_src: int32 [target words], the source word of each target word or -1.
         best_tgt: int32 [source words], the target word of each source word or -1.
         method: one of Method but POSTERIOR.
+        on: bool [source words, target words], False everywhere before.
     """
-    n_src, n_tgt = len(best_tgt), len(best_src)
-    on = np.zeros((n_src, n_tgt), np.bool_)
+    n_src, n_tgt = on.shape
     has_src, has_tgt = np.zeros(n_src, np.bool_), np.zeros(n_tgt, np.bool_)
     for j in range(n_tgt):
         i = best_src[j]
@@ -126,16 +115,3 @@ def symmetrized(best_src: I32, best_tgt: I32, method: int) -> Grid:
         both = method == Method.GROW_DIAG_FINAL_AND
         _finish(best_src, False, both, on, has_src, has_tgt)
         _finish(best_tgt, True, both, on, has_src, has_tgt)
-    return on
-
-
-@compiled
-def agreed(one: Lattice, two: Lattice, n_src: int, n_tgt: int) -> F32:
-    """Returns the mean of both directions' posteriors, float32 [source words, target words]."""
-    wide_src, wide_tgt = padded(n_src), padded(n_tgt)
-    both = np.empty((n_src, n_tgt), np.float32)
-    for i in range(n_src):
-        for j in range(n_tgt):
-            total = one.gamma[j * wide_src + i] + two.gamma[i * wide_tgt + j]
-            both[i, j] = np.float32(0.5) * total
-    return both
