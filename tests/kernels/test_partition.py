@@ -94,10 +94,21 @@ def test_more_rows_never_need_fewer_shards_and_the_mean_leaves_room(rows: int, l
         assert mean + 6 * np.sqrt(mean) <= limit + 1e-6
 
 
-def test_the_hash_is_that_of_the_id_and_of_every_variant_of_it() -> None:
+def test_the_hash_is_that_of_the_id() -> None:
     ids = text_ids("de", pa.array(["a", "b", "a"]))
-    batch = pa.RecordBatch.from_pydict({"pair_id": ids, "variant": [0, 0, 1]})
-    assert record_hash(batch, EXCHANGE).tolist() == hash64(ids).tolist()
+    batch = pa.RecordBatch.from_pydict({"text_id": ids})
+    assert record_hash(batch, MONO).tolist() == hash64(ids).tolist()
+
+
+def test_variants_of_a_pair_do_not_crowd_one_shard() -> None:
+    # Were they together, shards would vary with the number of pairs, not of rows.
+    n = 2_000
+    batch = pa.RecordBatch.from_pydict(
+        {"pair_id": ["ab" * 16] * n, "variant": pa.array(range(n), pa.int16())}
+    )
+    sizes = [part.num_rows for _, part in by_bucket(batch, record_hash(batch, EXCHANGE), 4)]
+    assert len(sizes) == 4
+    assert max(sizes) < 600
 
 
 def test_rows_without_an_id_are_hashed_over_what_identifies_them() -> None:

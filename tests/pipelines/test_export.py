@@ -218,7 +218,7 @@ def test_the_receipt_names_the_dataset(aligned, tmp_path):
 def test_an_output_that_exists_is_refused_then_overwritten(aligned, tmp_path):
     out = tmp_path / "out"
     export_dataset(aligned, str(out), format="moses")
-    with pytest.raises(OutputExistsError, match="already there"):
+    with pytest.raises(OutputExistsError, match="exists; give another --out"):
         export_dataset(aligned, str(out), format="tsv")
     assert (out / "de-en.de").exists()
     export_dataset(aligned, str(out), format="tsv", overwrite=True)
@@ -229,9 +229,9 @@ def test_an_output_that_exists_is_refused_then_overwritten(aligned, tmp_path):
 def test_overwrite_never_deletes_what_is_no_export(aligned, tmp_path):
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter.tex").write_text("years of work")
-    with pytest.raises(ConfigError, match=r"not an earlier export"):
+    with pytest.raises(ConfigError, match=r"holds no export.json"):
         export_dataset(aligned, str(tmp_path / "thesis"), format="tsv", overwrite=True)
-    with pytest.raises(ConfigError, match=r"not an earlier export"):
+    with pytest.raises(ConfigError, match=r"holds no export.json"):
         export_dataset(aligned, aligned, format="tsv", overwrite=True)
     assert (tmp_path / "thesis" / "chapter.tex").read_text() == "years of work"
 

@@ -7,9 +7,8 @@ memory. The files are written into a folder beside the output and renamed when a
 import json
 import os
 import re
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -18,8 +17,9 @@ from typing import Literal, TextIO, get_args
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from bitextile.pipelines.staging import check_free, staged
 from bitextile.schema.dataset import Dataset, open_dataset
-from bitextile.schema.errors import ConfigError, DatasetError, OutputExistsError, RowError
+from bitextile.schema.errors import ConfigError, DatasetError, RowError
 from bitextile.schema.ids import language_key
 from bitextile.schema.kinds import ALIGNED, LEXICON, LINKS, PAIRS, SPANS
 from bitextile.schema.storage import is_local
@@ -86,50 +86,18 @@ def export_dataset(
     """
     if format not in get_args(Format):
         raise ConfigError(f"format is {format!r}, expected one of {', '.join(get_args(Format))}")
-    _check_output(out, overwrite=overwrite)
+    if not is_local(out):
+        raise ConfigError(f"{out}: export writes plain files to a local folder; give a local path")
+    check_free(out, overwrite=overwrite, receipt=RECEIPT)
     kinds = {"pharaoh": [ALIGNED], "muse": [LEXICON]}.get(format, [PAIRS, ALIGNED])
     source = open_dataset(dataset, kinds)
-    with _renamed_when_whole(out) as folder:
+    with staged([out], overwrite=overwrite, receipt=RECEIPT) as places:
+        folder = places[out]
         rows = {key: _export_key(source, key, folder, format) for key in source.keys}
         files = tuple(sorted(os.listdir(folder)))
         summary = ExportSummary(out=str(out), format=format, rows=rows, files=files)
         _write_receipt(folder, source, summary)
     return summary
-
-
-def _check_output(out: str, *, overwrite: bool) -> None:
-    if not is_local(out):
-        raise ConfigError(f"{out}: export writes plain files to a local folder; give a local path")
-    if not os.path.lexists(out):
-        return
-    if not overwrite:
-        raise OutputExistsError(f"{out} is already there; give another folder or --overwrite")
-    if not os.path.isdir(out) or os.path.islink(out):
-        raise ConfigError(f"{out} is not a folder, expected an earlier export; remove it yourself")
-    if os.listdir(out) and not os.path.exists(f"{out}/{RECEIPT}"):
-        raise ConfigError(
-            f"{out} holds files but no {RECEIPT}, so it is not an earlier export and is not "
-            "replaced; give another folder or empty this one yourself"
-        )
-
-
-@contextmanager
-def _renamed_when_whole(out: str) -> Iterator[str]:
-    """Yields a new folder beside `out` that takes its place, or vanishes if the block fails."""
-    place = os.path.abspath(out)
-    temporary, old = f"{place}.{os.getpid()}.tmp", f"{place}.{os.getpid()}.old"
-    os.makedirs(temporary)
-    try:
-        yield temporary
-        if os.path.exists(place):
-            os.replace(place, old)
-        os.replace(temporary, place)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        if os.path.exists(old) and not os.path.exists(place):
-            os.replace(old, place)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _write_receipt(folder: str, source: Dataset, summary: ExportSummary) -> None:

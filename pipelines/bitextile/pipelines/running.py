@@ -5,21 +5,20 @@ import logging
 import os
 import platform
 import re
-import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
+from bitextile.pipelines.staging import staged
 from bitextile.schema import errors
 from bitextile.schema.dataset import Dataset, open_dataset
 from bitextile.schema.errors import BitextileError, ConfigError, OutputExistsError
 from bitextile.schema.manifest import Manifest, read_manifest
-from bitextile.schema.storage import exists, is_local
+from bitextile.schema.storage import exists
 
 # Below this much input one process is done before a second one has started (measured: worker
 # processes of the local runner take 4 to 6 s to start and pass 30 MB/s each).
@@ -103,58 +102,6 @@ def run_pipeline(
         _execute(lambda root: build(root, places), options, input_bytes)
     seconds = time.monotonic() - started
     return [Finished(open_dataset(output.path), seconds) for output in outputs]
-
-
-@contextmanager
-def staged(paths: Sequence[str], *, overwrite: bool) -> Iterator[dict[str, str]]:
-    """Yields for each output path a place to write it; on success they are moved, else removed.
-
-    On an object store, where folders cannot be moved, the place is the path itself, and it is the
-    manifest, written last, that makes a dataset of it.
-
-    Raises:
-        OutputExistsError: a path is there and `overwrite` is false.
-    """
-    for path in paths:
-        if exists(path) and not overwrite:
-            raise OutputExistsError(
-                f"{path} exists; give another --out, or --overwrite to replace it, "
-                "or --reuse to keep it if its inputs and options are the same"
-            )
-    places = {path: _staging(path) if is_local(path) else path for path in paths}
-    local = {path: place for path, place in places.items() if path != place}
-    made = [folder for place in local.values() for folder in _missing_folders(Path(place).parent)]
-    try:
-        for place in local.values():
-            shutil.rmtree(place, ignore_errors=True)
-            Path(place).mkdir(parents=True)
-        yield places
-        for path, place in local.items():
-            _replace(place, path)
-    finally:
-        for place in local.values():
-            shutil.rmtree(place, ignore_errors=True)
-        for folder in made:
-            with suppress(OSError):  # it holds an output by now
-                folder.rmdir()
-
-
-def _missing_folders(folder: Path) -> list[Path]:
-    return [folder, *_missing_folders(folder.parent)] if not folder.exists() else []
-
-
-def _staging(path: str) -> str:
-    target = Path(path).absolute()
-    return str(target.with_name(f".{target.name}.partial"))
-
-
-def _replace(place: str, path: str) -> None:
-    old = f"{place}.old"
-    shutil.rmtree(old, ignore_errors=True)
-    if os.path.exists(path):
-        os.rename(path, old)
-    os.rename(place, path)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _reusable(outputs: Sequence[Output], options: RunOptions) -> list[Finished]:

@@ -28,12 +28,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bitextile.kernels.randomness import U64, bits, hash64
-from bitextile.pipelines.running import staged
+from bitextile.pipelines.staging import check_free, staged
 from bitextile.schema.dataset import Dataset, open_dataset
-from bitextile.schema.errors import ConfigError, InputError, OutputExistsError
+from bitextile.schema.errors import ConfigError, InputError
 from bitextile.schema.ids import text_ids
 from bitextile.schema.kinds import ALIGNED, MONO, PAIRS
-from bitextile.schema.storage import exists, is_local
+from bitextile.schema.storage import is_local
 
 MODEL, MANIFEST = "spiece.model", "tokenizer_manifest.json"
 SPECIALS = {"<s>": 0, "<pad>": 1, "</s>": 2, "<unk>": 3}
@@ -125,7 +125,9 @@ def train_tokenizer(
         DatasetError: a dataset is damaged or of another kind.
         InputError: there is no text to train on.
     """
-    _check_output(out, overwrite=overwrite)
+    if not is_local(out):
+        raise ConfigError(f"{out}: a tokenizer is written to a local folder; give one and copy it")
+    check_free(out, overwrite=overwrite, receipt=MANIFEST)
     opened = [open_dataset(path, [PAIRS, MONO, ALIGNED]) for path in datasets]
     pools = _read(opened, cap=config.max_sentences)
     if not pools:
@@ -136,7 +138,7 @@ def train_tokenizer(
     model = _train(texts, config)
     digest = sha256(model).hexdigest()
     summary = TokenizerSummary(out, config.vocab_size, sentences, sampled, digest)
-    with staged([out], overwrite=overwrite) as places:
+    with staged([out], overwrite=overwrite, receipt=MANIFEST) as places:
         _write(Path(places[out]), model, summary, config, opened)
     return summary
 
@@ -384,15 +386,3 @@ def _template() -> dict[str, Any]:
             for token in ("<s>", "</s>")
         },
     }
-
-
-def _check_output(out: str, *, overwrite: bool) -> None:
-    if not is_local(out):
-        raise ConfigError(f"{out}: a tokenizer is written to a local folder; give one and copy it")
-    if exists(out) and not overwrite:
-        raise OutputExistsError(f"{out} exists; give another --out, or --overwrite to replace it")
-    if exists(out) and not exists(f"{out}/{MANIFEST}"):
-        raise OutputExistsError(
-            f"{out} is not a tokenizer's folder (it has no {MANIFEST}), so --overwrite leaves it "
-            "alone; give another --out"
-        )

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from bitextile.kernels.randomness import bits, hash64
 from bitextile.schema.ids import digest_of, language_key
-from bitextile.schema.kinds import REJECTS, Kind
+from bitextile.schema.kinds import Kind
 
 
 def by_key(batch: pa.RecordBatch, kind: Kind) -> Iterator[tuple[str, pa.RecordBatch]]:
@@ -38,14 +38,18 @@ def _codes(languages: list[pa.Array]) -> tuple[npt.NDArray[np.int64], list[str]]
 
 
 def record_hash(batch: pa.RecordBatch, kind: Kind) -> npt.NDArray[np.uint64]:
-    """Returns 64 bits for each row, taken over its first id column, or over all if it is no digest.
+    """Returns 64 bits for each row, taken over all its id columns.
 
-    Rows of the same record (the variants of a pair) get the same bits. Rejects do not: all empty
-    lines have one id, and a shard of millions of them would not fit in memory.
+    Not over the first alone: the variants of a pair and the rejects of all empty lines share it,
+    and would crowd one shard.
     """
-    first = kind.id_columns[0]
-    if first.endswith("id") and kind is not REJECTS:
-        return hash64(batch.column(first))
+    first, *rest = kind.id_columns
+    if first.endswith("id") and all(pa.types.is_integer(batch.column(c).type) for c in rest):
+        hashes = hash64(batch.column(first))
+        for column in rest:
+            place = batch.column(column).to_numpy()
+            hashes = bits(hashes, seed=0, operation=f"record/{column}", position=place)
+        return hashes
     rows = zip(*(batch.column(c).to_pylist() for c in kind.id_columns), strict=True)
     return hash64(pa.array([digest_of(*map(str, row)) for row in rows], pa.string()))
 

@@ -1,0 +1,83 @@
+"""Outputs that appear whole or not at all, and replace nothing but their like."""
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from bitextile.schema.errors import OutputExistsError
+from bitextile.schema.manifest import FILE_NAME
+from bitextile.schema.storage import exists, is_local
+
+
+@contextmanager
+def staged(
+    paths: Sequence[str], *, overwrite: bool, receipt: str = FILE_NAME
+) -> Iterator[dict[str, str]]:
+    """Yields for each output path a place to write it; on success they are moved, else removed.
+
+    On an object store, where folders cannot be moved, the place is the path itself, and it is the
+    manifest, written last, that makes a dataset of it.
+
+    Args:
+        paths: folders to be.
+        overwrite: replace folders that are there.
+        receipt: the file by which such a folder is known; one without it is never replaced.
+
+    Raises:
+        OutputExistsError: a path is there, and may not or must not be replaced.
+    """
+    for path in paths:
+        check_free(path, overwrite=overwrite, receipt=receipt)
+    places = {path: _staging(path) if is_local(path) else path for path in paths}
+    local = {path: place for path, place in places.items() if path != place}
+    made = [folder for place in local.values() for folder in _missing_folders(Path(place).parent)]
+    try:
+        for place in local.values():
+            shutil.rmtree(place, ignore_errors=True)
+            Path(place).mkdir(parents=True)
+        yield places
+        for path, place in local.items():
+            _replace(place, path)
+    finally:
+        for place in local.values():
+            shutil.rmtree(place, ignore_errors=True)
+        for folder in made:
+            with suppress(OSError):  # it holds an output by now
+                folder.rmdir()
+
+
+def check_free(path: str, *, overwrite: bool, receipt: str = FILE_NAME) -> None:
+    """Raises OutputExistsError unless `path` is free, or to be replaced and known by `receipt`."""
+    if not exists(path):
+        return
+    if not overwrite:
+        raise OutputExistsError(
+            f"{path} exists; give another --out, or --overwrite to replace it, "
+            "or --reuse, where the verb has it, to keep what has the same inputs and options"
+        )
+    empty = os.path.isdir(path) and not os.listdir(path)
+    if not empty and not exists(f"{path}/{receipt}"):
+        raise OutputExistsError(
+            f"{path} holds no {receipt}, so it was not written by this verb and --overwrite "
+            "leaves it alone; give another --out"
+        )
+
+
+def _missing_folders(folder: Path) -> list[Path]:
+    return [folder, *_missing_folders(folder.parent)] if not folder.exists() else []
+
+
+def _staging(path: str) -> str:
+    target = Path(path).absolute()
+    return str(target.with_name(f".{target.name}.partial"))
+
+
+def _replace(place: str, path: str) -> None:
+    old = f"{place}.old"
+    shutil.rmtree(old, ignore_errors=True)
+    if os.path.exists(path):
+        os.rename(path, old)
+    os.rename(place, path)
+    shutil.rmtree(old, ignore_errors=True)
