@@ -228,7 +228,7 @@ def test_an_output_that_exists_is_replaced_only_when_told_and_only_a_tokenizer(
     home = tmp_path / "home"
     home.mkdir()
     (home / "letter.txt").write_text("dear")
-    with pytest.raises(OutputExistsError, match="holds no tokenizer_manifest.json"):
+    with pytest.raises(OutputExistsError, match=r"holds no tokenizer_manifest\.json"):
         train_tokenizer(datasets[:1], str(home), config=config, overwrite=True)
     assert (home / "letter.txt").exists()
 
