@@ -94,6 +94,9 @@ class TaskFiles:
             )
 
 
+_NO_SENTENCE = ("", "NS")
+
+
 class _Example(NamedTuple):
     fields: tuple[str, str]
     label: Any
@@ -135,8 +138,7 @@ def read_task(files: TaskFiles) -> Switched:
                 f"{len(examples)}; line n of one must translate line n of the other"
             )
     by_key = {lang: {e.key: e for e in translated} for lang, translated in others.items()}
-    used: Counter[str] = Counter()
-    rows = [_row(files, e, line, by_key, used) for line, e in enumerate(examples, 1)]
+    rows = [_row(files, e, line, by_key) for line, e in enumerate(examples, 1)]
     first: dict[str, int] = {}
     again = [first.setdefault(row["text_id"], row["line"]) != row["line"] for row in rows]
     batch = pa.RecordBatch.from_pylist(rows, schema=task_schema(files.task))
@@ -144,7 +146,9 @@ def read_task(files: TaskFiles) -> Switched:
     value = np.array([first[i] for i in copies.column("text_id").to_pylist()], np.float64)
     rejects = reject_rows(copies, rule="duplicate/1", value=value)
     kept = batch.filter(pa.array(np.logical_not(again)))
-    return Switched(kept, join([rejects]), {files.lang: dict(used)})
+    used = Counter(kept.column("translations").flatten().field("lang").to_pylist())
+    tally = {f"translations_{lang}": n for lang, n in sorted(used.items())}
+    return Switched(kept, join([rejects]), {files.lang: tally})
 
 
 def switch_fields(batch: pa.RecordBatch, *, config: FieldSwitchConfig) -> Switched:
@@ -200,7 +204,6 @@ def _row(
     example: _Example,
     line: int,
     by_key: dict[str, dict[str, _Example]],
-    used: Counter[str],
 ) -> dict[str, Any]:
     text = "\n".join(example.fields)
     found = []
@@ -212,11 +215,9 @@ def _row(
             translated = other.fields[number]
             if files.task == "nli" and other.label.strip() != example.label.strip():
                 continue
-            if translated.strip() in ("", "NS", example.fields[number].strip()):
-                continue
-            if example.fields[number].strip():
+            mine = example.fields[number].strip()
+            if mine not in _NO_SENTENCE and translated.strip() not in (*_NO_SENTENCE, mine):
                 found.append({"field": number, "lang": lang, "text": translated})
-                used[f"translations_{lang}"] += 1
     label = {_LABELS[files.task].name: example.label}
     return {
         "text_id": digest_of(f"{files.lang}\x1f{text}"),
