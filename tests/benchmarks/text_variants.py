@@ -1,15 +1,21 @@
-"""Exchange, switching and link counts in the kernel: pairs per second on one core.
+"""Exchange, switching, link counts and derived languages: rows per second.
 
     OMP_NUM_THREADS=1 python tests/benchmarks/text_variants.py [--pairs 29000] [--runs 5]
+    python tests/benchmarks/text_variants.py --dataset ALIGNED [--workers 2]
 
 Text is multi30k en-de (../shared) where there, else sentences of the same length made up here.
 Links run along the diagonal, word i to word i, about as many as an aligner gives. Best of the
-runs, in CPU seconds of this process with Arrow held to one thread.
+runs, in CPU seconds of this process with Arrow held to one thread. Dictionary switching has a
+dictionary of 100,000 entries: the words of the text, and made-up ones that are never found.
+
+With --dataset the verbs run as pipelines on an aligned dataset, start and end included, in wall
+time, once.
 """
 
 import argparse
 import gzip
 import itertools
+import tempfile
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -18,11 +24,20 @@ import pyarrow as pa
 import regex
 
 from bitextile.kernels.codeswitch import CodeswitchConfig, switch_by_alignment
+from bitextile.kernels.derive import DeriveConfig, derive_rows
+from bitextile.kernels.dictionary import ENTRIES, Dictionary, DictionarySource
+from bitextile.kernels.dictswitch import (
+    DictionarySwitchConfig,
+    Index,
+    index_of,
+    switch_by_dictionary,
+)
 from bitextile.kernels.exchange import ExchangeConfig, exchange
 from bitextile.kernels.lexicon import count_links
+from bitextile.kernels.multiway import MultiwayConfig, switch_multiway
 from bitextile.schema.dataset import BATCH_ROWS
 from bitextile.schema.ids import digest_of
-from bitextile.schema.kinds import ALIGNED
+from bitextile.schema.kinds import ALIGNED, MONO
 
 MULTI30K = Path(__file__).parents[3] / "shared/data/parallel/multi30k"
 WORD = regex.compile(r"[\p{L}\p{M}\p{N}]+|[^\w\s]")
@@ -56,6 +71,55 @@ def aligned(pairs: int) -> list[pa.RecordBatch]:
     return pa.Table.from_pylist(rows, schema=ALIGNED.schema).to_batches(BATCH_ROWS)
 
 
+def monolingual(batches: list[pa.RecordBatch]) -> list[pa.RecordBatch]:
+    """Returns the source sentences as rows of kind mono."""
+    names = ("pair_id", "src_lang", "src", "corpus", "file", "line", "split")
+    return [
+        pa.RecordBatch.from_arrays([batch[name] for name in names], schema=MONO.schema)
+        for batch in batches
+    ]
+
+
+def dictionary(batches: list[pa.RecordBatch], size: int = 100_000) -> dict[str, Index]:
+    """Returns an index of `size` entries that knows every word of the sentences."""
+    text = " ".join(t for batch in batches for t in batch["src"].to_pylist())
+    words = sorted(set(WORD.findall(text)))[: size // 2]
+    words += [f"unheard{n}" for n in range(size - len(words))]
+    rows = [{"src": w, "tgt": f"{w[::-1]}o", "p": 1.0, "pos": None, "count": None} for w in words]
+    source = DictionarySource(path="made-up", src_lang="en", tgt_lang="de")
+    entries = pa.Table.from_pylist(rows, schema=ENTRIES)
+    return index_of([Dictionary(source=source, entries=entries)])
+
+
+def measure_pipelines(path: str, workers: int) -> None:
+    """Prints the wall time of each verb on a whole dataset."""
+    from bitextile.pipelines import codeswitch as switching
+    from bitextile.pipelines.exchange import exchange as exchange_verb
+    from bitextile.pipelines.running import RunOptions
+
+    options = RunOptions(workers=workers)
+    one, both = CodeswitchConfig(sides="src"), CodeswitchConfig()
+    with tempfile.TemporaryDirectory() as out:
+        for name, run in (
+            (
+                "exchange",
+                lambda o: exchange_verb(path, o, config=ExchangeConfig(), options=options),
+            ),
+            (
+                "codeswitch, src",
+                lambda o: switching.codeswitch(path, o, config=one, options=options),
+            ),
+            (
+                "codeswitch, both",
+                lambda o: switching.codeswitch(path, o, config=both, options=options),
+            ),
+        ):
+            done = run(f"{out}/{name}")
+            read = done.dataset.manifest.counts.read
+            rate = read / done.seconds
+            print(f"{name:20} {read:>9,} rows in {done.seconds:6.1f} s {rate:>9,.0f} rows/s")
+
+
 def measure(
     name: str,
     kernel: Callable[[pa.RecordBatch], object],
@@ -71,7 +135,7 @@ def measure(
         for batch in batches:
             kernel(batch)
         seconds.append(time.process_time() - started)
-    print(f"{name:48} {n_pairs / min(seconds):>10,.0f} pairs/s per core")
+    print(f"{name:48} {n_pairs / min(seconds):>10,.0f} rows/s per core")
 
 
 def main() -> None:
@@ -79,11 +143,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pairs", type=int, default=29_000)
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--dataset", help="measure pipelines on this aligned dataset instead")
+    parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
+    if options.dataset:
+        measure_pipelines(options.dataset, options.workers)
+        return
     pa.set_cpu_count(1)
     batches = aligned(options.pairs)
     groups, both = ExchangeConfig(one_to_one=False), CodeswitchConfig()
-    one = CodeswitchConfig(sides="src")
+    one, mixed = CodeswitchConfig(sides="src"), MultiwayConfig()
+    by_word, index = DictionarySwitchConfig(sides="src"), dictionary(batches)
+    inverted = DeriveConfig(transforms=("invert",))
     for name, kernel in (
         ("exchange, one-to-one", lambda b: exchange(b, config=ExchangeConfig())),
         ("exchange, groups", lambda b: exchange(b, config=groups)),
@@ -92,9 +163,23 @@ def main() -> None:
             "codeswitch, both sides (2 sentences a pair)",
             lambda b: switch_by_alignment(b, config=both),
         ),
+        (
+            "codeswitch, dictionary, words known (aligned)",
+            lambda b: switch_by_dictionary(b, index=index, config=by_word),
+        ),
+        ("codeswitch, several languages", lambda b: switch_multiway(b, config=mixed)),
         ("lexicon, count_links", count_links),
     ):
         measure(name, kernel, batches=batches, runs=options.runs)
+    for name, kernel in (
+        (
+            "codeswitch, dictionary, words segmented (mono)",
+            lambda b: switch_by_dictionary(b, index=index, config=by_word),
+        ),
+        ("derive, transliterate", lambda b: derive_rows(b, config=DeriveConfig())),
+        ("derive, invert", lambda b: derive_rows(b, config=inverted)),
+    ):
+        measure(name, kernel, batches=monolingual(batches), runs=options.runs)
 
 
 if __name__ == "__main__":

@@ -224,7 +224,7 @@ def test_swapping_heads_twice_gives_the_order_back(heads) -> None:
 
 @pytest.mark.parametrize("heads", [[2, 1], [3], [1]])
 def test_heads_that_are_no_tree_are_refused(heads) -> None:
-    with pytest.raises(ValueError, match="circle|head"):
+    with pytest.raises(ValueError, match=r"circle|head"):
         head_swap(heads)
 
 

@@ -1,0 +1,171 @@
+"""Each verb's transform and kernel, imported from the installed wheel by somebody else's pipeline.
+
+The wheel is built from this repository, installed without dependencies into a folder outside it,
+and used there by scripts that know nothing of the repository.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+COMMON = """
+import apache_beam as beam, pyarrow as pa
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from bitextile.schema.kinds import ALIGNED, CANDIDATES, MONO, PAIRS
+
+ID = "0123456789abcdef" * 2
+PLACE = dict(corpus="mine", file="f", line=1, split="train")
+spans = lambda *ends: [dict(start=s, end=e) for s, e in ends]
+PAIR = dict(pair_id=ID, src_lang="en", tgt_lang="zh", src="The dog runs.", tgt="狗在跑。", **PLACE)
+ALIGNED_ROW = dict(PAIR, src_spans=spans((0, 3), (4, 7), (8, 12), (12, 13)), align_score=-0.1,
+    tgt_spans=spans((0, 1), (1, 2), (2, 3), (3, 4)),
+    links=[dict(src=1, tgt=0, score=0.9), dict(src=2, tgt=2, score=0.9)])
+MONO_ROW = dict(text_id=ID, lang="en", text="The dog runs.", **PLACE)
+CANDIDATES_ROW = dict(text_id=ID, lang="en", text="The dog runs.", spans=spans((4, 7)),
+    candidates=[[dict(text="Hund", lang="de", score=0.5)]])
+
+def run(row, kind, transform, wanted):
+    batch = pa.RecordBatch.from_pylist([row], schema=kind.schema)
+    def check(found):
+        assert found.to_pylist()[0].items() >= wanted.items(), found.to_pylist()
+    with beam.Pipeline(runner=FnApiRunner()) as p:
+        made = p | beam.Create([batch]) | transform
+        getattr(made, "kept", made) | "Check" >> beam.Map(check)
+"""
+VERBS = {
+    "ingest": """
+from bitextile.kernels.filters import FilterConfig, filter_mono
+from bitextile.kernels.normalise import normalise_mono
+from bitextile.transforms.ingest import Filter, Normalise
+row = dict(MONO_ROW, text=" cafe\u0301 ")
+batch = normalise_mono(pa.RecordBatch.from_pylist([row], schema=MONO.schema))
+assert filter_mono(batch, config=FilterConfig()).kept["text"][0].as_py() == "caf\xe9"
+run(row, MONO, Normalise(MONO), dict(text="caf\xe9"))
+""",
+    "align": """
+import tempfile
+from bitextile.kernels.wordlinks import segment_pairs
+from bitextile.pipelines.recipe import Recipe
+from bitextile.transforms.align import AlignWords
+config = Recipe().align
+batch = pa.RecordBatch.from_pylist([PAIR], schema=PAIRS.schema)
+assert segment_pairs(batch, config=config)["src_spans"][0].as_py()[1] == dict(start=4, end=7)
+run(PAIR, PAIRS, AlignWords(tempfile.mkdtemp(), {"en-zh": 1}, config), dict(src="The dog runs."))
+""",
+    "exchange": """
+from bitextile.kernels.exchange import ExchangeConfig, exchange
+from bitextile.transforms.variants import ExchangeWords
+config = ExchangeConfig(rate=1.0)
+batch = pa.RecordBatch.from_pylist([ALIGNED_ROW], schema=ALIGNED.schema)
+assert exchange(batch, config=config).kept["src_exchanged"][0].as_py() == "The 狗跑."
+run(ALIGNED_ROW, ALIGNED, ExchangeWords(config), dict(src_exchanged="The 狗跑."))
+""",
+    "alignment": """
+from bitextile.kernels.codeswitch import CodeswitchConfig, switch_by_alignment
+from bitextile.transforms.variants import SwitchWords
+config = CodeswitchConfig(token_rate=1.0, sides="src")
+batch = pa.RecordBatch.from_pylist([ALIGNED_ROW], schema=ALIGNED.schema)
+assert switch_by_alignment(batch, config=config).kept["text"][0].as_py() == "The 狗跑."
+run(ALIGNED_ROW, ALIGNED, SwitchWords(config), dict(text="The 狗跑."))
+""",
+    "multiway": """
+from bitextile.kernels.multiway import MultiwayConfig, switch_multiway
+from bitextile.transforms.variants import MixTranslations
+config = MultiwayConfig(pivot="zh", token_rate=1.0)
+batch = pa.RecordBatch.from_pylist([ALIGNED_ROW], schema=ALIGNED.schema)
+assert switch_multiway(batch, config=config).kept["text"][0].as_py() == "dog 在 runs。"
+run(ALIGNED_ROW, ALIGNED, MixTranslations(config), dict(text="dog 在 runs。"))
+""",
+    "dictionary": """
+import pathlib, tempfile
+from bitextile.kernels.dictionary import DictionarySource, read_dictionary
+from bitextile.kernels.dictswitch import DictionarySwitchConfig, index_of, switch_by_dictionary
+from bitextile.transforms.variants import SwitchByDictionary
+file = pathlib.Path(tempfile.mkdtemp()) / "d.txt"
+file.write_text("dog 犬\\n", encoding="utf-8")
+read = read_dictionary(DictionarySource(path=str(file), src_lang="en", tgt_lang="ja"))
+config = DictionarySwitchConfig(token_rate=1.0)
+batch = pa.RecordBatch.from_pylist([MONO_ROW], schema=MONO.schema)
+made = switch_by_dictionary(batch, index=index_of([read]), config=config)
+assert made.kept["text"][0].as_py() == "The 犬 runs."
+run(MONO_ROW, MONO, SwitchByDictionary((read.source,), config), dict(text="The 犬 runs."))
+""",
+    "model": """
+from bitextile.kernels.modelswitch import switch_by_candidates
+from bitextile.kernels.switching import SwitchConfig
+from bitextile.transforms.variants import SwitchByCandidates
+config = SwitchConfig(token_rate=1.0)
+batch = pa.RecordBatch.from_pylist([CANDIDATES_ROW], schema=CANDIDATES.schema)
+assert switch_by_candidates(batch, config=config).kept["text"][0].as_py() == "The Hund runs."
+run(CANDIDATES_ROW, CANDIDATES, SwitchByCandidates(config), dict(text="The Hund runs."))
+""",
+    "sentence": """
+import pathlib, tempfile
+from bitextile.kernels.fieldswitch import FieldSwitchConfig, TaskFiles, read_task, switch_fields
+from bitextile.transforms.variants import SwitchFields
+folder = pathlib.Path(tempfile.mkdtemp())
+(folder / "en.tsv").write_text("A.\\tB.\\tneutral\\n")
+(folder / "de.tsv").write_text("X.\\tY.\\tneutral\\n")
+files = TaskFiles(task="nli", lang="en", file=f"{folder}/en.tsv",
+    translations={"de": f"{folder}/de.tsv"})
+config = FieldSwitchConfig(token_rate=1.0)
+made = switch_fields(read_task(files).kept, config=config)
+assert made.kept["premise"][0].as_py() == "X."
+with beam.Pipeline(runner=FnApiRunner()) as p:
+    def check(found): assert found["hypothesis"][0].as_py() == "Y."
+    (p | SwitchFields(files, config)).kept | beam.Map(check)
+""",
+    "lexicon": """
+from bitextile.kernels.lexicon import LexiconConfig, count_links
+from bitextile.transforms.lexicon import CountLexicon
+batch = pa.RecordBatch.from_pylist([ALIGNED_ROW], schema=ALIGNED.schema)
+assert count_links(batch)["tgt"].to_pylist() == ["狗", "跑"]
+run(ALIGNED_ROW, ALIGNED, CountLexicon(LexiconConfig(min_count=1)), dict(src="dog", tgt="狗"))
+""",
+    "derive": """
+from bitextile.kernels.derive import DeriveConfig, derive_rows, restore
+from bitextile.transforms.derive import DeriveLanguage
+config = DeriveConfig(transforms=("invert",))
+kept = derive_rows(pa.RecordBatch.from_pylist([MONO_ROW], schema=MONO.schema), config=config).kept
+assert restore(kept).to_pylist() == ["The dog runs."]
+run(MONO_ROW, MONO, DeriveLanguage(config), dict(tgt="runs dog The."))
+""",
+}
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder outside the repository with the wheel's content."""
+    pytest.importorskip("hatchling", reason="no hatchling here, which builds the wheel")
+    folder = tmp_path_factory.mktemp("wheel")
+    build = ["-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    subprocess.run([sys.executable, *build], cwd=ROOT, check=True, capture_output=True)
+    (wheel,) = folder.glob("*.whl")
+    target = folder / "site"
+    install = ["-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target"]
+    subprocess.run([sys.executable, *install, str(target), str(wheel)], check=True)
+    return target
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_foreign_pipeline_uses_the_verb(verb: str, installed: Path, tmp_path: Path) -> None:
+    script = tmp_path / f"{verb}.py"
+    where = (
+        "import bitextile.schema.kinds as k\nimport sys\nassert k.__file__.startswith(sys.argv[1])"
+    )
+    script.write_text(COMMON + VERBS[verb] + where, encoding="utf-8")
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    environment |= {"PYTHONPATH": str(installed), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, str(script), str(installed)],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
