@@ -9,7 +9,7 @@ from typing import Any
 from bitextile.kernels.segment import segmenter_for
 from bitextile.kernels.wordlinks import AlignConfig, SimalignConfig
 from bitextile.pipelines.recipe import as_config
-from bitextile.pipelines.running import Finished, RunOptions, quiet_beam
+from bitextile.pipelines.running import Finished, RunOptions
 from bitextile.pipelines.stage import run_stage
 from bitextile.schema.dataset import Dataset, open_dataset
 from bitextile.schema.errors import ConfigError
@@ -88,12 +88,13 @@ def _by_encoder(
             f"aligner simalign needs {missing[0]}, which is not installed: "
             "pip install 'bitextile[align-neural]'"
         )
-    quiet_beam()  # importing it logs already
-    from bitextile.transforms.inference import AlignWordsByEncoder, encoder_digest
+    from bitextile.transforms.inference import encoder_digest
 
     digest = encoder_digest(config.encoder)
 
     def make(pairs: Any, place: str) -> Any:
+        from bitextile.transforms.neural import AlignWordsByEncoder
+
         return pairs | "AlignWords" >> AlignWordsByEncoder(config, digest)
 
     return make, ({"path": config.encoder, "digest": digest},)

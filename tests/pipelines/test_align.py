@@ -1,0 +1,118 @@
+"""The align verb's engines: configurations, refusals, what the manifest tells."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from tokenizers import BertWordPieceTokenizer
+from transformers import BertConfig, BertModel, BertTokenizerFast
+
+from bitextile.kernels.wordlinks import HmmConfig, SimalignConfig
+from bitextile.pipelines.align import align, beside
+from bitextile.pipelines.cli import main
+from bitextile.pipelines.ingest import ingest
+from bitextile.pipelines.recipe import Recipe, parse
+from bitextile.pipelines.running import RunOptions
+from bitextile.schema.dataset import verify_dataset
+from bitextile.schema.errors import ConfigError, OutputExistsError
+
+TEXTS = [
+    ("a small dog runs .", "我 狗 。"),
+    ("two men see a house .", "两 人 房子 。"),
+    ("the house is small .", "房子 小 。"),
+]
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("pairs")
+    lines = "".join(f"{src}\t{tgt}\n" for src, tgt in TEXTS)
+    (folder / "text.tsv").write_text(lines, encoding="utf-8")
+    corpus = {"corpus": "c", "languages": ["en", "zh"], "files": ["text.tsv"]}
+    (folder / "recipe.yaml").write_text(json.dumps({"bitext": [corpus]}))
+    made = ingest(str(folder / "recipe.yaml"), str(folder), options=RunOptions())
+    return made[0].dataset.path
+
+
+@pytest.fixture
+def encoder(tmp_path: Path) -> Callable[[int], str]:
+    def make(seed: int) -> str:
+        folder = str(tmp_path / "encoder")
+        tokenizer = BertWordPieceTokenizer(lowercase=False)
+        texts = [text for pair in TEXTS for text in pair]
+        tokenizer.train_from_iterator(texts, vocab_size=200, show_progress=False)
+        BertTokenizerFast(tokenizer_object=tokenizer._tokenizer).save_pretrained(folder)
+        torch.manual_seed(seed)
+        shape = {"hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 32}
+        BertModel(BertConfig(vocab_size=200, num_hidden_layers=2, **shape)).save_pretrained(folder)
+        return folder
+
+    return make
+
+
+def test_an_encoder_aligns_and_stands_in_the_manifest(pairs, encoder, tmp_path) -> None:
+    config = SimalignConfig(encoder=encoder(0), layer=1, segmenter="characters")
+    out = str(tmp_path / "aligned")
+    made = align(pairs, out, config=config, options=RunOptions())
+    manifest = verify_dataset(out).manifest
+    assert manifest.config["encoder"] == config.encoder
+    assert manifest.config["aligner"] == "simalign"
+    assert [entry["path"] for entry in manifest.inputs] == [pairs, config.encoder]
+    assert manifest.inputs[1]["digest"].startswith("sha256:")
+    assert not (Path(out) / "models").exists()
+    assert all(row["links"] for row in made.dataset.table(columns=["links"]).to_pylist())
+    again = align(pairs, out, config=config, options=RunOptions(reuse=True))
+    assert again.reused
+    encoder(1)  # other weights in the same folder
+    with pytest.raises(OutputExistsError, match="other inputs"):
+        align(pairs, out, config=config, options=RunOptions(reuse=True))
+
+
+def test_a_recipe_chooses_the_engine() -> None:
+    assert parse(Recipe, {}, "r").align == HmmConfig()
+    assert parse(Recipe, {"align": {"symmetrize": "union"}}, "r").align == HmmConfig(
+        symmetrize="union"
+    )
+    chosen = {"aligner": "simalign", "encoder": "models/bert", "matching": "itermax", "layer": 6}
+    config = parse(Recipe, {"align": chosen}, "r").align
+    assert config == SimalignConfig(encoder="models/bert", matching="itermax", layer=6)
+    assert beside(config, Path("/recipes")).encoder == "/recipes/models/bert"
+    assert beside(HmmConfig(), Path("/recipes")) == HmmConfig()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"aligner": "giza"},
+        {"aligner": "simalign"},
+        {"aligner": "simalign", "encoder": "e", "symmetrize": "union"},
+        {"aligner": "simalign", "encoder": "e", "matching": "best"},
+        {"aligner": "simalign", "encoder": "e", "distortion": 2.0},
+        {"aligner": "simalign", "encoder": "e", "matching": "softmax", "distortion": 0.5},
+        {"encoder": "e"},
+        "simalign",
+    ],
+)
+def test_a_recipe_with_a_wrong_engine_is_refused(content: object) -> None:
+    with pytest.raises(ConfigError, match="align"):
+        parse(Recipe, {"align": content}, "r")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--aligner", "giza"], "expected hmm or simalign"),
+        (["--aligner", "simalign"], "needs --encoder"),
+        (["--aligner", "simalign", "--encoder", "e", "--seed", "1"], "--seed is no option"),
+        (["--token-type", "word"], "--token-type is no option of --aligner hmm"),
+        (["--aligner", "simalign", "--encoder", "e", "--matching", "x"], "matching is 'x'"),
+        (["--aligner", "simalign", "--encoder", "bert-base-cased"], "never by name from a hub"),
+    ],
+)
+def test_the_command_refuses_in_a_sentence(pairs, tmp_path, capsys, arguments, sentence) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["align", pairs, "--out", str(tmp_path / "out"), *arguments])
+    assert stopped.value.code == 2
+    assert sentence in capsys.readouterr().err
