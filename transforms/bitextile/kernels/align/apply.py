@@ -79,12 +79,12 @@ def apply(
     windows = windowed(corpus, model.config.max_words)
     pieces = windows.corpus
     known = _parameters(model, pieces, row_of, null_tgt)
-    parts = parts_of(pieces)
+    parts = parts_of(pieces, len(row_of) + len(null_tgt))
 
     def links_of(part: tuple[int, int]) -> tuple[I32, I32, I32, F32]:
         here = sentences(pieces, *part)
         cells = cells_of(here, row_of, known.table, len(known.null_tgt))
-        found = evidence(here, known, for_links=True)
+        found = evidence(here, known, for_links=True, for_jumps=False)
         expect(here, cells, known, found)
         return _links(here, found, int(method), least)
 

@@ -134,12 +134,12 @@ def _set_class(
     for e in members:
         share = _share(rows[e], of_row_class[0])
         for k in range(table.start[e], table.start[e + 1]):
-            f = table.tgt[k]
+            f, count = table.tgt[k], counts[k]
             both, whole = together[of_tgt[f]], of_column_class[of_tgt[f]]
             to_tgt = _share(both, of_row_class[0]) * _share(columns[f], whole)
             to_src = _share(both, whole) * share
-            table.p_tgt[k] = _share(counts[k] + weight * to_tgt, rows[e] + weight)
-            table.p_src[k] = _share(counts[k] + weight * to_src, columns[f] + weight)
+            table.p_tgt[k] = _share(count + weight * to_tgt, rows[e] + weight)
+            table.p_src[k] = _share(count + weight * to_src, columns[f] + weight)
     for e in members:
         for k in range(table.start[e], table.start[e + 1]):
             together[of_tgt[table.tgt[k]]] = 0
@@ -175,7 +175,8 @@ def set_probabilities(table: Table, counts: F32, classes: Classes, config: Align
 
     Args:
         table: changed in place.
-        counts: float32 [entries], expected links; gains the prior for words spelt alike.
+        counts: float32 [entries], expected links; gains the prior for words spelt alike. May be
+            the table's p_tgt itself: each is read before it is set.
         classes: of the table's words.
         config: with the weights of classes and spelling.
     """

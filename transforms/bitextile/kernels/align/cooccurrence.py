@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bitextile.kernels.align.corpus import F32, I32, I64, Corpus
+from bitextile.kernels.align.config import AlignerConfig
+from bitextile.kernels.align.corpus import F32, F64, I32, I64, Corpus
 from bitextile.kernels.align.jit import compiled, inner
 from bitextile.kernels.align.threads import even_parts, over_parts
 
@@ -96,58 +97,84 @@ def _tally(e: int, corpus: Corpus, places: Places, seen: I32, touched: I32) -> i
     return n
 
 
+class Rule(NamedTuple):
+    """Which pairs seen together become candidates.
+
+    Attributes:
+        expected: float32 [target words], least count per cell beside the source word.
+        frequency: int64 [target words].
+        often: a pair seen once is left out where both words are seen more often than this.
+    """
+
+    expected: F32
+    frequency: I64
+    often: int
+
+
+@inner
+def _is_candidate(seen: int, f: int, beside: int, occurrences: int, rule: Rule) -> bool:
+    if seen == 1 and occurrences > rule.often and rule.frequency[f] > rule.often:
+        return False
+    return seen >= beside * rule.expected[f]
+
+
 @compiled
 def _candidate_sizes(
-    first: int, last: int, corpus: Corpus, places: Places, work: I64, expected: F32, size: I64
+    first: int, last: int, corpus: Corpus, places: Places, work: I64, rule: Rule, size: I64
 ) -> None:
-    seen = np.zeros(len(expected), np.int32)
-    touched = np.empty(len(expected), np.int32)
+    seen = np.zeros(len(rule.expected), np.int32)
+    touched = np.empty(len(rule.expected), np.int32)
     for e in range(first, last):
+        n_places = places.start[e + 1] - places.start[e]
         for f in touched[: _tally(e, corpus, places, seen, touched)]:
-            size[e] += seen[f] >= work[e] * expected[f]
+            size[e] += _is_candidate(seen[f], f, work[e], n_places, rule)
             seen[f] = 0
 
 
 @compiled
 def _candidate_rows(
-    first: int, last: int, corpus: Corpus, places: Places, work: I64, expected: F32, table: Table
+    first: int, last: int, corpus: Corpus, places: Places, work: I64, rule: Rule, table: Table
 ) -> None:
-    seen = np.zeros(len(expected), np.int32)
-    touched = np.empty(len(expected), np.int32)
+    seen = np.zeros(len(rule.expected), np.int32)
+    touched = np.empty(len(rule.expected), np.int32)
     for e in range(first, last):
+        n_places = places.start[e + 1] - places.start[e]
         n = _tally(e, corpus, places, seen, touched)
         at = table.start[e]
         for f in touched[:n]:
-            if seen[f] >= work[e] * expected[f]:
+            if _is_candidate(seen[f], f, work[e], n_places, rule):
                 table.tgt[at] = f
-                table.p_tgt[at] = seen[f]
+                table.p_tgt[at] = seen[f] / work[e]
+                table.p_src[at] = seen[f]
                 at += 1
             seen[f] = 0
 
 
 def candidates(
-    corpus: Corpus, places: Places, n_tgt: int, *, min_association: float, n_threads: int
+    corpus: Corpus, places: Places, n_tgt: int, *, config: AlignerConfig, n_threads: int
 ) -> Table:
     """Returns the word pairs worth a parameter, each with the probabilities chance would see.
 
-    A pair is a candidate when it is seen more often than `min_association` times what the target
-    word's frequency alone makes expect. p_tgt starts as the share of the target word among all
+    A pair is a candidate when it is seen at least `min_association` times as often as the target
+    word's frequency alone makes expect, and more than once if both its words are frequent.
+    p_tgt starts as the share of the target word among all
     words beside the source word, p_src the other way round.
 
     Args:
         corpus: the sample.
         places: of its source words.
         n_tgt: target vocabulary size.
-        min_association: a ratio; 0 takes every pair seen.
+        config: with `min_association` and `often`.
         n_threads: threads to use; the result does not depend on it.
     """
     work = row_work(corpus, places)
-    share = np.bincount(corpus.tgt, minlength=n_tgt) / max(1, len(corpus.tgt))
-    expected = (min_association * share).astype(np.float32)
+    frequency = np.bincount(corpus.tgt, minlength=n_tgt)
+    expected = config.min_association * frequency / max(1, len(corpus.tgt))
+    rule = Rule(expected.astype(np.float32), frequency, config.often)
     parts = even_parts(work, N_ROW_PARTS)
     size = np.zeros(len(work), np.int64)
     over_parts(
-        lambda part: _candidate_sizes(*part, corpus, places, work, expected, size),
+        lambda part: _candidate_sizes(*part, corpus, places, work, rule, size),
         parts,
         n_threads=n_threads,
     )
@@ -155,19 +182,47 @@ def candidates(
     n = int(start[-1])
     table = Table(start, np.empty(n, np.int32), np.empty(n, np.float32), np.empty(n, np.float32))
     over_parts(
-        lambda part: _candidate_rows(*part, corpus, places, work, expected, table),
+        lambda part: _candidate_rows(*part, corpus, places, work, rule, table),
         parts,
         n_threads=n_threads,
     )
-    beside = np.bincount(
-        corpus.tgt, np.repeat(np.diff(corpus.src_at), np.diff(corpus.tgt_at)), n_tgt
-    ).astype(np.float32)
-    np.divide(table.p_tgt, beside[table.tgt], out=table.p_src)
-    np.divide(table.p_tgt, work[table.rows].astype(np.float32), out=table.p_tgt)
+    source_words = np.repeat(np.diff(corpus.src_at), np.diff(corpus.tgt_at))
+    beside = np.bincount(corpus.tgt, source_words, minlength=n_tgt).astype(np.float64)
+    _divide(table.p_src, table.tgt, beside)
     return table
 
 
-def pruned(table: Table, keep: np.ndarray) -> Table:
-    """Returns the table with only the entries where `keep` (bool [entries]) holds."""
-    kept_before = np.concatenate([[0], np.cumsum(keep)])
-    return Table(kept_before[table.start], table.tgt[keep], table.p_tgt[keep], table.p_src[keep])
+@compiled
+def _divide(counts: F32, tgt: I32, beside: F64) -> None:
+    for k in range(len(counts)):
+        counts[k] /= beside[tgt[k]]
+
+
+@compiled
+def _kept_before(table: Table, least: float) -> I64:
+    start = np.zeros(len(table.start), np.int64)
+    for e in range(len(table.start) - 1):
+        start[e + 1] = start[e]
+        for k in range(table.start[e], table.start[e + 1]):
+            start[e + 1] += table.p_tgt[k] > least or table.p_src[k] > least
+    return start
+
+
+@compiled
+def _copy_kept(table: Table, least: float, to: Table) -> None:
+    at = 0
+    for k in range(len(table.tgt)):
+        if table.p_tgt[k] > least or table.p_src[k] > least:
+            to.tgt[at] = table.tgt[k]
+            to.p_tgt[at] = table.p_tgt[k]
+            to.p_src[at] = table.p_src[k]
+            at += 1
+
+
+def pruned(table: Table, least: float) -> Table:
+    """Returns the table without the entries whose probabilities are both at most `least`."""
+    start = _kept_before(table, least)
+    n = int(start[-1])
+    kept = Table(start, np.empty(n, np.int32), np.empty(n, np.float32), np.empty(n, np.float32))
+    _copy_kept(table, least, kept)
+    return kept

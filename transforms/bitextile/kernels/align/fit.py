@@ -38,8 +38,13 @@ from bitextile.kernels.align.posteriors import (
 from bitextile.kernels.align.threads import each_part, even_parts, usable_threads
 from bitextile.schema.errors import InputError
 
-CELLS_PER_PART = 1 << 20
-"""Cells of one task of the E-step: about 2,000 pairs of 22 words, 10 MB while it runs."""
+CELLS_PER_PART = 1 << 18
+"""Cells of one task of the E-step: about 500 pairs of 22 words, 3 MB while it runs."""
+CELLS_PER_WORD = 8
+"""... but at least this many per vocabulary word, as a task starts with a walk over the words."""
+JUMP_PARTS = 32
+"""Jumps are counted in every part up to this many parts, then in about so many, evenly
+spaced: their few weights need no more, and counting them is a third of the E-step's time."""
 
 
 @dataclass
@@ -147,9 +152,7 @@ def _start(corpus: Corpus, classes: Classes, config: AlignerConfig, n_threads: i
     share_src = _share(np.bincount(corpus.src, minlength=n_src))
     share_tgt = _share(np.bincount(corpus.tgt, minlength=n_tgt))
     places = places_of(corpus.src, corpus.src_at, n_src)
-    table = candidates(
-        corpus, places, n_tgt, min_association=config.min_association, n_threads=n_threads
-    )
+    table = candidates(corpus, places, n_tgt, config=config, n_threads=n_threads)
     train_model1(
         corpus,
         places,
@@ -160,9 +163,9 @@ def _start(corpus: Corpus, classes: Classes, config: AlignerConfig, n_threads: i
         config=config,
         n_threads=n_threads,
     )
-    keep = (table.p_tgt > config.min_translation) | (table.p_src > config.min_translation)
     jumps = first_jumps(config.jump_window)
-    return _State(pruned(table, keep), share_src, share_tgt, jumps, jumps, classes)
+    kept = pruned(table, config.min_translation)
+    return _State(kept, share_src, share_tgt, jumps, jumps, classes)
 
 
 def _share(counts: np.ndarray) -> F32:
@@ -177,15 +180,18 @@ def _iterate(corpus: Corpus, state: _State, config: AlignerConfig, n_threads: in
     known = parameters(state, config, longest)
     row_of = np.arange(len(state.null_src), dtype=np.int32)
 
+    parts = parts_of(corpus, len(state.null_src) + len(state.null_tgt))
+    with_jumps = parts[:: max(1, len(parts) // JUMP_PARTS)]
+
     def part_of(part: tuple[int, int]) -> tuple[Cells, F32, Evidence]:
         here = sentences(corpus, *part)
         cells = cells_of(here, row_of, state.table, len(state.null_tgt))
-        found = evidence(here, known, for_links=False)
+        found = evidence(here, known, for_links=False, for_jumps=part in with_jumps)
         return cells, expect(here, cells, known, found), found
 
     counts = np.zeros(len(state.table.tgt), np.float32)
     found: list[Evidence] = []
-    for cells, joint, one in each_part(part_of, parts_of(corpus), n_threads=n_threads):
+    for cells, joint, one in each_part(part_of, parts, n_threads=n_threads):
         add_joint(cells, joint, counts)
         found.append(one)
     set_probabilities(state.table, counts, state.classes, config)
@@ -193,10 +199,11 @@ def _iterate(corpus: Corpus, state: _State, config: AlignerConfig, n_threads: in
     return [float(sum(e.log_likelihood[k] for e in found)) for k in (0, 1)]
 
 
-def parts_of(corpus: Corpus) -> list[tuple[int, int]]:
-    """Returns ranges of sentence pairs with about CELLS_PER_PART cells each."""
+def parts_of(corpus: Corpus, n_words: int) -> list[tuple[int, int]]:
+    """Returns ranges of sentence pairs to work on at a time, given the vocabularies' size."""
+    room = max(CELLS_PER_PART, CELLS_PER_WORD * n_words)
     cells = np.diff(corpus.src_at) * np.diff(corpus.tgt_at)
-    return even_parts(cells, -(-int(cells.sum()) // CELLS_PER_PART))
+    return even_parts(cells, -(-int(cells.sum()) // room))
 
 
 def parameters(state: "_State | AlignerModel", config: AlignerConfig, longest: int) -> Parameters:
@@ -224,8 +231,9 @@ def _learn(
     if not found:
         return
     settings = {"smoothing": config.jump_smoothing, "reach": config.jump_reach}
-    to_tgt = np.stack([e.jumps_to_tgt for e in found]).sum(axis=0, dtype=np.float64)
-    to_src = np.stack([e.jumps_to_src for e in found]).sum(axis=0, dtype=np.float64)
+    with_jumps = [e for e in found if len(e.jumps_to_tgt)]
+    to_tgt = np.stack([e.jumps_to_tgt for e in with_jumps]).sum(axis=0, dtype=np.float64)
+    to_src = np.stack([e.jumps_to_src for e in with_jumps]).sum(axis=0, dtype=np.float64)
     state.jumps_to_tgt = learned(to_tgt, known.to_tgt, config.jump_window, **settings)
     state.jumps_to_src = learned(to_src, known.to_src, config.jump_window, **settings)
     smoothing = config.null_smoothing

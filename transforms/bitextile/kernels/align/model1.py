@@ -111,8 +111,8 @@ def train_model1(
     *,
     config: AlignerConfig,
     n_threads: int,
-) -> F32:
-    """Trains the table in place and returns the expected counts of the last iteration.
+) -> None:
+    """Trains the table in place.
 
     Args:
         corpus: the sample.
@@ -127,7 +127,8 @@ def train_model1(
     rows = even_parts(row_work(corpus, places), N_ROW_PARTS)
     # Every word's total is summed along the vocabulary whatever the cut: cut by threads.
     spans = even_parts(np.diff(corpus.src_at) * np.diff(corpus.tgt_at), n_threads)
-    counts = np.zeros(len(table.tgt), np.float32)
+    # A row's probabilities are not read again once its counts are known: one array serves both.
+    counts = table.p_tgt
     for _ in range(config.ibm1_iterations):
         weights = null_src[corpus.src], null_tgt[corpus.tgt]
         totals = partial(_totals, corpus, places, table, *weights, len(null_tgt))
@@ -137,4 +138,3 @@ def train_model1(
         expect = partial(_counts, corpus, places, table, *weights, counts, len(null_tgt))
         over_parts(expect, rows, n_threads=n_threads)
         set_probabilities(table, counts, classes, config)
-    return counts

@@ -83,22 +83,22 @@ class Evidence(NamedTuple):
     best_tgt: I32
 
 
-def evidence(corpus: Corpus, known: Parameters, *, for_links: bool) -> Evidence:
+def evidence(corpus: Corpus, known: Parameters, *, for_links: bool, for_jumps: bool) -> Evidence:
     """Returns an empty Evidence for a range of sentences.
 
     Args:
         corpus: the range.
         known: what it will be collected with.
-        for_links: whether posteriors of all cells are wanted (to apply a model), or else expected
-            jumps (to fit one).
+        for_links: whether the posteriors of all cells are wanted.
+        for_jumps: whether expected jumps are wanted.
     """
     n_src, n_tgt = len(corpus.src), len(corpus.tgt)
     n_cells = int((np.diff(corpus.src_at) * np.diff(corpus.tgt_at)).sum())
-    n_jumps = 2 * known.to_tgt.zero + 1
+    n_jumps = 2 * known.to_tgt.zero + 1 if for_jumps else 0
     return Evidence(
         np.zeros(2),
-        np.zeros(0 if for_links else n_jumps, np.float32),
-        np.zeros(0 if for_links else n_jumps, np.float32),
+        np.zeros(n_jumps, np.float32),
+        np.zeros(n_jumps, np.float32),
         np.zeros(n_src, np.float32),
         np.zeros(n_tgt, np.float32),
         np.zeros(n_cells if for_links else 0, np.float32),

@@ -6,8 +6,9 @@ default threading layer aborts the process when two threads (of a Beam worker) e
 """
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 import numpy as np
@@ -33,12 +34,21 @@ def over_parts(
 def each_part(
     function: Callable[[Part], Result], parts: Iterable[Part], *, n_threads: int
 ) -> Iterator[Result]:
-    """Yields function(part) for each part, in order, while later parts are being worked on."""
+    """Yields function(part) for each part, in order, while the next few are being worked on.
+
+    At most n_threads results wait at a time, which bounds the memory.
+    """
     if n_threads == 1:
         yield from map(function, parts)
         return
     with ThreadPoolExecutor(n_threads) as pool:
-        yield from pool.map(function, parts)
+        ahead: deque[Future[Result]] = deque()
+        for part in parts:
+            ahead.append(pool.submit(function, part))
+            if len(ahead) > n_threads:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
 
 
 def even_parts(work: I64, n_parts: int) -> list[tuple[int, int]]:
