@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -323,40 +323,26 @@ def exchange(
 @app.command()
 def codeswitch(
     context: typer.Context,
-    dataset: Annotated[
-        str, typer.Argument(help="folder of a dataset; with --method sentence a task file")
-    ],
+    dataset: Annotated[str, typer.Argument(help="folder of a dataset; or (sentence) a task file")],
     method: Annotated[str, typer.Option(help="alignment, dictionary, model or sentence")],
     out: Out,
     sentence_rate: Share = 1.0,
-    token_rate: Annotated[
-        float | None, typer.Option(help="of words, 0.3; of fields with sentence, 0.5")
-    ] = None,
+    token_rate: Annotated[float | None, typer.Option(help="of words, 0.3; of fields, 0.5")] = None,
     sides: Annotated[str, typer.Option(help="src, tgt or both, of pairs")] = "both",
     min_score: MinScore = 0.0,
-    pivot: Annotated[
-        str | None, typer.Option(help="alignment: mix all translations of sentences in LANG")
-    ] = None,
-    weight: Annotated[
-        list[str] | None, typer.Option(help="LANG=NUMBER, how often a language is taken; repeat")
-    ] = None,
+    pivot: Annotated[str | None, typer.Option(help="mix all translations from LANG")] = None,
+    weight: Annotated[list[str] | None, typer.Option(help="LANG=NUMBER; repeatable")] = None,
     dictionary: Annotated[
-        list[str] | None, typer.Option(help="SRC,TGT=FILE or lexicon folder; repeatable")
+        list[str] | None, typer.Option(help="SRC,TGT=FILE (or lexicon); repeatable")
     ] = None,
-    columns: Annotated[
-        str, typer.Option(help="of dictionary files: src,tgt or tgt,src; auto finds out or asks")
-    ] = "auto",
-    format: Annotated[
-        str, typer.Option(help="of dictionary files: space, tab, at, wiktionary, tei; auto")
-    ] = "auto",
+    columns: Annotated[str, typer.Option(help="src,tgt or tgt,src; auto looks or asks")] = "auto",
+    format: Annotated[str, typer.Option(help="auto, space, tab, at, wiktionary, tei")] = "auto",
     min_count: Annotated[int, typer.Option(help="fewest links of a lexicon's entry")] = 0,
     min_probability: Annotated[float, typer.Option(help="least p of an entry, 0 to 1")] = 0.0,
     pos: Annotated[list[str] | None, typer.Option(help="part of speech wanted; repeat")] = None,
     task: Annotated[str, typer.Option(help="sentence: nli or qa")] = "nli",
     language: Annotated[str, typer.Option(help="sentence: of the task file")] = "en",
-    translation: Annotated[
-        list[str] | None, typer.Option(help="sentence: LANG=FILE, the file translated; repeat")
-    ] = None,
+    translation: Annotated[list[str] | None, typer.Option(help="LANG=FILE; repeatable")] = None,
     variants: Variants = 1,
     seed: Seed = 0,
     overwrite: Overwrite = False,
@@ -364,42 +350,42 @@ def codeswitch(
     workers: Workers = 0,
 ) -> None:
     """Replaces words, or whole fields of task data, by their translations."""
+    _check_method(context, method, multiway=pivot is not None)
+    say(_switched(context.params, options=_options(overwrite, reuse, workers)))
+
+
+def _switched(given: dict[str, Any], *, options: RunOptions) -> Finished:
+    """Runs `codeswitch` by the method that was given."""
     from bitextile.pipelines import codeswitch as verbs
 
-    _check_method(context, method, multiway=pivot is not None)
-    rates: dict[str, Any] = {"sentence_rate": sentence_rate, "variants": variants, "seed": seed}
-    rates |= {} if token_rate is None else {"token_rate": token_rate}
-    options = _options(overwrite, reuse, workers)
-    weights = {lang: _number(value) for lang, value in _by_name(weight, "--weight").items()}
-    if method == "alignment" and pivot is not None:
-        mixed = verbs.MultiwayConfig(pivot=pivot, min_score=min_score, weights=weights, **rates)
-        say(verbs.codeswitch_multiway(dataset, out, config=mixed, options=options))
-    elif method == "alignment":
-        config = verbs.CodeswitchConfig(sides=_sides(sides), min_score=min_score, **rates)
-        say(verbs.codeswitch(dataset, out, config=config, options=options))
-    elif method == "dictionary":
-        common = {"columns": columns, "format": format, "min_count": min_count}
-        common |= {"min_probability": min_probability, "pos": tuple(pos or ())}
-        sources = [_dictionary(given, weights, common) for given in dictionary or []]
-        _check_weights(weights, {source.tgt_lang for source in sources})
-        by_word = verbs.DictionarySwitchConfig(sides=_sides(sides), **rates)
-        say(
-            verbs.codeswitch_by_dictionary(
-                dataset, out, dictionaries=sources, config=by_word, options=options
-            )
+    dataset, out, method = given["dataset"], given["out"], given["method"]
+    rates = {name: given[name] for name in ("sentence_rate", "variants", "seed")}
+    if given["token_rate"] is not None:
+        rates["token_rate"] = given["token_rate"]
+    weights = {lang: _number(n) for lang, n in _by_name(given["weight"], "--weight").items()}
+    if method == "alignment" and given["pivot"] is not None:
+        mixed = verbs.MultiwayConfig(
+            pivot=given["pivot"], min_score=given["min_score"], weights=weights, **rates
         )
-    elif method == "model":
+        return verbs.codeswitch_multiway(dataset, out, config=mixed, options=options)
+    if method == "alignment":
+        config = verbs.CodeswitchConfig(sides=given["sides"], min_score=given["min_score"], **rates)
+        return verbs.codeswitch(dataset, out, config=config, options=options)
+    if method == "dictionary":
+        by_word = verbs.DictionarySwitchConfig(sides=given["sides"], **rates)
+        sources = _dictionaries(given, weights)
+        return verbs.codeswitch_by_dictionary(
+            dataset, out, dictionaries=sources, config=by_word, options=options
+        )
+    if method == "model":
         plain = verbs.SwitchConfig(**rates)
-        say(verbs.codeswitch_by_candidates(dataset, out, config=plain, options=options))
-    else:
-        files = verbs.TaskFiles(
-            task=task,
-            lang=language,
-            file=dataset,
-            translations=_by_name(translation, "--translation"),
-        )
-        by_field = verbs.FieldSwitchConfig(weights=weights, **rates)
-        say(verbs.codeswitch_fields(files, out, config=by_field, options=options))
+        return verbs.codeswitch_by_candidates(dataset, out, config=plain, options=options)
+    translations = _by_name(given["translation"], "--translation")
+    files = verbs.TaskFiles(
+        task=given["task"], lang=given["language"], file=dataset, translations=translations
+    )
+    by_field = verbs.FieldSwitchConfig(weights=weights, **rates)
+    return verbs.codeswitch_fields(files, out, config=by_field, options=options)
 
 
 _METHOD_OPTIONS = {
@@ -427,12 +413,6 @@ def _check_method(context: typer.Context, method: str, *, multiway: bool) -> Non
             raise ConfigError(f"{flag} is no option of --method {name}; leave it out")
 
 
-def _sides(sides: str) -> Literal["src", "tgt", "both"]:
-    if sides not in ("src", "tgt", "both"):
-        raise ConfigError(f"--sides {sides}: expected src, tgt or both")
-    return sides  # type: ignore[return-value]
-
-
 def _by_name(values: list[str] | None, option: str) -> dict[str, str]:
     """Returns repeated NAME=VALUE options; a name may stand once."""
     found: dict[str, str] = {}
@@ -453,27 +433,29 @@ def _number(value: str) -> float:
         raise ConfigError(f"--weight: {value!r} is no number") from error
 
 
-def _check_weights(weights: dict[str, float], languages: set[str]) -> None:
-    for lang in weights:
-        if lang not in languages:
-            known = ", ".join(sorted(languages)) or "nothing"
-            raise ConfigError(f"--weight {lang}: dictionaries translate into {known}")
-
-
-def _dictionary(
-    given: str, weights: dict[str, float], common: dict[str, Any]
-) -> "DictionarySource":
+def _dictionaries(given: dict[str, Any], weights: dict[str, float]) -> "list[DictionarySource]":
+    """Returns the dictionaries named, with the limits given for all of them."""
     from bitextile.kernels.dictionary import DictionarySource
     from bitextile.schema.ids import language_tag
 
-    tags, _, path = given.partition("=")
-    parts = tags.split(",")
-    if len(parts) != 2 or not path:
-        raise ConfigError(f"--dictionary {given}: expected SRC,TGT=FILE, such as en,de=en-de.txt")
-    src, tgt = map(language_tag, parts)
-    return DictionarySource(
-        path=path, src_lang=src, tgt_lang=tgt, weight=weights.get(tgt, 1.0), **common
-    )
+    limits = {name: given[name] for name in ("columns", "format", "min_count", "min_probability")}
+    limits["pos"] = tuple(given["pos"] or ())
+    sources = []
+    for named in given["dictionary"] or []:
+        tags, _, path = named.partition("=")
+        languages = tags.split(",")
+        if len(languages) != 2 or not path:
+            raise ConfigError(f"--dictionary {named}: expected SRC,TGT=FILE, as en,de=en-de.txt")
+        src, tgt = map(language_tag, languages)
+        weight = weights.get(tgt, 1.0)
+        sources.append(
+            DictionarySource(path=path, src_lang=src, tgt_lang=tgt, weight=weight, **limits)
+        )
+    for lang in weights:
+        if lang not in (known := {source.tgt_lang for source in sources}):
+            into = ", ".join(sorted(known)) or "nothing"
+            raise ConfigError(f"--weight {lang}: dictionaries translate into {into}")
+    return sources
 
 
 @app.command()
