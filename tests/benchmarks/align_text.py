@@ -7,9 +7,9 @@
 The sets are those of ../shared/tools/alignment_sets.py (lower-cased; gold pairs first, training
 pairs after), each also as `small`: fitted on its gold pairs alone. Each run is a process of its
 own: the compiled functions are loaded from numba's cache first, then `fit` and `apply` on all pairs
-are timed. Memory is the growth of the peak over the process with its input read. What other engines
-reached is quoted: fast_align and eflomal on the large sets from peers.md (their best heuristic),
-eflomal 2.0 on the small ones measured once with the same scorer, one thread.
+are timed. Memory is the growth of the peak while fitting, over the process with its input read. What
+other engines reached is quoted: fast_align and eflomal on the large sets from peers.md (their best
+heuristic), eflomal 2.0 on the small ones measured once with the same scorer, one thread.
 """
 
 import argparse
@@ -94,10 +94,9 @@ def run_one(folder, name, *, small, symmetrize, threads):
     apply(fit(tiny, tiny, n_threads=threads), tiny, tiny, symmetrize=symmetrize)
     before, cpu, start = peak_bytes(), time.process_time(), time.perf_counter()
     model = fit(*sides, n_threads=threads)
-    fitted = time.perf_counter()
+    fitted, memory = time.perf_counter(), peak_bytes() - before
     alignment = apply(model, *sides, symmetrize=symmetrize, n_threads=threads)
     applied, cpu = time.perf_counter(), time.process_time() - cpu
-    memory = peak_bytes() - before
     rates = score(gold, alignment.links.slice(0, len(gold)).to_pylist())
     return Result(
         f"{name} small" if small else name,

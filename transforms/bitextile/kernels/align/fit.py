@@ -96,6 +96,7 @@ def fit(
     corpus, src_words, tgt_words = _read(src, tgt)
     windows = windowed(_without_half_empty(corpus), config.max_words)
     classes = classes_of(src_words, tgt_words, config)
+    pa.default_memory_pool().release_unused()  # the strings' copies: 300 bytes a pair
     state = _start(windows.corpus, classes, config, threads)
     say(f"model 1: {len(state.table.tgt):,} word pairs kept")
     likelihood: list[list[float]] = []
