@@ -7,7 +7,7 @@
 The sets are those of ../shared/tools/alignment_sets.py (lower-cased; gold pairs first, training
 pairs after), each also as `small`: fitted on its gold pairs alone. Each run is a process of its
 own: the compiled functions are loaded from numba's cache first, then `fit` and `apply` on all pairs
-are timed. Memory is the growth of the peak while fitting, over the process with its input read. What
+are timed. Memory is the growth of the peak while fitting, with the input already read. What
 other engines reached is quoted: fast_align and eflomal on the large sets from peers.md (their best
 heuristic), eflomal 2.0 on the small ones measured once with the same scorer, one thread.
 """
