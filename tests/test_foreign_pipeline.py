@@ -5,6 +5,7 @@ and used there by scripts that know nothing of the repository.
 """
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -153,16 +154,29 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_foreign_pipeline_uses_the_verb(verb: str, installed: Path, tmp_path: Path) -> None:
-    script = tmp_path / f"{verb}.py"
-    where = (
-        "import bitextile.schema.kinds as k\nimport sys\nassert k.__file__.startswith(sys.argv[1])"
-    )
-    script.write_text(COMMON + VERBS[verb] + where, encoding="utf-8")
+    run(COMMON + VERBS[verb], installed, tmp_path)
+
+
+def test_the_examples_of_the_documentation_run(installed: Path, tmp_path: Path) -> None:
+    text = (ROOT / "transforms/VARIANTS.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert len(blocks) > 8
+    # Beam's own default runner would look for a binary on the network first.
+    code = "\n".join(blocks).replace("beam.Pipeline()", "beam.Pipeline(runner=FnApiRunner())")
+    runner = "from apache_beam.runners.portability.fn_api_runner import FnApiRunner\n"
+    run(runner + code, installed, tmp_path)
+
+
+def run(code: str, installed: Path, folder: Path) -> None:
+    """Runs a script that finds bitextile in `installed`, far from the repository."""
+    script = folder / "script.py"
+    found = "import sys, bitextile.schema.kinds as k\nassert k.__file__.startswith(sys.argv[1])\n"
+    script.write_text(found + code, encoding="utf-8")
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     environment |= {"PYTHONPATH": str(installed), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [sys.executable, str(script), str(installed)],
-        cwd=tmp_path,
+        cwd=folder,
         env=environment,
         capture_output=True,
         text=True,

@@ -1,7 +1,7 @@
 """Exchange, switching, link counts and derived languages: rows per second.
 
     OMP_NUM_THREADS=1 python tests/benchmarks/text_variants.py [--pairs 29000] [--runs 5]
-    python tests/benchmarks/text_variants.py --dataset ALIGNED [--workers 2]
+    python tests/benchmarks/text_variants.py --dataset ALIGNED [--workers 1]
 
 Text is multi30k en-de (../shared) where there, else sentences of the same length made up here.
 Links run along the diagonal, word i to word i, about as many as an aligner gives. Best of the
@@ -144,7 +144,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=29_000)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--dataset", help="measure pipelines on this aligned dataset instead")
-    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--workers", type=int, default=1)
     options = parser.parse_args()
     if options.dataset:
         measure_pipelines(options.dataset, options.workers)
