@@ -6,6 +6,7 @@ and is counted.
 
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import pairwise
 from os import PathLike
 from typing import TextIO
@@ -18,6 +19,7 @@ from bitextile.kernels.align.corpus import list_of_words
 from bitextile.kernels.align.fit import fit
 from bitextile.kernels.align.model import AlignerModel
 from bitextile.kernels.align.symmetrize import method_named
+from bitextile.kernels.align.threads import usable_threads
 
 SEPARATOR = "|||"
 PAIRS_PER_BATCH = 20_000
@@ -77,11 +79,8 @@ def align_text(
         symmetrize: as for `apply`.
         threshold: as for `apply`.
         config: as for `fit`; not with `model`.
-        n_threads: threads to use, all cores of the process by default; does not change the links.
+        n_threads: as for `fit`.
         progress: called with one line of text now and then.
-
-    Returns:
-        Counts of what was read and written.
 
     Raises:
         ConfigError: symmetrize or threshold is unknown or out of range.
@@ -103,16 +102,12 @@ def align_text(
     if save_model is not None:
         aligner.save(save_model)
     summary.model = aligner.digest
+    links_of = partial(
+        apply, symmetrize=symmetrize, threshold=threshold, n_threads=usable_threads(n_threads)
+    )
     for first in range(0, len(src), PAIRS_PER_BATCH):
-        alignment = apply(
-            aligner,
-            src.slice(first, PAIRS_PER_BATCH),
-            tgt.slice(first, PAIRS_PER_BATCH),
-            symmetrize=symmetrize,
-            threshold=threshold,
-            n_threads=n_threads or 0,
-        )
-        _write(alignment, lines_out, scores_out, summary)
+        batch = (side.slice(first, PAIRS_PER_BATCH) for side in (src, tgt))
+        _write(links_of(aligner, *batch), lines_out, scores_out, summary)
         if progress:
             progress(f"aligned {min(first + PAIRS_PER_BATCH, len(src)):,} of {len(src):,} lines")
     summary.no_links -= summary.lines - summary.aligned
