@@ -88,8 +88,8 @@ def test_the_schema_needs_pyarrow_alone() -> None:
 
 
 def test_transforms_know_beam_and_no_torch() -> None:
-    # The one module that runs models is built on Beam's RunInference, which imports torch itself.
-    loaded = importing("transforms", without=("bitextile.transforms.inference",))
+    # What stands on Beam's RunInference gets torch from it, wherever that is installed.
+    loaded = importing("transforms", without=("bitextile.transforms.neural",))
     assert "apache_beam" in loaded
     assert not loaded & {"torch", "transformers", "bitextile.pipelines", "bitextile.trainer"}
 

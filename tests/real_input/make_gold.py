@@ -55,7 +55,8 @@ def write(path: Path, languages: tuple[str, str], sentences: Iterator[Sentence])
     """Writes one gold file."""
     with path.open("w", encoding="utf-8") as out:
         for number, (src, tgt, sure, possible) in enumerate(sentences):
-            row = {"id": f"{path.stem}-{number}", "src_lang": languages[0], "tgt_lang": languages[1]}
+            row = {"id": f"{path.stem}-{number}"}
+            row |= {"src_lang": languages[0], "tgt_lang": languages[1]}
             row |= {"src": " ".join(src), "tgt": " ".join(tgt)}
             row |= {"src_spans": spans(src), "tgt_spans": spans(tgt)}
             row |= {"sure": sure, "possible": possible}
