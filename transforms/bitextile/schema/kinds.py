@@ -137,7 +137,9 @@ _ALIGNED = (
     *_PAIRS,
     Column("src_spans", SPANS, "words of `src`", "code points"),
     Column("tgt_spans", SPANS, "words of `tgt`", "code points"),
-    Column("links", LINKS, "word links, sorted by (src, tgt); score is a posterior", "0 to 1"),
+    Column(
+        "links", LINKS, "word links, sorted by (src, tgt), with a posterior or similarity", "0 to 1"
+    ),
     Column("align_score", pa.float32(), "mean log posterior of the links", "nats"),
 )
 
