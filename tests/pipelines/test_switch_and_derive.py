@@ -229,7 +229,7 @@ def test_a_lexicon_is_exported_and_switched_with(folder, tmp_path) -> None:
     counted = str(tmp_path / "lexicon")
     lexicon(str(folder / "aligned"), counted, config=LexiconConfig(min_count=1), options=options)
     summary = export_dataset(counted, str(tmp_path / "muse"), format="muse")
-    assert "en-de.txt" in summary.files and "de-en.txt" in summary.files  # noqa: PT018
+    assert {"en-de.txt", "de-en.txt"} <= set(summary.files)
     for source in (counted, str(tmp_path / "muse/en-de.txt")):
         dictionary = DictionarySource(
             path=source,
