@@ -343,3 +343,20 @@ def test_debug_shows_the_traceback(tmp_path) -> None:
     assert failed.returncode == 1
     assert "Traceback" in failed.stderr
     assert "ConfigError" in failed.stderr
+
+
+def test_a_defect_is_one_sentence_and_a_traceback_only_with_debug(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(_: str) -> None:
+        raise ZeroDivisionError("it was bound to happen")
+
+    monkeypatch.setattr("bitextile.pipelines.verify.verify", broken)
+    with pytest.raises(SystemExit) as ended:
+        main(["verify", "somewhere"])
+    assert ended.value.code == 1
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    assert "ZeroDivisionError: it was bound to happen; a defect of bitextile" in told
+    with pytest.raises(ZeroDivisionError):
+        main(["verify", "somewhere", "--debug"])

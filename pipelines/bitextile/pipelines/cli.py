@@ -87,6 +87,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if debug:
             raise
         code = _complain(f"{error}; check the path, its permissions and the space left", 1)
+    except Exception as error:
+        if debug:
+            raise
+        what = f"{type(error).__name__}: {error}"
+        code = _complain(f"{what}; a defect of bitextile: --debug shows where", 1)
     if code == _INTERRUPTED:
         _complain("interrupted; nothing half-written was left", code)
     sys.exit(code)
