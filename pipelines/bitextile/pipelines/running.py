@@ -143,7 +143,12 @@ def _execute(build: Callable[[Any], None], options: RunOptions, input_bytes: int
         runner = FnApiRunner()
         arguments = [*_local_workers(options, input_bytes), *arguments]
         beam_options = PipelineOptions(["--default_sdk_harness_log_level=CRITICAL", *arguments])
-    pipeline = Pipeline(runner=runner, options=beam_options)
+    try:
+        pipeline = Pipeline(runner=runner, options=beam_options)
+    except ValueError as error:  # a runner that is not, or one that lacks an option
+        raise ConfigError(
+            f"Beam refuses what follows --: {' '.join(str(error).split())}"
+        ) from error
     build(pipeline)
     try:
         with _quiet_workers():
