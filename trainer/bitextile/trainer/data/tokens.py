@@ -105,7 +105,10 @@ def load_coder(path: str) -> Coder:
         tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True)
     except (OSError, ValueError, KeyError) as error:
         reason = str(error).splitlines()[0]
-        raise ConfigError(f"{path}: no tokenizer that transformers can load ({reason})") from error
+        raise ConfigError(
+            f"{path}: no tokenizer that transformers can load; expected the folder of a finished "
+            f"model or of `bitextile tokenizer` ({reason})"
+        ) from error
     if not getattr(tokenizer, "is_fast", False):
         raise ConfigError(f"{path}: not a fast tokenizer, so without offsets; save tokenizer.json")
     tokenizer.backend_tokenizer.no_truncation()
