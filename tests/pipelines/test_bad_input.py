@@ -313,6 +313,33 @@ def test_a_dataset_of_another_kind_and_a_folder_that_is_none(pairs: Path, refuse
     assert "no manifest.json" in refused(["exchange", str(pairs.parent), "--out", out], 1)
 
 
+def test_a_file_where_a_dataset_is_expected(pairs: Path, refused) -> None:
+    file = pairs.parent.parent / "a.en"
+    assert f"{file} is a file, expected the folder of a dataset" in refused(
+        ["verify", str(file)], 1
+    )
+
+
+def test_a_runner_that_is_not(pairs: Path, refused) -> None:
+    call = ["align", str(pairs), "--out", str(pairs.parent / "x"), "--", "--runner=FlinkRuner"]
+    assert "Unexpected pipeline runner: FlinkRuner" in refused(call, 2)
+
+
+def test_a_misspelt_key_is_named_before_the_one_it_leaves_missing(tmp_path, refused) -> None:
+    recipe = {"mono": [{"corpus": "web", "langage": "en", "files": ["a.en"]}]}
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    told = refused(ingest(tmp_path, str(tmp_path / "recipe.yaml")), 2)
+    assert "unknown key 'mono.0.langage' (and 1 more)" in told
+
+
+def test_norwegian_unquoted(tmp_path, refused) -> None:
+    (tmp_path / "recipe.yaml").write_text(
+        "bitext:\n  - {corpus: web, languages: [en, no], files: [a.en, a.no]}\n"
+    )
+    told = refused(ingest(tmp_path, str(tmp_path / "recipe.yaml")), 2)
+    assert 'YAML reads a bare no as false: write "no"' in told
+
+
 def test_a_manifest_that_points_outside_its_folder(pairs: Path, refused) -> None:
     body = json.loads((pairs / "manifest.json").read_text())
     body["rejects"] = [body["shards"][0] | {"path": "../../a.en"}]

@@ -161,18 +161,22 @@ def load_yaml(path: str) -> dict[str, Any]:
     return content
 
 
+_UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
+
+
 def parse(model: type[Model], content: dict[str, Any], where: str) -> Model:
     """Returns the content as a model.
 
     Raises:
-        ConfigError: an unknown key or a wrong value; the first is named, the others counted.
+        ConfigError: an unknown key or a wrong value; one is named, keys first, the others counted.
     """
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        first, *more = error.errors()
+        # A misspelt key is unknown and leaves another one missing: the first tells what to do.
+        first, *more = sorted(error.errors(), key=lambda found: found["type"] not in _UNKNOWN)
         place = ".".join(str(part) for part in first["loc"]) or "the recipe"
-        if first["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+        if first["type"] in _UNKNOWN:
             sentence = f"unknown key {place!r}"
         else:
             sentence = f"{place}: {first['msg']}, got {first['input']!r}"

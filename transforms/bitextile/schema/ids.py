@@ -62,8 +62,10 @@ def language_tag(tag: str) -> str:
     ('zh-Hans-CN', 'de')
     """
     if not isinstance(tag, str) or not _TAG.fullmatch(tag):
+        quote = '; YAML reads a bare no as false: write "no"' if tag is False else ""
         raise ConfigError(
-            f"language {tag!r} is not a BCP-47 tag; expected a form such as en, zh-Hant or pt-BR"
+            f"language {tag!r} is not a BCP-47 tag; "
+            f"expected a form such as en, zh-Hant or pt-BR{quote}"
         )
     first, *rest = tag.split("-")
     cased = [p.title() if len(p) == 4 else p.upper() if len(p) < 4 else p.lower() for p in rest]

@@ -166,6 +166,8 @@ def read_manifest(dataset: str) -> Manifest:
             f"{dataset}: no {FILE_NAME}, so no finished dataset; "
             "give the folder that holds one, or run the verb that writes it"
         ) from error
+    except NotADirectoryError as error:
+        raise DatasetError(f"{dataset} is a file, expected the folder of a dataset") from error
     except OSError as error:
         raise DatasetError(f"{where}: cannot be read ({error})") from error
     return Manifest.from_json(content.decode(errors="replace"), where)
