@@ -591,9 +591,11 @@ def demo(
     _conclude(run_demo(out, options=_options(overwrite, reuse, workers), tell=_tell))
 
 
-def _tell(stage: str, done: list[Finished]) -> None:
-    console.print(f"[{stage}]", style="bold", markup=False)
-    say(*done)
+def _tell(news: str | Finished) -> None:
+    if isinstance(news, Finished):
+        say(news)
+    else:
+        console.print(f"[{news}]", style="bold", markup=False)
 
 
 def _conclude(summary: "Summary") -> None:
@@ -620,6 +622,8 @@ def pretrain(
     state = "interrupted; --resume goes on" if made.interrupted else "done"
     line = f"{out}: {made.steps:,} steps, {made.tokens:,} tokens, {made.seconds:.0f} s, {state}"
     console.print(line, markup=False)
+    if made.interrupted:  # not done, so that `pretrain && evaluate` stops here
+        raise typer.Exit(1)
 
 
 @app.command()

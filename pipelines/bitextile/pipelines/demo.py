@@ -16,7 +16,7 @@ def demo(out: str, *, options: RunOptions, tell: Tell) -> Summary:
     Args:
         out: folder for everything it writes.
         options: how to run.
-        tell: called when a stage is done.
+        tell: called with a stage's name when it begins, and with each dataset it wrote.
     """
     with resources.as_file(resources.files("bitextile.pipelines.sample")) as folder:
         recipe = load_recipe(str(folder / RECIPE))

@@ -14,11 +14,11 @@ from bitextile.pipelines.lexicon import lexicon
 from bitextile.pipelines.recipe import Recipe, sources_of
 from bitextile.pipelines.report import write_report
 from bitextile.pipelines.running import Finished, RunOptions
-from bitextile.pipelines.tokenizer import train_tokenizer
-from bitextile.schema.errors import ConfigError, OutputExistsError
-from bitextile.schema.storage import write_atomically
+from bitextile.pipelines.tokenizer import same_tokenizer, train_tokenizer
+from bitextile.schema.errors import BitextileError, ConfigError, OutputExistsError
+from bitextile.schema.storage import exists, write_atomically
 
-Tell = Callable[[str, list[Finished]], None]
+Tell = Callable[[str | Finished], None]
 Evaluation = dict[str, Any]
 
 OBJECTIVES = {"mlm": 1.0, "tlm": 1.0, "weam": 1.0}
@@ -41,7 +41,7 @@ def run(recipe: Recipe, folder: Path, out: str, *, options: RunOptions, tell: Te
         folder: what its paths are relative to.
         out: folder that gets one folder for each stage, evaluation.json and report.html.
         options: how to run; `reuse` keeps the stages that are finished.
-        tell: called with each stage's name, and what it wrote, when it is done.
+        tell: called with each stage's name when it begins, and with each dataset it wrote.
 
     Raises:
         ConfigError: the recipe is wrong; nothing was started.
@@ -90,40 +90,43 @@ class _Chain:
             raise ConfigError(f"{path}: no such file; check the recipe's `evaluate`")
         return str(path)
 
-    def done(self, stage: str, *finished: Finished) -> None:
+    def done(self, *finished: Finished) -> None:
         """Notes what a stage wrote."""
         self.datasets += finished
-        self.tell(stage, list(finished))
+        for dataset in finished:
+            self.tell(dataset)
 
     def make_datasets(self) -> None:
         """Runs the pipelines from corpora to variants."""
         recipe, options = self.recipe, self.options
-        self.done("ingest", *ingest_corpora(recipe, self.folder, self.out, options=options))
+        self.tell("ingest")
+        self.done(*ingest_corpora(recipe, self.folder, self.out, options=options))
         aligned = self.at("aligned")
-        pairs = self.at("pairs")
         config = beside(recipe.align, self.folder)
-        self.done("align", align(pairs, aligned, config=config, options=options))
-        made = lexicon(aligned, self.at("lexicon"), config=recipe.lexicon, options=options)
-        self.done("lexicon", made)
-        made = exchange(aligned, self.at("exchange"), config=recipe.exchange, options=options)
-        self.done("exchange", made)
-        made = codeswitch(aligned, self.at("codeswitch"), config=recipe.codeswitch, options=options)
-        self.done("codeswitch", made)
+        self.tell("align")
+        self.done(align(self.at("pairs"), aligned, config=config, options=options))
+        self.tell("lexicon")
+        self.done(lexicon(aligned, self.at("lexicon"), config=recipe.lexicon, options=options))
+        self.tell("exchange")
+        self.done(exchange(aligned, self.at("exchange"), config=recipe.exchange, options=options))
+        self.tell("codeswitch")
+        out, switch = self.at("codeswitch"), recipe.codeswitch
+        self.done(codeswitch(aligned, out, config=switch, options=options))
 
     def make_tokenizer(self) -> None:
-        """Trains the tokenizer on all text, unless a finished one may be kept."""
+        """Trains the tokenizer on all text, unless the same one may be kept."""
+        self.tell("tokenizer")
         texts = [f.dataset.path for f in self.datasets if f.dataset.kind.name in ("pairs", "mono")]
-        try:
-            train_tokenizer(
-                texts,
-                self.at("tokenizer"),
-                config=self.recipe.tokenizer,
-                overwrite=self.options.overwrite,
-            )
-        except OutputExistsError:
-            if not self.options.reuse:
-                raise
-        self.tell("tokenizer", [])
+        out, config = self.at("tokenizer"), self.recipe.tokenizer
+        if self.options.reuse and exists(out):
+            if same_tokenizer(texts, out, config=config):
+                return
+            if not self.options.overwrite:
+                raise OutputExistsError(
+                    f"{out} was made from other inputs or with other options, so --reuse cannot "
+                    "keep it; give --overwrite to replace it, or another --out"
+                )
+        train_tokenizer(texts, out, config=config, overwrite=self.options.overwrite)
 
     def pretrain_config(self, *, mono: bool) -> Any:
         """Returns the trainer's configuration, with this run's folders filled in."""
@@ -152,15 +155,19 @@ class _Chain:
         config = self.pretrain_config(mono=mono)
         model, initial = self.at("model"), self.at("initial")
         reuse = self.options.reuse
+        self.tell("pretrain")
         save_initial(config, initial, overwrite=self.options.overwrite or reuse)
-        pretrain(config, model, overwrite=self.options.overwrite and not reuse, resume=reuse)
-        self.tell("pretrain", [])
+        overwrite = self.options.overwrite and not reuse
+        if (made := pretrain(config, model, overwrite=overwrite, resume=reuse)).interrupted:
+            raise BitextileError(
+                f"{model}: interrupted after {made.steps:,} steps; --reuse goes on from there"
+            )
+        self.tell("evaluate")
         before, after = self.model_figures(initial), self.model_figures(model)
         self.evaluations = self.link_figures()
         for name, (value, unit) in after.items():
             figure = {"name": name, "before": before[name][0], "after": value, "unit": unit}
             self.evaluations.append(figure)
-        self.tell("evaluate", [])
 
     def link_figures(self) -> list[Evaluation]:
         """Returns the alignment error rate of the links in the shards, by gold set."""
@@ -199,6 +206,7 @@ class _Chain:
 
     def finish(self) -> Summary:
         """Writes evaluation.json and report.html."""
+        self.tell("report")
         write_atomically(
             self.at("evaluation.json"),
             (json.dumps(self.evaluations, ensure_ascii=False, indent=1) + "\n").encode(),
@@ -207,7 +215,6 @@ class _Chain:
         extras = {"metrics": self.metrics(), "evaluations": self.evaluations}
         paths = [finished.dataset.path for finished in self.datasets]
         write_report(paths, report, extras=extras, overwrite=True)
-        self.tell("report", [])
         return Summary(tuple(self.datasets), tuple(self.evaluations), report)
 
     def metrics(self) -> list[dict[str, Any]]:

@@ -143,6 +143,26 @@ def train_tokenizer(
     return summary
 
 
+def same_tokenizer(datasets: list[str], out: str, *, config: TokenizerConfig) -> bool:
+    """Returns whether the tokenizer in `out` was made from these datasets with this config.
+
+    Args:
+        datasets: folders, in any order.
+        out: folder of a finished tokenizer.
+        config: vocabulary and sample.
+
+    Raises:
+        ConfigError: `out` holds no tokenizer of bitextile's.
+    """
+    try:
+        found = json.loads((Path(out) / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{out}: no readable {MANIFEST} in it; give another --out") from error
+    digests = sorted(entry["digest"] for entry in found["inputs"])
+    wanted = sorted(open_dataset(path).manifest.digest for path in datasets)
+    return found["config"] == asdict(config) and digests == wanted
+
+
 def sample_sizes(sentences: dict[str, int], *, alpha: float, budget: int) -> dict[str, int]:
     """Returns how many sentences of each language to train on.
 
