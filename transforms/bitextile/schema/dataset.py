@@ -86,7 +86,7 @@ def open_dataset(path: str, kind: Kind | Collection[Kind] | None = None) -> Data
     wanted = [kind] if isinstance(kind, Kind) else list(kind or [])
     if wanted and actual not in wanted:
         names = " or ".join(k.name for k in wanted)
-        raise SchemaError(f"{path} holds kind {actual.name}, expected {names}")
+        raise SchemaError(f"{path} holds kind {actual.name}, expected {names}; give such a folder")
     for shard in (*manifest.shards, *manifest.rejects):
         check_presence(path, shard)
     return Dataset(path, manifest, actual)
