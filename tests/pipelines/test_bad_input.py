@@ -270,7 +270,7 @@ def test_an_interrupt_leaves_nothing_behind_and_says_so(tmp_path, refused, monke
     monkeypatch.setattr("bitextile.kernels.corpora._rows", interrupted)
     (tmp_path / "a.tsv").write_text("Dog\tHund\n")
     told = refused(ingest(tmp_path, corpus(tmp_path, "a.tsv")), 130)
-    assert told == "bitextile: interrupted; nothing half-written was left\n"
+    assert told == "bitextile: interrupted; what was finished stays, nothing is half-written\n"
 
 
 # --- datasets that are damaged ------------------------------------------------------------------

@@ -93,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         what = f"{type(error).__name__}: {error}"
         code = _complain(f"{what}; a defect of bitextile: --debug shows where", 1)
     if code == _INTERRUPTED:
-        _complain("interrupted; nothing half-written was left", code)
+        _complain("interrupted; what was finished stays, nothing is half-written", code)
     sys.exit(code)
 
 
