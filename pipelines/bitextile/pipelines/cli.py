@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
 
 import typer
 from rich.console import Console
@@ -230,9 +230,11 @@ def _refuse(context: typer.Context, aligner: str, *names: str) -> None:
 
 
 def _choice(segmenter: str) -> "Choice":
-    if segmenter not in ("auto", "dictionary", "characters"):
-        raise ConfigError(f"--segmenter {segmenter}: expected auto, dictionary or characters")
-    return segmenter  # type: ignore[return-value]
+    from bitextile.kernels.segment import Choice
+
+    if segmenter not in get_args(Choice):
+        raise ConfigError(f"--segmenter {segmenter}: expected {', '.join(get_args(Choice))}")
+    return cast("Choice", segmenter)
 
 
 @app.command("align-text")

@@ -17,8 +17,6 @@ from bitextile.kernels.corpora import Source, read_source
 from bitextile.schema.errors import InputError
 from bitextile.schema.storage import filesystem
 
-TASKS = ("nli", "qa", "ner", "pos")
-
 MAX_JSON_BYTES = 1 << 29
 """SQuAD's training part, the largest in use, has 30 MB; untrusted files get no more than this."""
 
