@@ -15,7 +15,7 @@ from bitextile.schema.dataset import Dataset, open_dataset
 from bitextile.schema.errors import ConfigError
 from bitextile.schema.kinds import ALIGNED, PAIRS
 
-# Cutting and aligning words takes some 100 us a pair, copying one 4 us.
+# 28,997 pairs take 12 s in one process and in two, 446,433 take 90 and 76 s.
 _WORK = 25.0
 # torch uses every core in one process; two processes would only hold two models.
 _WORK_OF_ENCODER = 0.0

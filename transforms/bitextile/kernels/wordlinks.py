@@ -42,8 +42,8 @@ class HmmConfig:
         model: how the aligner is fitted.
         symmetrize: how the two directions become one set of links; see `kernels.align.apply`.
         threshold: least joint posterior of a link; None lets the model's own choice stand.
-        sample_pairs: at most so many pairs of a language key are fitted on. 143,312 pairs took 2.1
-            KB each, so that 2 M should fit in 8 GB.
+        sample_pairs: at most so many pairs of a language key are fitted on. 60,447 pairs take 1.6
+            KB each (tests/benchmarks/align_text.py); as many as 2 M have not been tried.
         segmenter: how unspaced scripts are cut; see `kernels.segment.segmenter_for`.
         seed: of the sample.
     """

@@ -15,7 +15,8 @@ from bitextile.schema.manifest import Shard
 from bitextile.schema.storage import filesystem
 
 ROW_GROUP_ROWS = 16_384
-"""Rows per row group: some 2-4 MB of sentence pairs, so that a reader may seek by row group."""
+"""Rows per row group: 4 MB of pairs or 8 MB of aligned pairs in memory (real text), few enough
+that a reader may seek by row group."""
 
 DATA = "data"
 REJECTED = "rejects"

@@ -1,7 +1,7 @@
 """A record batch between workers: Arrow IPC with LZ4, registered for `pa.RecordBatch`.
 
-Pickling a slice ships its whole parent buffer; IPC writes the slice. LZ4 halves what a local
-runner holds in memory and costs less than the copy it saves.
+Pickling a slice ships its whole parent buffer; IPC writes the slice. LZ4 takes what a local runner
+holds from 765 to 596 bytes a pair at the same speed (tests/benchmarks/beam_throughput.py).
 """
 
 import pyarrow as pa

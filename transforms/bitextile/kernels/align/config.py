@@ -10,8 +10,9 @@ from bitextile.schema.errors import ConfigError
 class AlignerConfig:
     """How an aligner is fitted; part of the model and of its hash.
 
-    The defaults were chosen on seven data sets at once (tests/benchmarks/align_text.py), never on
-    one alone.
+    The defaults were chosen on several data sets at once, never on one alone; what they give is
+    remade by tests/benchmarks/align_text.py. The effects quoted below are of experiments made
+    while building, which no script remakes.
     """
 
     ibm1_iterations: int = 2
