@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bitextile.kernels import segment as module
+from bitextile.kernels.derive import transliterate_text
 from bitextile.kernels.normalise import normalise_text
 from bitextile.kernels.segment import segment, segmenter_for, words_of
 from bitextile.schema.errors import ConfigError
@@ -46,6 +47,7 @@ def words(text: str, lang: str, choice: str = "auto") -> list[str]:
         ("en", "٣٫٥ 1,234.5 10:30 e\u0301te\u0301", "٣٫٥|1,234.5|10:30|e\u0301te\u0301"),
         ("en", "👩🏽\u200d🚒❤️ 1️⃣", "👩🏽\u200d🚒|❤️|1️⃣"),
         ("en", "snake_case I犬you", "snake_case|I|犬|you"),
+        ("en", "\ue001\ue002x \ue003\u0301.", "\ue001\ue002x|\ue003\u0301|."),
     ],
 )
 def test_spaced_scripts_by_one_rule(lang: str, text: str, expected: str) -> None:
@@ -151,6 +153,16 @@ def test_a_sentence_is_cut_by_itself(texts: list[str], lang: str, cut: int) -> N
     assert [
         [t[s["start"] : s["end"]] for s in row] for t, row in zip(texts, whole.to_pylist())
     ] == (words_of(array, whole).to_pylist())
+
+
+def test_a_derived_script_is_cut_as_its_first_one() -> None:
+    for lang, text in (
+        ("fr", "L'été, 3,5 m..."),
+        ("ja", "私はカレーを食べた。"),
+        ("ar", "لا أعرف."),
+    ):
+        texts = pa.array([text, transliterate_text(text)])
+        assert segment(texts, lang)[0] == segment(texts, lang)[1]
 
 
 def test_words_of_a_slice_are_the_slices() -> None:

@@ -146,6 +146,12 @@ def classes() -> npt.NDArray[np.uint8]:
 
 
 @cache
+def wordlike() -> Mask:
+    """Returns for every code point whether it is a letter, a mark on one or a digit, [0x110000]."""
+    return np.isin(classes(), (UNSPACED, SPACED, DIGIT))
+
+
+@cache
 def extending() -> Mask:
     """Returns for every code point whether it joins the character before it, [0x110000].
 

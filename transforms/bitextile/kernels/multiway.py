@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from bitextile.kernels.codepoints import Ints, Mask, any_between, cut, offsets_of, to_texts
 from bitextile.kernels.codeswitch import METHOD
@@ -71,16 +72,16 @@ def pivot_texts(batch: pa.RecordBatch, pivot: str) -> pa.StringArray:
     Raises:
         ConfigError: a row has no such side.
     """
-    at_src = pa.compute.equal(batch.column("src_lang"), pivot)
-    at_tgt = pa.compute.equal(batch.column("tgt_lang"), pivot)
-    neither = pa.compute.indices_nonzero(pa.compute.invert(pa.compute.or_(at_src, at_tgt)))
+    at_src = pc.equal(batch.column("src_lang"), pivot)
+    at_tgt = pc.equal(batch.column("tgt_lang"), pivot)
+    neither = pc.indices_nonzero(pc.invert(pc.or_(at_src, at_tgt)))
     if len(neither):
         row = batch.slice(neither[0].as_py(), 1).to_pylist()[0]
         raise ConfigError(
             f"a pair of {row['src_lang']} and {row['tgt_lang']} has no side in {pivot}, which "
             "the translations are to share; name another pivot, or give a dataset of its pairs"
         )
-    return pa.compute.if_else(at_src, batch.column("src"), batch.column("tgt"))
+    return pc.if_else(at_src, batch.column("src"), batch.column("tgt"))
 
 
 def switch_multiway(batch: pa.RecordBatch, *, config: MultiwayConfig) -> Switched:
@@ -147,7 +148,7 @@ def _linked(
 ) -> Iterator[_Links]:
     """Yields the links of the pairs that have the pivot as source, then of those as target."""
     bitext = bitext_of(batch)
-    at_src = pa.compute.equal(batch.column("src_lang"), config.pivot).to_numpy(zero_copy_only=False)
+    at_src = pc.equal(batch.column("src_lang"), config.pivot).to_numpy(zero_copy_only=False)
     for view, mine, other in (
         (bitext, at_src, "tgt_lang"),
         (bitext.turned(), ~at_src, "src_lang"),
@@ -193,11 +194,9 @@ def _slots(
     """
     low, high = offsets[sentence] + links.start, offsets[sentence] + links.end
     kept = _disjoint(low, high, links.one_word, int(offsets[-1]))
-    names = sorted(set(links.lang.to_pylist()))
-    lang = np.array([names.index(name) for name in links.lang.to_pylist()], np.int64)
-    text, spelled = np.unique(
-        np.array([*links.text.to_pylist(), ""], dtype=object)[:-1].astype(str), return_inverse=True
-    )
+    langs, lang = _numbered(links.lang)
+    text, spelled = _numbered(links.text)
+    names = langs.to_pylist()
     columns = np.stack([low, high, lang, spelled, -links.score.astype(np.float64)])[:, kept]
     columns = columns[:, np.lexsort(columns[::-1])]
     new = np.append(True, (columns[:4, 1:] != columns[:4, :-1]).any(axis=0))[: columns.shape[1]]
@@ -208,12 +207,21 @@ def _slots(
     weight = weight / np.bincount(cell)[cell] if len(cell) else weight
     bounds = offsets_of(np.bincount(slot, minlength=len(place)))
     row = np.searchsorted(offsets, place, side="right") - 1
-    base, pool = offsets[row], to_texts(pa.array(text.tolist(), pa.string()))
+    base, pool = offsets[row], to_texts(text)
     slots = Slots(row, place - base, end[first] - base, place - base, bounds[:-1], bounds[1:])
     score = -columns[4, new].astype(np.float32)
     stretch = pool.offsets[spelled], pool.offsets[spelled + 1]
     sources = tuple((name, "link") for name in names)
     return slots, Options(pool.points, *stretch, shares(weight, slot), score, lang, sources)
+
+
+def _numbered(column: pa.StringArray) -> tuple[pa.StringArray, Ints]:
+    """Returns the distinct strings by code point, and which of them each row has."""
+    encoded = column.dictionary_encode()
+    order = pc.sort_indices(encoded.dictionary)
+    rank = np.empty(len(order), np.int64)
+    rank[order.to_numpy()] = np.arange(len(order))
+    return encoded.dictionary.take(order), rank[encoded.indices.to_numpy(zero_copy_only=False)]
 
 
 def _disjoint(low: Ints, high: Ints, one_word: Mask, n_points: int) -> Mask:

@@ -15,18 +15,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bitextile.kernels.codepoints import (
-    DIGIT,
-    SPACED,
-    UNSPACED,
     Ints,
     Mask,
     Texts,
     any_between,
-    classes,
     cut,
     list_offsets,
     rows_of,
     to_texts,
+    wordlike,
 )
 from bitextile.kernels.spelling import Edits, Respelled, respell, safe_edges
 
@@ -114,7 +111,7 @@ def exchangeable(bitext: Bitext) -> Mask:
     a, b = stretches(src, phrases.src), stretches(tgt, phrases.tgt)
     fine = np.ones(len(phrases.row), bool)
     for side, (starts, ends) in ((src, a), (tgt, b)):
-        letters = np.isin(classes()[side.texts.points], (UNSPACED, SPACED, DIGIT))
+        letters = wordlike()[side.texts.points]
         fine &= any_between(letters, starts, ends) & safe_edges(side.texts, starts, ends)
     same = pc.equal(cut(src.texts, *a), cut(tgt.texts, *b))
     return fine & ~same.to_numpy(zero_copy_only=False)

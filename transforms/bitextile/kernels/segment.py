@@ -13,6 +13,7 @@ from typing import Literal
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import regex
 
 from bitextile.schema.errors import ConfigError
@@ -23,14 +24,15 @@ Choice = Literal["auto", "dictionary", "characters"]
 
 # Letters with their marks and joiners, or digits with the separators written between digits. An
 # apostrophe inside a word belongs to it ("don't", "ng'ombe"); _ELIDED ends the word after it.
-_LETTER = r"[\p{L}\p{M}\p{Join_Control}\p{Pc}]"
+# Private use counts as letters: fonts put letters there, and so does `derive`.
+_LETTER = r"[\p{L}\p{M}\p{Co}\p{Join_Control}\p{Pc}]"
 _APOSTROPHE = r"['’ʼ]"
 # Marks follow what they stand on everywhere (variation selectors, keycaps, kana's sound marks), so
 # that no word begins inside a grapheme.
 _NUMBER = r"\p{Nd}+(?:[.,:٫٬]\p{Nd}+)*\p{M}*"
 _HAN_KANA = r"\p{Han}\p{Hiragana}\p{Katakana}ー々〆"
 _UNSPACED = rf"[[{_HAN_KANA}\p{{Thai}}\p{{Lao}}\p{{Khmer}}\p{{Myanmar}}]--\p{{M}}]\p{{M}}*"
-_INSIDE = r"[\p{L}\p{M}\p{N}\p{Join_Control}\p{Pc}]"
+_INSIDE = r"[\p{L}\p{M}\p{N}\p{Co}\p{Join_Control}\p{Pc}]"
 _WORD = rf"(?:(?!{_UNSPACED}){_LETTER})(?:(?!{_UNSPACED}){_INSIDE})*"
 # A symbol is its whole grapheme (an emoji with its joiners), punctuation a run of one character.
 _JOINED = r"(?:\p{M}|\p{Emoji_Modifier}|\u200d\p{So})*"
@@ -48,6 +50,7 @@ _RUNS = {
     "ja": regex.compile(rf"[[{_HAN_KANA}]--\p{{M}}][{_HAN_KANA}\p{{M}}]*", regex.V1),
     "th": regex.compile(r"[\p{Thai}--\p{M}][\p{Thai}\p{M}]*", regex.V1),
 }
+_DERIVED = "[\U000f0000-\U0010ffff]"
 _MARK = regex.compile(r"\p{M}")
 # Sudachi refuses more than 49,149 bytes at once, and newmm slows down with length.
 _MAX_RUN = 2_000
@@ -126,6 +129,8 @@ def segment(texts: pa.StringArray, lang: str, *, segmenter: Choice = "auto") -> 
     ['لا', 'أعرف', '.']
     """
     cut = segmenter_for(lang, segmenter).spans
+    if pc.any(pc.match_substring_regex(texts, _DERIVED)).as_py():
+        cut = functools.partial(_in_first_script, cut)
     offsets = np.zeros(len(texts) + 1, np.int32)
     flat: list[Span] = []
     for row, text in enumerate(texts.to_pylist()):
@@ -171,6 +176,14 @@ def words_of(texts: pa.StringArray, spans: pa.ListArray) -> pa.ListArray:
     return pa.ListArray.from_arrays(
         pa.array(offsets), pa.array(words, pa.string()), type=list_of(pa.string())
     )
+
+
+def _in_first_script(cut: Callable[[str], list[Span]], text: str) -> list[Span]:
+    """Cuts a text as it was before `derive` moved its code points by 0xF0000, one for one.
+
+    Its punctuation and digits are private use, too, and would be letters otherwise.
+    """
+    return cut("".join(chr(ord(c) - 0xF0000) if c >= "\U000f0000" else c for c in text))
 
 
 def _by_rule(rule: regex.Pattern, text: str) -> list[Span]:
