@@ -1,4 +1,4 @@
-"""`bitextile align`: pairs -> aligned, by an aligner fitted per language pair or by an encoder."""
+"""`bitextile align`: pairs -> aligned, by an aligner fitted per language pair or an encoder."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -6,8 +6,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from bitextile.kernels.eflomal import find_program
 from bitextile.kernels.segment import segmenter_for
-from bitextile.kernels.wordlinks import AlignConfig, SimalignConfig
+from bitextile.kernels.wordlinks import AlignConfig, EflomalConfig, FittedConfig, SimalignConfig
 from bitextile.pipelines.recipe import as_config
 from bitextile.pipelines.running import Finished, RunOptions
 from bitextile.pipelines.stage import run_stage
@@ -44,6 +45,9 @@ def align(pairs: str, out: str, *, config: AlignConfig, options: RunOptions) -> 
         work = _WORK_OF_ENCODER
     else:
         make, inputs, work = _by_fitting(source, config), (), _WORK
+    if isinstance(config, EflomalConfig):
+        check_eflomal(config)
+        described["reproducible"] = False  # it seeds itself; the digest is of what was written
     return run_stage(
         source,
         out,
@@ -63,12 +67,20 @@ def beside(config: AlignConfig, folder: Path) -> AlignConfig:
         config: as the recipe has it.
         folder: what the recipe's paths are relative to.
     """
+    if isinstance(config, EflomalConfig) and config.programs:
+        return replace(config, programs=str(folder / config.programs))
     if isinstance(config, SimalignConfig):
         return replace(config, encoder=str(folder / config.encoder))
     return config
 
 
-def _by_fitting(source: Dataset, config: Any) -> Callable[[Any, str], Any]:
+def check_eflomal(config: EflomalConfig) -> None:
+    """Raises ConfigError if eflomal's programs are not there."""
+    for program in ("eflomal-align", "eflomal-makepriors"):
+        find_program(program, config.sampling)
+
+
+def _by_fitting(source: Dataset, config: FittedConfig) -> Callable[[Any, str], Any]:
     rows = {key: entry["rows"] for key, entry in source.manifest.keys.items()}
 
     def make(pairs: Any, place: str) -> Any:

@@ -25,7 +25,7 @@ from bitextile.kernels.exchange import ExchangeConfig
 from bitextile.kernels.filters import FilterConfig
 from bitextile.kernels.lexicon import LexiconConfig
 from bitextile.kernels.split import SplitConfig
-from bitextile.kernels.wordlinks import HmmConfig, SimalignConfig
+from bitextile.kernels.wordlinks import EflomalConfig, HmmConfig, SimalignConfig
 from bitextile.pipelines.tokenizer import TokenizerConfig
 from bitextile.schema.errors import BitextileError, ConfigError
 from bitextile.schema.ids import language_tag
@@ -54,7 +54,9 @@ def _aligner(value: Any) -> str:
 
 
 Align = Annotated[
-    Annotated[HmmConfig, Tag("hmm")] | Annotated[SimalignConfig, Tag("simalign")],
+    Annotated[HmmConfig, Tag("hmm")]
+    | Annotated[EflomalConfig, Tag("eflomal")]
+    | Annotated[SimalignConfig, Tag("simalign")],
     Discriminator(_aligner),
 ]
 

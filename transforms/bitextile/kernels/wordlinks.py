@@ -20,6 +20,14 @@ from bitextile.kernels.align.config import AlignerConfig
 from bitextile.kernels.align.fit import fit
 from bitextile.kernels.align.model import AlignerModel
 from bitextile.kernels.align.vectors import Matcher, Matching, TokenType
+from bitextile.kernels.eflomal import (
+    EflomalModel,
+    Sampling,
+    alignment_of_sampled,
+    heuristic_named,
+    model_of_sampled,
+    sample_links,
+)
 from bitextile.kernels.randomness import hash64, uniform
 from bitextile.kernels.segment import Choice, segment, words_of
 from bitextile.schema.errors import ConfigError
@@ -111,7 +119,62 @@ class SimalignConfig:
         )
 
 
-AlignConfig = HmmConfig | SimalignConfig
+@dataclass(frozen=True, kw_only=True)
+class EflomalConfig:
+    """Links by eflomal, run as a process of its own, if it is installed; see `kernels.eflomal`.
+
+    Its priors are made once per language key; it seeds itself from the system, so the same rows
+    get other links in another run.
+
+    Attributes:
+        aligner: says which engine this is.
+        programs: folder with eflomal-align and eflomal-makepriors, on every worker; empty looks on
+            PATH.
+        model: 1 is IBM-1, 2 adds an HMM, 3 fertilities; 3 as in eflomal.
+        length: how many rounds it samples, relative to its own choice.
+        null_prior: probability that a word has no link; 0.2 as in eflomal.
+        symmetrize: how the two directions become one; it gives no posteriors, so all but
+            `posterior`. The default is what is usual with it.
+        sample_pairs: at most so many pairs of a language key make the priors.
+        segmenter: how unspaced scripts are cut; see `kernels.segment.segmenter_for`.
+        seed: of the sample, not of eflomal.
+    """
+
+    aligner: Literal["eflomal"] = "eflomal"
+    programs: str = ""
+    model: int = 3
+    length: float = 1.0
+    null_prior: float = 0.2
+    symmetrize: str = "grow-diag-final-and"
+    sample_pairs: int = 2_000_000
+    segmenter: Choice = "auto"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _check(
+            self,
+            model=self.model in (1, 2, 3),
+            length=self.length > 0,
+            null_prior=0 < self.null_prior < 1,
+            sample_pairs=self.sample_pairs >= 1,
+        )
+        heuristic_named(self.symmetrize)
+
+    @property
+    def sampling(self) -> Sampling:
+        """What the kernel needs of it."""
+        return Sampling(
+            programs=self.programs,
+            model=self.model,
+            length=self.length,
+            null_prior=self.null_prior,
+        )
+
+
+FittedConfig = HmmConfig | EflomalConfig
+"""Engines that learn from a sample of each language key."""
+AlignConfig = FittedConfig | SimalignConfig
+Model = AlignerModel | EflomalModel
 
 
 def _check(config: AlignConfig, **rules: bool) -> None:
@@ -139,7 +202,7 @@ def segment_pairs(batch: pa.RecordBatch, *, config: AlignConfig) -> pa.RecordBat
     return pa.RecordBatch.from_arrays([*columns, *spans], schema=SEGMENTED)
 
 
-def draw_sample(batch: pa.RecordBatch, *, rows: int, config: HmmConfig) -> pa.RecordBatch:
+def draw_sample(batch: pa.RecordBatch, *, rows: int, config: FittedConfig) -> pa.RecordBatch:
     """Returns the words of the rows to fit on, sides in the key's order.
 
     A row is in the sample by a draw keyed by its id, at a rate that yields about
@@ -160,7 +223,7 @@ def draw_sample(batch: pa.RecordBatch, *, rows: int, config: HmmConfig) -> pa.Re
     return pa.RecordBatch.from_arrays([drawn.column("pair_id"), *words], schema=SAMPLE)
 
 
-def fit_sample(samples: Iterable[pa.RecordBatch], *, config: HmmConfig) -> AlignerModel:
+def fit_sample(samples: Iterable[pa.RecordBatch], *, config: FittedConfig) -> Model:
     """Returns the aligner fitted on a key's sample, whatever the order it arrives in.
 
     Args:
@@ -169,6 +232,9 @@ def fit_sample(samples: Iterable[pa.RecordBatch], *, config: HmmConfig) -> Align
     """
     table = pa.Table.from_batches(samples, SAMPLE).sort_by("pair_id").combine_chunks()
     first, second = (table.column(side).combine_chunks() for side in ("first", "second"))
+    if isinstance(config, EflomalConfig):
+        sampled = sample_links(first, second, sampling=config.sampling)
+        return model_of_sampled(sampled, sampling=config.sampling)
     return fit(first, second, config=config.model)
 
 
@@ -185,14 +251,39 @@ def link_words(batch: pa.RecordBatch, align: Align) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays([*columns, links, alignment.score], schema=ALIGNED.schema)
 
 
-def fitted(model: AlignerModel, config: HmmConfig) -> Align:
+def fitted(model: Model, config: FittedConfig) -> Align:
     """Returns the aligner that a fitted model is.
 
     Args:
-        model: fitted on a language key.
+        model: fitted on a language key, by the engine of `config`.
         config: the symmetrisation.
     """
+    if isinstance(model, EflomalModel):
+        assert isinstance(config, EflomalConfig)
+        return partial(_resampled, model=model, config=config)
+    assert isinstance(config, HmmConfig)
     return partial(apply, model, symmetrize=config.symmetrize, threshold=config.threshold)
+
+
+def _resampled(
+    first: pa.ListArray, second: pa.ListArray, *, model: EflomalModel, config: EflomalConfig
+) -> Alignment:
+    sampled = sample_links(first, second, sampling=config.sampling, model=model)
+    return alignment_of_sampled(sampled, symmetrize=config.symmetrize)
+
+
+def load_model(folder: str, config: FittedConfig) -> Model:
+    """Reads a saved model of the engine that `config` is of.
+
+    Args:
+        folder: local.
+        config: of the engine.
+
+    Raises:
+        DatasetError: it is no whole model of that engine.
+    """
+    kind = EflomalModel if isinstance(config, EflomalConfig) else AlignerModel
+    return kind.load(folder)
 
 
 def _reversed(batch: pa.RecordBatch) -> bool:

@@ -12,11 +12,13 @@ from apache_beam.metrics import Metrics
 from apache_beam.pvalue import AsDict
 from pyarrow import fs
 
-from bitextile.kernels.align.model import AlignerModel
+from bitextile.kernels import wordlinks
 from bitextile.kernels.partition import by_key
 from bitextile.kernels.wordlinks import (
     AlignConfig,
+    FittedConfig,
     HmmConfig,
+    Model,
     draw_sample,
     fit_sample,
     fitted,
@@ -64,7 +66,7 @@ class AlignWords(beam.PTransform):
 
     models: str
     rows: dict[str, int]
-    config: HmmConfig = field(default_factory=HmmConfig)
+    config: FittedConfig = field(default_factory=HmmConfig)
 
     def expand(self, pairs: beam.PCollection) -> beam.PCollection:
         """Returns the aligned batches."""
@@ -95,7 +97,7 @@ def _key(batch: pa.RecordBatch) -> str:
 
 
 def _sample(
-    batch: pa.RecordBatch, *, rows: dict[str, int], config: HmmConfig
+    batch: pa.RecordBatch, *, rows: dict[str, int], config: FittedConfig
 ) -> Iterator[tuple[str, pa.RecordBatch]]:
     key = _key(batch)
     drawn = draw_sample(batch, rows=rows[key], config=config)
@@ -104,7 +106,7 @@ def _sample(
 
 
 def _fit(
-    group: tuple[str, Iterable[pa.RecordBatch]], *, folder: str, config: HmmConfig
+    group: tuple[str, Iterable[pa.RecordBatch]], *, folder: str, config: FittedConfig
 ) -> tuple[str, tuple[str, str]]:
     key, samples = group
     batches = list(samples)
@@ -116,18 +118,18 @@ def _fit(
 
 
 class _Apply(beam.DoFn):
-    def __init__(self, config: HmmConfig) -> None:
+    def __init__(self, config: FittedConfig) -> None:
         self.config = config
 
     def process(self, batch: pa.RecordBatch, models: dict[str, tuple[str, str]]) -> Iterator[Any]:
-        model = load_model(*models[_key(batch)])
+        model = load_model(*models[_key(batch)], self.config)
         aligned = link_words(batch, fitted(model, self.config))
         Metrics.counter("AlignWords", "pairs").inc(aligned.num_rows)
         Metrics.counter("AlignWords", "links").inc(len(aligned.column("links").flatten()))
         yield aligned
 
 
-def save_model(model: AlignerModel, place: str) -> None:
+def save_model(model: Model, place: str) -> None:
     """Saves a model to a folder or URI."""
     if is_local(place):
         model.save(place)
@@ -139,11 +141,11 @@ def save_model(model: AlignerModel, place: str) -> None:
 
 
 @lru_cache(maxsize=8)
-def load_model(place: str, digest: str) -> AlignerModel:
+def load_model(place: str, digest: str, config: FittedConfig) -> Model:
     """Loads a model from a folder or URI, once in a process; `digest` tells runs apart."""
     if is_local(place):
-        return AlignerModel.load(place)
+        return wordlinks.load_model(place, config)
     source, path = filesystem(place)
     with tempfile.TemporaryDirectory() as folder:
         fs.copy_files(path, folder, source_filesystem=source)
-        return AlignerModel.load(folder)
+        return wordlinks.load_model(folder, config)
