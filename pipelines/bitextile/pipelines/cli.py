@@ -21,6 +21,7 @@ from bitextile.schema.errors import BitextileError, ConfigError
 if TYPE_CHECKING:
     from bitextile.kernels.dictionary import DictionarySource
     from bitextile.kernels.segment import Choice
+    from bitextile.kernels.wordlinks import AlignConfig
     from bitextile.pipelines.run import Summary
 
 app = typer.Typer(
@@ -164,69 +165,90 @@ def ingest(
     say(*run(recipe, out, options=_options(overwrite, reuse, workers)))
 
 
+Aligner = Annotated[str, typer.Option(help="hmm (ours, fitted), eflomal or simalign")]
+Symmetrize = Annotated[
+    str | None,
+    typer.Option(
+        help="intersect, union, grow-diag, grow-diag-final, grow-diag-final-and; hmm: posterior, "
+        "its default; eflomal: grow-diag is"
+    ),
+]
+Threshold = Annotated[
+    float | None, typer.Option(help="hmm: least score of a link; simalign: softmax's, 0.001")
+]
+Encoder = Annotated[str | None, typer.Option(help="simalign: folder of an encoder")]
+Matching = Annotated[str, typer.Option(help="simalign: inter, itermax, mwmf or softmax")]
+Layer = Annotated[int, typer.Option(help="simalign: whose vectors")]
+TokenType = Annotated[str, typer.Option(help="simalign: bpe or word")]
+Distortion = Annotated[float, typer.Option(help="simalign: how much places count, 0 to 1")]
+Eflomal = Annotated[
+    str | None, typer.Option(help="eflomal: folder of its programs; else they are on PATH")
+]
+
+
 @app.command()
 def align(
     context: typer.Context,
     pairs: Annotated[str, typer.Argument(help="folder of a pairs dataset")],
     out: Out,
-    aligner: Annotated[str, typer.Option(help="hmm (fitted here) or simalign")] = "hmm",
-    symmetrize: Annotated[
-        str, typer.Option(help="hmm: posterior, intersect, union, grow-diag[-final[-and]]")
-    ] = "posterior",
+    aligner: Aligner = "hmm",
+    symmetrize: Symmetrize = None,
+    threshold: Threshold = None,
     sample: Annotated[
-        int, typer.Option(help="hmm: pairs per language pair to fit on, at most")
+        int, typer.Option(help="hmm, eflomal: pairs per language pair to fit on, at most")
     ] = 2_000_000,
-    encoder: Annotated[str | None, typer.Option(help="simalign: folder of an encoder")] = None,
-    matching: Annotated[
-        str, typer.Option(help="simalign: inter, itermax, mwmf or softmax")
-    ] = "inter",
-    layer: Annotated[int, typer.Option(help="simalign: whose vectors")] = 8,
-    token_type: Annotated[str, typer.Option(help="simalign: bpe or word")] = "bpe",
-    distortion: Annotated[
-        float, typer.Option(help="simalign: how much places count, 0 to 1")
-    ] = 0.0,
+    encoder: Encoder = None,
+    matching: Matching = "inter",
+    layer: Layer = 8,
+    token_type: TokenType = "bpe",
+    distortion: Distortion = 0.0,
+    eflomal: Eflomal = None,
     segmenter: Annotated[
         str, typer.Option(help="auto, dictionary or characters, for unspaced scripts")
     ] = "auto",
-    seed: Annotated[int, typer.Option(help="hmm: of the sample")] = 0,
+    seed: Annotated[int, typer.Option(help="hmm, eflomal: of the sample")] = 0,
     overwrite: Overwrite = False,
     reuse: Reuse = False,
     workers: Workers = 0,
 ) -> None:
     """Links the words of every pair: fit an aligner once per language pair, or use an encoder."""
-    from bitextile.kernels.wordlinks import AlignConfig, HmmConfig, SimalignConfig
     from bitextile.pipelines.align import align as run
 
-    config: AlignConfig
-    if aligner == "hmm":
-        _refuse(context, aligner, "encoder", "matching", "layer", "token_type", "distortion")
-        config = HmmConfig(
-            symmetrize=symmetrize, sample_pairs=sample, segmenter=_choice(segmenter), seed=seed
-        )
-    elif aligner == "simalign":
-        _refuse(context, aligner, "symmetrize", "sample", "seed")
-        if encoder is None:
-            raise ConfigError("--aligner simalign needs --encoder, the folder of an encoder")
-        method: Any = {"matching": matching, "token_type": token_type}
-        config = SimalignConfig(
-            encoder=encoder,
-            layer=layer,
-            distortion=distortion,
-            segmenter=_choice(segmenter),
-            **method,
-        )
-    else:
-        raise ConfigError(f"--aligner {aligner}: expected hmm or simalign")
+    config = _engine(context, segmenter=_choice(segmenter))
     say(run(pairs, out, config=config, options=_options(overwrite, reuse, workers)))
 
 
-def _refuse(context: typer.Context, aligner: str, *names: str) -> None:
-    """Raises ConfigError if an option was given that this aligner would not read."""
-    for name in names:
-        source = context.get_parameter_source(name)
-        if source is not None and source.name != "DEFAULT":
+_ALIGNER_OPTIONS = {
+    "hmm": ("symmetrize", "threshold", "sample", "seed"),
+    "eflomal": ("symmetrize", "eflomal", "sample", "seed"),
+    "simalign": ("encoder", "matching", "layer", "token_type", "distortion", "threshold"),
+}
+_FIELDS = {"sample": "sample_pairs", "eflomal": "programs"}
+
+
+def _engine(context: typer.Context, **fields: Any) -> "AlignConfig":
+    """Returns the configuration of the engine asked for, from the options that were given."""
+    from bitextile.kernels.wordlinks import EflomalConfig, HmmConfig, SimalignConfig
+
+    aligner = context.params["aligner"]
+    if aligner not in _ALIGNER_OPTIONS:
+        raise ConfigError(f"--aligner {aligner}: expected hmm, eflomal or simalign")
+    for name in sorted({name for names in _ALIGNER_OPTIONS.values() for name in names}):
+        source = context.get_parameter_source(name) if name in context.params else None
+        if source is None or source.name == "DEFAULT":
+            continue
+        if name not in _ALIGNER_OPTIONS[aligner]:
             option = f"--{name.replace('_', '-')}"
             raise ConfigError(f"{option} is no option of --aligner {aligner}; leave it out")
+        fields[_FIELDS.get(name, name)] = context.params[name]
+    if aligner == "simalign" and "encoder" not in fields:
+        raise ConfigError("--aligner simalign needs --encoder, the folder of an encoder")
+    engines: dict[str, Any] = {
+        "hmm": HmmConfig,
+        "eflomal": EflomalConfig,
+        "simalign": SimalignConfig,
+    }
+    return cast("AlignConfig", engines[aligner](**fields))
 
 
 def _choice(segmenter: str) -> "Choice":
@@ -239,22 +261,28 @@ def _choice(segmenter: str) -> "Choice":
 
 @app.command("align-text")
 def align_text(
+    context: typer.Context,
     input: Annotated[
         str, typer.Option("--input", "-i", help="lines `source words ||| target words`; - is stdin")
     ] = "-",
     output: Annotated[
         str, typer.Option("--output", "-o", help="Pharaoh lines, one per input line; - is stdout")
     ] = "-",
-    symmetrize: Annotated[
-        str, typer.Option(help="posterior, intersect, union, grow-diag[-final[-and]]")
-    ] = "posterior",
-    threshold: Annotated[float | None, typer.Option(help="least score of a link, 0 to 1")] = None,
+    aligner: Aligner = "hmm",
+    symmetrize: Symmetrize = None,
+    threshold: Threshold = None,
     model: Annotated[str | None, typer.Option(help="apply this saved model; fit nothing")] = None,
     save_model: Annotated[str | None, typer.Option(help="folder for the fitted model")] = None,
     scores: Annotated[
-        str | None, typer.Option(help="file for each line's mean log posterior")
+        str | None, typer.Option(help="file for each line's mean log score of a link")
     ] = None,
     threads: Annotated[int, typer.Option(min=0, help="0 takes every core")] = 0,
+    encoder: Encoder = None,
+    matching: Matching = "inter",
+    layer: Layer = 8,
+    token_type: TokenType = "bpe",
+    distortion: Distortion = 0.0,
+    eflomal: Eflomal = None,
 ) -> None:
     """The aligner alone, on text lines: a drop-in for fast_align and eflomal."""
     from bitextile.pipelines.align_text import align_files
@@ -262,8 +290,7 @@ def align_text(
     summary = align_files(
         input,
         output,
-        symmetrize=symmetrize,
-        threshold=threshold,
+        config=_engine(context),
         model=model,
         save_model=save_model,
         scores=scores,
@@ -274,6 +301,7 @@ def align_text(
         "no_separator": "without `|||`",
         "empty_side": "with an empty side",
         "too_long": "too long",
+        "no_links": "without a likely link",
     }
     told = [f"{n:,} {text}" for name, text in skipped.items() if (n := getattr(summary, name))]
     line = f"{summary.lines:,} lines, {summary.aligned:,} aligned, {summary.links:,} links"
@@ -311,6 +339,7 @@ def exchange(
     rate: Share = 0.5,
     groups: Annotated[bool, typer.Option("--groups", help="also groups of links, m to n")] = False,
     min_score: MinScore = 0.0,
+    recase: Annotated[bool, typer.Option("--recase", help="casing follows the position")] = False,
     variants: Variants = 1,
     seed: Seed = 0,
     overwrite: Overwrite = False,
@@ -322,7 +351,12 @@ def exchange(
     from bitextile.pipelines.exchange import exchange as run
 
     config = ExchangeConfig(
-        rate=rate, one_to_one=not groups, min_score=min_score, variants=variants, seed=seed
+        rate=rate,
+        one_to_one=not groups,
+        min_score=min_score,
+        recase=recase,
+        variants=variants,
+        seed=seed,
     )
     say(run(aligned, out, config=config, options=_options(overwrite, reuse, workers)))
 

@@ -175,7 +175,7 @@ def find_program(name: str, sampling: Sampling) -> str:
         raise ConfigError(
             f"{name} is not in {where}; aligner eflomal runs the programs of eflomal 2, which is "
             "installed apart: python3 -m venv VENV && VENV/bin/pip install eflomal, then name "
-            "VENV/bin as the eflomal folder"
+            "VENV/bin by --eflomal, or by `programs` in a recipe"
         )
     return os.path.abspath(found)
 
