@@ -35,6 +35,7 @@ from bitextile.kernels.dictswitch import (
 from bitextile.kernels.exchange import ExchangeConfig, exchange
 from bitextile.kernels.lexicon import count_links
 from bitextile.kernels.multiway import MultiwayConfig, switch_multiway
+from bitextile.kernels.recase import casing_of
 from bitextile.schema.dataset import BATCH_ROWS
 from bitextile.schema.ids import digest_of
 from bitextile.schema.kinds import ALIGNED, MONO
@@ -154,9 +155,11 @@ def main() -> None:
     groups, both = ExchangeConfig(one_to_one=False), CodeswitchConfig()
     one, mixed = CodeswitchConfig(sides="src"), MultiwayConfig()
     by_word, index = DictionarySwitchConfig(sides="src"), dictionary(batches)
+    recased, casing = ExchangeConfig(recase=True), casing_of(batches)
     inverted = DeriveConfig(transforms=("invert",))
     for name, kernel in (
         ("exchange, one-to-one", lambda b: exchange(b, config=ExchangeConfig())),
+        ("exchange, one-to-one, recase", lambda b: exchange(b, config=recased, casing=casing)),
         ("exchange, groups", lambda b: exchange(b, config=groups)),
         ("codeswitch, one side (1 sentence a pair)", lambda b: switch_by_alignment(b, config=one)),
         (

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from bitextile.kernels.codepoints import Ints, Mask, list_offsets, offsets_of, rows_of, to_texts
 from bitextile.kernels.phrases import Bitext, bitext_of, exchangeable, stretches, translate
 from bitextile.kernels.randomness import hash64, uniform
+from bitextile.kernels.recase import NOTHING_SEEN, Casing, as_found, recased
 from bitextile.kernels.sift import Sifted, in_row_order, reject_rows
 from bitextile.kernels.spelling import Edits, Respelled, respell
 from bitextile.schema.checks import check_rows
@@ -38,6 +39,9 @@ class ExchangeConfig:
     """Lowest posterior of a link, 0 to 1; 0 because the aligner keeps likely links only."""
     variants: int = 1
     """Draws per pair; each gives a row."""
+    recase: bool = False
+    """Whether casing follows the position, by the rule of `recase`; no, because a model that reads
+    a word in a strange place learns more from seeing it as it is written (ours)."""
     seed: int = 0
     """Of all draws."""
 
@@ -60,7 +64,9 @@ def check_variants(variants: int) -> None:
         raise ConfigError(f"variants is {variants}, expected 1 to {np.iinfo(np.int16).max}")
 
 
-def exchange(batch: pa.RecordBatch, *, config: ExchangeConfig) -> Sifted:
+def exchange(
+    batch: pa.RecordBatch, *, config: ExchangeConfig, casing: Casing = NOTHING_SEEN
+) -> Sifted:
     """Swaps linked words between the two sentences of each pair.
 
     Each eligible link is drawn with probability `rate`. Eligible is a link (or group of links)
@@ -68,7 +74,8 @@ def exchange(batch: pa.RecordBatch, *, config: ExchangeConfig) -> Sifted:
 
     Args:
         batch: [n] rows of kind aligned.
-        config: rate, eligibility, variants, seed.
+        config: rate, eligibility, variants, casing, seed.
+        casing: with `recase`, the words that may lose their capital, as `casing_of` counts them.
 
     Returns:
         Kept: rows of kind exchange, by row, then variant. Rejects, one for each other (row,
@@ -96,7 +103,8 @@ def exchange(batch: pa.RecordBatch, *, config: ExchangeConfig) -> Sifted:
             position=phrases.src[:, 0] - bitext.src.words[phrases.row],
         )
         chosen = np.flatnonzero(eligible & (drawn < config.rate))
-        kept.append(_exchanged_rows(batch, bitext, chosen=chosen, variant=variant))
+        known = casing if config.recase else None
+        kept.append(_exchanged_rows(batch, bitext, chosen=chosen, variant=variant, casing=known))
         dropped = np.bincount(phrases.row[chosen], minlength=batch.num_rows) == 0
         rejects.extend(_rejected_rows(batch, dropped, n_eligible=n_eligible, variant=variant))
     return Sifted(in_row_order(kept, EXCHANGE.schema), in_row_order(rejects))
@@ -153,7 +161,11 @@ def _again(batch: pa.RecordBatch) -> list[tuple[Bitext, Ints, Respelled]]:
     bitext = bitext_of(batch)
     links, exchanged = _places(batch.column("links")), _places(batch.column("exchanged"))
     chosen = np.unique(bitext.phrases.of_link[np.isin(links, exchanged)])
-    again = [(view, *translate(view, chosen[chosen >= 0])) for view in (bitext, bitext.turned())]
+    chosen = chosen[chosen >= 0]
+    again = [
+        (view, *_cased_as(view, chosen, batch.column(f"{side}_exchanged"), batch[f"{other}_lang"]))
+        for view, side, other in ((bitext, "src", "tgt"), (bitext.turned(), "tgt", "src"))
+    ]
     wrong = np.zeros(batch.num_rows, bool)
     wrong[exchanged[~np.isin(exchanged, links)] >> 32] = True
     for name, (_, _, new) in zip(("src", "tgt"), again, strict=True):
@@ -169,6 +181,25 @@ def _again(batch: pa.RecordBatch) -> list[tuple[Bitext, Ints, Respelled]]:
     return again
 
 
+def _cased_as(
+    view: Bitext, chosen: Ints, given: pa.StringArray, lang: pa.StringArray
+) -> tuple[Ints, Respelled]:
+    """Translates as `translate` does, each word with its first letter cased as in `given`.
+
+    Args:
+        view: of n pairs.
+        chosen: phrases.
+        given: [n] new sources, recased or not.
+        lang: [n] of the targets.
+    """
+    order, plain = translate(view, chosen)
+    found, row = to_texts(given), view.phrases.row[order]
+    place = found.offsets[row] + plain.start
+    inside = place < found.offsets[row + 1]
+    first = np.append(found.points, np.uint32(0))[np.where(inside, place, len(found.points))]
+    return translate(view, chosen, pool=as_found(view, order, first, lang=lang))
+
+
 def _places(links: pa.ListArray) -> Ints:
     """Returns one number for each (row, source word, target word)."""
     flat = links.flatten()
@@ -177,16 +208,24 @@ def _places(links: pa.ListArray) -> Ints:
 
 
 def _exchanged_rows(
-    batch: pa.RecordBatch, bitext: Bitext, *, chosen: Ints, variant: int
+    batch: pa.RecordBatch,
+    bitext: Bitext,
+    *,
+    chosen: Ints,
+    variant: int,
+    casing: Casing | None,
 ) -> tuple[Ints, pa.RecordBatch]:
     """Returns the rows with an exchange, by number, and as rows of kind exchange."""
     rows = np.unique(bitext.phrases.row[chosen])
+    langs, new = (batch.column("src_lang"), batch.column("tgt_lang")), []
+    for view, sides in ((bitext, langs), (bitext.turned(), langs[::-1])):
+        pool = None if casing is None else recased(view, chosen, langs=sides, casing=casing)
+        new.append(translate(view, chosen, pool=pool)[1].strings)
     batch = pa.RecordBatch.from_arrays(
         [
             *(batch.column(name) for name in ALIGNED.schema.names),
             pa.repeat(pa.scalar(variant, pa.int16()), batch.num_rows),
-            translate(bitext, chosen)[1].strings,
-            translate(bitext.turned(), chosen)[1].strings,
+            *new,
             _swapped_links(batch.column("links"), np.isin(bitext.phrases.of_link, chosen)),
         ],
         schema=EXCHANGE.schema,

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from bitextile.kernels.codepoints import (
     Ints,
     Mask,
+    Points,
     Texts,
     any_between,
     cut,
@@ -117,12 +118,15 @@ def exchangeable(bitext: Bitext) -> Mask:
     return fine & ~same.to_numpy(zero_copy_only=False)
 
 
-def translate(bitext: Bitext, chosen: Ints) -> tuple[Ints, Respelled]:
+def translate(
+    bitext: Bitext, chosen: Ints, *, pool: Points | None = None
+) -> tuple[Ints, Respelled]:
     """Replaces phrases in the source sentences by what they are linked to in the targets.
 
     Args:
         bitext: of n pairs.
         chosen: [k] numbers of phrases, in any order.
+        pool: the targets' code points, where they are to be cased otherwise; the targets' own.
 
     Returns:
         The same numbers by row and place in the source, and the [n] new sources.
@@ -131,9 +135,10 @@ def translate(bitext: Bitext, chosen: Ints) -> tuple[Ints, Respelled]:
     order = chosen[np.lexsort((phrases.src[chosen, 0], phrases.row[chosen]))]
     base = src.texts.offsets[phrases.row[order]]
     starts, ends = stretches(src, phrases.src[order])
-    pool = stretches(tgt, phrases.tgt[order])
-    edits = Edits(phrases.row[order], starts - base, ends - base, *pool)
-    return order, respell(src.texts, edits, tgt.texts.points)
+    edits = Edits(
+        phrases.row[order], starts - base, ends - base, *stretches(tgt, phrases.tgt[order])
+    )
+    return order, respell(src.texts, edits, tgt.texts.points if pool is None else pool)
 
 
 def stretches(side: Side, words: Ints) -> tuple[Ints, Ints]:

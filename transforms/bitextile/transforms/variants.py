@@ -24,6 +24,7 @@ from bitextile.kernels.modelswitch import switch_by_candidates
 from bitextile.kernels.multiway import MultiwayConfig, pivot_texts, switch_multiway
 from bitextile.kernels.partition import by_bucket
 from bitextile.kernels.randomness import hash64
+from bitextile.kernels.recase import NOTHING_SEEN, Casing
 from bitextile.kernels.switching import SwitchConfig, Switched
 from bitextile.schema.dataset import BATCH_ROWS
 from bitextile.schema.ids import text_ids
@@ -43,9 +44,11 @@ class ExchangeWords(beam.PTransform):
 
     Attributes:
         config: rate, which links, how many variants.
+        casing: with `recase`, what `casing_of` counted; what it has not seen keeps its capital.
     """
 
     config: ExchangeConfig = field(default_factory=ExchangeConfig)
+    casing: Casing = NOTHING_SEEN
 
     @property
     def outputs_per_row(self) -> int:
@@ -55,7 +58,8 @@ class ExchangeWords(beam.PTransform):
     @no_annotations
     def expand(self, aligned: beam.PCollection) -> Sieved:
         """Returns kept and rejected batches."""
-        return aligned | SieveBatches(partial(exchange, config=self.config), "ExchangeWords")
+        kernel = partial(exchange, config=self.config, casing=self.casing)
+        return aligned | SieveBatches(kernel, "ExchangeWords")
 
 
 @dataclass(eq=False)
