@@ -140,7 +140,7 @@ class EflomalConfig:
         length: how many rounds it samples, relative to its own choice.
         null_prior: probability that a word has no link; 0.2 as in eflomal.
         symmetrize: how the two directions become one; it gives no posteriors, so all but
-            `posterior`. The default is best on two of our three sets (tests/benchmarks/align_text.py).
+            `posterior`. tests/benchmarks/align_text.py tells which is best on its sets.
         sample_pairs: at most so many pairs of a language key make the priors.
         segmenter: how unspaced scripts are cut; see `kernels.segment.segmenter_for`.
         seed: of the sample, not of eflomal.
