@@ -132,17 +132,13 @@ def test_resume_without_a_checkpoint_starts_and_with_all_done_changes_nothing(co
     assert pretrain(config(steps=6), str(run), resume=True).steps == 6
 
 
-def test_lanes_not_the_split_into_groups_decide_the_loss(config, tmp_path, monkeypatch):
-    # One padded group or many: the same sums, so the same losses up to rounding.
+def test_the_width_of_packed_rows_does_not_change_the_loss(config, tmp_path):
+    # One input per row or many: the same sums, so the same losses up to rounding.
     geometry = config().model.config | {"hidden_dropout_prob": 0.0}
     model = {"config": geometry | {"attention_probs_dropout_prob": 0.0}}
-    pretrain(config(model=model), str(tmp_path / "four"))
-    from bitextile.trainer import step
-
-    one = step.group_by_length
-    monkeypatch.setattr(step, "group_by_length", lambda examples: one(examples, groups=1))
-    pretrain(config(model=model), str(tmp_path / "one"))
-    for a, b in zip(metrics(tmp_path / "four"), metrics(tmp_path / "one")):
+    pretrain(config(model=model, row_tokens=64), str(tmp_path / "narrow"))
+    pretrain(config(model=model, row_tokens=512), str(tmp_path / "wide"))
+    for a, b in zip(metrics(tmp_path / "narrow"), metrics(tmp_path / "wide")):
         assert a["records"] == b["records"]
         assert a["loss"] == pytest.approx(b["loss"], rel=1e-5)
         assert a["gradient_norm"] == pytest.approx(b["gradient_norm"], rel=1e-4)

@@ -2,7 +2,8 @@
 
 RUN/checkpoints/step-00001000/
     config.json, model.safetensors, tokenizer.json ...   save_pretrained
-    objectives.safetensors                               parameters of objectives, if any
+    languages.safetensors                                language embeddings, if any
+    objectives.safetensors                               what objectives have of their own, if any
     optimiser.safetensors                                AdamW's moments by parameter name
     state.json                                           step, counters of the lanes, config
 """
@@ -23,7 +24,7 @@ from torch import nn
 from bitextile.trainer.card import write_identity
 from bitextile.trainer.data.tokens import Coder
 from bitextile.trainer.errors import TrainingError
-from bitextile.trainer.model import Encoder, quiet
+from bitextile.trainer.model import LANGUAGES, Encoder, quiet
 
 FOLDER = "checkpoints"
 STATE = "state.json"
@@ -66,7 +67,7 @@ def save_checkpoint(
         with appearing(target) as folder:
             save_model(folder, encoder, coder)
             write_identity(folder, identity)
-            if any(True for _ in own.parameters()):
+            if own.state_dict():
                 save_file(own.state_dict(), folder / OBJECTIVES)
             save_file(_moments(optimiser, encoder, own), folder / OPTIMISER)
             (folder / STATE).write_text(json.dumps(state, ensure_ascii=False, indent=1) + "\n")
@@ -81,10 +82,13 @@ def save_checkpoint(
 
 
 def save_model(folder: Path, encoder: Encoder, coder: Coder) -> None:
-    """Writes model and tokenizer as transformers does, in safetensors."""
+    """Writes model and tokenizer as transformers does, in safetensors; and language embeddings."""
     with quiet():
         encoder.mlm.save_pretrained(folder)
     coder.tokenizer.save_pretrained(folder)
+    if encoder.language is not None:
+        tags = {"languages": json.dumps(encoder.languages)}
+        save_file({"language": encoder.language.weight.detach()}, folder / LANGUAGES, tags)
 
 
 @contextmanager
@@ -145,7 +149,7 @@ def load_optimiser(
     """
     try:
         moments = load_file(folder / OPTIMISER)
-        if any(True for _ in own.parameters()):
+        if own.state_dict():
             own.load_state_dict(load_file(folder / OBJECTIVES))
         for name, parameter in _named(encoder, own):
             state = {

@@ -43,36 +43,119 @@ class ModelConfig(_Frozen):
         return self
 
 
-class DataConfig(_Frozen):
-    """One entry of the mixture: what is learned from which dataset, and how often.
+class EntryConfig(_Frozen):
+    """What every entry of the mixture says.
 
     Attributes:
-        objective: mlm (mono, pairs, aligned), tlm (pairs, aligned, exchange) or weam (aligned,
-            exchange).
         dataset: folder of a finished dataset.
         weight: share of the micro-batches relative to the other entries; 1 makes all equal.
-        exchange_layer: weam only; an extra linear layer between the exchanged vectors and the
-            head (methods.md 1, our choice: off, one shared head).
-        first_subword_only: weam only; exchange the first subword of each word, not the mean of
-            all (methods.md 1, our choice: the mean).
-        one_to_one_only: weam only; exchange only where both words have no other link
-            (methods.md 1, our choice: every link).
     """
 
-    objective: Literal["mlm", "tlm", "weam"]
     dataset: str
     weight: Annotated[float, Field(gt=0.0)] = 1.0
+
+
+class MlmData(EntryConfig):
+    """Masked language modelling of single sentences, from mono, pairs or aligned."""
+
+    objective: Literal["mlm"]
+
+
+class TlmData(EntryConfig):
+    """Masked language modelling of pairs, from pairs, aligned or exchange."""
+
+    objective: Literal["tlm"]
+
+
+class CamlmData(EntryConfig):
+    """Each sentence predicted from its translation alone, from pairs, aligned or exchange."""
+
+    objective: Literal["camlm"]
+
+
+class BtmlmData(EntryConfig):
+    """Masked language modelling beside pseudo translations, from pseudo."""
+
+    objective: Literal["btmlm"]
+
+
+class WeamData(EntryConfig):
+    """Prediction from exchanged vectors, from aligned or exchange.
+
+    Attributes:
+        exchange_layer: an extra linear layer between the exchanged vectors and the head
+            (methods.md 1, our choice: off, one shared head).
+        first_subword_only: exchange the first subword of each word, not the mean of all
+            (methods.md 1, our choice: the mean).
+        one_to_one_only: exchange only where both words have no other link (methods.md 1, our
+            choice: every link).
+    """
+
+    objective: Literal["weam"]
     exchange_layer: bool = False
     first_subword_only: bool = False
     one_to_one_only: bool = False
 
-    @model_validator(mode="after")
-    def _options_belong(self) -> "DataConfig":
-        options = ("exchange_layer", "first_subword_only", "one_to_one_only")
-        stray = [name for name in options if getattr(self, name)]
-        if stray and self.objective != "weam":
-            raise ValueError(f"{stray[0]} is an option of weam, not of {self.objective}")
-        return self
+
+class MocoData(EntryConfig):
+    """Contrast of sentences with a momentum queue, from pairs or aligned.
+
+    Attributes:
+        queue: keys that serve as negatives; 32,000 (methods.md 3, our choice).
+        momentum: of the key encoder; 0.999 (our choice).
+        temperature: of the similarities; 0.05 (our choice).
+        projection: size of the compared vectors; 128 (our choice).
+        tlm: add TLM on the same pairs, which makes it PPA's whole loss.
+    """
+
+    objective: Literal["moco"]
+    queue: Positive = 32_000
+    momentum: Share = 0.999
+    temperature: Annotated[float, Field(gt=0.0)] = 0.05
+    projection: Positive = 128
+    tlm: bool = True
+
+
+class AlignMlmData(EntryConfig):
+    """MLM with a pull between the embeddings of dictionary pairs, from mono, pairs or aligned.
+
+    Attributes:
+        lexicon: folder of a lexicon dataset.
+        strength: alpha of the paper, 10.
+        sample: dictionary pairs per micro-batch; 0 takes all, as the paper does.
+        share: of the dictionary to use; 0.25, 0.5 and 1 in the paper.
+    """
+
+    objective: Literal["align_mlm"]
+    lexicon: str
+    strength: Annotated[float, Field(ge=0.0)] = 10.0
+    sample: Count = 0
+    share: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
+
+
+class DictMlmData(EntryConfig):
+    """MLM in which dictionary words stand for their translations, from mono, pairs or aligned.
+
+    Attributes:
+        lexicon: folder of a lexicon dataset.
+        variant: predict_synonym (the label is the translation) or from_synonym (the input is).
+        rate: probability that a selected dictionary word is translated; 0.5 in the paper.
+        share: of the dictionary to use.
+    """
+
+    objective: Literal["dict_mlm"]
+    lexicon: str
+    variant: Literal["predict_synonym", "from_synonym"] = "predict_synonym"
+    rate: Share = 0.5
+    share: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
+
+
+DataConfig = (
+    MlmData | TlmData | WeamData | CamlmData | BtmlmData | MocoData | AlignMlmData | DictMlmData
+)
+"""One entry of the mixture: what is learned from which dataset, and how often."""
+
+Entry = Annotated[DataConfig, Field(discriminator="objective")]
 
 
 class PretrainConfig(_Frozen):
@@ -88,7 +171,13 @@ class PretrainConfig(_Frozen):
         batch_tokens: useful (unpadded) tokens of one micro-batch, at most.
         accumulate: micro-batches of a step, over all devices; each is a lane of its own through
             the data, so that their number, not the machine, decides what a step sees.
-        max_length: tokens of one input with its special tokens; longer ones are cut at a word.
+        max_length: tokens of one input with its special tokens; a longer text is split at a word
+            (mlm), a longer pair cut.
+        row_tokens: width of a packed row, in which several inputs lie side by side; None for 256,
+            or `max_length` if that is more. Wider rows leave less padding and cost attention more
+            where its mask is dense; give a multiple of 128 with FlexAttention, such as 2048.
+        language_embeddings: add an embedding of its language to each token (ERNIE-M), in
+            pre-training only; what BTMLM's generation needs.
         mask_rate: share of positions to predict (BERT, Devlin et al. 2019: 15 %, 80/10/10).
         lr: peak learning rate; 5e-4 suits mini, 1e-4 to 2e-4 base.
         warmup_steps: of linear rise from 0.
@@ -98,6 +187,15 @@ class PretrainConfig(_Frozen):
         seed: of every draw: order, mixture, masks, dropout, fresh weights.
         device: auto (cuda if there is one), cpu or cuda.
         precision: auto (bf16 on cuda, fp32 on CPU), fp32 or bf16; bf16 keeps weights in float32.
+        attention: auto (FlexAttention on cuda if the model has no dropout of attention weights,
+            else dense), dense (SDPA with a dense mask) or flex.
+        compile: run the encoder through torch.compile.
+        parallel: over several processes (torchrun): ddp keeps the whole model in each, fsdp shards
+            it, for encoders that do not fit.
+        workers: processes per rank that read, tokenise and mask ahead of the model; 0 does it in
+            the training process.
+        peak_flops: of the device at the precision used, floating-point operations per second, for
+            the metric `mfu`; None looks cuda devices up by name and leaves it out elsewhere.
         evaluate_every: steps between validation losses on the `valid` split; 0 is never.
         evaluate_rows: rows per entry for a validation loss, at most.
         checkpoint_every: steps between checkpoints; one is always written at the end.
@@ -106,12 +204,14 @@ class PretrainConfig(_Frozen):
 
     tokenizer: str
     model: ModelConfig = ModelConfig(preset="mini")
-    data: Annotated[tuple[DataConfig, ...], Field(min_length=1)]
+    data: Annotated[tuple[Entry, ...], Field(min_length=1)]
     alpha: Share = 0.5
     steps: Positive
     batch_tokens: Positive = 4096
     accumulate: Positive = 1
     max_length: Annotated[int, Field(ge=8)] = 128
+    row_tokens: Positive | None = None
+    language_embeddings: bool = False
     mask_rate: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.15
     lr: Annotated[float, Field(gt=0.0)] = 5e-4
     warmup_steps: Count = 100
@@ -121,6 +221,11 @@ class PretrainConfig(_Frozen):
     seed: Count = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
+    attention: Literal["auto", "dense", "flex"] = "auto"
+    compile: bool = False
+    parallel: Literal["ddp", "fsdp"] = "ddp"
+    workers: Count = 0
+    peak_flops: Annotated[float, Field(gt=0.0)] | None = None
     evaluate_every: Count = 0
     evaluate_rows: Positive = 512
     checkpoint_every: Positive = 1000
@@ -133,13 +238,28 @@ class PretrainConfig(_Frozen):
                 f"batch_tokens is {self.batch_tokens}, less than max_length {self.max_length}; "
                 "one full input must fit"
             )
+        if self.row_tokens is not None and self.row_tokens < self.max_length:
+            raise ValueError(
+                f"row_tokens is {self.row_tokens}, less than max_length {self.max_length}; "
+                "one full input must fit"
+            )
         return self
+
+    @property
+    def width(self) -> int:
+        """Tokens of a packed row."""
+        return self.row_tokens or max(256, self.max_length)
 
 
 FREE_ON_RESUME = frozenset(
     {
         "device",
         "precision",
+        "attention",
+        "compile",
+        "parallel",
+        "workers",
+        "peak_flops",
         "evaluate_every",
         "evaluate_rows",
         "checkpoint_every",
@@ -198,9 +318,18 @@ def _problem(error: Any) -> str:
         return f"unknown key {place}; see trainer/README.md for the keys"
     if error["type"] == "missing":
         return f"{place} is missing"
+    if error["type"] == "union_tag_invalid":
+        got, known = error["ctx"]["tag"], error["ctx"]["expected_tags"].replace("'", "")
+        return f"{place}.objective is {got!r}, expected one of {known}"
+    if error["type"] == "union_tag_not_found":
+        return f"{place}.objective is missing"
     message = error["msg"].removeprefix("Value error, ")
     got = "" if isinstance(error["input"], dict) else f", got {error['input']!r}"
     return f"{place}: {message}{got}" if place else message
+
+
+PATHS = frozenset({"dataset", "lexicon"})
+"""Fields of an entry that name a dataset."""
 
 
 def _absolute(config: PretrainConfig, base: Path) -> PretrainConfig:
@@ -210,6 +339,11 @@ def _absolute(config: PretrainConfig, base: Path) -> PretrainConfig:
     model = config.model
     if model.checkpoint is not None:
         model = model.model_copy(update={"checkpoint": place(model.checkpoint)})
-    data = tuple(d.model_copy(update={"dataset": place(d.dataset)}) for d in config.data)
+    data = tuple(
+        d.model_copy(
+            update={name: place(getattr(d, name)) for name in PATHS if name in type(d).model_fields}
+        )
+        for d in config.data
+    )
     update = {"tokenizer": place(config.tokenizer), "model": model, "data": data}
     return config.model_copy(update=update)

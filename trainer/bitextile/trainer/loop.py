@@ -27,7 +27,15 @@ from bitextile.trainer.checkpoint import (
     save_checkpoint,
     save_model,
 )
-from bitextile.trainer.config import FREE_ON_RESUME, DataConfig, ModelConfig, PretrainConfig
+from bitextile.trainer.config import (
+    FREE_ON_RESUME,
+    PATHS,
+    DataConfig,
+    ModelConfig,
+    PretrainConfig,
+)
+from bitextile.trainer.data.collate import Collation
+from bitextile.trainer.data.loader import steps
 from bitextile.trainer.data.masking import Masking
 from bitextile.trainer.data.mixture import Entry, Lane
 from bitextile.trainer.data.streams import Stream
@@ -111,7 +119,7 @@ def save_initial(config: PretrainConfig, out: str, *, overwrite: bool = False) -
         raise OutputExistsError(f"{folder}: is there already; give --overwrite or another folder")
     coder = load_coder(config.tokenizer)
     with appearing(folder) as temporary:
-        save_model(temporary, _encoder(config, coder, None), coder)
+        save_model(temporary, _encoder(config, coder, (), None), coder)
         write_identity(temporary, {"step": 0, "tokenizer": coder.digest, "datasets": []})
 
 
@@ -149,24 +157,24 @@ def _prepare(config: PretrainConfig, last: Path | None) -> Training:
     """Opens data and model and, for a resumed run, puts both where they stood."""
     device = _device(config)
     coder = load_coder(config.tokenizer)
-    entries = tuple(_entry(config, i, d) for i, d in enumerate(config.data))
-    encoder = _encoder(config, coder, last).to(device)
-    own = _own_modules(entries, encoder.width, config.seed).to(device)
+    entries = tuple(_entry(config, coder, i, d) for i, d in enumerate(config.data))
+    encoder = _encoder(config, coder, _languages(config, entries), last).to(device)
+    own = _own_modules(entries, encoder, config.seed).to(device)
+    lanes = [
+        Lane(entries, coder, lane, config.accumulate, config.batch_tokens, config.seed)
+        for lane in range(config.accumulate)
+    ]
     training = Training(
         config=config,
         coder=coder,
         entries=entries,
-        lanes=[
-            Lane(entries, coder, lane, config.accumulate, config.batch_tokens, config.seed)
-            for lane in range(config.accumulate)
-        ],
+        lanes=lanes,
+        counters={lane.lane: lane.state() for lane in lanes},
+        collation=_collation(config, coder, encoder),
         encoder=encoder,
         own=own,
-        optimiser=_optimiser(config, encoder, own, device),
+        optimiser=_optimiser(config, encoder, own),
         device=device,
-        masking=Masking(
-            rate=config.mask_rate, mask=coder.mask, ordinary=coder.ordinary, seed=config.seed
-        ),
     )
     if last is not None:
         _restore(training, last)
@@ -180,8 +188,8 @@ def _device(config: PretrainConfig) -> torch.device:
     return torch.device("cuda" if available and config.device != "cpu" else "cpu")
 
 
-def _entry(config: PretrainConfig, index: int, data: DataConfig) -> Entry:
-    objective = objective_of(data, config.max_length)
+def _entry(config: PretrainConfig, coder: Coder, index: int, data: DataConfig) -> Entry:
+    objective = objective_of(data, coder, max_length=config.max_length, seed=config.seed)
     dataset = open_dataset(data.dataset)
     if dataset.kind not in objective.kinds:
         wanted = " or ".join(k.name for k in objective.kinds)
@@ -192,11 +200,30 @@ def _entry(config: PretrainConfig, index: int, data: DataConfig) -> Entry:
     if not dataset.manifest.rows:
         raise DatasetError(f"data.{index}: {data.dataset} has no rows; leave it out")
     columns = objective.columns(dataset.kind)
-    streams = tuple(Stream(dataset, key, columns, config.seed, "train") for key in dataset.keys)
+    split = "train" if "split" in dataset.kind.schema.names else None
+    streams = tuple(Stream(dataset, key, columns, config.seed, split) for key in dataset.keys)
     return Entry(objective, dataset, data.weight, streams, config.alpha)
 
 
-def _encoder(config: PretrainConfig, coder: Coder, last: Path | None) -> Encoder:
+def _languages(config: PretrainConfig, entries: tuple[Entry, ...]) -> tuple[str, ...]:
+    """Returns the tags that get an embedding: those of all datasets, sorted."""
+    if not config.language_embeddings:
+        return ()
+    keys = [key for e in entries for key in e.dataset.manifest.keys.values()]
+    return tuple(sorted({tag for key in keys for tag in key["languages"]}))
+
+
+def _collation(config: PretrainConfig, coder: Coder, encoder: Encoder) -> Collation:
+    masking = Masking(
+        rate=config.mask_rate, mask=coder.mask, ordinary=coder.ordinary, seed=config.seed
+    )
+    index = {tag: i for i, tag in enumerate(encoder.languages)} or None
+    return Collation(masking=masking, pad=coder.pad, width=config.width, languages=index)
+
+
+def _encoder(
+    config: PretrainConfig, coder: Coder, languages: tuple[str, ...], last: Path | None
+) -> Encoder:
     source = config.model.checkpoint if last is None else str(last)
     if source is not None:
         digest = (read_identity(source) or {}).get("tokenizer", coder.digest)
@@ -206,27 +233,32 @@ def _encoder(config: PretrainConfig, coder: Coder, last: Path | None) -> Encoder
                 f"{digest[:19]}...; give the tokenizer in that folder"
             )
     model = config.model if source is None else ModelConfig(checkpoint=source)
-    return build_encoder(model, coder, max_length=config.max_length, seed=config.seed)
+    return build_encoder(
+        model,
+        coder,
+        max_length=config.max_length,
+        seed=config.seed,
+        languages=languages,
+        flex=config.attention == "flex",
+    )
 
 
-def _own_modules(entries: tuple[Entry, ...], width: int, seed: int) -> nn.ModuleDict:
+def _own_modules(entries: tuple[Entry, ...], encoder: Encoder, seed: int) -> nn.ModuleDict:
     torch.manual_seed(seed)
-    modules = {str(i): e.objective.module(width) for i, e in enumerate(entries)}
+    modules = {str(i): e.objective.module(encoder) for i, e in enumerate(entries)}
     return nn.ModuleDict({i: m for i, m in modules.items() if m is not None})
 
 
 def _optimiser(
-    config: PretrainConfig, encoder: Encoder, own: nn.ModuleDict, device: torch.device
+    config: PretrainConfig, encoder: Encoder, own: nn.ModuleDict
 ) -> torch.optim.Optimizer:
-    parameters = [*encoder.parameters(), *own.parameters()]
+    parameters = [p for m in (encoder, own) for p in m.parameters() if p.requires_grad]
     groups = [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
     ]
     # beta2 0.98 and eps 1e-6 as in RoBERTa (Liu et al. 2019, table 9): steadier at large batches.
-    return torch.optim.AdamW(
-        groups, lr=config.lr, betas=(0.9, 0.98), eps=1e-6, fused=device.type == "cuda"
-    )
+    return torch.optim.AdamW(groups, lr=config.lr, betas=(0.9, 0.98), eps=1e-6, fused=True)
 
 
 def _state(training: Training) -> dict[str, Any]:
@@ -234,7 +266,7 @@ def _state(training: Training) -> dict[str, Any]:
         "step": training.step,
         "tokens": training.tokens,
         "seed": training.config.seed,
-        "lanes": [lane.state() for lane in training.lanes],
+        "lanes": [training.counters[lane] for lane in sorted(training.counters)],
         "run": _comparable(training),
     }
 
@@ -243,8 +275,9 @@ def _comparable(training: Training) -> dict[str, Any]:
     """Returns what must not change when a run is resumed: settings, and digests for paths."""
     settings = training.config.model_dump(mode="json", exclude=set(FREE_ON_RESUME))
     settings["tokenizer"] = training.coder.digest
-    for data, entry in zip(settings["data"], training.entries):
-        data["dataset"] = entry.dataset.manifest.digest
+    for data in settings["data"]:
+        for name in PATHS & data.keys():
+            data[name] = open_dataset(data[name]).manifest.digest
     return settings
 
 
@@ -260,6 +293,7 @@ def _restore(training: Training, last: Path) -> None:
     load_optimiser(last, encoder=training.encoder, own=training.own, optimiser=training.optimiser)
     for lane, counters in zip(training.lanes, state["lanes"]):
         lane.restore(counters)
+        training.counters[lane.lane] = counters
     training.step, training.tokens = state["step"], state["tokens"]
 
 
@@ -267,11 +301,13 @@ def _train(training: Training, folder: Path) -> tuple[float | None, bool]:
     """Runs the steps that are left; returns the last loss and whether a SIGTERM cut them short."""
     config, loss = training.config, None
     metrics = Metrics(folder, step=training.step)
+    pin = training.device.type == "cuda"
+    feed = steps(training.lanes, training.collation, workers=config.workers, pin=pin)
     try:
         with _sigterm() as asked, progress_bar(config.steps, training.step) as bar:
             stop = False
             while training.step < config.steps and not stop:
-                values = train_step(training)
+                values = train_step(training, feed)
                 loss = values["loss"]
                 metrics.write(values)
                 bar.advance(loss=loss, tokens_per_s=values["tokens_per_s"])

@@ -1,12 +1,12 @@
-"""One optimiser step, in plain PyTorch: forward and backward over the lanes' groups, one update."""
+"""One optimiser step, in plain PyTorch: forward and backward over the lanes, one update."""
 
 import hashlib
 import math
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,12 +15,13 @@ from torch import nn
 
 from bitextile.kernels.randomness import bits
 from bitextile.trainer.config import PretrainConfig
-from bitextile.trainer.data.collate import Batch, collate, group_by_length
-from bitextile.trainer.data.masking import Masking
-from bitextile.trainer.data.mixture import Entry, Lane, MicroBatch
+from bitextile.trainer.data.collate import Collation
+from bitextile.trainer.data.loader import LaneBatch
+from bitextile.trainer.data.mixture import Entry, Lane
 from bitextile.trainer.data.tokens import Coder
 from bitextile.trainer.errors import TrainingError
 from bitextile.trainer.model import Encoder
+from bitextile.trainer.objectives.objective import Stepped
 
 Part = tuple[int, str]
 """A part of the loss of a step: index of the entry, name of the part."""
@@ -34,12 +35,13 @@ class Training:
         config: of the run.
         coder: the tokenizer.
         entries: the mixture.
-        lanes: one per micro-batch of a step.
+        lanes: one per micro-batch of a step, where they stood when the run began or resumed.
+        counters: of each lane, as of the last step.
+        collation: of training.
         encoder: on its device.
         own: parameters of objectives, by index of their entry.
         optimiser: over both.
         device: to compute on.
-        masking: of training.
         step: steps done.
         tokens: useful tokens learned from.
     """
@@ -48,11 +50,12 @@ class Training:
     coder: Coder
     entries: tuple[Entry, ...]
     lanes: list[Lane]
+    counters: dict[int, dict[str, Any]]
+    collation: Collation
     encoder: Encoder
     own: nn.ModuleDict
     optimiser: torch.optim.Optimizer
     device: torch.device
-    masking: Masking
     step: int = 0
     tokens: int = 0
 
@@ -73,21 +76,6 @@ class Training:
         return nullcontext()
 
 
-@dataclass(frozen=True)
-class Groups:
-    """The micro-batch of one lane, in padded groups.
-
-    Attributes:
-        entry: index in the mixture.
-        batches: the groups.
-        micro: what they were made from.
-    """
-
-    entry: int
-    batches: tuple[Batch, ...]
-    micro: MicroBatch = field(repr=False)
-
-
 def learning_rate(config: PretrainConfig, step: int) -> float:
     """Returns the rate of a step.
 
@@ -106,82 +94,74 @@ def learning_rate(config: PretrainConfig, step: int) -> float:
     return config.lr
 
 
-def train_step(training: Training) -> dict[str, Any]:
+def train_step(training: Training, feed: Iterator[list[LaneBatch]]) -> dict[str, Any]:
     """Does one step and returns its metrics.
 
     The step's loss is, over entries and parts of their losses, `share * sum / weight`: a sum over
     the whole step, divided once by its weight over the whole step, so that the result does not
-    depend on how the step was cut into lanes and groups; `share` is the part of the lanes that
-    were the entry's.
+    depend on how the step was cut into lanes; `share` is the part of the lanes that were the
+    entry's.
+
+    Args:
+        training: changed.
+        feed: gives the batches of each step.
 
     Raises:
         TrainingError: a loss or the gradient is not finite; nothing has been updated.
     """
     began = time.perf_counter()
-    groups = [_grouped(training, lane.next()) for lane in training.lanes]
+    batches = next(feed)
     loaded = time.perf_counter()
-    weights = _weights(training, groups)
-    totals = _backward(training, groups, weights)
+    weights = _weights(batches)
+    totals = _backward(training, batches, weights)
     norm = _gradient_norm(training)
     losses = {part: float(total) / max(weights[part], 1) for part, total in totals.items()}
     if not all(math.isfinite(x) for x in (*losses.values(), norm)):
-        raise _not_finite(training, groups, norm)
+        raise _not_finite(training, batches, norm)
     rate = learning_rate(training.config, training.step)
-    for group in training.optimiser.param_groups:
-        group["lr"] = rate
-    training.optimiser.step()
-    training.optimiser.zero_grad(set_to_none=True)
+    _update(training, rate)
+    training.counters |= {batch.lane: batch.state for batch in batches}
     training.step += 1
-    measured = _measured(groups, began, loaded)
+    measured = _measured(batches, began, loaded)
     training.tokens += measured["tokens"]
     named = _named_losses(training, losses)
-    loss = sum(_share(groups, entry) * losses[(entry, part)] for entry, part in losses)
+    loss = sum(_share(batches, entry) * losses[(entry, part)] for entry, part in losses)
     head = {"step": training.step, "loss": loss, "losses": named, "lr": rate}
     return head | {"gradient_norm": norm} | measured
 
 
-def _grouped(training: Training, micro: MicroBatch) -> Groups:
-    batches = tuple(
-        collate(group, masking=training.masking, pad=training.coder.pad)
-        for group in group_by_length(micro.examples)
-    )
-    return Groups(micro.entry, batches, micro)
-
-
-def _weights(training: Training, groups: Sequence[Groups]) -> dict[Part, int]:
+def _weights(batches: Sequence[LaneBatch]) -> dict[Part, int]:
     weights: dict[Part, int] = defaultdict(int)
-    for group in groups:
-        for batch in group.batches:
-            for part, weight in training.entries[group.entry].objective.weights(batch).items():
-                weights[(group.entry, part)] += weight
+    for batch in batches:
+        for part, weight in batch.weights.items():
+            weights[(batch.entry, part)] += weight
     return dict(weights)
 
 
 def _backward(
-    training: Training, groups: Sequence[Groups], weights: dict[Part, int]
+    training: Training, batches: Sequence[LaneBatch], weights: dict[Part, int]
 ) -> dict[Part, torch.Tensor]:
     totals: dict[Part, torch.Tensor] = {}
     training.encoder.train()
-    for lane, group in enumerate(groups):
+    training.own.train()
+    for batch in batches:
         # Dropout is drawn anew from (seed, step, lane): no generator state to save or to share.
-        torch.manual_seed(_dropout_seed(training.config.seed, training.step, lane))
-        share = _share(groups, group.entry)
-        objective = training.entries[group.entry].objective
-        own = training.module_of(group.entry)
-        for batch in group.batches:
-            with training.autocast():
-                parts = objective.losses(training.encoder, own, batch.to(training.device))
-            loss = torch.zeros((), device=training.device)
-            for name, part in parts.items():
-                key = (group.entry, name)
-                loss = loss + share / max(weights[key], 1) * part.total
-                totals[key] = totals.get(key, 0.0) + part.total.detach()
-            loss.backward()
+        torch.manual_seed(_dropout_seed(training.config.seed, training.step, batch.lane))
+        share = _share(batches, batch.entry)
+        objective, own = training.entries[batch.entry].objective, training.module_of(batch.entry)
+        with training.autocast():
+            parts = objective.losses(training.encoder, own, batch.batch.to(training.device))
+        loss = torch.zeros((), device=training.device)
+        for name, part in parts.items():
+            key = (batch.entry, name)
+            loss = loss + share / max(weights[key], 1) * part.total
+            totals[key] = totals.get(key, 0.0) + part.total.detach()
+        loss.backward()
     return totals
 
 
-def _share(groups: Sequence[Groups], entry: int) -> float:
-    return sum(g.entry == entry for g in groups) / len(groups)
+def _share(batches: Sequence[LaneBatch], entry: int) -> float:
+    return sum(b.entry == entry for b in batches) / len(batches)
 
 
 def _dropout_seed(seed: int, step: int, lane: int) -> int:
@@ -195,6 +175,16 @@ def _gradient_norm(training: Training) -> float:
     return float(torch.nn.utils.clip_grad_norm_(parameters, limit))
 
 
+def _update(training: Training, rate: float) -> None:
+    for group in training.optimiser.param_groups:
+        group["lr"] = rate
+    training.optimiser.step()
+    training.optimiser.zero_grad(set_to_none=True)
+    for module in training.own.values():
+        if isinstance(module, Stepped):
+            module.after_step(training.encoder, list)
+
+
 def _named_losses(training: Training, losses: dict[Part, float]) -> dict[str, float]:
     labels = training.labels()
     named = {}
@@ -204,26 +194,25 @@ def _named_losses(training: Training, losses: dict[Part, float]) -> dict[str, fl
     return named
 
 
-def _measured(groups: Sequence[Groups], began: float, loaded: float) -> dict[str, Any]:
-    batches = [b for g in groups for b in g.batches]
-    examples = [e for g in groups for e in g.micro.examples]
+def _measured(batches: Sequence[LaneBatch], began: float, loaded: float) -> dict[str, Any]:
     tokens = sum(b.n_tokens for b in batches)
     now = time.perf_counter()
-    ids = "\n".join(e.record for e in examples)
+    ids = "\n".join(record for b in batches for record in b.records)
     return {
         "tokens": tokens,
         "tokens_per_s": tokens / (now - began),
-        "padding": 1.0 - tokens / sum(b.inputs.numel() for b in batches),
+        "padding": 1.0 - tokens / sum(b.n_places for b in batches),
         "data_wait": (loaded - began) / (now - began),
-        "rows": len(examples),
-        "cut": sum(e.n_cut > 0 for e in examples),
-        "epoch": max(e.epoch for e in examples),
+        "rows": sum(len(b.records) for b in batches),
+        "cut": sum(b.n_cut for b in batches),
+        "split": sum(b.n_split for b in batches),
+        "epoch": max(b.epoch for b in batches),
         "records": hashlib.sha256(ids.encode()).hexdigest()[:16],
     }
 
 
-def _not_finite(training: Training, groups: Sequence[Groups], norm: float) -> TrainingError:
-    ids = [e.record for g in groups for e in g.micro.examples]
+def _not_finite(training: Training, batches: Sequence[LaneBatch], norm: float) -> TrainingError:
+    ids = [record for b in batches for record in b.records]
     shown = ", ".join(ids[:8]) + (f" and {len(ids) - 8} more" if len(ids) > 8 else "")
     return TrainingError(
         f"step {training.step + 1}: the loss or its gradient (norm {norm}) is not finite; its "

@@ -3,11 +3,12 @@
 import math
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
 
-from bitextile.trainer.data.collate import Batch, collate, group_by_length
+from bitextile.trainer.data.examples import within
 from bitextile.trainer.data.mixture import Entry
 from bitextile.trainer.data.streams import split_rows
 from bitextile.trainer.losses import LossSum
@@ -18,6 +19,7 @@ def validate(training: Training) -> dict[str, float]:
     """Returns the mean loss of each entry on its `valid` rows; entries without any are left out."""
     losses = {}
     training.encoder.eval()
+    training.own.eval()
     for index, (label, entry) in enumerate(zip(training.labels(), training.entries)):
         sums: dict[str, LossSum] = {}
         own = training.module_of(index)
@@ -31,15 +33,17 @@ def validate(training: Training) -> dict[str, float]:
     return losses
 
 
-def _valid_batches(training: Training, entry: Entry) -> Iterator[Batch]:
+def _valid_batches(training: Training, entry: Entry) -> Iterator[Any]:
     config, objective, dataset = training.config, entry.objective, entry.dataset
-    masking = replace(training.masking, operation="mask/valid")
+    masking = replace(training.collation.masking, operation="mask/valid")
+    collation = replace(training.collation, masking=masking)
     limit = -(-config.evaluate_rows // len(entry.streams))
     for stream in entry.streams:
+        if stream.split is None:
+            continue
         rows = split_rows(dataset, stream.key, stream.columns, split="valid", limit=limit)
         if rows is None:
             continue
         examples = objective.examples(rows, np.zeros(len(rows), np.int64), training.coder)
-        n_tokens = sum(len(e.tokens) for e in examples)
-        for group in group_by_length(examples, groups=max(4, n_tokens // 2048)):
-            yield collate(group, masking=masking, pad=training.coder.pad)
+        for group in within(config.batch_tokens, examples):
+            yield objective.collate(group, collation)

@@ -1,147 +1,151 @@
-"""From examples to tensors: masked, grouped by length, padded. A pure function of its input."""
+"""From examples to tensors: masked and packed. A pure function of its input."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from bitextile.trainer.data.examples import Example
+from bitextile.trainer.data.examples import Example, Input
 from bitextile.trainer.data.masking import Masking, mask_tokens
+from bitextile.trainer.data.packed import (
+    FULL,
+    I64,
+    Flat,
+    Packed,
+    Sees,
+    flatten,
+    language_ids,
+    lay_out,
+    moved,
+)
+from bitextile.trainer.data.tokens import I32, Bool
 
-GROUPS = 4
-"""A micro-batch, sorted by length, is computed in about so many padded groups: with lengths as
-in Tatoeba and multi30k that leaves some 10 % padding instead of 60 %."""
 
-
-@dataclass(frozen=True)
-class WordExchange:
-    """Which last-layer vectors a predicted position takes its exchanged vector from.
+@dataclass(frozen=True, kw_only=True)
+class Collation:
+    """What turning examples into tensors depends on besides them.
 
     Attributes:
-        rows: [e] int64 index into the predicted positions.
-        columns: [e] int64 flat position in the batch, b * L + l.
-        weights: [e] float32; those of one row add up to 1.
+        masking: how positions are selected and shown.
+        pad: id of the padding token.
+        width: tokens of a packed row.
+        languages: index of each language's embedding; None without such embeddings.
     """
 
-    rows: torch.Tensor
-    columns: torch.Tensor
-    weights: torch.Tensor
+    masking: Masking
+    pad: int
+    width: int
+    languages: Mapping[str, int] | None = None
 
 
 @dataclass(frozen=True)
-class Batch:
-    """One padded group, ready for the model.
+class Masked:
+    """Packed rows with positions to predict; the batch of most objectives.
 
     Attributes:
-        inputs: [B, L] int64 ids, masked, padding last.
-        attention: [B, L] int64, 1 on tokens, 0 on padding.
-        predicted: [M] int64 flat positions b * L + l to predict.
+        packed: the rows.
+        predicted: [M] int64 flat places to predict, by example and position.
         targets: [M] int64 the ids that stood there.
-        exchange: for weam.
-        records: ids of the B rows, for messages.
-        n_tokens: useful tokens, special ones included.
     """
 
-    inputs: torch.Tensor
-    attention: torch.Tensor
+    packed: Packed
     predicted: torch.Tensor
     targets: torch.Tensor
-    exchange: WordExchange | None
-    records: tuple[str, ...]
-    n_tokens: int
 
-    def to(self, device: torch.device) -> "Batch":
+    @property
+    def packs(self) -> tuple[Packed, ...]:
+        """Every set of rows that the encoder runs over."""
+        return (self.packed,)
+
+    def to(self, device: torch.device) -> "Masked":
         """Returns the batch on a device."""
-
-        def move(tensor: torch.Tensor) -> torch.Tensor:
-            return tensor.to(device, non_blocking=True)
-
-        exchange = self.exchange
-        if exchange is not None:
-            exchange = WordExchange(
-                move(exchange.rows), move(exchange.columns), move(exchange.weights)
-            )
-        return replace(
-            self,
-            inputs=move(self.inputs),
-            attention=move(self.attention),
-            predicted=move(self.predicted),
-            targets=move(self.targets),
-            exchange=exchange,
-        )
+        return moved(self, lambda tensor: tensor.to(device, non_blocking=True))
 
 
-def group_by_length(examples: Sequence[Example], *, groups: int = GROUPS) -> list[list[Example]]:
-    """Deals examples, longest first, into groups of about equal padded size.
+@dataclass(frozen=True)
+class Selection:
+    """The masked inputs of a group of examples, before they are packed.
 
-    Args:
-        examples: a micro-batch.
-        groups: how many, about.
-
-    Returns:
-        Non-empty groups; each, padded to its longest, holds at most 1/`groups` of the useful
-        tokens, or one example.
+    Attributes:
+        inputs: of all examples, one behind the other.
+        flat: their tokens.
+        example: [n] index of the example of each token.
+        shown: [n] ids with masks and random tokens set in.
+        selected: [n] True where to predict.
     """
-    room = sum(len(e.tokens) for e in examples) / groups
-    dealt: list[list[Example]] = []
-    for example in sorted(examples, key=lambda e: (-len(e.tokens), e.record)):
-        if dealt and (len(dealt[-1]) + 1) * len(dealt[-1][0].tokens) <= room:
-            dealt[-1].append(example)
-        else:
-            dealt.append([example])
-    return dealt
+
+    inputs: tuple[Input, ...]
+    flat: Flat
+    example: I64
+    shown: I32
+    selected: Bool
 
 
-def collate(examples: Sequence[Example], *, masking: Masking, pad: int) -> Batch:
-    """Masks and pads a group of examples.
+def select(examples: Sequence[Example], masking: Masking) -> Selection:
+    """Masks the inputs of examples, at least one.
 
-    Args:
-        examples: [B], at least one.
-        masking: how positions are selected.
-        pad: id of the padding token.
+    The position that a draw is keyed by counts over all inputs of an example, so that a text masks
+    alike however it was split.
     """
-    lengths = np.asarray([len(e.tokens) for e in examples])
-    width = int(lengths.max())
-    row = np.repeat(np.arange(len(examples)), lengths)
-    position = np.concatenate([np.arange(n, dtype=np.int32) for n in lengths])
-    tokens = np.concatenate([e.tokens for e in examples])
+    inputs = tuple(i for e in examples for i in e.inputs)
+    flat = flatten(inputs)
+    example_of_input = np.repeat(np.arange(len(examples)), [len(e.inputs) for e in examples])
+    example = example_of_input[flat.owner]
+    first = np.searchsorted(example, np.arange(len(examples)))
     shown, selected = mask_tokens(
-        tokens,
-        np.concatenate([e.maskable for e in examples]),
-        keys=np.asarray([e.key for e in examples], np.uint64)[row],
-        epochs=np.asarray([e.epoch for e in examples], np.int32)[row],
-        positions=position,
+        flat.tokens,
+        flat.maskable,
+        keys=np.asarray([e.key for e in examples], np.uint64)[example],
+        epochs=np.asarray([e.epoch for e in examples], np.int32)[example],
+        positions=(np.arange(len(example)) - first[example]).astype(np.int32),
         masking=masking,
     )
-    inputs = np.full((len(examples), width), pad, np.int64)
-    inputs[row, position] = shown
-    predicted = row[selected] * width + position[selected]
-    return Batch(
-        inputs=torch.from_numpy(inputs),
-        attention=torch.from_numpy((np.arange(width) < lengths[:, None]).astype(np.int64)),
-        predicted=torch.from_numpy(predicted),
-        targets=torch.from_numpy(tokens[selected].astype(np.int64)),
-        exchange=_exchange(examples, predicted, width),
-        records=tuple(e.record for e in examples),
-        n_tokens=int(lengths.sum()),
+    return Selection(inputs, flat, example, shown, selected)
+
+
+def arrange(
+    selection: Selection,
+    collation: Collation,
+    *,
+    shown: I32 | None = None,
+    roles: np.ndarray | None = None,
+    sees: Sees = FULL,
+) -> tuple[Packed, I64]:
+    """Packs a selection; as `lay_out`, with `shown` in place of the selection's own if given."""
+    return lay_out(
+        selection.flat,
+        selection.shown if shown is None else shown,
+        width=collation.width,
+        pad=collation.pad,
+        roles=roles,
+        sees=sees,
+        languages=language_ids(selection.inputs, selection.flat, collation.languages),
     )
 
 
-def _exchange(
-    examples: Sequence[Example], predicted: np.ndarray, width: int
-) -> WordExchange | None:
-    if any(e.links is None for e in examples):
-        return None
-    linked = [(b * width, e.links) for b, e in enumerate(examples) if e.links is not None]
-    receives = np.concatenate([base + links.rows for base, links in linked]).astype(np.int64)
-    gives = np.concatenate([base + links.columns for base, links in linked]).astype(np.int64)
-    weights = np.concatenate([links.weights for _, links in linked]).astype(np.float32)
-    # `predicted` ascends, so each receiving position is found in it by bisection, or is not there.
-    rows = np.searchsorted(predicted, receives)
-    hit = np.zeros(len(rows), bool)
-    inside = rows < len(predicted)
-    hit[inside] = predicted[rows[inside]] == receives[inside]
-    return WordExchange(
-        torch.from_numpy(rows[hit]), torch.from_numpy(gives[hit]), torch.from_numpy(weights[hit])
+def collate(examples: Sequence[Example], collation: Collation) -> Masked:
+    """Masks and packs examples, at least one, for full attention."""
+    selection = select(examples, collation.masking)
+    packed, places = arrange(selection, collation)
+    return Masked(packed, *predictions(selection, places))
+
+
+def predictions(selection: Selection, places: I64) -> tuple[torch.Tensor, torch.Tensor]:
+    """Returns the places to predict and what stood there."""
+    at = selection.selected
+    targets = selection.flat.tokens[at].astype(np.int64)
+    return torch.from_numpy(places[at]), torch.from_numpy(targets)
+
+
+def collate_plain(inputs: Sequence[Input], collation: Collation) -> Packed:
+    """Packs inputs, at least one, as they are, nothing masked."""
+    flat = flatten(inputs)
+    packed, _ = lay_out(
+        flat,
+        flat.tokens,
+        width=collation.width,
+        pad=collation.pad,
+        languages=language_ids(inputs, flat, collation.languages),
     )
+    return packed

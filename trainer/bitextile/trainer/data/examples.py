@@ -1,11 +1,52 @@
-"""One training example before masking: the shape in which objectives hand rows to the collator."""
+"""What objectives make of rows, before masking: examples, each of one or more input sequences."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from bitextile.trainer.data.tokens import I32, Bool
+from bitextile.trainer.data.tokens import I32, Bool, Coder, Side
+
+I8 = npt.NDArray[np.int8]
+
+
+@dataclass(frozen=True)
+class Input:
+    """One input sequence.
+
+    Attributes:
+        tokens: [L] ids with special tokens, unmasked.
+        maskable: [L] True where a position may be selected for prediction.
+        sides: [L] 0 in the first sentence, 1 in the second; the leading special token is part of
+            the first, each separator of the sentence that it ends.
+        languages: tag of each sentence.
+    """
+
+    tokens: I32
+    maskable: Bool
+    sides: I8
+    languages: tuple[str, ...]
+
+
+def join(coder: Coder, *sides: Side, languages: tuple[str, ...]) -> Input:
+    """Returns `[CLS] s [SEP] t [SEP]`, or `[CLS] s [SEP]` of one side.
+
+    Special tokens are not maskable, nor is an unknown word: nothing can be learned from predicting
+    it.
+
+    Args:
+        coder: the tokenizer.
+        sides: one or two sentences.
+        languages: tag of each.
+    """
+    parts = [np.asarray([coder.cls], np.int32)]
+    for side in sides:
+        parts += [side.ids, np.asarray([coder.sep], np.int32)]
+    tokens = np.concatenate(parts)
+    lengths = [len(side.ids) + 1 + (i == 0) for i, side in enumerate(sides)]
+    which = np.repeat(np.arange(len(sides), dtype=np.int8), lengths)
+    return Input(tokens, coder.is_ordinary[tokens], which, languages)
 
 
 @dataclass(frozen=True)
@@ -25,22 +66,44 @@ class SubwordLinks:
 
 @dataclass(frozen=True)
 class Example:
-    """One input sequence.
+    """What one row gives.
 
     Attributes:
         record: id of the row it came from, with the variant where rows have one.
         key: the 64 bits that every draw about it is keyed by.
         epoch: how often its stream had been read before; makes masks differ.
-        tokens: [L] ids with special tokens, unmasked.
-        maskable: [L] True where a position may be selected for prediction.
-        n_cut: subwords that did not fit.
-        links: for weam.
+        inputs: what is masked and predicted; several where a long text was split.
+        n_cut: subwords that did not fit and are lost.
+        links: for weam, between the positions of the only input.
+        sentences: for moco, the query and the key sentence.
+        translations: for dict_mlm, [L] row of its dictionary for each position of the only input,
+            -1 where there is none.
     """
 
     record: str
     key: np.uint64
     epoch: int
-    tokens: I32
-    maskable: Bool
+    inputs: tuple[Input, ...]
     n_cut: int = 0
     links: SubwordLinks | None = None
+    sentences: tuple[Input, Input] | None = None
+    translations: I32 | None = None
+
+    @property
+    def n_tokens(self) -> int:
+        """Tokens of all its sequences: what it takes of a budget."""
+        return sum(len(i.tokens) for i in (*self.inputs, *(self.sentences or ())))
+
+
+def within(budget: int, examples: Sequence[Example]) -> Iterator[list[Example]]:
+    """Yields runs of examples of at most `budget` tokens, or of one example."""
+    group: list[Example] = []
+    room = budget
+    for example in examples:
+        if group and example.n_tokens > room:
+            yield group
+            group, room = [], budget
+        group.append(example)
+        room -= example.n_tokens
+    if group:
+        yield group

@@ -130,7 +130,7 @@ class Lane:
             if not ready:
                 ready.extend(self._draw(entry, cursor))
             example, key, after = ready[0]
-            room -= len(example.tokens)
+            room -= example.n_tokens
             if room < 0 and examples:
                 break
             ready.popleft()

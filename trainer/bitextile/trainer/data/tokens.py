@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,12 @@ class Coder:
         """Rows an embedding table needs."""
         return len(self.tokenizer)
 
-    @property
+    @cached_property
+    def vocabulary(self) -> dict[str, int]:
+        """Id of each token."""
+        return dict(self.tokenizer.get_vocab())
+
+    @cached_property
     def digest(self) -> str:
         """`sha256:...` over the tokenizer's whole definition; equal digests give equal ids."""
         definition = self.tokenizer.backend_tokenizer.to_str()
@@ -75,19 +81,6 @@ class Coder:
             )
             for e in encodings
         ]
-
-    def join(self, *sides: Side) -> tuple[I32, Bool]:
-        """Returns `[CLS] s [SEP] t [SEP]` (or of one side) and which of its positions are ordinary.
-
-        Returns:
-            ids [L] and [L] True where the token is not special; an unknown word counts as special,
-            since nothing can be learned from predicting it.
-        """
-        parts = [np.asarray([self.cls], np.int32)]
-        for side in sides:
-            parts += [side.ids, np.asarray([self.sep], np.int32)]
-        ids = np.concatenate(parts)
-        return ids, self.is_ordinary[ids]
 
 
 def load_coder(path: str) -> Coder:
@@ -156,15 +149,36 @@ def cut(side: Side, limit: int, text: str, spans: I32 | None = None) -> Side:
     """
     if len(side.ids) <= limit:
         return side
-    starts = side.offsets[: limit + 1, 0]
+    keep = _place_to_cut(side.offsets[: limit + 1, 0], text, spans)
+    return Side(side.ids[:keep], side.offsets[:keep], side.n_cut + len(side.ids) - keep)
+
+
+def split(side: Side, limit: int, text: str, *, parts: int) -> list[Side]:
+    """Returns a side in pieces of at most `limit` subwords, cut as `cut` does, nothing lost.
+
+    Args:
+        side: subwords of `text`.
+        limit: most subwords of a piece.
+        text: the sentence or document.
+        parts: most pieces; what lies behind them is lost and counted by the last one's `n_cut`.
+    """
+    pieces: list[Side] = []
+    while len(pieces) < parts - 1 and len(side.ids) > limit:
+        keep = _place_to_cut(side.offsets[: limit + 1, 0], text, None)
+        pieces.append(Side(side.ids[:keep], side.offsets[:keep]))
+        side = Side(side.ids[keep:], side.offsets[keep:])
+    return [*pieces, cut(side, limit, text)]
+
+
+def _place_to_cut(starts: I32, text: str, spans: I32 | None) -> int:
+    limit = len(starts) - 1
     if spans is None:
         begins: Bool = np.asarray([_after_space(text, int(s)) for s in starts])
     else:
         inside = (spans[None, :, 0] < starts[:, None]) & (starts[:, None] < spans[None, :, 1])
         begins = np.logical_not(inside.any(axis=1))
     places = np.flatnonzero(begins)
-    keep = int(places[-1]) if len(places) and places[-1] > limit // 2 else limit
-    return Side(side.ids[:keep], side.offsets[:keep], side.n_cut + len(side.ids) - keep)
+    return int(places[-1]) if len(places) and places[-1] > limit // 2 else limit
 
 
 def _after_space(text: str, start: int) -> bool:

@@ -16,8 +16,8 @@ import torch
 from bitextile.schema.dataset import open_dataset
 from bitextile.schema.errors import InputError
 from bitextile.schema.kinds import ALIGNED, MONO, PAIRS
-from bitextile.trainer.data.collate import Batch, collate, group_by_length
-from bitextile.trainer.data.examples import Example
+from bitextile.trainer.data.collate import Collation, Masked, collate
+from bitextile.trainer.data.examples import Example, join, within
 from bitextile.trainer.data.masking import Masking
 from bitextile.trainer.data.streams import split_rows
 from bitextile.trainer.data.tokens import Coder, cut
@@ -104,20 +104,21 @@ def _perplexity(embedder: Embedder, sentences: Sentences) -> PerplexityResult:
 def _example(embedder: Embedder, record: str, key: np.uint64, text: str) -> Example:
     coder = embedder.coder
     side = cut(coder.sides([text])[0], embedder.max_length - 2, text)
-    tokens, maskable = coder.join(side)
-    return Example(record, key, 0, tokens, maskable)
+    return Example(record, key, 0, (join(coder, side, languages=("",)),))
 
 
 def _terms(embedder: Embedder, examples: list[Example]) -> Iterator[tuple[float, int]]:
-    """Yields each sentence's sum of negative log likelihoods and number of predictions."""
-    masking = _masking(embedder.coder)
-    n_tokens = sum(len(e.tokens) for e in examples)
-    for group in group_by_length(examples, groups=max(4, n_tokens // BATCH_TOKENS)):
-        batch = collate(group, masking=masking, pad=embedder.coder.pad).to(embedder.device)
+    """Yields each example's sum of negative log likelihoods and number of predictions."""
+    collation = Collation(
+        masking=_masking(embedder.coder), pad=embedder.coder.pad, width=embedder.max_length
+    )
+    for group in within(BATCH_TOKENS, examples):
+        batch = collate(group, collation).to(embedder.device)
         logits = _logits(embedder, batch)
-        row = (batch.predicted // batch.inputs.shape[1]).cpu()
-        for b in range(len(group)):
-            part = masked_lm(logits[row == b], batch.targets.cpu()[row == b])
+        owner = batch.packed.groups.flatten()[batch.predicted].cpu() - 1
+        targets = batch.targets.cpu()
+        for i in range(len(group)):
+            part = masked_lm(logits[owner == i], targets[owner == i])
             yield float(part.total), int(part.weight)
 
 
@@ -133,7 +134,7 @@ def _masking(coder: Coder) -> Masking:
     )
 
 
-def _logits(embedder: Embedder, batch: Batch) -> torch.Tensor:
+def _logits(embedder: Embedder, batch: Masked) -> torch.Tensor:
     with torch.no_grad():
-        vectors = embedder.encoder.vectors(batch.inputs, batch.attention)[batch.predicted]
+        vectors = embedder.encoder.vectors(batch.packed)[batch.predicted]
         return embedder.encoder.logits(vectors).cpu()

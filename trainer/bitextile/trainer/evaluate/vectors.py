@@ -1,4 +1,4 @@
-"""Sentence and word vectors of an encoder at a layer, batched by length."""
+"""Sentence and word vectors of an encoder at a layer, in packed rows."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -7,13 +7,15 @@ import numpy as np
 import torch
 
 from bitextile.schema.errors import ConfigError
+from bitextile.trainer.data.examples import join
+from bitextile.trainer.data.packed import Packed, flatten, lay_out, moved
 from bitextile.trainer.data.tokens import Coder, Side, cut, load_coder
 from bitextile.trainer.evaluate.gold import Spans
 from bitextile.trainer.evaluate.intervals import F64
 from bitextile.trainer.model import Encoder, load_masked_lm
 
 BATCH_TOKENS = 8_192
-"""Padded tokens of a batch: keeps a base model within some hundred MB."""
+"""Tokens of a batch: keeps a base model within some hundred MB."""
 
 
 @dataclass(frozen=True)
@@ -87,27 +89,25 @@ def _encoded(embedder: Embedder, texts: Sequence[str]) -> Iterator[tuple[int, F6
     coder, room = embedder.coder, embedder.max_length - 2
     sides = [cut(s, room, t) for s, t in zip(coder.sides(list(texts)), texts, strict=True)]
     order = sorted(range(len(sides)), key=lambda i: -len(sides[i].ids))
-    begin = 0
-    while begin < len(order):
-        width = len(sides[order[begin]].ids) + 2
-        places = order[begin : begin + max(1, BATCH_TOKENS // width)]
-        begin += len(places)
-        inputs = np.full((len(places), width), coder.pad, np.int64)
-        attention = np.zeros((len(places), width), np.int64)
-        for row, place in enumerate(places):
-            ids, _ = coder.join(sides[place])
-            inputs[row, : len(ids)] = ids
-            attention[row, : len(ids)] = 1
-        hidden = _hidden(embedder, inputs, attention)
-        for row, place in enumerate(places):
-            yield place, hidden[row, 1 : 1 + len(sides[place].ids)], sides[place]
+    while order:
+        width = len(sides[order[0]].ids) + 2
+        places, order = _within_budget(order, sides)
+        flat = flatten([join(coder, sides[i], languages=("",)) for i in places])
+        packed, _ = lay_out(flat, flat.tokens, width=width, pad=coder.pad)
+        hidden = _hidden(embedder, packed)
+        for place, start in zip(places, packed.starts.tolist()):
+            yield place, hidden[start + 1 : start + 1 + len(sides[place].ids)], sides[place]
 
 
-def _hidden(embedder: Embedder, inputs: np.ndarray, attention: np.ndarray) -> F64:
+def _within_budget(order: list[int], sides: Sequence[Side]) -> tuple[list[int], list[int]]:
+    """Splits off the first texts that have at most BATCH_TOKENS together, one at least."""
+    tokens = np.cumsum([len(sides[i].ids) + 2 for i in order])
+    n = max(1, int(np.searchsorted(tokens, BATCH_TOKENS, side="right")))
+    return order[:n], order[n:]
+
+
+def _hidden(embedder: Embedder, packed: Packed) -> F64:
     with torch.no_grad():
-        flat = embedder.encoder.vectors(
-            torch.from_numpy(inputs).to(embedder.device),
-            torch.from_numpy(attention).to(embedder.device),
-            layer=embedder.layer,
-        )
-    return flat.double().cpu().numpy().reshape(*inputs.shape, -1)
+        on_device = moved(packed, lambda tensor: tensor.to(embedder.device))
+        flat = embedder.encoder.vectors(on_device, layer=embedder.layer)
+    return flat.double().cpu().numpy()

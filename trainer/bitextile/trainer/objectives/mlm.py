@@ -6,22 +6,26 @@ Source: Devlin et al. 2019 (BERT), section 3.1; multilingual as in Conneau and L
 section 3.3, and ERNIE-M (arXiv 2012.15674), section 2.
 
 A pair gives one of its two sentences per epoch: the id decides which one first, and the next epoch
-takes the other, so that two epochs read both exactly once.
+takes the other, so that two epochs read both exactly once. A text longer than `max_length` is
+split at a word into several inputs.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
-from torch import nn
 
 from bitextile.schema.kinds import ALIGNED, MONO, PAIRS, Kind
-from bitextile.trainer.data.collate import Batch
-from bitextile.trainer.data.examples import Example
+from bitextile.trainer.data.collate import Collation, Masked, collate
+from bitextile.trainer.data.examples import Example, join
 from bitextile.trainer.data.order import I64
-from bitextile.trainer.data.tokens import Coder, cut
+from bitextile.trainer.data.tokens import Coder, split
 from bitextile.trainer.losses import LossSum, masked_lm
 from bitextile.trainer.model import Encoder
-from bitextile.trainer.objectives.objective import records
+from bitextile.trainer.objectives.objective import records, texts_of
+
+MAX_PARTS = 16
+"""Inputs one text is split into at most, so that no row fills the memory; the rest is counted."""
 
 
 @dataclass(frozen=True)
@@ -38,34 +42,52 @@ class Mlm:
 
     def columns(self, kind: Kind) -> tuple[str, ...]:
         """Returns the columns read."""
-        return ("text_id", "text") if kind is MONO else ("pair_id", "src", "tgt")
+        if kind is MONO:
+            return ("text_id", "lang", "text")
+        return ("pair_id", "src_lang", "tgt_lang", "src", "tgt")
 
     def examples(self, rows: pa.Table, epochs: I64, coder: Coder) -> list[Example]:
-        """Returns one sentence per row."""
+        """Returns one example per row, of several inputs where the text is long."""
         ids, keys = records(rows)
-        if "text" in rows.column_names:
-            texts = rows.column("text").to_pylist()
-        else:
-            sides = (rows.column("src").to_pylist(), rows.column("tgt").to_pylist())
-            texts = [sides[(int(k) + int(e)) % 2][i] for i, (k, e) in enumerate(zip(keys, epochs))]
+        texts = monolingual(rows, [int(k) + int(e) for k, e in zip(keys, epochs)])
         examples = []
-        for i, side in enumerate(coder.sides(texts)):
-            side = cut(side, self.max_length - 2, texts[i])
-            tokens, maskable = coder.join(side)
-            examples.append(
-                Example(ids[i], keys[i], int(epochs[i]), tokens, maskable, n_cut=side.n_cut)
-            )
+        for i, side in enumerate(coder.sides([text for _, text in texts])):
+            language, text = texts[i]
+            pieces = split(side, self.max_length - 2, text, parts=MAX_PARTS)
+            inputs = tuple(join(coder, piece, languages=(language,)) for piece in pieces)
+            examples.append(Example(ids[i], keys[i], int(epochs[i]), inputs, pieces[-1].n_cut))
         return examples
 
-    def module(self, width: int) -> nn.Module | None:
+    def collate(self, examples: Sequence[Example], collation: Collation) -> Masked:
+        """Returns packed rows."""
+        return collate(examples, collation)
+
+    def module(self, encoder: Encoder) -> None:
         """Returns None: the encoder and its head are all there is."""
-        return None
 
-    def losses(self, encoder: Encoder, own: nn.Module | None, batch: Batch) -> dict[str, LossSum]:
+    def losses(self, encoder: Encoder, own: None, batch: Masked) -> dict[str, LossSum]:
         """Returns the one part, `mlm`."""
-        vectors = encoder.vectors(batch.inputs, batch.attention)[batch.predicted]
-        return {"mlm": masked_lm(encoder.logits(vectors), batch.targets)}
+        return {"mlm": predict(encoder, batch)}
 
-    def weights(self, batch: Batch) -> dict[str, int]:
+    def weights(self, batch: Masked) -> dict[str, int]:
         """Returns the number of predicted positions."""
         return {"mlm": len(batch.targets)}
+
+
+def predict(encoder: Encoder, batch: Masked) -> LossSum:
+    """Returns - sum log p(x_k | R_k) over the predicted positions of packed rows."""
+    vectors = encoder.vectors(batch.packed)[batch.predicted]
+    return masked_lm(encoder.logits(vectors), batch.targets)
+
+
+def monolingual(rows: pa.Table, turns: Sequence[int]) -> list[tuple[str, str]]:
+    """Returns (language, text) of each row; of a pair the first side on even turns.
+
+    Args:
+        rows: with lang and text, or with those of two sides.
+        turns: one number per row.
+    """
+    if "text" in rows.column_names:
+        return list(zip(*texts_of(rows, "lang", "text")))
+    src, tgt = (list(zip(*texts_of(rows, f"{side}_lang", side))) for side in ("src", "tgt"))
+    return [(src, tgt)[turn % 2][i] for i, turn in enumerate(turns)]

@@ -1,20 +1,34 @@
 """What the trainer asks of an objective, and what objectives share."""
 
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import pyarrow as pa
+import torch
 from torch import nn
 
 from bitextile.kernels.randomness import U64, hash64
 from bitextile.schema.ids import digest_of
 from bitextile.schema.kinds import Kind
-from bitextile.trainer.data.collate import Batch
+from bitextile.trainer.data.collate import Collation
 from bitextile.trainer.data.examples import Example
 from bitextile.trainer.data.order import I64
+from bitextile.trainer.data.packed import Packed
 from bitextile.trainer.data.tokens import I32, Coder, Side, cut, limits
 from bitextile.trainer.losses import LossSum
 from bitextile.trainer.model import Encoder
+
+
+class Batch(Protocol):
+    """The tensors an objective makes of examples; each objective has its own kind."""
+
+    @property
+    def packs(self) -> tuple[Packed, ...]:
+        """Every set of rows that an encoder runs over."""
+
+    def to(self, device: torch.device) -> Any:
+        """Returns the batch on a device."""
 
 
 class Objective(Protocol):
@@ -34,32 +48,54 @@ class Objective(Protocol):
     def examples(self, rows: pa.Table, epochs: I64, coder: Coder) -> list[Example]:
         """Returns one example per row, in order."""
 
-    def module(self, width: int) -> nn.Module | None:
-        """Returns parameters of its own, if it has any; `width` is that of the encoder."""
+    def collate(self, examples: Sequence[Example], collation: Collation) -> Any:
+        """Returns its batch of examples, at least one: a pure function."""
 
-    def losses(self, encoder: Encoder, own: nn.Module | None, batch: Batch) -> dict[str, LossSum]:
+    def module(self, encoder: Encoder) -> nn.Module | None:
+        """Returns what it has besides the encoder: parameters, tables, queues; None for nothing."""
+
+    def losses(self, encoder: Encoder, own: Any, batch: Any) -> dict[str, LossSum]:
         """Returns the named parts of its loss on a batch; their means add up to the objective.
 
         A part's weight depends on the batch alone, never on the model, so that the loop can know
         the weight of a whole step beforehand: see `weights`.
         """
 
-    def weights(self, batch: Batch) -> dict[str, int]:
+    def weights(self, batch: Any) -> dict[str, int]:
         """Returns the weight of each part on a batch, without computing it."""
+
+
+Gather = Callable[[list[Any]], list[Any]]
+"""Takes this process's items, returns those of all processes in the order of their ranks."""
+
+
+@runtime_checkable
+class Stepped(Protocol):
+    """A module of an objective that changes after each step by itself, not by its gradient."""
+
+    def after_step(self, encoder: Encoder, gather: Gather) -> None:
+        """Is called on every rank once the optimiser has stepped."""
 
 
 def records(rows: pa.Table) -> tuple[list[str], U64]:
     """Returns the id of each row and the 64 bits its draws are keyed by.
 
     Args:
-        rows: with `text_id` or `pair_id`; `variant`, where there is one, is part of the identity.
+        rows: with `text_id` or `pair_id`; `variant` is part of the identity where there is one,
+            and so is the language of a pseudo translation.
     """
     name = "pair_id" if "pair_id" in rows.column_names else "text_id"
     ids = rows.column(name).to_pylist()
-    if "variant" not in rows.column_names:
+    more = "tgt_lang" if name == "text_id" else "variant"
+    if more not in rows.column_names:
         return ids, hash64(pa.array(ids, pa.string()))
-    ids = [f"{i}/{v}" for i, v in zip(ids, rows.column("variant").to_pylist())]
+    ids = [f"{i}/{v}" for i, v in zip(ids, rows.column(more).to_pylist())]
     return ids, hash64(pa.array([digest_of(i) for i in ids], pa.string()))
+
+
+def texts_of(rows: pa.Table, *columns: str) -> list[list[str]]:
+    """Returns columns as Python lists."""
+    return [rows.column(name).to_pylist() for name in columns]
 
 
 def fitted_pair(

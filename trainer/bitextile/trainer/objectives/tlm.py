@@ -3,25 +3,26 @@
     input  [CLS] s [SEP] t [SEP]
     L = - sum_{k in M} log p(x_k | R_k)          M: 15 % of the positions of both sides
 
-Source: Conneau and Lample 2019 (XLM, arXiv 1901.07291), section 3.4. No language embeddings and
-no reset of positions, as in PPA (arXiv 2010.12547). It is exactly WEAM's L_mp: the control run.
+Source: Conneau and Lample 2019 (XLM, arXiv 1901.07291), section 3.4. Positions are not reset, as
+in PPA (arXiv 2010.12547). It is exactly WEAM's L_mp: the control run.
 
 From an `exchange` dataset it reads the sentences with their words exchanged.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
-from torch import nn
 
 from bitextile.schema.kinds import ALIGNED, EXCHANGE, PAIRS, Kind
-from bitextile.trainer.data.collate import Batch
-from bitextile.trainer.data.examples import Example
+from bitextile.trainer.data.collate import Collation, Masked, collate
+from bitextile.trainer.data.examples import Example, Input, join
 from bitextile.trainer.data.order import I64
 from bitextile.trainer.data.tokens import Coder
-from bitextile.trainer.losses import LossSum, masked_lm
+from bitextile.trainer.losses import LossSum
 from bitextile.trainer.model import Encoder
-from bitextile.trainer.objectives.objective import fitted_pair, records
+from bitextile.trainer.objectives.mlm import predict
+from bitextile.trainer.objectives.objective import fitted_pair, records, texts_of
 
 
 @dataclass(frozen=True)
@@ -39,31 +40,51 @@ class Tlm:
     def columns(self, kind: Kind) -> tuple[str, ...]:
         """Returns the columns read."""
         if kind is EXCHANGE:
-            return ("pair_id", "variant", "src_exchanged", "tgt_exchanged")
-        return ("pair_id", "src", "tgt")
+            languages = ("src_lang", "tgt_lang")
+            return ("pair_id", "variant", *languages, "src_exchanged", "tgt_exchanged")
+        return PAIR_COLUMNS
 
     def examples(self, rows: pa.Table, epochs: I64, coder: Coder) -> list[Example]:
         """Returns one concatenated pair per row."""
         ids, keys = records(rows)
-        suffix = "_exchanged" if "variant" in rows.column_names else ""
-        src, tgt = (rows.column(f"{side}{suffix}").to_pylist() for side in ("src", "tgt"))
-        examples = []
-        for i, (s, t) in enumerate(zip(coder.sides(src), coder.sides(tgt))):
-            s, t = fitted_pair(s, t, (src[i], tgt[i]), self.max_length)
-            tokens, maskable = coder.join(s, t)
-            n_cut = s.n_cut + t.n_cut
-            examples.append(Example(ids[i], keys[i], int(epochs[i]), tokens, maskable, n_cut))
-        return examples
+        pairs = joined_pairs(rows, coder, self.max_length)
+        return [
+            Example(ids[i], keys[i], int(epochs[i]), (pair,), n_cut)
+            for i, (pair, n_cut) in enumerate(pairs)
+        ]
 
-    def module(self, width: int) -> nn.Module | None:
+    def collate(self, examples: Sequence[Example], collation: Collation) -> Masked:
+        """Returns packed rows."""
+        return collate(examples, collation)
+
+    def module(self, encoder: Encoder) -> None:
         """Returns None: the encoder and its head are all there is."""
-        return None
 
-    def losses(self, encoder: Encoder, own: nn.Module | None, batch: Batch) -> dict[str, LossSum]:
+    def losses(self, encoder: Encoder, own: None, batch: Masked) -> dict[str, LossSum]:
         """Returns the one part, `tlm`."""
-        vectors = encoder.vectors(batch.inputs, batch.attention)[batch.predicted]
-        return {"tlm": masked_lm(encoder.logits(vectors), batch.targets)}
+        return {"tlm": predict(encoder, batch)}
 
-    def weights(self, batch: Batch) -> dict[str, int]:
+    def weights(self, batch: Masked) -> dict[str, int]:
         """Returns the number of predicted positions."""
         return {"tlm": len(batch.targets)}
+
+
+PAIR_COLUMNS = ("pair_id", "src_lang", "tgt_lang", "src", "tgt")
+
+
+def joined_pairs(rows: pa.Table, coder: Coder, max_length: int) -> list[tuple[Input, int]]:
+    """Returns each row as `[CLS] s [SEP] t [SEP]`, and how many subwords were cut off.
+
+    Args:
+        rows: with src and tgt, or src_exchanged and tgt_exchanged, and their languages.
+        coder: the tokenizer.
+        max_length: tokens of an input.
+    """
+    suffix = "_exchanged" if "src_exchanged" in rows.column_names else ""
+    src, tgt = texts_of(rows, f"src{suffix}", f"tgt{suffix}")
+    languages = list(zip(*texts_of(rows, "src_lang", "tgt_lang")))
+    pairs = []
+    for i, (s, t) in enumerate(zip(coder.sides(src), coder.sides(tgt))):
+        s, t = fitted_pair(s, t, (src[i], tgt[i]), max_length)
+        pairs.append((join(coder, s, t, languages=languages[i]), s.n_cut + t.n_cut))
+    return pairs

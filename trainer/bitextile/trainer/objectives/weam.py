@@ -17,6 +17,7 @@ all words linked to its word (`first_subword_only`, `one_to_one_only` narrow tha
                  t  = "a house"              a | house           R~(house) = (R(Ha) + R(us)) / 2
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,13 +26,46 @@ import torch
 from torch import nn
 
 from bitextile.schema.kinds import ALIGNED, EXCHANGE, Kind
-from bitextile.trainer.data.collate import Batch, WordExchange
-from bitextile.trainer.data.examples import Example, SubwordLinks
+from bitextile.trainer.data.collate import (
+    Collation,
+    Masked,
+    Selection,
+    arrange,
+    predictions,
+    select,
+)
+from bitextile.trainer.data.examples import Example, SubwordLinks, join
 from bitextile.trainer.data.order import I64
 from bitextile.trainer.data.tokens import I32, Bool, Coder, Side
 from bitextile.trainer.losses import LossSum, masked_lm
 from bitextile.trainer.model import Encoder
-from bitextile.trainer.objectives.objective import fitted_pair, list_slices, records
+from bitextile.trainer.objectives.objective import fitted_pair, list_slices, records, texts_of
+
+
+@dataclass(frozen=True)
+class WordExchange:
+    """Which last-layer vectors a predicted position takes its exchanged vector from.
+
+    Attributes:
+        rows: [e] int64 index into the predicted positions.
+        columns: [e] int64 flat place in the batch.
+        weights: [e] float32; those of one row add up to 1.
+    """
+
+    rows: torch.Tensor
+    columns: torch.Tensor
+    weights: torch.Tensor
+
+
+@dataclass(frozen=True)
+class Linked(Masked):
+    """Packed pairs with their links.
+
+    Attributes:
+        links: of the predicted positions.
+    """
+
+    links: WordExchange
 
 
 def exchange(vectors: torch.Tensor, own: torch.Tensor, links: WordExchange) -> torch.Tensor:
@@ -131,12 +165,14 @@ class Weam:
     def columns(self, kind: Kind) -> tuple[str, ...]:
         """Returns the columns read; of an `exchange` row the original pair, which has the links."""
         variant = ("variant",) if kind is EXCHANGE else ()
-        return ("pair_id", *variant, "src", "tgt", "src_spans", "tgt_spans", "links")
+        sides = ("src_lang", "tgt_lang", "src", "tgt")
+        return ("pair_id", *variant, *sides, "src_spans", "tgt_spans", "links")
 
     def examples(self, rows: pa.Table, epochs: I64, coder: Coder) -> list[Example]:
         """Returns one concatenated pair with its links per row."""
         ids, keys = records(rows)
-        src, tgt = rows.column("src").to_pylist(), rows.column("tgt").to_pylist()
+        src, tgt = texts_of(rows, "src", "tgt")
+        languages = list(zip(*texts_of(rows, "src_lang", "tgt_lang")))
         src_spans = list_slices(rows.column("src_spans"), ("start", "end"))
         tgt_spans = list_slices(rows.column("tgt_spans"), ("start", "end"))
         links = list_slices(rows.column("links"), ("src", "tgt"))
@@ -144,36 +180,39 @@ class Weam:
         for i, (s, t) in enumerate(zip(coder.sides(src), coder.sides(tgt))):
             spans = (src_spans[i], tgt_spans[i])
             s, t = fitted_pair(s, t, (src[i], tgt[i]), self.max_length, spans)
-            tokens, maskable = coder.join(s, t)
-            matrix = subword_links(
-                s,
-                t,
-                spans,
-                links[i],
-                first_subword_only=self.first_subword_only,
-                one_to_one_only=self.one_to_one_only,
-            )
+            matrix = self._links(s, t, spans, links[i])
+            pair = join(coder, s, t, languages=languages[i])
             n_cut = s.n_cut + t.n_cut
-            examples.append(
-                Example(ids[i], keys[i], int(epochs[i]), tokens, maskable, n_cut, matrix)
-            )
+            examples.append(Example(ids[i], keys[i], int(epochs[i]), (pair,), n_cut, matrix))
         return examples
 
-    def module(self, width: int) -> nn.Module | None:
+    def _links(self, src: Side, tgt: Side, spans: tuple[I32, I32], links: I32) -> SubwordLinks:
+        options = (self.first_subword_only, self.one_to_one_only)
+        return subword_links(
+            src, tgt, spans, links, first_subword_only=options[0], one_to_one_only=options[1]
+        )
+
+    def collate(self, examples: Sequence[Example], collation: Collation) -> Linked:
+        """Returns packed rows with the links of the predicted positions."""
+        selection = select(examples, collation.masking)
+        packed, places = arrange(selection, collation)
+        links = _places(examples, selection, places)
+        return Linked(packed, *predictions(selection, places), links)
+
+    def module(self, encoder: Encoder) -> nn.Module | None:
         """Returns the exchange layer, set to the identity, or None."""
         if not self.exchange_layer:
             return None
-        layer = nn.Linear(width, width)
+        layer = nn.Linear(encoder.width, encoder.width)
         nn.init.eye_(layer.weight)
         nn.init.zeros_(layer.bias)
         return layer
 
-    def losses(self, encoder: Encoder, own: nn.Module | None, batch: Batch) -> dict[str, LossSum]:
+    def losses(self, encoder: Encoder, own: nn.Module | None, batch: Linked) -> dict[str, LossSum]:
         """Returns the two parts: `mp`, from own vectors, and `cp`, from exchanged ones."""
-        assert batch.exchange is not None
-        vectors = encoder.vectors(batch.inputs, batch.attention)
+        vectors = encoder.vectors(batch.packed)
         kept = vectors[batch.predicted]
-        swapped = exchange(vectors, kept, batch.exchange)
+        swapped = exchange(vectors, kept, batch.links)
         if own is not None:
             swapped = own(swapped)
         return {
@@ -181,6 +220,22 @@ class Weam:
             "cp": masked_lm(encoder.logits(swapped), batch.targets),
         }
 
-    def weights(self, batch: Batch) -> dict[str, int]:
+    def weights(self, batch: Linked) -> dict[str, int]:
         """Returns the number of predicted positions, the same for both parts."""
         return dict.fromkeys(("mp", "cp"), len(batch.targets))
+
+
+def _places(examples: Sequence[Example], selection: Selection, places: I64) -> WordExchange:
+    """Returns the links into the predicted positions, as places in the packed rows."""
+    firsts = np.searchsorted(selection.example, np.arange(len(examples)))
+    linked = [(first, e.links) for first, e in zip(firsts, examples) if e.links is not None]
+    receives = np.concatenate([first + links.rows for first, links in linked]).astype(np.int64)
+    gives = np.concatenate([first + links.columns for first, links in linked]).astype(np.int64)
+    weights = np.concatenate([links.weights for _, links in linked]).astype(np.float32)
+    hit = selection.selected[receives]
+    row = np.cumsum(selection.selected) - 1  # of a selected element, among the predicted
+    return WordExchange(
+        torch.from_numpy(row[receives[hit]]),
+        torch.from_numpy(places[gives[hit]]),
+        torch.from_numpy(weights[hit]),
+    )

@@ -1,0 +1,154 @@
+"""Packed rows: several inputs in one row of a batch, none of which sees another.
+
+    inputs      <s> das Haus </s>  <s> a house </s>  <s> ja </s>  <pad>      one row, width 12
+    groups       1   1   1    1     2  2   2    2     3  3   3     0         0 is padding
+    positions    0   1   2    3     0  1   2    3     0  1   2     0         restart per input
+    roles        0   0   0    0     0  0   0    0     0  0   0     0         what `sees` speaks of
+
+Query q sees key k where both are of one group and `sees[role of q, role of k]`. Full attention has
+one role; objectives that hide positions from each other (CAMLM) give roles and a table.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from bitextile.kernels.pack import I64, pack
+from bitextile.trainer.data.examples import I8, Input
+from bitextile.trainer.data.tokens import I32, Bool
+
+FULL = ((True,),)
+"""The table of full attention: one role, which sees itself."""
+
+Sees = Sequence[Sequence[bool]]
+
+
+@dataclass(frozen=True)
+class Packed:
+    """Rows of packed inputs, ready for the encoder.
+
+    Attributes:
+        inputs: [R, W] int64 ids, masked.
+        positions: [R, W] int64, from 0 in each input; 0 on padding.
+        groups: [R, W] int32, 1 + index of the input; 0 on padding.
+        roles: [R, W] int64 index into `sees`.
+        sees: [roles, roles] bool.
+        languages: [R, W] int64 index of the language embedding, or None.
+        starts: [n] int64 flat place r * W + w of the first token of each input.
+        n_tokens: useful tokens, special ones included.
+    """
+
+    inputs: torch.Tensor
+    positions: torch.Tensor
+    groups: torch.Tensor
+    roles: torch.Tensor
+    sees: torch.Tensor
+    languages: torch.Tensor | None
+    starts: torch.Tensor
+    n_tokens: int
+
+
+@dataclass(frozen=True)
+class Flat:
+    """Inputs one behind the other.
+
+    Attributes:
+        tokens: [n] ids.
+        maskable: [n] True where a position may be selected.
+        sides: [n] 0 or 1, which sentence of its input.
+        owner: [n] index of the input.
+        positions: [n] within the input.
+        lengths: [inputs].
+    """
+
+    tokens: I32
+    maskable: Bool
+    sides: I8
+    owner: I64
+    positions: I32
+    lengths: I64
+
+
+def flatten(inputs: Sequence[Input]) -> Flat:
+    """Returns inputs, at least one, one behind the other."""
+    lengths = np.asarray([len(i.tokens) for i in inputs], np.int64)
+    ends = np.cumsum(lengths)
+    owner = np.repeat(np.arange(len(inputs)), lengths)
+    positions = (np.arange(ends[-1]) - (ends - lengths)[owner]).astype(np.int32)
+    return Flat(
+        np.concatenate([i.tokens for i in inputs]),
+        np.concatenate([i.maskable for i in inputs]),
+        np.concatenate([i.sides for i in inputs]),
+        owner,
+        positions,
+        lengths,
+    )
+
+
+def lay_out(
+    flat: Flat,
+    shown: I32,
+    *,
+    width: int,
+    pad: int,
+    roles: np.ndarray | None = None,
+    sees: Sees = FULL,
+    languages: np.ndarray | None = None,
+) -> tuple[Packed, I64]:
+    """Packs inputs into rows.
+
+    Args:
+        flat: the inputs.
+        shown: [n] what the model sees of `flat.tokens`.
+        width: tokens of a row, at least the longest input.
+        pad: id of the padding token.
+        roles: [n] index into `sees`; None for 0 everywhere.
+        sees: [roles, roles], by query and key.
+        languages: [n] index of the language embedding; None without such embeddings.
+
+    Returns:
+        The rows, and [n] the flat place r * W + w of each element of `flat`.
+    """
+    placed = pack(flat.lengths, width=width)
+    starts = placed.rows * width + placed.starts
+    places = starts[flat.owner] + flat.positions
+
+    def grid(values: np.ndarray | int, fill: int, dtype: type) -> torch.Tensor:
+        rows: np.ndarray = np.full(placed.n_rows * width, fill, dtype)
+        rows[places] = values
+        return torch.from_numpy(rows.reshape(placed.n_rows, width))
+
+    packed = Packed(
+        inputs=grid(shown, pad, np.int64),
+        positions=grid(flat.positions, 0, np.int64),
+        groups=grid(flat.owner + 1, 0, np.int32),
+        roles=grid(0 if roles is None else roles, 0, np.int64),
+        sees=torch.tensor(sees, dtype=torch.bool),
+        languages=None if languages is None else grid(languages, 0, np.int64),
+        starts=torch.from_numpy(starts),
+        n_tokens=int(flat.lengths.sum()),
+    )
+    return packed, places
+
+
+def language_ids(
+    inputs: Sequence[Input], flat: Flat, index: Mapping[str, int] | None
+) -> np.ndarray | None:
+    """Returns [n] the index of each element's language; None without an index."""
+    if index is None:
+        return None
+    by_side = np.asarray([[index[i.languages[0]], index[i.languages[-1]]] for i in inputs])
+    return by_side[flat.owner, flat.sides]
+
+
+def moved(value: Any, move: Any) -> Any:
+    """Returns a dataclass with `move` applied to its tensors, those of inner dataclasses too."""
+    if isinstance(value, torch.Tensor):
+        return move(value)
+    if hasattr(value, "__dataclass_fields__"):
+        parts = {name: moved(getattr(value, name), move) for name in value.__dataclass_fields__}
+        return type(value)(**parts)
+    return value

@@ -1,0 +1,88 @@
+"""BTMLM, pass 2: predict masked words of a sentence beside pseudo tokens in another language.
+
+    input  [CLS] s [SEP] pseudo [SEP], full attention, only s is masked
+    L = - sum_{k in M_s} log p(s_k | R_k)
+
+Source: ERNIE-M (arXiv 2012.15674), section 3.2. The pseudo tokens come from pass 1 (a pipeline
+with a CAMLM checkpoint) or from a translation model, as a `pseudo` dataset.
+
+A row's `tgt_tokens` are taken as they are where the tokenizer knows every one; else, as from
+another generator's vocabulary, `tgt` is tokenised.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from bitextile.schema.kinds import PSEUDO, Kind
+from bitextile.trainer.data.collate import Collation, Masked, collate
+from bitextile.trainer.data.examples import Example, Input, join
+from bitextile.trainer.data.order import I64
+from bitextile.trainer.data.tokens import Coder, Side
+from bitextile.trainer.losses import LossSum
+from bitextile.trainer.model import Encoder
+from bitextile.trainer.objectives.mlm import predict
+from bitextile.trainer.objectives.objective import fitted_pair, records, texts_of
+
+
+@dataclass(frozen=True)
+class Btmlm:
+    """Adapter: `[CLS] s [SEP] pseudo [SEP]`.
+
+    Attributes:
+        max_length: tokens of an input with special tokens.
+    """
+
+    max_length: int
+    name: str = "btmlm"
+    kinds: tuple[Kind, ...] = (PSEUDO,)
+
+    def columns(self, kind: Kind) -> tuple[str, ...]:
+        """Returns the columns read."""
+        return ("text_id", "src_lang", "tgt_lang", "src", "tgt", "tgt_tokens")
+
+    def examples(self, rows: pa.Table, epochs: I64, coder: Coder) -> list[Example]:
+        """Returns one sentence with its pseudo tokens per row."""
+        ids, keys = records(rows)
+        src, tgt = texts_of(rows, "src", "tgt")
+        languages = list(zip(*texts_of(rows, "src_lang", "tgt_lang")))
+        pseudo = _pseudo_sides(rows, tgt, coder)
+        examples = []
+        for i, (s, t) in enumerate(zip(coder.sides(src), pseudo)):
+            s, t = fitted_pair(s, t, (src[i], tgt[i]), self.max_length)
+            pair = _source_only(join(coder, s, t, languages=languages[i]))
+            n_cut = s.n_cut + t.n_cut
+            examples.append(Example(ids[i], keys[i], int(epochs[i]), (pair,), n_cut))
+        return examples
+
+    def collate(self, examples: Sequence[Example], collation: Collation) -> Masked:
+        """Returns packed rows."""
+        return collate(examples, collation)
+
+    def module(self, encoder: Encoder) -> None:
+        """Returns None: the encoder and its head are all there is."""
+
+    def losses(self, encoder: Encoder, own: None, batch: Masked) -> dict[str, LossSum]:
+        """Returns the one part, `btmlm`."""
+        return {"btmlm": predict(encoder, batch)}
+
+    def weights(self, batch: Masked) -> dict[str, int]:
+        """Returns the number of predicted positions."""
+        return {"btmlm": len(batch.targets)}
+
+
+def _source_only(pair: Input) -> Input:
+    return Input(pair.tokens, pair.maskable & (pair.sides == 0), pair.sides, pair.languages)
+
+
+def _pseudo_sides(rows: pa.Table, tgt: list[str], coder: Coder) -> list[Side]:
+    sides = coder.sides(tgt)
+    vocabulary = coder.vocabulary
+    for i, tokens in enumerate(rows.column("tgt_tokens").to_pylist()):
+        if tokens and all(token in vocabulary for token in tokens):
+            ids = np.asarray([vocabulary[token] for token in tokens], np.int32)
+            # Generated tokens have no place in a text; a cut between any two will do.
+            sides[i] = Side(ids, np.zeros((len(ids), 2), np.int32))
+    return sides

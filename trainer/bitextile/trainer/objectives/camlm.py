@@ -1,0 +1,104 @@
+"""CAMLM: predict the masked words of each sentence from the other sentence alone.
+
+    input  [CLS] s [SEP] t [SEP], every selected position shown as [MASK]
+    L =  mean_{k in M_s} - log p(s_k | t without M_t)
+       + mean_{k in M_t} - log p(t_k | s without M_s)
+
+                       key:  s, unselected   s, selected   t, unselected   t, selected
+    query s, unselected            x
+    query s, selected                              x              x
+    query t, unselected                                           x
+    query t, selected              x                                             x
+
+A selected position sees the other selected ones of its own sentence: they carry position and
+language, no content. So the only way to a word's own context would be through the other sentence,
+and that is closed by letting unselected positions see their own sentence only.
+
+Source: ERNIE-M (arXiv 2012.15674), section 3.1: the masks of selected positions. Our choices: what
+unselected positions see; separators count as unselected tokens of the sentence they end, the
+leading special token of the first; all selected tokens are shown as [MASK], since with 80/10/10 a
+kept token would be seen by its own side's masks.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+import torch
+
+from bitextile.schema.kinds import ALIGNED, EXCHANGE, PAIRS, Kind
+from bitextile.trainer.data.collate import Collation, Masked, arrange, predictions, select
+from bitextile.trainer.data.examples import Example
+from bitextile.trainer.data.order import I64
+from bitextile.trainer.data.tokens import Coder
+from bitextile.trainer.losses import LossSum, masked_lm
+from bitextile.trainer.model import Encoder
+from bitextile.trainer.objectives.tlm import Tlm
+
+SEES = (
+    (True, False, False, False),
+    (False, True, True, False),
+    (False, False, True, False),
+    (True, False, False, True),
+)
+"""The table above; a role is 2 x sentence + selected."""
+
+
+@dataclass(frozen=True)
+class Conditional(Masked):
+    """Packed pairs whose predicted positions are told apart by sentence.
+
+    Attributes:
+        sides: [M] int64, 0 where the first sentence is predicted.
+    """
+
+    sides: torch.Tensor
+
+
+@dataclass(frozen=True)
+class Camlm:
+    """Adapter: the pairs of TLM under the masks above.
+
+    Attributes:
+        max_length: tokens of an input with special tokens.
+    """
+
+    max_length: int
+    name: str = "camlm"
+    kinds: tuple[Kind, ...] = (PAIRS, ALIGNED, EXCHANGE)
+
+    def columns(self, kind: Kind) -> tuple[str, ...]:
+        """Returns the columns read, those of TLM."""
+        return Tlm(self.max_length).columns(kind)
+
+    def examples(self, rows: pa.Table, epochs: I64, coder: Coder) -> list[Example]:
+        """Returns one concatenated pair per row."""
+        return Tlm(self.max_length).examples(rows, epochs, coder)
+
+    def collate(self, examples: Sequence[Example], collation: Collation) -> Conditional:
+        """Returns packed rows with the roles of the table."""
+        selection = select(examples, replace(collation.masking, masked=1.0, random=0.0))
+        sides = selection.flat.sides.astype(np.int64)
+        packed, places = arrange(
+            selection, collation, roles=2 * sides + selection.selected, sees=SEES
+        )
+        of_predicted = torch.from_numpy(sides[selection.selected])
+        return Conditional(packed, *predictions(selection, places), of_predicted)
+
+    def module(self, encoder: Encoder) -> None:
+        """Returns None: the encoder and its head are all there is."""
+
+    def losses(self, encoder: Encoder, own: None, batch: Conditional) -> dict[str, LossSum]:
+        """Returns the two parts: `src` from the target alone, `tgt` from the source alone."""
+        logits = encoder.logits(encoder.vectors(batch.packed)[batch.predicted])
+        first = batch.sides == 0
+        return {
+            "src": masked_lm(logits[first], batch.targets[first]),
+            "tgt": masked_lm(logits[~first], batch.targets[~first]),
+        }
+
+    def weights(self, batch: Conditional) -> dict[str, int]:
+        """Returns the number of predicted positions of each sentence."""
+        n_tgt = int(batch.sides.sum())
+        return {"src": len(batch.sides) - n_tgt, "tgt": n_tgt}

@@ -1,0 +1,141 @@
+"""DICT-MLM: MLM in which a word of a dictionary stands for its translation half of the time.
+
+    predict_synonym    input [MASK] (80/10/10)    label: the translation
+    from_synonym       input: the translation     label: the original word
+
+For a selected position whose word is in the dictionary, with probability 0.5; every other selected
+position is that of MLM.
+
+Source: the DICT-MLM baseline of ALIGN-MLM (arXiv 2211.08547), section 4 (Chaudhary et al. 2020).
+The two variants are named by us: the first is what the text describes, the second what the released
+code does. Our choices: only words that are one token and have a translation of one token take part;
+a word is looked up case-folded; the translation is drawn by its probability.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+import torch
+
+from bitextile.kernels.randomness import uniform
+from bitextile.schema.kinds import Kind
+from bitextile.trainer.data.collate import Collation, Masked, Selection, arrange, select
+from bitextile.trainer.data.examples import Example, join
+from bitextile.trainer.data.masking import Masking
+from bitextile.trainer.data.order import I64
+from bitextile.trainer.data.tokens import I32, Coder, Side, cut
+from bitextile.trainer.losses import LossSum
+from bitextile.trainer.model import Encoder
+from bitextile.trainer.objectives.dictionary import TokenEntries
+from bitextile.trainer.objectives.mlm import Mlm, monolingual, predict
+from bitextile.trainer.objectives.objective import records
+
+Variant = Literal["predict_synonym", "from_synonym"]
+
+
+@dataclass(frozen=True)
+class DictMlm:
+    """Adapter: the inputs of MLM, with the dictionary row of each whole-word token.
+
+    Attributes:
+        max_length: tokens of an input with special tokens.
+        entries: the dictionary.
+        variant: see the top of this file.
+        rate: probability that a selected dictionary word is translated.
+    """
+
+    max_length: int
+    entries: TokenEntries
+    variant: Variant = "predict_synonym"
+    rate: float = 0.5
+    name: str = "dict_mlm"
+    kinds: tuple[Kind, ...] = Mlm.kinds
+
+    def columns(self, kind: Kind) -> tuple[str, ...]:
+        """Returns the columns read, those of MLM."""
+        return Mlm(self.max_length).columns(kind)
+
+    def examples(self, rows: pa.Table, epochs: I64, coder: Coder) -> list[Example]:
+        """Returns one sentence per row, cut at a word where it is too long."""
+        ids, keys = records(rows)
+        texts = monolingual(rows, [int(k) + int(e) for k, e in zip(keys, epochs)])
+        examples = []
+        for i, side in enumerate(coder.sides([text for _, text in texts])):
+            language, text = texts[i]
+            side = cut(side, self.max_length - 2, text)
+            found = np.concatenate([[-1], self._rows(side, text), [-1]]).astype(np.int32)
+            inputs = (join(coder, side, languages=(language,)),)
+            example = Example(ids[i], keys[i], int(epochs[i]), inputs, side.n_cut)
+            examples.append(replace(example, translations=found))
+        return examples
+
+    def _rows(self, side: Side, text: str) -> I32:
+        """Returns the dictionary row of each token that is a whole word, else -1."""
+        words = (
+            text[start:end].strip().casefold() if _is_word(text, start, end) else ""
+            for start, end in side.offsets.tolist()
+        )
+        return np.fromiter((self.entries.rows.get(w, -1) for w in words), np.int32, len(side.ids))
+
+    def collate(self, examples: Sequence[Example], collation: Collation) -> Masked:
+        """Returns packed rows, some of whose inputs or targets are translations."""
+        selection = select(examples, collation.masking)
+        at, translations = self._translated(examples, selection, collation.masking)
+        shown, targets = selection.shown.copy(), selection.flat.tokens.copy()
+        (targets if self.variant == "predict_synonym" else shown)[at] = translations
+        packed, places = arrange(selection, collation, shown=shown)
+        chosen = selection.selected
+        return Masked(
+            packed,
+            torch.from_numpy(places[chosen]),
+            torch.from_numpy(targets[chosen].astype(np.int64)),
+        )
+
+    def _translated(
+        self, examples: Sequence[Example], selection: Selection, masking: Masking
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Returns which elements are translated, and to what."""
+        rows = np.concatenate([e.translations for e in examples if e.translations is not None])
+        at = np.flatnonzero(selection.selected & (rows >= 0))
+        example = selection.example[at]
+        keys = np.asarray([e.key for e in examples], np.uint64)[example]
+        epochs = np.asarray([e.epoch for e in examples])[example]
+        positions = selection.flat.positions[at]
+
+        def draw(what: str) -> np.ndarray:
+            operation = f"{masking.operation}/dictionary/{what}"
+            drawn = np.zeros(len(at))
+            for epoch in np.unique(epochs):
+                here = epochs == epoch
+                drawn[here] = uniform(
+                    keys[here],
+                    seed=masking.seed,
+                    operation=operation,
+                    variant=int(epoch),
+                    position=positions[here],
+                )
+            return drawn
+
+        hit = draw("whether") < self.rate
+        return at[hit], self.entries.draw(rows[at][hit].astype(np.int64), draw("which")[hit])
+
+    def module(self, encoder: Encoder) -> None:
+        """Returns None: the encoder and its head are all there is."""
+
+    def losses(self, encoder: Encoder, own: None, batch: Masked) -> dict[str, LossSum]:
+        """Returns the one part, `dict_mlm`."""
+        return {"dict_mlm": predict(encoder, batch)}
+
+    def weights(self, batch: Masked) -> dict[str, int]:
+        """Returns the number of predicted positions."""
+        return {"dict_mlm": len(batch.targets)}
+
+
+def _is_word(text: str, start: int, end: int) -> bool:
+    """Says whether no letter or digit touches text[start:end], so that it is a word on its own."""
+    before, after = text[start - 1 : start] if start else "", text[end : end + 1]
+    starts = not before.isalnum() or text[start : start + 1].isspace()
+    return start < end and starts and not after.isalnum()

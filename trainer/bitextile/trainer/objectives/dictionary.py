@@ -1,0 +1,154 @@
+"""A `lexicon` dataset as the objectives that learn from a dictionary use it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from bitextile.kernels.randomness import hash64, uniform
+from bitextile.schema.dataset import open_dataset
+from bitextile.schema.errors import DatasetError
+from bitextile.schema.ids import digest_of
+from bitextile.schema.kinds import LEXICON
+from bitextile.trainer.data.packed import I64
+from bitextile.trainer.data.tokens import Coder
+
+
+@dataclass(frozen=True)
+class SubwordEntries:
+    """Dictionary pairs as bags of subwords, one behind the other.
+
+    Attributes:
+        src: ids of all source words.
+        src_starts: [n] where each begins.
+        tgt: ids of all target words.
+        tgt_starts: [n] where each begins.
+        words: [n] the words themselves.
+    """
+
+    src: I64
+    src_starts: I64
+    tgt: I64
+    tgt_starts: I64
+    words: tuple[tuple[str, str], ...]
+
+    def take(self, rows: I64) -> "SubwordEntries":
+        """Returns some of the pairs, in the order of `rows`."""
+        src, src_starts = _ragged_take(self.src, self.src_starts, rows)
+        tgt, tgt_starts = _ragged_take(self.tgt, self.tgt_starts, rows)
+        words = tuple(self.words[r] for r in rows)
+        return SubwordEntries(src, src_starts, tgt, tgt_starts, words)
+
+
+@dataclass(frozen=True)
+class TokenEntries:
+    """Translations of words that are one token, to words that are one token.
+
+    Attributes:
+        rows: row of each word, case-folded.
+        translations: ids of the translations of all rows, one behind the other.
+        starts: [rows + 1] where each row begins and ends.
+        cumulative: as `translations`: probability of it and those before it in its row, ending
+            at 1.
+    """
+
+    rows: dict[str, int]
+    translations: I64
+    starts: I64
+    cumulative: npt.NDArray[np.float64]
+
+    def draw(self, rows: I64, places: npt.NDArray[np.float64]) -> I64:
+        """Returns a translation of each row, by the place in [0, 1) that was drawn for it."""
+        # Row r occupies r to r + 1 of one ascending line, so one bisection serves all.
+        line = self.cumulative + np.repeat(np.arange(len(self.starts) - 1), np.diff(self.starts))
+        at = np.searchsorted(line, rows + places, side="right")
+        return self.translations[np.minimum(at, self.starts[rows + 1] - 1)]
+
+
+def subword_entries(path: str, coder: Coder, *, share: float, seed: int) -> SubwordEntries:
+    """Reads every pair of a lexicon; a word of several subwords is a bag of them.
+
+    Args:
+        path: of a `lexicon` dataset.
+        coder: the tokenizer.
+        share: of the pairs to use, drawn from the seed (ALIGN-MLM: 25, 50 or 100 %).
+        seed: of the run.
+
+    Raises:
+        SchemaError: another kind than lexicon.
+        DatasetError: the dataset is not whole, or has no pair.
+    """
+    table = _pairs(path, share=share, seed=seed)
+    src, tgt = table.column("src").to_pylist(), table.column("tgt").to_pylist()
+    known = [
+        (s, t, pair)
+        for s, t, pair in zip(_ids(coder, src), _ids(coder, tgt), zip(src, tgt))
+        if len(s) and len(t)
+    ]
+    if not known:
+        raise DatasetError(f"{path}: the lexicon has no pair to learn from; leave the entry out")
+    src_bags = _ragged([s for s, _, _ in known])
+    tgt_bags = _ragged([t for _, t, _ in known])
+    return SubwordEntries(*src_bags, *tgt_bags, tuple(pair for _, _, pair in known))
+
+
+def token_entries(path: str, coder: Coder, *, share: float, seed: int) -> TokenEntries:
+    """Reads the pairs of a lexicon whose words are one token each, in both directions.
+
+    Args:
+        path: of a `lexicon` dataset.
+        coder: the tokenizer.
+        share: of the pairs to use, drawn from the seed.
+        seed: of the run.
+
+    Raises:
+        SchemaError: another kind than lexicon.
+        DatasetError: the dataset is not whole, or no pair is one token to one token.
+    """
+    table = _pairs(path, share=share, seed=seed)
+    src, tgt = table.column("src").to_pylist(), table.column("tgt").to_pylist()
+    found: dict[str, list[tuple[int, float]]] = {}
+    forward, back = (table.column(c).to_pylist() for c in ("p_tgt_given_src", "p_src_given_tgt"))
+    for i, (s, t) in enumerate(zip(_ids(coder, src), _ids(coder, tgt))):
+        if len(s) == len(t) == 1 and coder.is_ordinary[s[0]] and coder.is_ordinary[t[0]]:
+            found.setdefault(src[i].casefold(), []).append((int(t[0]), forward[i]))
+            found.setdefault(tgt[i].casefold(), []).append((int(s[0]), back[i]))
+    if not found:
+        raise DatasetError(
+            f"{path}: no pair of the lexicon is one token to one token, which dict_mlm learns "
+            "from; give a lexicon of frequent words or a larger vocabulary"
+        )
+    ids, starts = _ragged([np.asarray([i for i, _ in row]) for row in found.values()])
+    shares = [np.cumsum([max(p, 1e-9) for _, p in row]) for row in found.values()]
+    return TokenEntries(
+        {word: r for r, word in enumerate(found)},
+        ids,
+        np.append(starts, len(ids)),
+        np.concatenate([c / c[-1] for c in shares]),
+    )
+
+
+def _pairs(path: str, *, share: float, seed: int) -> pa.Table:
+    table = open_dataset(path, LEXICON).table()
+    if share >= 1.0:
+        return table
+    names = zip(*(table.column(c).to_pylist() for c in LEXICON.id_columns))
+    keys = hash64(pa.array([digest_of("\t".join(name)) for name in names], pa.string()))
+    return table.filter(pa.array(uniform(keys, seed=seed, operation="lexicon/share") < share))
+
+
+def _ids(coder: Coder, words: list[str]) -> list[np.ndarray]:
+    return [side.ids for side in coder.sides(words)]
+
+
+def _ragged(parts: Sequence[np.ndarray]) -> tuple[I64, I64]:
+    ends = np.cumsum([len(p) for p in parts])
+    starts = np.concatenate([[0], ends[:-1]]).astype(np.int64)
+    return np.concatenate(parts).astype(np.int64), starts
+
+
+def _ragged_take(values: I64, starts: I64, rows: I64) -> tuple[I64, I64]:
+    ends = np.append(starts[1:], len(values))
+    return _ragged([values[starts[r] : ends[r]] for r in rows])

@@ -1,0 +1,267 @@
+"""MoCo: a sentence is to be nearer to its translation than to a queue of other sentences.
+
+    L_sent = - log exp(q.k+ / tau) / ( exp(q.k+ / tau) + sum_{k in queue} exp(q.k / tau) )
+    theta_k <- m theta_k + (1 - m) theta_q        after each step
+    L = L_TLM + L_sent
+
+q and k+ are the projected, unit-norm [CLS] vectors of the two sentences of a pair, each encoded
+alone; a fair coin per pair decides which language goes to the query and which to the key encoder
+(random input shuffling). TLM runs on the pair in the same order, on the query encoder.
+
+Source: post-pretraining alignment (PPA, arXiv 2010.12547), section 3; momentum contrast: He et al.
+2020. Our choices: queue 32,000, m = 0.999, tau = 0.05, a two-layer projection to 128; the queue
+starts empty and enters the loss as far as it is filled; entries with the query's own pair id are no
+negatives; the keys of a step enter the queue when the step is done, sorted by pair id, so that the
+queue is the same on any number of devices. The queue is part of the checkpoint.
+"""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy, normalize
+
+from bitextile.kernels.randomness import uniform
+from bitextile.schema.kinds import ALIGNED, PAIRS, Kind
+from bitextile.trainer.data.collate import Collation, Masked, collate, collate_plain
+from bitextile.trainer.data.examples import Example, Input, join
+from bitextile.trainer.data.order import I64
+from bitextile.trainer.data.packed import Packed, moved
+from bitextile.trainer.data.tokens import Coder, Side, cut
+from bitextile.trainer.losses import LossSum
+from bitextile.trainer.model import Encoder
+from bitextile.trainer.objectives.mlm import predict
+from bitextile.trainer.objectives.objective import Gather, fitted_pair, records, texts_of
+from bitextile.trainer.objectives.tlm import PAIR_COLUMNS
+
+Texts = tuple[str, ...]
+
+
+def contrast(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    queue: torch.Tensor,
+    same: torch.Tensor,
+    *,
+    temperature: float,
+) -> LossSum:
+    """Returns the contrastive loss of queries, summed, and their number.
+
+    Args:
+        query: [B, D], unit norm.
+        key: [B, D] of the translations, unit norm, without gradient.
+        queue: [Q, D] of other sentences; Q may be 0, the loss is 0 then.
+        same: [B, Q] True where an entry of the queue is of the query's own pair.
+        temperature: tau.
+
+    >>> q, k = torch.tensor([[1.0, 0.0]]), torch.tensor([[1.0, 0.0]])
+    >>> one = contrast(q, k, -k, torch.tensor([[False]]), temperature=1.0)
+    >>> round(float(one.total), 4)  # log(1 + exp(-2))
+    0.1269
+    """
+    positive = (query * key).sum(dim=-1, keepdim=True)
+    negative = (query @ queue.T).masked_fill(same, -torch.inf)
+    logits = torch.cat([positive, negative], dim=1).float() / temperature
+    wanted = torch.zeros(len(logits), dtype=torch.long, device=logits.device)
+    total = cross_entropy(logits, wanted, reduction="sum")
+    return LossSum(total, torch.tensor(len(logits), device=logits.device))
+
+
+class MomentumContrast(nn.Module):
+    """The projection, the key encoder that follows by momentum, and the queue.
+
+    Attributes:
+        queue: [Q, D] keys, the oldest overwritten first.
+        queue_ids: [Q] the leading 64 bits of their pair ids.
+        queued: how many keys ever entered.
+    """
+
+    queue: torch.Tensor
+    queue_ids: torch.Tensor
+    queued: torch.Tensor
+
+    def __init__(self, encoder: Encoder, *, queue: int, projection: int, momentum: float) -> None:
+        super().__init__()
+        width = encoder.width
+        self.momentum = momentum
+        self.project = nn.Sequential(
+            nn.Linear(width, width), nn.ReLU(), nn.Linear(width, projection)
+        )
+        self.key_body = copy.deepcopy(encoder.mlm.base_model).requires_grad_(False)
+        self.key_project = copy.deepcopy(self.project).requires_grad_(False)
+        self.register_buffer("queue", torch.zeros(queue, projection))
+        self.register_buffer("queue_ids", torch.zeros(queue, dtype=torch.long))
+        self.register_buffer("queued", torch.zeros((), dtype=torch.long))
+        self._fresh: list[tuple[torch.Tensor, torch.Tensor]] = []
+
+    def keys(self, encoder: Encoder, sentences: Packed) -> torch.Tensor:
+        """Returns [B, D] keys of sentences, without gradient."""
+        with torch.no_grad():
+            vectors = encoder.vectors(sentences, body=self.key_body)[sentences.starts]
+            return normalize(self.key_project(vectors).float(), dim=-1)
+
+    def filled(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Returns the part of the queue that holds keys, and their ids."""
+        n = min(int(self.queued), len(self.queue))
+        return self.queue[:n], self.queue_ids[:n]
+
+    def remember(self, keys: torch.Tensor, ids: torch.Tensor) -> None:
+        """Keeps keys for the queue until the step is done."""
+        self._fresh.append((keys.detach(), ids))
+
+    def after_step(self, encoder: Encoder, gather: Gather) -> None:
+        """Moves the key encoder after the query encoder, and the step's keys into the queue."""
+        with torch.no_grad():
+            _follow(self.key_body, encoder.mlm.base_model, self.momentum)
+            _follow(self.key_project, self.project, self.momentum)
+            self._enqueue(gather(self._fresh))
+        self._fresh = []
+
+    def _enqueue(self, fresh: list[tuple[torch.Tensor, torch.Tensor]]) -> None:
+        if not fresh:
+            return
+        device = self.queue.device
+        ids = torch.cat([i.to(device) for _, i in fresh])
+        keys = torch.cat([k.to(device) for k, _ in fresh])
+        order = torch.argsort(ids, stable=True)[-len(self.queue) :]
+        places = (int(self.queued) + torch.arange(len(order), device=device)) % len(self.queue)
+        self.queue[places], self.queue_ids[places] = keys[order], ids[order]
+        self.queued += len(order)
+
+
+def _follow(follower: nn.Module, leader: nn.Module, momentum: float) -> None:
+    for mine, theirs in zip(follower.parameters(), leader.parameters(), strict=True):
+        mine.mul_(momentum).add_(theirs, alpha=1.0 - momentum)
+
+
+@dataclass(frozen=True)
+class Sentences:
+    """The two sentences of each pair, and the pair itself for TLM.
+
+    Attributes:
+        pair: concatenated and masked; None without TLM.
+        query: [B] sentences alone.
+        key: [B] their translations.
+        ids: [B] int64, the leading bits of the pair ids.
+    """
+
+    pair: Masked | None
+    query: Packed
+    key: Packed
+    ids: torch.Tensor
+
+    @property
+    def packs(self) -> tuple[Packed, ...]:
+        """Every set of rows that an encoder runs over."""
+        pair = () if self.pair is None else self.pair.packs
+        return (*pair, self.query, self.key)
+
+    def to(self, device: torch.device) -> "Sentences":
+        """Returns the batch on a device."""
+        return moved(self, lambda tensor: tensor.to(device, non_blocking=True))
+
+
+@dataclass(frozen=True)
+class Moco:
+    """Adapter: each sentence alone, and with `tlm` the pair.
+
+    Attributes:
+        max_length: tokens of an input with special tokens.
+        queue: keys that serve as negatives.
+        momentum: m.
+        temperature: tau.
+        projection: size of a projected vector.
+        tlm: add TLM on the same pairs, PPA's whole loss.
+        seed: of the coin.
+    """
+
+    max_length: int
+    queue: int = 32_000
+    momentum: float = 0.999
+    temperature: float = 0.05
+    projection: int = 128
+    tlm: bool = True
+    seed: int = 0
+    name: str = "moco"
+    kinds: tuple[Kind, ...] = (PAIRS, ALIGNED)
+
+    def columns(self, kind: Kind) -> tuple[str, ...]:
+        """Returns the columns read."""
+        return PAIR_COLUMNS
+
+    def examples(self, rows: pa.Table, epochs: I64, coder: Coder) -> list[Example]:
+        """Returns query, key and, with `tlm`, the pair, in the order of the coin."""
+        ids, keys = records(rows)
+        src, tgt = texts_of(rows, "src", "tgt")
+        languages = list(zip(*texts_of(rows, "src_lang", "tgt_lang")))
+        examples = []
+        for i, sides in enumerate(zip(coder.sides(src), coder.sides(tgt))):
+            turn = 1 if self._src_is_query(keys[i], int(epochs[i])) else -1
+            texts = (src[i], tgt[i])[::turn]
+            inputs, n_cut, sentences = self._inputs(
+                coder, sides[::turn], texts, languages[i][::turn]
+            )
+            examples.append(
+                Example(ids[i], keys[i], int(epochs[i]), inputs, n_cut, sentences=sentences)
+            )
+        return examples
+
+    def _src_is_query(self, key: np.uint64, epoch: int) -> bool:
+        keys = np.asarray([key], np.uint64)
+        drawn = uniform(keys, seed=self.seed, operation="moco/coin", variant=epoch)
+        return bool(drawn[0] < 0.5)
+
+    def _inputs(
+        self, coder: Coder, sides: tuple[Side, ...], texts: Texts, languages: Texts
+    ) -> tuple[tuple[Input, ...], int, tuple[Input, Input]]:
+        """Returns the pair (if TLM runs), the subwords cut off, and the two sentences."""
+        alone = [cut(side, self.max_length - 2, text) for side, text in zip(sides, texts)]
+        one, other = (
+            join(coder, side, languages=(language,)) for side, language in zip(alone, languages)
+        )
+        if not self.tlm:
+            return (), alone[0].n_cut + alone[1].n_cut, (one, other)
+        first, second = fitted_pair(sides[0], sides[1], (texts[0], texts[1]), self.max_length)
+        pair = join(coder, first, second, languages=languages)
+        return (pair,), first.n_cut + second.n_cut, (one, other)
+
+    def collate(self, examples: Sequence[Example], collation: Collation) -> Sentences:
+        """Returns packed rows of sentences and of pairs."""
+        pairs = [(e.sentences[0], e.sentences[1]) for e in examples if e.sentences is not None]
+        return Sentences(
+            collate(examples, collation) if self.tlm else None,
+            collate_plain([query for query, _ in pairs], collation),
+            collate_plain([key for _, key in pairs], collation),
+            torch.from_numpy(np.asarray([e.key for e in examples], np.uint64).view(np.int64)),
+        )
+
+    def module(self, encoder: Encoder) -> MomentumContrast:
+        """Returns projection, key encoder and queue."""
+        return MomentumContrast(
+            encoder, queue=self.queue, projection=self.projection, momentum=self.momentum
+        )
+
+    def losses(
+        self, encoder: Encoder, own: MomentumContrast, batch: Sentences
+    ) -> dict[str, LossSum]:
+        """Returns `contrast` and, with TLM, `tlm`."""
+        vectors = encoder.vectors(batch.query)[batch.query.starts]
+        query = normalize(own.project(vectors).float(), dim=-1)
+        keys = own.keys(encoder, batch.key)
+        queue, ids = own.filled()
+        same = batch.ids[:, None] == ids[None, :]
+        parts = {"contrast": contrast(query, keys, queue, same, temperature=self.temperature)}
+        if own.training:
+            own.remember(keys, batch.ids)
+        if batch.pair is not None:
+            parts["tlm"] = predict(encoder, batch.pair)
+        return parts
+
+    def weights(self, batch: Sentences) -> dict[str, int]:
+        """Returns the number of pairs and, with TLM, of predicted positions."""
+        tlm = {} if batch.pair is None else {"tlm": len(batch.pair.targets)}
+        return {"contrast": len(batch.ids)} | tlm

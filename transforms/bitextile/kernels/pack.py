@@ -1,0 +1,68 @@
+"""Packing: several short sequences in one row, so that little of a rectangle is padding."""
+
+from bisect import bisect_left, insort
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from bitextile.schema.errors import InputError
+
+I64 = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where each sequence lies in rows of one width.
+
+    Attributes:
+        rows: [n] row of each sequence.
+        starts: [n] its first column.
+        n_rows: rows in all.
+    """
+
+    rows: I64
+    starts: I64
+    n_rows: int
+
+
+def pack(lengths: I64, *, width: int) -> Placement:
+    """Places sequences in as few rows as best-fit decreasing finds.
+
+    The longest comes first, each goes to the fullest row that still has room, ties in the order
+    given: a pure function of the lengths. At most 11/9 of the least number of rows, and one
+    (Johnson 1973); with sentences, which are short beside a row, nearly the least.
+
+    Args:
+        lengths: [n] tokens of each sequence, 1 to `width`.
+        width: tokens of a row.
+
+    Returns:
+        The placement; rows are counted from 0 and none is empty.
+
+    Raises:
+        InputError: a sequence is empty or longer than a row.
+
+    >>> pack(np.asarray([3, 7, 5, 2]), width=10)
+    Placement(rows=array([0, 0, 1, 1]), starts=array([7, 0, 0, 5]), n_rows=2)
+    """
+    lengths = np.asarray(lengths, np.int64)
+    if len(lengths) and not (lengths.min() > 0 and lengths.max() <= width):
+        raise InputError(
+            f"a sequence has {lengths.min()} or {lengths.max()} tokens, expected 1 to {width}; "
+            "cut or split it before packing"
+        )
+    rows, starts = np.zeros_like(lengths), np.zeros_like(lengths)
+    room: list[tuple[int, int]] = []  # (tokens left, row), ascending
+    n_rows = 0
+    for i in np.argsort(-lengths, kind="stable").tolist():
+        length = int(lengths[i])
+        place = bisect_left(room, (length, -1))
+        if place == len(room):
+            left, row = width, n_rows
+            n_rows += 1
+        else:
+            left, row = room.pop(place)
+        rows[i], starts[i] = row, width - left
+        insort(room, (left - length, row))
+    return Placement(rows, starts, n_rows)
