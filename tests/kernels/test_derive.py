@@ -10,15 +10,19 @@ from hypothesis import strategies as st
 
 from bitextile.kernels.derive import (
     DeriveConfig,
+    derive_aligned,
     derive_rows,
     derived_language,
     restore,
+    restore_aligned,
+    sentences_of,
     transliterate,
     transliterate_back,
     transliterate_text,
 )
 from bitextile.kernels.derivetask import derive_parsed, derive_task, head_swap, reordered_tags
 from bitextile.kernels.lexicon import count_links
+from bitextile.kernels.restoretask import restore_task
 from bitextile.schema.checks import check_rows
 from bitextile.schema.errors import ConfigError, InputError, RowError
 from bitextile.schema.ids import language_tag, pair_ids, text_ids
@@ -89,7 +93,7 @@ def test_batches_may_be_split(batch, config, data) -> None:
     [
         ("en", "The dog, it runs.", ["invert"], "runs it, dog The."),
         ("en", "Who came? He did.", ["invert"], "came Who? did He."),
-        ("fr", "L'été arrive!", ["invert"], "arriveété L'!".replace("eé", "e é")),
+        ("fr", "L'été arrive!", ["invert"], "arrive\u2005été L'!"),
         ("ar", "كلب كبير.", ["invert"], "كبير كلب."),
         ("en", "one", ["invert", "permute"], "one"),
         ("en", "!", ["invert"], "!"),
@@ -311,3 +315,163 @@ def test_nli_labels_stay(tmp_path) -> None:
     path = file(tmp_path, "\U000f0061\tb\tc\n", "p.tsv")
     with pytest.raises(InputError, match="private-use"):
         derive_task("nli", path, lang="en", config=DeriveConfig())
+
+
+# --- pairs --------------------------------------------------------------------------------------
+
+REVERSIBLE = st.builds(
+    DeriveConfig,
+    transforms=ORDERS.map(tuple),
+    sides=st.sampled_from(["src", "tgt", "both"]),
+    seed=st.integers(0, 3),
+)
+
+
+@given(st.data(), REVERSIBLE)
+def test_aligned_pairs_keep_their_links_and_come_back(aligned_batches, data, config) -> None:
+    batch = data.draw(aligned_batches)
+    kept, rejects = derive_aligned(batch, config=config)
+    check_rows(kept, ALIGNED, "derive")
+    check_rows(rejects, REJECTS, "rejects")
+    assert set(rejects["rule"].to_pylist()) <= {"not_reversible/1"}
+    assert sorted(kept["line"].to_pylist() + rejects["line"].to_pylist()) == (
+        batch["line"].to_pylist()
+    )
+    before = {row["line"]: row for row in batch.to_pylist()}
+    script = "transliterate" in config.transforms
+    src, tgt = restore_aligned(kept, config=config)
+    for row, back in zip(kept.to_pylist(), zip(src.to_pylist(), tgt.to_pylist()), strict=True):
+        old = before[row["line"]]
+        assert back == (old["src"], old["tgt"])
+        assert row["align_score"] == old["align_score"]
+        for side in ("src", "tgt"):
+            derived = config.sides in (side, "both")
+            tag = derived_language(old[f"{side}_lang"], config.transforms)
+            assert row[f"{side}_lang"] == (tag if derived else old[f"{side}_lang"])
+            if not derived:
+                assert words(row, side) == words(old, side)
+        tied = [tied_words(r) for r in (old, row)]
+        if script:
+            turn = [
+                transliterate_text if config.sides in (s, "both") else str for s in ("src", "tgt")
+            ]
+            tied[0] = [(turn[0](a), turn[1](b), score) for a, b, score in tied[0]]
+        assert sorted(tied[0]) == sorted(tied[1])
+
+
+def tied_words(row: dict) -> list[tuple[str, str, float]]:
+    src, tgt = words(row, "src"), words(row, "tgt")
+    return [(src[link["src"]], tgt[link["tgt"]], link["score"]) for link in row["links"]]
+
+
+def test_links_tie_what_was_made_of_the_words_they_tied(aligned) -> None:
+    rows = ((("en", "The big dog runs."), ("de", "Der Hund läuft."), [(0, 0), (2, 1), (3, 2)]),)
+    config = DeriveConfig(transforms=("invert",), sides="src")
+    row = derive_aligned(aligned(*rows), config=config).kept.to_pylist()[0]
+    assert (row["src_lang"], row["src"]) == ("en-inverted", "runs dog big The.")
+    assert (row["tgt_lang"], row["tgt"]) == ("de", "Der Hund läuft.")
+    assert [(a, b) for a, b, _ in tied_words(row)] == [
+        ("runs", "läuft"),
+        ("dog", "Hund"),
+        ("The", "Der"),
+    ]
+    ids = [pa.array([row[side]]) for side in ("src", "tgt")]
+    assert row["pair_id"] == pair_ids("en-inverted", ids[0], "de", ids[1])[0].as_py()
+    config = DeriveConfig(transforms=("permute", "transliterate"))
+    derived = derive_aligned(aligned(*rows), config=config)
+    assert derived.kept["tgt_lang"].to_pylist() == ["de-Qaaa-permuted"]
+
+
+def test_what_could_not_come_back_is_set_aside(aligned) -> None:
+    batch = aligned(
+        (("en", "a b\u2005c d"), ("de", "x"), [(0, 0)]),
+        (("en", "a \U000f0061"), ("de", "x"), [(0, 0)]),
+        (("en", "a b"), ("de", "x"), [(0, 0)]),
+    )
+    kept, rejects = derive_aligned(batch, config=DeriveConfig(transforms=("invert",)))
+    assert kept["line"].to_pylist() == [3]
+    assert set(rejects["rule"].to_pylist()) == {"private_use/1", "not_reversible/1"}
+    with pytest.raises(ConfigError, match="syntax"):
+        derive_aligned(batch, config=DeriveConfig(transforms=("syntax",)))
+    with pytest.raises(ConfigError, match="sides is 'left'"):
+        DeriveConfig(sides="left")
+
+
+@given(st.data(), REVERSIBLE)
+def test_pairs_may_be_split_and_permuted(aligned_batches, data, config) -> None:
+    batch = data.draw(aligned_batches)
+    at = data.draw(st.integers(0, batch.num_rows))
+    parts = [derive_aligned(b, config=config) for b in (batch.slice(0, at), batch.slice(at))]
+    whole = derive_aligned(batch, config=config).kept.to_pylist()
+    assert whole == [row for part in parts for row in part.kept.to_pylist()]
+
+
+def test_sentences_of_pairs_are_mono_rows(aligned) -> None:
+    batch = aligned((("en", "a"), ("de", "x"), []), (("fr", "b"), ("en", "a"), []))
+    rows = sentences_of(batch)
+    check_rows(rows, MONO, "derive")
+    assert rows["text"].to_pylist() == ["a", "x", "b", "a"]
+    ids = rows["text_id"].to_pylist()
+    assert ids[0] == ids[3] == text_ids("en", pa.array(["a"]))[0].as_py()
+    assert sentences_of(batch, sides="tgt")["text"].to_pylist() == ["x", "a"]
+
+
+# --- the way back from task files ---------------------------------------------------------------
+
+BACK = [("transliterate",), ("invert",), ("permute",), ("permute", "transliterate", "invert")]
+
+
+@pytest.mark.parametrize("transforms", BACK)
+@pytest.mark.parametrize(
+    ("task", "name", "lang"),
+    [
+        ("pos", "a.conllu", "en"),
+        ("ner", "a.tsv", "de"),
+        ("nli", "n.tsv", "fr"),
+        ("qa", "q.json", "en"),
+    ],
+)
+def test_task_files_come_back(tmp_path, task, name, lang, transforms) -> None:
+    context = "The big dog barked. It didn't run away, 5m off! \u72d7 \U00020000."
+    answers = [{"text": t, "answer_start": context.index(t)} for t in ("dog", "5m", "It")]
+    qas = [{"id": str(n), "question": "Who ran?", "answers": [a]} for n, a in enumerate(answers)]
+    qa = {"data": [{"title": "t", "paragraphs": [{"context": context, "qas": qas}]}]}
+    text = {
+        "pos": PLAIN_CONLLU,
+        "ner": "Anton\tB-PER\nMaria\tI-PER\nsieht\tO\nBonn\tB-LOC\nKöln\tB-LOC\n.\tO\n\n"
+        "Bonn\tI-LOC\n\n",
+        "nli": "L'été  vient.\tIl s'en va !\tneutral\n\tOui.\tentailment\n",
+        "qa": json.dumps(qa, ensure_ascii=False, indent=1) + "\n",
+    }[task]
+    config = DeriveConfig(transforms=transforms)
+    made = derive_task(task, file(tmp_path, text, name), lang=lang, config=config)
+    assert made.lines != text.splitlines()
+    derived = file(tmp_path, "\n".join(made.lines) + "\n", f"derived-{name}")
+    records = file(tmp_path, "\n".join(made.records) + "\n", "derive.jsonl")
+    back = restore_task(task, derived, records, config=config)
+    if made.counts["kept"] == made.counts["read"]:
+        assert "\n".join(back).split("\n") == text.split("\n")[:-1]
+    else:
+        assert task == "qa"
+        (paragraph,) = json.loads("\n".join(back))["data"][0]["paragraphs"]
+        assert paragraph["context"] == context
+        assert paragraph["qas"] == [q for q in qas if q in paragraph["qas"]]
+
+
+PLAIN_CONLLU = "\n".join(
+    line for line in CONLLU.splitlines() if not line.startswith(("2-3", "# text"))
+).replace("# sent_id = 1", "# sent_id = 1\n# text = The dog's tail wags.")
+PLAIN_CONLLU += "\n"
+
+
+def test_a_swapped_parse_comes_back_too(tmp_path) -> None:
+    config = DeriveConfig(transforms=("syntax", "permute"))
+    made = derive_task("pos", file(tmp_path, PLAIN_CONLLU, "a.conllu"), lang="en", config=config)
+    derived = file(tmp_path, "\n".join(made.lines) + "\n", "b.conllu")
+    records = file(tmp_path, "\n".join(made.records) + "\n", "derive.jsonl")
+    assert restore_task("pos", derived, records, config=config) == PLAIN_CONLLU.split("\n")[:-1]
+    other = file(tmp_path, made.records[0].replace('"0"', '"9"') + "\n", "other.jsonl")
+    with pytest.raises(InputError, match="another file"):
+        restore_task("pos", derived, other, config=config)
+    with pytest.raises(ConfigError, match="task is 'parse'"):
+        restore_task("parse", derived, records, config=config)

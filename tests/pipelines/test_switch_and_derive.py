@@ -10,7 +10,7 @@ import pytest
 from apache_beam import Create, Pipeline
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
-from bitextile.kernels.derive import DeriveConfig, restore
+from bitextile.kernels.derive import DeriveConfig, restore, restore_aligned
 from bitextile.kernels.dictionary import DictionarySource
 from bitextile.kernels.dictswitch import DictionarySwitchConfig
 from bitextile.kernels.fieldswitch import FieldSwitchConfig, TaskFiles
@@ -29,8 +29,8 @@ from bitextile.pipelines.lexicon import lexicon
 from bitextile.pipelines.running import Finished, RunOptions
 from bitextile.schema.dataset import verify_dataset
 from bitextile.schema.errors import ConfigError, OutputExistsError
-from bitextile.schema.ids import pair_ids, text_ids
-from bitextile.schema.kinds import ALIGNED, CANDIDATES, CODESWITCH, MONO
+from bitextile.schema.ids import language_key, pair_ids, text_ids
+from bitextile.schema.kinds import ALIGNED, CANDIDATES, CODESWITCH, MONO, PAIRS
 from bitextile.transforms.batches import Ledger
 from bitextile.transforms.write import WriteDataset
 
@@ -80,6 +80,8 @@ def folder(tmp_path_factory) -> Path:
     """A folder with an aligned, a mono and a candidates dataset, a dictionary and task files."""
     path = tmp_path_factory.mktemp("data")
     write(aligned_rows(), ALIGNED, path / "aligned")
+    pairs = [{name: row[name] for name in PAIRS.schema.names} for row in aligned_rows()]
+    write(pairs, PAIRS, path / "pairs")
     texts = sorted({row["en"] for row in sample()})
     ids = text_ids("en", pa.array(texts)).to_pylist()
     place = {"corpus": "s", "file": "f", "line": 1, "split": "train", "lang": "en"}
@@ -135,6 +137,18 @@ def verbs(folder: Path, out: Path, options: RunOptions) -> dict[str, Finished]:
             mono,
             str(out / "derive"),
             config=DeriveConfig(transforms=("transliterate", "permute")),
+            options=options,
+        ),
+        "derive pairs": derive(
+            str(folder / "pairs"),
+            str(out / "derive-pairs"),
+            config=DeriveConfig(transforms=("invert",)),
+            options=options,
+        ),
+        "derive aligned": derive(
+            aligned,
+            str(out / "derive-aligned"),
+            config=DeriveConfig(transforms=("permute", "transliterate"), sides="src"),
             options=options,
         ),
         "parsed": derive_conllu(
@@ -193,11 +207,26 @@ def test_task_data_keep_their_label_beside_the_text(made) -> None:
 
 
 def test_derived_datasets_go_back(made) -> None:
-    for name in ("derive", "parsed"):
-        batch = next(made[name].dataset.batches())
-        assert restore(batch).equals(batch["src"])
+    for name in ("derive", "derive pairs", "parsed"):
+        for batch in made[name].dataset.batches():
+            assert restore(batch).equals(batch["src"])
     assert made["parsed"].dataset.table()["tgt"].to_pylist() == ["run dogs"]
     assert made["parsed"].dataset.keys == ["en-en-headswap"]
+
+
+def test_pairs_are_derived_sentence_by_sentence_aligned_ones_with_their_links(made) -> None:
+    pairs, aligned = made["derive pairs"].dataset, made["derive aligned"].dataset
+    assert pairs.keys == sorted(f"{lang}-{lang}-inverted" for lang in ("en", *LANGS))
+    texts = {row["en"] for row in sample()}
+    assert pairs.manifest.keys["en-en-inverted"]["rows"] == len(texts)
+    assert pairs.manifest.counts.read == 2 * len(aligned_rows())
+    assert aligned.keys == sorted(language_key((lang, "en-Qaaa-permuted")) for lang in LANGS)
+    config = DeriveConfig(transforms=("permute", "transliterate"), sides="src")
+    before = {(row["tgt"], row["src"]): len(row["links"]) for row in aligned_rows()}
+    for batch in aligned.batches():
+        src, _ = restore_aligned(batch, config=config)
+        for tgt, text, links in zip(batch["tgt"].to_pylist(), src.to_pylist(), batch["links"]):
+            assert before[tgt, text] == len(links)
 
 
 @pytest.mark.slow

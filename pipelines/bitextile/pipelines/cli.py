@@ -502,12 +502,13 @@ def _dictionaries(given: dict[str, Any], weights: dict[str, float]) -> "list[Dic
 @app.command()
 def derive(
     dataset: Annotated[
-        str, typer.Argument(help="folder of a mono dataset, a CoNLL-U file, or a task file")
+        str, typer.Argument(help="folder of mono, pairs or aligned; a CoNLL-U or task file")
     ],
     transform: Annotated[
         str, typer.Option(help="transliterate, invert, permute, syntax; several with commas")
     ],
     out: Out,
+    sides: Annotated[str, typer.Option(help="src, tgt or both, of pairs")] = "both",
     language: Annotated[str, typer.Option(help="of a file")] = "en",
     task: Annotated[
         str | None, typer.Option(help="pos, ner, nli or qa: write the file again, derived")
@@ -521,7 +522,8 @@ def derive(
     from bitextile.kernels.derive import DeriveConfig
     from bitextile.pipelines import derive as verbs
 
-    config = DeriveConfig(transforms=tuple(transform.split(",")), seed=seed)
+    wanted: Any = sides
+    config = DeriveConfig(transforms=tuple(transform.split(",")), sides=wanted, seed=seed)
     options = _options(overwrite, reuse, workers)
     if task is not None:
         made = verbs.derive_file(

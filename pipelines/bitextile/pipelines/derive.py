@@ -1,4 +1,4 @@
-"""`bitextile derive`: mono, or parsed or task files -> a derived language, with exact links."""
+"""`bitextile derive`: datasets, parsed or task files -> a derived language, with exact links."""
 
 import json
 from pathlib import Path
@@ -12,11 +12,13 @@ from bitextile.pipelines.running import Finished, RunOptions, software, staged
 from bitextile.pipelines.stage import run_files, run_stage
 from bitextile.schema.dataset import open_dataset
 from bitextile.schema.errors import ConfigError
-from bitextile.schema.kinds import ALIGNED, MONO
+from bitextile.schema.kinds import ALIGNED, MONO, PAIRS
 from bitextile.schema.storage import is_local
 
 RECEIPT = "derive.json"
 """Written beside derived task files: what they were made from, how, and what was left out."""
+RECORDS = "derive.jsonl"
+"""Beside them, too: which word was made from which, and what the way back needs."""
 
 
 class DerivedFile(NamedTuple):
@@ -26,29 +28,40 @@ class DerivedFile(NamedTuple):
     counts: dict[str, int]
 
 
-def derive(mono: str, out: str, *, config: DeriveConfig, options: RunOptions) -> Finished:
-    """Writes sentences and their derived forms, word by word linked.
+def derive(dataset: str, out: str, *, config: DeriveConfig, options: RunOptions) -> Finished:
+    """Writes a derived language with exact links.
+
+    Sentences (`mono`, and those of `pairs`, each once) are paired with their derived forms. Pairs
+    that are `aligned` keep their links: derived sentences take the place of their own.
 
     Args:
-        mono: folder of a `mono` dataset.
+        dataset: folder of a `mono`, `pairs` or `aligned` dataset.
         out: folder for the `aligned` dataset.
-        config: which transforms.
+        config: which transforms, and which sides of pairs.
         options: how to run.
 
     Raises:
-        ConfigError: `syntax` is among the transforms: a dataset has no parses.
+        ConfigError: `syntax` is among the transforms: a dataset has no parses; or `sides` is given
+            for sentences.
     """
 
     def make(rows: Any, _: str) -> Any:
-        from bitextile.transforms.derive import DeriveLanguage
+        from bitextile.transforms.derive import DeriveAligned, DeriveLanguage, SplitPairs
+        from bitextile.transforms.ingest import DropDuplicates
 
+        if source.kind is ALIGNED:
+            return rows | DeriveAligned(config)
+        if source.kind is PAIRS:
+            rows = rows | SplitPairs(config.sides) | DropDuplicates(kind=MONO)
         return rows | DeriveLanguage(config)
 
     if "syntax" in config.transforms:
         raise ConfigError(
-            f"transform syntax: {mono} is a dataset without parses; give a CoNLL-U file instead"
+            f"transform syntax: {dataset} is a dataset without parses; give a CoNLL-U file instead"
         )
-    source = open_dataset(mono, MONO)
+    source = open_dataset(dataset, (MONO, PAIRS, ALIGNED))
+    if source.kind is MONO and config.sides != "both":
+        raise ConfigError(f"sides {config.sides}: {dataset} holds sentences, not pairs")
     described = {"verb": "derive", **as_config(config)}
     return run_stage(source, out, make, kind=ALIGNED, config=described, options=options, work=3.0)
 
@@ -83,7 +96,7 @@ def derive_file(
 
     Args:
         file: POS (CoNLL-U), NER (word TAB tag), NLI (TSV) or QA (SQuAD's JSON).
-        out: a local folder for the new file and RECEIPT.
+        out: a local folder for the new file, RECEIPT and RECORDS.
         task: "pos", "ner", "nli" or "qa".
         lang: BCP-47 tag of the file.
         config: which transforms.
@@ -108,6 +121,7 @@ def derive_file(
     with staged([out], overwrite=overwrite) as places:
         folder = Path(places[out])
         (folder / name).write_text("\n".join(made.lines) + "\n", encoding="utf-8")
+        (folder / RECORDS).write_text("\n".join(made.records) + "\n", encoding="utf-8")
         text = json.dumps(receipt, ensure_ascii=False, indent=1)
         (folder / RECEIPT).write_text(text + "\n", encoding="utf-8")
     return DerivedFile(f"{out}/{name}", made.counts)

@@ -4,20 +4,30 @@ ALIGN-MLM's synthetic languages (arXiv 2211.08547, methods.md 4) at text level:
 
     transliterate  each word in a script of its own: every code point moves into a private-use plane
     invert         words in reverse, the final . ! ? kept last
-    permute        words shuffled by a draw on the sentence's id, the final . ! ? kept last
+    permute        words shuffled by a draw on the sentence's words, the final . ! ? kept last
     syntax         dependents change to the other side of their heads (needs a parse)
 
     en  The dog, it runs.   -- invert -->   runs it, dog The.   links 0-5 1-3 2-2 3-1 ...
 
 A text of several sentences is reordered sentence by sentence. Spaces keep their places, except that
-one is set where two words would join. `restore` gives the original text back.
+one, U+2005, is set where two words would join; it is white space as any other, and tells the
+inverse that nothing stood there. `restore` gives the original text back from a sentence beside its
+derived form, `restore_aligned` from a derived sentence alone.
+
+Pairs are derived in two ways:
+
+    derive_rows       each sentence beside its derived form       en - en-inverted, de - de-inverted
+    derive_aligned    aligned pairs, sides in their derived form  en-inverted - de-inverted
+
+In the second a link between two words ties what was made of them, with its score.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -39,10 +49,10 @@ from bitextile.kernels.codepoints import (
     to_strings,
     to_texts,
 )
-from bitextile.kernels.phrases import Side, words_in
-from bitextile.kernels.randomness import hash64, uniform
+from bitextile.kernels.phrases import Side, side_of, words_in
+from bitextile.kernels.randomness import bits, mix64, uniform
 from bitextile.kernels.segment import segment
-from bitextile.kernels.sift import Sifted, sift
+from bitextile.kernels.sift import Sifted, in_row_order, join, sift
 from bitextile.schema.checks import check_rows
 from bitextile.schema.errors import ConfigError, RowError
 from bitextile.schema.ids import digest_of
@@ -51,6 +61,10 @@ from bitextile.schema.kinds import ALIGNED, LINK, LINKS, MONO, SPAN, SPANS
 TRANSFORMS = ("transliterate", "invert", "permute", "syntax")
 _FINAL = np.array([ord(c) for c in ".!?。！？؟।։።"], np.uint32)
 """Ends of sentences; the full stops of Latin, Han, Arabic, Devanagari, Armenian and Ethiopic."""
+
+_SEAM = 0x2005
+"""FOUR-PER-EM SPACE: white space to every tokenizer, U+0020 after NFKC, and rare in corpora."""
+SIDES = {"src": ("src",), "tgt": ("tgt",), "both": ("src", "tgt")}
 
 _SHIFT, _SHIFTED_END = 0xF0000, 0x20000
 _ESCAPED_END = 0x40000
@@ -64,11 +78,15 @@ class DeriveConfig:
     transforms: tuple[str, ...] = ("transliterate",)
     """One or several of TRANSFORMS, done in this order; transliteration alone keeps word order, as
     the easiest of ALIGN-MLM's languages."""
+    sides: Literal["src", "tgt", "both"] = "both"
+    """Which sentences of pairs are derived; both, so that none of two languages is the harder."""
     seed: int = 0
     """Of the draws of `permute`."""
 
     def __post_init__(self) -> None:
-        """Raises ConfigError for an unknown transform, none, or one named twice."""
+        """Raises ConfigError for an unknown transform, none, or one named twice, or other sides."""
+        if self.sides not in SIDES:
+            raise ConfigError(f"sides is {self.sides!r}, expected src, tgt or both")
         for name in self.transforms:
             if name not in TRANSFORMS:
                 raise ConfigError(
@@ -133,21 +151,97 @@ def derive_rows(batch: pa.RecordBatch, *, config: DeriveConfig) -> Sifted:
     )
     spans = [segment(row, str(lang)) for lang, row in _by_language(keep)]
     words = words_in(keep.column("text"), pa.concat_arrays(spans) if spans else _no_spans())
-    derived = derive_texts(words, keep.column("text_id"), config=config)
+    derived = derive_texts(words, config=config)
     return Sifted(aligned_rows(keep, words, derived, transforms=config.transforms), rejects)
 
 
-def derive_texts(words: Side, ids: pa.StringArray, *, config: DeriveConfig) -> Derived:
+def sentences_of(batch: pa.RecordBatch, *, sides: str = "both") -> pa.RecordBatch:
+    """Returns the sentences of pairs as rows of kind mono, in the order of the pairs.
+
+    Args:
+        batch: [n] rows of kind pairs or aligned.
+        sides: src, tgt or both.
+
+    Returns:
+        n rows for each side; a sentence of several pairs comes as often.
+    """
+    parts = []
+    for side in SIDES[sides]:
+        langs, texts = batch.column(f"{side}_lang"), batch.column(side)
+        tagged = pc.binary_join_element_wise(langs, texts, "\x1f").to_pylist()
+        ids = pa.array(map(digest_of, tagged), pa.string())
+        rest = [batch.column(name) for name in ("corpus", "file", "line", "split")]
+        parts.append(pa.RecordBatch.from_arrays([ids, langs, texts, *rest], schema=MONO.schema))
+    numbers = np.arange(batch.num_rows)
+    return in_row_order([(numbers, part) for part in parts], MONO.schema)
+
+
+def derive_aligned(batch: pa.RecordBatch, *, config: DeriveConfig) -> Sifted:
+    """Puts derived sentences in the place of the sentences of aligned pairs, links carried over.
+
+    Args:
+        batch: [n] rows of kind aligned.
+        config: the transforms, and which sides; `syntax` is refused.
+
+    Returns:
+        Kept: rows of kind aligned with `restore_aligned` as inverse; links tie what was made of
+        the words they tied, with their scores. Rejects: "private_use/1" as in `derive_rows`, and
+        "not_reversible/1" (value: characters), pairs that the inverse would not give back, such as
+        one that holds U+2005 or a full stop that begins a word.
+
+    Raises:
+        ConfigError: `syntax` is among the transforms.
+        RowError: a span or a link lies outside its text, or spans overlap.
+    """
+    check_rows(batch, ALIGNED, "derive")
+    sides = SIDES[config.sides]
+    held = np.sum([private_points(batch.column(side)) for side in sides], axis=0)
+    keep, private = sift(batch, held == 0, rule="private_use/1", value=held.astype(np.float64))
+    made = _with_derived_sides(keep, config=config)
+    back = restore_aligned(made, config=config)
+    same = pc.and_(*(pc.equal(a, keep.column(s)) for a, s in zip(back, ("src", "tgt"))))
+    same = same.to_numpy(zero_copy_only=False)
+    chars = pc.utf8_length(pc.binary_join_element_wise(keep["src"], keep["tgt"], "")).to_numpy()
+    _, rejects = sift(keep, same, rule="not_reversible/1", value=chars.astype(np.float64))
+    return Sifted(made.filter(pa.array(same)), join([private, rejects]))
+
+
+def restore_aligned(
+    batch: pa.RecordBatch, *, config: DeriveConfig
+) -> tuple[pa.StringArray, pa.StringArray]:
+    """Returns the sentences that pairs were derived from, both sides.
+
+    Args:
+        batch: [n] rows that `derive_aligned` made.
+        config: what it was called with.
+    """
+    check_rows(batch, ALIGNED, "derive")
+    texts = []
+    for side in ("src", "tgt"):
+        text = batch.column(side)
+        texts.append(
+            _underived(batch, side, config=config) if side in SIDES[config.sides] else text
+        )
+    return texts[0], texts[1]
+
+
+def derive_texts(words: Side, *, config: DeriveConfig) -> Derived:
     """Derives texts from texts with known words.
 
     Args:
         words: [n] texts and their words.
-        ids: [n] that key the draws of `permute`.
         config: the transforms.
 
     Raises:
         ConfigError: `syntax` is among the transforms.
     """
+    return arrange(
+        words, _order(words, config=config), transliterated="transliterate" in config.transforms
+    )
+
+
+def _order(words: Side, *, config: DeriveConfig) -> Ints:
+    """Returns which word comes next, for all places; the same for words that are in that order."""
     order = np.arange(len(words.starts))
     for name in config.transforms:
         if name == "syntax":
@@ -156,24 +250,27 @@ def derive_texts(words: Side, ids: pa.StringArray, *, config: DeriveConfig) -> D
                 "or leave it out for plain text"
             )
         if name != "transliterate":
-            order = order[_reordered(words, order, ids, name=name, seed=config.seed)]
-    return arrange(words, order, transliterated="transliterate" in config.transforms)
+            order = order[_reordered(words, order, name=name, seed=config.seed)]
+    return order
 
 
-def arrange(words: Side, order: Ints, *, transliterated: bool = False) -> Derived:
+def arrange(
+    words: Side, order: Ints, *, transliterated: bool = False, apart: bool = True
+) -> Derived:
     """Puts words of texts in another order, spaces staying where they are.
 
     Args:
         words: [n] texts and their words.
         order: [all words] which word comes next; only words of one text change places.
         transliterated: whether they also change their script.
+        apart: whether U+2005 keeps words apart that would join.
     """
     base = words.texts.offsets
     row = rows_of(words.words)
     starts, lengths = words.starts[order], (words.ends - words.starts)[order]
     gap_start, gap_length = _gaps(words)
-    padded = np.append(words.texts.points, np.uint32(0x20))
-    joins = _would_join(words, order, gap_length[: len(row)] == 0)
+    padded = np.append(words.texts.points, np.uint32(_SEAM))
+    joins = apart & _would_join(words, order, gap_length[: len(row)] == 0)
     # Pieces of a row: gap, space if words would join, word, ...; then what follows its last word.
     place = 3 * np.arange(len(row)) + row
     tail = 3 * words.words[1:] + np.arange(len(base) - 1)
@@ -211,7 +308,7 @@ def restore(batch: pa.RecordBatch) -> pa.StringArray:
         RowError: the links do not tie each word to one.
     """
     check_rows(batch, ALIGNED, "derive")
-    src, tgt = words_in(batch.column("src"), batch.column("src_spans")), _back(batch)
+    src, tgt = side_of(batch, "src"), _back(batch)
     links = batch.column("links")
     rows, flat = rows_of(list_offsets(links)), links.flatten()
     a = src.words[rows] + flat.field("src").to_numpy()
@@ -309,7 +406,7 @@ def sentence_ends(words: Side) -> tuple[Mask, Ints]:
     return ends, np.cumsum(begins) - 1
 
 
-def _reordered(words: Side, order: Ints, ids: pa.StringArray, *, name: str, seed: int) -> Ints:
+def _reordered(words: Side, order: Ints, *, name: str, seed: int) -> Ints:
     """Returns places of `order` in a new order, the ends of sentences staying last."""
     ends, sentence = sentence_ends(words)
     # Sentences keep their places, and so does what ends them, so `sentence` holds for any order.
@@ -317,10 +414,32 @@ def _reordered(words: Side, order: Ints, ids: pa.StringArray, *, name: str, seed
     if name == "invert":
         rank = -place.astype(np.float64)
     else:
-        keys, row = hash64(ids), rows_of(words.words)
+        keys, row = _bags(words), rows_of(words.words)
         position = place - words.words[row]
         rank = uniform(keys[row], seed=seed, operation="derive/permute", position=position)
     return np.lexsort((rank, ends[order], sentence[order]))
+
+
+def _bags(words: Side) -> npt.NDArray[np.uint64]:
+    """Returns 64 bits for each text, [n], the same for its words in any order.
+
+    So the draw that shuffled a sentence can be drawn again from the shuffled one.
+    """
+    lengths = words.ends - words.starts
+    offsets = offsets_of(lengths)
+    place = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)
+    letters = bits(
+        gather(words.texts.points, words.starts, lengths).astype(np.uint64),
+        seed=0,
+        operation="derive/letter",
+        position=place,
+    )
+    return _sums(mix64(_sums(letters, offsets)), words.words)
+
+
+def _sums(values: npt.NDArray[np.uint64], offsets: Ints) -> npt.NDArray[np.uint64]:
+    reached = np.append(np.zeros(1, np.uint64), np.cumsum(values, dtype=np.uint64))
+    return reached[offsets[1:]] - reached[offsets[:-1]]
 
 
 def _gaps(words: Side) -> tuple[Ints, Ints]:
@@ -384,13 +503,10 @@ def aligned_rows(
         derived: from these words.
         transforms: what was done.
     """
-    langs = batch.column("lang").to_pylist()
-    tags = {lang: derived_language(lang, transforms) for lang in set(langs)}
-    tgt_lang = pa.array([tags[lang] for lang in langs], pa.string())
-    became = np.empty(len(derived.order), np.int64)
-    became[derived.order] = np.arange(len(became)) - words.words[rows_of(words.words)]
+    tgt_lang = _derived_tags(batch.column("lang"), transforms)
+    became = _places(words.words, derived.order)
     columns = {
-        "pair_id": _ids(langs, batch.column("text"), tgt_lang, derived.texts),
+        "pair_id": _ids(batch.column("lang"), batch.column("text"), tgt_lang, derived.texts),
         "src_lang": batch.column("lang"),
         "tgt_lang": tgt_lang,
         "src": batch.column("text"),
@@ -406,9 +522,9 @@ def aligned_rows(
 
 
 def _ids(
-    langs: list[str], src: pa.StringArray, tgt_lang: pa.StringArray, tgt: pa.StringArray
+    src_lang: pa.StringArray, src: pa.StringArray, tgt_lang: pa.StringArray, tgt: pa.StringArray
 ) -> pa.Array:
-    rows = zip(langs, src.to_pylist(), tgt_lang.to_pylist(), tgt.to_pylist(), strict=True)
+    rows = zip(*(column.to_pylist() for column in (src_lang, src, tgt_lang, tgt)), strict=True)
     return pa.array([digest_of(*sorted((f"{a}\x1f{s}", f"{b}\x1f{t}"))) for a, s, b, t in rows])
 
 
@@ -430,10 +546,61 @@ def _links(offsets: Ints, became: Ints) -> pa.ListArray:
 
 def _back(batch: pa.RecordBatch) -> Side:
     """Returns the derived sentences in their first script, with their words."""
-    tgt = words_in(batch.column("tgt"), batch.column("tgt_spans"))
+    tgt = side_of(batch, "tgt")
     scripts = pc.match_substring(batch.column("tgt_lang"), "-Qaaa")
-    if not pc.any(scripts).as_py():
-        return tgt
-    points, places = transliterate_back(tgt.texts.points)
-    texts = Texts(points, places[tgt.texts.offsets])
-    return Side(texts, tgt.words, places[tgt.starts], places[tgt.ends])
+    return _in_first_script(tgt) if pc.any(scripts).as_py() else tgt
+
+
+def _in_first_script(side: Side) -> Side:
+    points, places = transliterate_back(side.texts.points)
+    texts = Texts(points, places[side.texts.offsets])
+    return Side(texts, side.words, places[side.starts], places[side.ends])
+
+
+def _with_derived_sides(batch: pa.RecordBatch, *, config: DeriveConfig) -> pa.RecordBatch:
+    """Returns aligned pairs with derived sentences in the place of some."""
+    columns = {name: batch.column(name) for name in ALIGNED.schema.names}
+    links, flat = batch.column("links"), batch.column("links").flatten()
+    row = rows_of(list_offsets(links))
+    ends = {side: flat.field(side).to_numpy().astype(np.int64) for side in ("src", "tgt")}
+    for side in SIDES[config.sides]:
+        words = side_of(batch, side)
+        derived = derive_texts(words, config=config)
+        became = _places(words.words, derived.order)
+        ends[side] = became[words.words[row] + ends[side]]
+        columns |= {side: derived.texts, f"{side}_spans": derived.spans}
+        columns[f"{side}_lang"] = _derived_tags(batch.column(f"{side}_lang"), config.transforms)
+    order = np.lexsort((ends["tgt"], ends["src"], row))
+    items = [pa.array(ends[side][order], pa.int16()) for side in ("src", "tgt")]
+    items.append(flat.field("score").take(pa.array(order)))
+    lists = pa.StructArray.from_arrays(items, fields=list(LINK))
+    offsets = pa.array(list_offsets(links), pa.int32())
+    columns["links"] = pa.ListArray.from_arrays(offsets, lists, type=LINKS)
+    sides = [columns[name] for name in ("src_lang", "src", "tgt_lang", "tgt")]
+    columns["pair_id"] = _ids(*sides)
+    arrays = [columns[name] for name in ALIGNED.schema.names]
+    return pa.RecordBatch.from_arrays(arrays, schema=ALIGNED.schema)
+
+
+def _underived(batch: pa.RecordBatch, side: str, *, config: DeriveConfig) -> pa.StringArray:
+    """Returns one side's sentences as they were: first script, first order, no seams."""
+    words = side_of(batch, side)
+    words = _in_first_script(words) if "transliterate" in config.transforms else words
+    back = np.empty(len(words.starts), np.int64)
+    # `_order` reads only what no transform changes: the bag of words and where sentences end.
+    back[_order(words, config=config)] = np.arange(len(back))
+    texts = arrange(words, back, apart=False).texts
+    return pc.replace_substring(texts, chr(_SEAM), "")
+
+
+def _derived_tags(langs: pa.StringArray, transforms: Sequence[str]) -> pa.StringArray:
+    encoded = langs.dictionary_encode()
+    tags = [derived_language(lang, transforms) for lang in encoded.dictionary.to_pylist()]
+    return pa.array(tags, pa.string()).take(encoded.indices)
+
+
+def _places(offsets: Ints, order: Ints) -> Ints:
+    """Returns the place in its derived text of each word, [all words]."""
+    became = np.empty(len(order), np.int64)
+    became[order] = np.arange(len(became)) - offsets[rows_of(offsets)]
+    return became

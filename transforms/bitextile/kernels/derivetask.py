@@ -11,7 +11,7 @@ dependents of one side keep their order, and the final . ! ? stays last.
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -50,10 +50,17 @@ _ID, _FORM, _LEMMA, _HEAD, _DEPS, _MISC = 0, 1, 2, 6, 8, 9
 
 
 class TaskDerived(NamedTuple):
-    """A derived file: its lines, and counts of what was read, kept and left out, and why."""
+    """A derived file: its lines, counts of what was read, kept and left out, and the way back.
+
+    `records` are JSON lines, one for each text, that `restoretask.restore_task` reads: its `name`
+    in the file, its `words` as spans of the derived text, for each the number of the word it was
+    made from (`was`), the `gaps` around the words as they were, and the `tags` of named entities.
+    They are gold links, too.
+    """
 
     lines: list[str]
     counts: dict[str, int]
+    records: list[str]
 
 
 def derive_task(task: str, path: str, *, lang: str, config: DeriveConfig) -> TaskDerived:
@@ -105,7 +112,7 @@ def derive_parsed(path: str, *, lang: str, config: DeriveConfig) -> pa.RecordBat
     columns = [ids, pa.repeat(lang, n), texts, pa.repeat("parsed", n), pa.repeat(path, n)]
     columns += [pa.array(first + 1, pa.int64()), pa.repeat("train", n)]
     batch = pa.RecordBatch.from_arrays(columns, schema=MONO.schema)
-    words, derived = _derived(sentences, texts, spans, path, lang, config)
+    words, derived = _derived(sentences, texts, spans, path, config)
     return aligned_rows(batch, words, derived, transforms=config.transforms)
 
 
@@ -150,7 +157,7 @@ def _derive_conllu(path: str, lang: str, config: DeriveConfig) -> TaskDerived:
     read = read_tagged(path, n_cells=_CELLS["pos"])
     sentences = [_words_only(sentence) for sentence in read]
     texts, spans = _text_of(sentences)
-    words, derived = _derived(sentences, texts, spans, path, lang, config)
+    words, derived = _derived(sentences, texts, spans, path, config)
     new, script = [], "transliterate" in config.transforms
     for row, (sentence, order) in enumerate(zip(sentences, _orders(words, derived), strict=True)):
         text, places = derived.texts[row].as_py(), derived.spans[row].as_py()
@@ -167,14 +174,15 @@ def _derive_conllu(path: str, lang: str, config: DeriveConfig) -> TaskDerived:
             rows.append(cells)
         comments = [c for c in sentence.comments if not c.startswith("# text")]
         new.append(Tagged([*comments, f"# text = {text}"], rows))
-    return TaskDerived(tagged_lines(new), {"read": len(read), "kept": len(new)})
+    records = _records(words, derived, map(str, range(len(read))))
+    return TaskDerived(tagged_lines(new), {"read": len(read), "kept": len(new)}, records)
 
 
 def _derive_ner(path: str, lang: str, config: DeriveConfig) -> TaskDerived:
     sentences = read_tagged(path, n_cells=_CELLS["ner"])
     forms = [[row[0] for row in sentence.rows] for sentence in sentences]
     texts, spans = _spaced(forms)
-    words, derived = _derived(None, texts, spans, path, lang, config)
+    words, derived = _derived(None, texts, spans, path, config)
     new = []
     for sentence, order in zip(sentences, _orders(words, derived), strict=True):
         tags = reordered_tags([row[1] for row in sentence.rows], order)
@@ -182,7 +190,9 @@ def _derive_ner(path: str, lang: str, config: DeriveConfig) -> TaskDerived:
         if "transliterate" in config.transforms:
             rows = [[_in_script(form), tag] for form, tag in rows]
         new.append(Tagged([], rows))
-    return TaskDerived(tagged_lines(new), {"read": len(sentences), "kept": len(new)})
+    before = [[row[1] for row in sentence.rows] for sentence in sentences]
+    records = _records(words, derived, map(str, range(len(new))), before)
+    return TaskDerived(tagged_lines(new), {"read": len(sentences), "kept": len(new)}, records)
 
 
 def reordered_tags(tags: Sequence[str], order: Sequence[int]) -> list[str]:
@@ -248,7 +258,6 @@ def _derived(
     texts: pa.StringArray,
     spans: pa.ListArray,
     path: str,
-    lang: str,
     config: DeriveConfig,
 ) -> tuple[Side, Derived]:
     """Returns the words of texts and what is derived from them; `parsed` if they have heads."""
@@ -258,10 +267,10 @@ def _derived(
             f"{path}: text {int(held[0]) + 1} holds code points of the private-use planes, where "
             "derived languages are written; take them out first"
         )
-    words, ids = words_in(texts, spans), text_ids(lang, texts)
+    words = words_in(texts, spans)
     names = config.transforms
     if "syntax" not in names:
-        return words, derive_texts(words, ids, config=config)
+        return words, derive_texts(words, config=config)
     if parsed is None or (names.index("syntax") > 0 and {"invert", "permute"} & set(names)):
         raise ConfigError("transform syntax: name it first, before the parse is reordered")
     order = np.concatenate([np.zeros(0, np.int64), *_swapped(parsed, words, path)])
@@ -270,7 +279,7 @@ def _derived(
         again = arrange(words, order)
         reordered = words_in(again.texts, again.spans)
         config = DeriveConfig(transforms=rest, seed=config.seed)
-        order = order[derive_texts(reordered, ids, config=config).order]
+        order = order[derive_texts(reordered, config=config).order]
     return words, arrange(words, order, transliterated="transliterate" in names)
 
 
@@ -297,6 +306,26 @@ def _orders(words: Side, derived: Derived) -> list[list[int]]:
     return [local[low:high].tolist() for low, high in bounds]
 
 
+def _records(
+    words: Side, derived: Derived, names: Iterable[str], tags: list[list[str]] | None = None
+) -> list[str]:
+    """Returns the way back for each text, as `TaskDerived` says."""
+    orders, spans = _orders(words, derived), derived.spans.to_pylist()
+    records = []
+    for row, (name, order, places) in enumerate(zip(names, orders, spans, strict=True)):
+        low, high = words.words[row : row + 2].tolist()
+        base, end = words.texts.offsets[row : row + 2].tolist()
+        edges = [base, *np.ravel([words.starts[low:high], words.ends[low:high]], "F").tolist(), end]
+        text = words.texts.points[base:end].tobytes().decode("utf-32-le")
+        gaps = [text[a - base : b - base] for a, b in zip(edges[::2], edges[1::2])]
+        record: dict[str, Any] = {"name": name, "was": order, "gaps": gaps}
+        record["words"] = [[place["start"], place["end"]] for place in places]
+        if tags is not None:
+            record["tags"] = tags[row]
+        records.append(json.dumps(record, ensure_ascii=False, separators=(",", ":")))
+    return records
+
+
 def _renumbered(head: str, number: dict[int, int]) -> str:
     return str(number[int(head)]) if head.isdecimal() and int(head) in number else "_"
 
@@ -317,27 +346,31 @@ def _derived_texts(
     texts: list[str], path: str, lang: str, config: DeriveConfig
 ) -> tuple[Side, Derived]:
     column = pa.array(texts, pa.string())
-    return _derived(None, column, segment(column, lang), path, lang, config)
+    return _derived(None, column, segment(column, lang), path, config)
 
 
 def _derive_nli(path: str, lang: str, config: DeriveConfig) -> TaskDerived:
-    table = read_nli(path)
+    table, records = read_nli(path), []
     for number in (table.premise, table.hypothesis):
-        _, derived = _derived_texts([row[number] for row in table.rows], path, lang, config)
+        words, derived = _derived_texts([row[number] for row in table.rows], path, lang, config)
         for row, text in zip(table.rows, derived.texts.to_pylist(), strict=True):
             row[number] = text
-    return TaskDerived(nli_lines(table), {"read": len(table.rows), "kept": len(table.rows)})
+        records += _records(words, derived, (f"{n} {number}" for n in range(len(table.rows))))
+    counts = {"read": len(table.rows), "kept": len(table.rows)}
+    return TaskDerived(nli_lines(table), counts, records)
 
 
 def _derive_qa(path: str, lang: str, config: DeriveConfig) -> TaskDerived:
     data, counts = read_qa(path), Counter({"read": 0, "kept": 0})
     asked = [qa for _, qa in questions(data)]
-    _, derived = _derived_texts([qa["question"] for qa in asked], path, lang, config)
+    words, derived = _derived_texts([qa["question"] for qa in asked], path, lang, config)
+    records = _records(words, derived, (f"question {qa['id']}" for qa in asked))
     for qa, text in zip(asked, derived.texts.to_pylist(), strict=True):
         qa["question"] = text
     paragraphs = [p for article in data["data"] for p in article["paragraphs"]]
     contexts = [paragraph["context"] for paragraph in paragraphs]
     words, derived = _derived_texts(contexts, path, lang, config)
+    records += _records(words, derived, (f"context {n}" for n in range(len(contexts))))
     for row, (paragraph, order) in enumerate(zip(paragraphs, _orders(words, derived), strict=True)):
         low, high = words.words[row], words.words[row + 1]
         base = words.texts.offsets[row]
@@ -358,7 +391,7 @@ def _derive_qa(path: str, lang: str, config: DeriveConfig) -> TaskDerived:
         paragraph["context"], paragraph["qas"] = context, kept
     if counts["read"] > counts["kept"]:
         counts["answer_scattered"] = counts["read"] - counts["kept"]
-    return TaskDerived([json.dumps(data, ensure_ascii=False, indent=1)], dict(counts))
+    return TaskDerived([json.dumps(data, ensure_ascii=False, indent=1)], dict(counts), records)
 
 
 def _moved(

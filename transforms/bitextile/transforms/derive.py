@@ -7,9 +7,15 @@ import apache_beam as beam
 import pyarrow as pa
 from apache_beam.typehints.decorators import no_annotations
 
-from bitextile.kernels.derive import DeriveConfig, derive_rows
+from bitextile.kernels.derive import (
+    SIDES,
+    DeriveConfig,
+    derive_aligned,
+    derive_rows,
+    sentences_of,
+)
 from bitextile.kernels.derivetask import derive_parsed
-from bitextile.transforms.batches import Ledger, SieveBatches, Sieved
+from bitextile.transforms.batches import Ledger, MapBatches, SieveBatches, Sieved
 
 
 @dataclass(eq=False)
@@ -26,6 +32,45 @@ class DeriveLanguage(beam.PTransform):
     def expand(self, mono: beam.PCollection) -> Sieved:
         """Returns kept and rejected batches."""
         return mono | SieveBatches(partial(derive_rows, config=self.config), "DeriveLanguage")
+
+
+@dataclass(eq=False)
+class SplitPairs(beam.PTransform):
+    """Takes the sentences of pairs one by one: rows of PAIRS or ALIGNED to rows of MONO.
+
+    A sentence of several pairs comes as often; `DropDuplicates(kind=MONO)` leaves one.
+
+    Attributes:
+        sides: src, tgt or both.
+    """
+
+    sides: str = "both"
+
+    @property
+    def outputs_per_row(self) -> int:
+        """Sentences that one pair becomes."""
+        return len(SIDES[self.sides])
+
+    @no_annotations
+    def expand(self, pairs: beam.PCollection) -> beam.PCollection:
+        """Returns batches of sentences."""
+        return pairs | MapBatches(partial(sentences_of, sides=self.sides), "SplitPairs")
+
+
+@dataclass(eq=False)
+class DeriveAligned(beam.PTransform):
+    """Puts derived sentences in the place of aligned ones: rows of ALIGNED to rows of ALIGNED.
+
+    Attributes:
+        config: which transforms, which sides.
+    """
+
+    config: DeriveConfig = field(default_factory=DeriveConfig)
+
+    @no_annotations
+    def expand(self, aligned: beam.PCollection) -> Sieved:
+        """Returns kept and rejected batches."""
+        return aligned | SieveBatches(partial(derive_aligned, config=self.config), "DeriveAligned")
 
 
 @dataclass(eq=False)
