@@ -1,7 +1,9 @@
-"""The align verb's engines: configurations, refusals, what the manifest tells."""
+"""The align verb's engines: configurations, refusals, what the manifest tells, workers."""
 
 import json
+import sys
 from collections.abc import Callable
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -9,13 +11,13 @@ import torch
 from tokenizers import BertWordPieceTokenizer
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
-from bitextile.kernels.wordlinks import HmmConfig, SimalignConfig
+from bitextile.kernels.wordlinks import EflomalConfig, HmmConfig, SimalignConfig
 from bitextile.pipelines.align import align, beside
 from bitextile.pipelines.cli import main
 from bitextile.pipelines.ingest import ingest
 from bitextile.pipelines.recipe import Recipe, parse
 from bitextile.pipelines.running import RunOptions
-from bitextile.schema.dataset import verify_dataset
+from bitextile.schema.dataset import open_dataset, verify_dataset
 from bitextile.schema.errors import ConfigError, OutputExistsError
 
 TEXTS = [
@@ -34,6 +36,17 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> str:
     (folder / "recipe.yaml").write_text(json.dumps({"bitext": [corpus]}))
     made = ingest(str(folder / "recipe.yaml"), str(folder), options=RunOptions())
     return made[0].dataset.path
+
+
+@pytest.fixture
+def eflomal(tmp_path: Path) -> str:
+    text = Path(__file__).parents[1].joinpath("fake_eflomal.py").read_text(encoding="utf-8")
+    for name in ("eflomal-align", "eflomal-makepriors"):
+        path = tmp_path / "programs" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"#!{sys.executable}\n{text}", encoding="utf-8")
+        path.chmod(0o755)
+    return str(tmp_path / "programs")
 
 
 @pytest.fixture
@@ -70,6 +83,54 @@ def test_an_encoder_aligns_and_stands_in_the_manifest(pairs, encoder, tmp_path) 
         align(pairs, out, config=config, options=RunOptions(reuse=True))
 
 
+@pytest.mark.slow
+def test_two_workers_give_the_digest_of_one_by_encoder(encoder, tmp_path) -> None:
+    with resources.as_file(resources.files("bitextile.pipelines.sample")) as folder:
+        made = ingest(str(folder / "recipe.yaml"), str(tmp_path), options=RunOptions(workers=1))
+    arguments = ["align", made[0].dataset.path, "--aligner", "simalign", "--encoder", encoder(0)]
+    digests = []
+    for workers in ("1", "2"):
+        out = str(tmp_path / f"aligned-{workers}")
+        with pytest.raises(SystemExit) as ended:
+            main([*arguments, "--layer", "1", "--out", out, "--workers", workers])
+        assert ended.value.code == 0
+        manifest = verify_dataset(out).manifest
+        assert manifest.rows == made[0].dataset.manifest.rows
+        digests.append(manifest.digest)
+    assert digests[0] == digests[1]
+    rows = open_dataset(out).table(columns=["links"])["links"]
+    assert sum(map(len, rows.to_pylist())) > manifest.rows
+
+
+def test_eflomal_makes_priors_once_and_the_manifest_says_what_it_cannot_promise(
+    pairs, eflomal, tmp_path, capsys
+) -> None:
+    out = str(tmp_path / "aligned")
+    arguments = ["align", pairs, "--out", out, "--aligner", "eflomal", "--eflomal", eflomal]
+    with pytest.raises(SystemExit) as ended:
+        main([*arguments, "--segmenter", "characters", "--symmetrize", "intersect"])
+    assert (ended.value.code, capsys.readouterr().out) == (0, "")
+    dataset = verify_dataset(out)
+    assert dataset.manifest.config["aligner"] == "eflomal"
+    assert dataset.manifest.config["reproducible"] is False
+    model = json.loads((Path(out) / "models/en-zh/model.json").read_text())
+    assert model["statistics"]["pairs"] == len(TEXTS)
+    rows = dataset.table(columns=["links", "src_spans", "tgt_spans"]).to_pylist()
+    assert all(row["links"] for row in rows)
+    assert {x["score"] for row in rows for x in row["links"]} == {1}
+
+
+def test_eflomal_that_is_not_there_is_a_wrong_call(pairs, tmp_path, capsys, monkeypatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SystemExit) as ended:
+        main(["align", pairs, "--out", str(tmp_path / "out"), "--aligner", "eflomal"])
+    assert ended.value.code == 2
+    told = capsys.readouterr().err
+    assert "eflomal-align is not in the folders of PATH" in told
+    assert "pip install eflomal" in told
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_recipe_chooses_the_engine() -> None:
     assert parse(Recipe, {}, "r").align == HmmConfig()
     assert parse(Recipe, {"align": {"symmetrize": "union"}}, "r").align == HmmConfig(
@@ -80,6 +141,10 @@ def test_a_recipe_chooses_the_engine() -> None:
     assert config == SimalignConfig(encoder="models/bert", matching="itermax", layer=6)
     assert beside(config, Path("/recipes")).encoder == "/recipes/models/bert"
     assert beside(HmmConfig(), Path("/recipes")) == HmmConfig()
+    other = parse(Recipe, {"align": {"aligner": "eflomal", "programs": "e/bin"}}, "r").align
+    assert other == EflomalConfig(programs="e/bin")
+    assert beside(other, Path("/recipes")).programs == "/recipes/e/bin"
+    assert beside(EflomalConfig(), Path("/recipes")) == EflomalConfig()
 
 
 @pytest.mark.parametrize(
@@ -91,6 +156,12 @@ def test_a_recipe_chooses_the_engine() -> None:
         {"aligner": "simalign", "encoder": "e", "matching": "best"},
         {"aligner": "simalign", "encoder": "e", "distortion": 2.0},
         {"aligner": "simalign", "encoder": "e", "matching": "softmax", "distortion": 0.5},
+        {"aligner": "simalign", "encoder": "e", "threshold": 0.5},
+        {"aligner": "eflomal", "symmetrize": "posterior"},
+        {"aligner": "eflomal", "model": 4},
+        {"aligner": "eflomal", "length": 0.0},
+        {"symmetrize": "best"},
+        {"threshold": 1.5},
         {"encoder": "e"},
         "simalign",
     ],
@@ -103,7 +174,12 @@ def test_a_recipe_with_a_wrong_engine_is_refused(content: object) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--aligner", "giza"], "expected hmm or simalign"),
+        (["--aligner", "giza"], "expected hmm, eflomal or simalign"),
+        (["--aligner", "eflomal", "--threshold", "0.5"], "--threshold is no option of --aligner"),
+        (["--eflomal", "e"], "--eflomal is no option of --aligner hmm"),
+        (["--symmetrize", "best"], "symmetrize is 'best', expected one of intersect, union"),
+        (["--threshold", "1"], "threshold is 1.0"),
+        (["--aligner", "simalign", "--encoder", "e", "--threshold", "0.5"], "for softmax"),
         (["--aligner", "simalign"], "needs --encoder"),
         (["--aligner", "simalign", "--encoder", "e", "--seed", "1"], "--seed is no option"),
         (["--token-type", "word"], "--token-type is no option of --aligner hmm"),

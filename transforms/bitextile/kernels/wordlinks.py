@@ -34,6 +34,7 @@ from bitextile.kernels.segment import Choice, segment, words_of
 from bitextile.schema.errors import ConfigError
 from bitextile.schema.kinds import ALIGNED, LINK, PAIRS, SPANS, list_of
 
+SOFTMAX_THRESHOLD = 0.001
 WORDS = list_of(pa.string())
 SEGMENTED = pa.schema([*PAIRS.schema, pa.field("src_spans", SPANS), pa.field("tgt_spans", SPANS)])
 SAMPLE = pa.schema([("pair_id", pa.string()), ("first", WORDS), ("second", WORDS)])
@@ -71,7 +72,7 @@ class HmmConfig:
             threshold=self.threshold is None or 0 <= self.threshold < 1,
             sample_pairs=self.sample_pairs >= 1,
         )
-        method_named(self.symmetrize)
+        _check_method(method_named, self.symmetrize)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +98,7 @@ class SimalignConfig:
     layer: int = 8
     token_type: TokenType = "bpe"
     distortion: float = 0.0
-    threshold: float = 0.001
+    threshold: float = SOFTMAX_THRESHOLD
     segmenter: Choice = "auto"
 
     def __post_init__(self) -> None:
@@ -109,6 +110,8 @@ class SimalignConfig:
             distortion=0 <= self.distortion <= 1,
             threshold=0 < self.threshold < 1,
         )
+        if self.matching != "softmax" and self.threshold != SOFTMAX_THRESHOLD:
+            raise ConfigError("align: threshold is for softmax; with another matching leave it out")
         if self.matching == "softmax" and self.distortion:
             raise ConfigError(
                 "align: distortion is for similarities; softmax has none, set it to 0"
@@ -164,7 +167,7 @@ class EflomalConfig:
             null_prior=0 < self.null_prior < 1,
             sample_pairs=self.sample_pairs >= 1,
         )
-        heuristic_named(self.symmetrize)
+        _check_method(heuristic_named, self.symmetrize)
 
     @property
     def sampling(self) -> Sampling:
@@ -190,6 +193,13 @@ def _check(config: AlignConfig, **rules: bool) -> None:
             raise ConfigError(
                 f"align: {name} is {got!r}, out of its range; see {type(config).__name__}"
             )
+
+
+def _check_method(named: Callable[[str], object], symmetrize: str) -> None:
+    try:
+        named(symmetrize)
+    except ConfigError as error:
+        raise ConfigError(f"align: {error}") from error
 
 
 def segment_pairs(batch: pa.RecordBatch, *, config: AlignConfig) -> pa.RecordBatch:
