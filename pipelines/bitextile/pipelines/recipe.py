@@ -11,7 +11,6 @@ from typing import Annotated, Any, Literal, TypeVar
 import yaml
 from pydantic import (
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
@@ -19,19 +18,17 @@ from pydantic import (
     ValidationError,
 )
 
-from bitextile.kernels.codeswitch import CodeswitchConfig
 from bitextile.kernels.corpora import Source, archive_member
 from bitextile.kernels.exchange import ExchangeConfig
 from bitextile.kernels.filters import FilterConfig
 from bitextile.kernels.lexicon import LexiconConfig
 from bitextile.kernels.split import SplitConfig
 from bitextile.kernels.wordlinks import EflomalConfig, HmmConfig, SimalignConfig
+from bitextile.pipelines.recipe_variants import AlignmentSwitch, Derives, Language, Switches
 from bitextile.pipelines.tokenizer import TokenizerConfig
 from bitextile.schema.errors import BitextileError, ConfigError
-from bitextile.schema.ids import language_tag
 
 Model = TypeVar("Model", bound=BaseModel)
-Language = Annotated[str, BeforeValidator(language_tag)]
 Format = Literal["auto", "lines", "tsv", "tmx", "jsonl", "parquet"]
 Split = Literal["", "train", "valid", "test"]
 
@@ -137,7 +134,8 @@ class Recipe(Strict):
     align: Align = HmmConfig()
     lexicon: LexiconConfig = LexiconConfig()
     exchange: ExchangeConfig = ExchangeConfig()
-    codeswitch: CodeswitchConfig = CodeswitchConfig()
+    codeswitch: Switches = (AlignmentSwitch(),)
+    derive: Derives = ()
     tokenizer: TokenizerConfig = TokenizerConfig()
     pretrain: dict[str, Any] | None = Field(
         None, description="settings of `pretrain`, with `objectives` (name to weight); null: none"

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from bitextile.pipelines.align import align, beside
-from bitextile.pipelines.codeswitch import codeswitch
 from bitextile.pipelines.exchange import exchange
 from bitextile.pipelines.ingest import ingest_corpora
 from bitextile.pipelines.lexicon import lexicon
@@ -15,6 +14,7 @@ from bitextile.pipelines.recipe import Recipe, sources_of
 from bitextile.pipelines.report import write_report
 from bitextile.pipelines.running import Finished, RunOptions
 from bitextile.pipelines.tokenizer import same_tokenizer, train_tokenizer
+from bitextile.pipelines.variants import check_variants, derived, switch
 from bitextile.schema.errors import BitextileError, ConfigError, OutputExistsError
 from bitextile.schema.storage import exists, write_atomically
 
@@ -34,7 +34,7 @@ class Summary:
 
 
 def run(recipe: Recipe, folder: Path, out: str, *, options: RunOptions, tell: Tell) -> Summary:
-    """Runs the chain: ingest, align, lexicon, exchange, codeswitch, tokenizer, pretrain, evaluate.
+    """Runs the chain: ingest, align, lexicon, variants, tokenizer, training, evaluation.
 
     Args:
         recipe: what to do.
@@ -75,6 +75,7 @@ class _Chain:
         sources = sources_of(self.recipe, self.folder)
         if not sources.bitext:
             raise ConfigError("the recipe has no `bitext`; the chain starts from sentence pairs")
+        check_variants(self.recipe, self.folder)
         for gold in self.recipe.evaluate.alignment:
             self.existing(gold.gold)
         for texts in self.recipe.evaluate.retrieval:
@@ -110,8 +111,12 @@ class _Chain:
         self.tell("exchange")
         self.done(exchange(aligned, self.at("exchange"), config=recipe.exchange, options=options))
         self.tell("codeswitch")
-        out, switch = self.at("codeswitch"), recipe.codeswitch
-        self.done(codeswitch(aligned, out, config=switch, options=options))
+        for asked in recipe.codeswitch:
+            self.done(switch(asked, self.folder, self.out, options=options))
+        if recipe.derive:
+            self.tell("derive")
+        for wanted in recipe.derive:
+            self.done(derived(wanted, self.folder, self.out, options=options))
 
     def make_tokenizer(self) -> None:
         """Trains the tokenizer on all text, unless the same one may be kept."""
