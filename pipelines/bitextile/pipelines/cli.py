@@ -667,7 +667,7 @@ def pretrain(
 @app.command()
 def evaluate(
     model: Annotated[str, typer.Argument(help="model folder; for alignment also a dataset")],
-    task: Annotated[str, typer.Option(help="retrieval, alignment or mlm")],
+    task: Annotated[str, typer.Option(help="retrieval, alignment, mlm, tlm or embedding")],
     data: Annotated[list[str], typer.Option(help="datasets, gold files or text files; repeatable")],
     out: Annotated[str | None, typer.Option(help="JSON file for the figures")] = None,
     layer: Annotated[int | None, typer.Option(help="whose vectors; default two thirds up")] = None,

@@ -7,7 +7,7 @@ A perplexity per subword: comparable between models with the same tokenizer only
 
 import math
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from bitextile.schema.dataset import open_dataset
 from bitextile.schema.errors import InputError
 from bitextile.schema.kinds import ALIGNED, MONO, PAIRS
 from bitextile.trainer.data.collate import Collation, Masked, collate
-from bitextile.trainer.data.examples import Example, join, within
+from bitextile.trainer.data.examples import Example, Input, join, within
 from bitextile.trainer.data.masking import Masking
 from bitextile.trainer.data.streams import split_rows
 from bitextile.trainer.data.tokens import Coder, cut
@@ -50,7 +50,7 @@ class PerplexityResult:
 
 
 def perplexities(
-    embedder: Embedder, path: str, *, split: str | None, limit: int
+    embedder: Embedder, path: str, *, split: str | None, limit: int, given: bool = False
 ) -> dict[str, PerplexityResult]:
     """Returns the masked perplexity of each language of a dataset.
 
@@ -59,52 +59,58 @@ def perplexities(
         path: a mono, pairs or aligned dataset; of a pair each side is a sentence of its own.
         split: train, valid or test; None for all.
         limit: sentences per key and side at most.
+        given: of a pair, show the other side too, unmasked, in the order of the dataset: the
+            perplexity given the translation.
 
     Raises:
-        InputError: the split has no rows.
+        InputError: the split has no rows, or `given` is asked of sentences without translation.
     """
-    sentences = _sentences(path, split=split, limit=limit)
-    if not sentences:
+    examples = _examples(embedder, path, split, limit, given)
+    if not examples:
         raise InputError(f"{path}: no row of split {split!r}; give --split, or all")
-    return {language: _perplexity(embedder, texts) for language, texts in sorted(sentences.items())}
+    return {language: _perplexity(embedder, rows) for language, rows in sorted(examples.items())}
 
 
-Sentences = list[tuple[str, np.uint64, str]]
-
-
-def _sentences(path: str, *, split: str | None, limit: int) -> dict[str, Sentences]:
-    dataset = open_dataset(path, (MONO, PAIRS, ALIGNED))
+def _examples(
+    embedder: Embedder, path: str, split: str | None, limit: int, given: bool
+) -> dict[str, list[Example]]:
+    dataset = open_dataset(path, (PAIRS, ALIGNED) if given else (MONO, PAIRS, ALIGNED))
     mono = dataset.kind is MONO
-    sides = [("lang", "text")] if mono else [("src_lang", "src"), ("tgt_lang", "tgt")]
+    sides = (("lang", "text"),) if mono else (("src_lang", "src"), ("tgt_lang", "tgt"))
     columns = (dataset.kind.id_columns[0], *(c for side in sides for c in side))
-    found: dict[str, Sentences] = {}
+    found: dict[str, list[Example]] = {}
     for key in dataset.keys:
         rows = split_rows(dataset, key, columns, split=split, limit=limit)
         if rows is None:
             continue
         ids, keys = records(rows)
-        for lang, text in sides:
-            for row in zip(rows.column(lang).to_pylist(), ids, keys, rows.column(text).to_pylist()):
-                found.setdefault(row[0], []).append(row[1:])
+        texts = [rows.column(text).to_pylist() for _, text in sides]
+        for masked, (lang, _) in enumerate(sides):
+            for i, language in enumerate(rows.column(lang).to_pylist()):
+                shown = [column[i] for column in texts] if given else [texts[masked][i]]
+                inputs = _input(embedder, shown, masked if given else 0)
+                found.setdefault(language, []).append(Example(ids[i], keys[i], 0, (inputs,)))
     return found
 
 
-def _perplexity(embedder: Embedder, sentences: Sentences) -> PerplexityResult:
-    examples = [_example(embedder, *sentence) for sentence in sentences]
+def _input(embedder: Embedder, texts: list[str], masked: int) -> Input:
+    """Returns one or two sentences as an input of which only sentence `masked` may be masked."""
+    coder = embedder.coder
+    room = (embedder.max_length - 1 - len(texts)) // len(texts)
+    sides = [cut(side, room, text) for side, text in zip(coder.sides(texts), texts)]
+    joined = join(coder, *sides, languages=("",) * len(sides))
+    return replace(joined, maskable=joined.maskable & (joined.sides == masked))
+
+
+def _perplexity(embedder: Embedder, examples: list[Example]) -> PerplexityResult:
     terms = np.asarray(list(_terms(embedder, examples)), np.float64).reshape(-1, 2)
     if not terms[:, 1].sum():
         raise InputError("too few sentences: not one subword was masked; give more data")
     return PerplexityResult(
         bootstrap(terms, lambda s: math.exp(s[0] / max(s[1], 1.0)), operation="mlm"),
-        sentences=len(sentences),
+        sentences=len(examples),
         predictions=int(terms[:, 1].sum()),
     )
-
-
-def _example(embedder: Embedder, record: str, key: np.uint64, text: str) -> Example:
-    coder = embedder.coder
-    side = cut(coder.sides([text])[0], embedder.max_length - 2, text)
-    return Example(record, key, 0, (join(coder, side, languages=("",)),))
 
 
 def _terms(embedder: Embedder, examples: list[Example]) -> Iterator[tuple[float, int]]:

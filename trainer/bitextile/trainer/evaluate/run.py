@@ -40,9 +40,10 @@ def evaluate(
 
     Args:
         model: a model folder; for task alignment, an aligned dataset's folder will do.
-        task: retrieval, alignment or mlm.
+        task: retrieval, alignment, mlm, tlm or embedding.
         data: retrieval: one pairs or aligned dataset, or two text files, line by line;
-            alignment: gold files (JSON lines); mlm: mono, pairs or aligned datasets.
+            alignment: gold files (JSON lines); mlm: mono, pairs or aligned datasets; tlm: pairs
+            or aligned; embedding: lexicons.
         out: JSON file to write; None writes none.
         layer: whose vectors; None two thirds up (see vectors.py).
         split: of datasets: train, valid, test or all.
@@ -61,7 +62,9 @@ def evaluate(
     tasks: dict[str, Callable[[], dict[str, Any]]] = {
         "retrieval": lambda: _retrieval(model, data, layer, split, key, limit),
         "alignment": lambda: _alignment(model, data, layer),
-        "mlm": lambda: _mlm(model, data, split, limit),
+        "mlm": lambda: _mlm(model, data, split, limit, given=False),
+        "tlm": lambda: _mlm(model, data, split, limit, given=True),
+        "embedding": lambda: _embedding(model, data),
     }
     if task not in tasks:
         raise ConfigError(f"task is {task!r}, expected one of {', '.join(tasks)}")
@@ -173,13 +176,25 @@ def _alignment(model: str, data: list[str], layer: int | None) -> dict[str, Any]
     return {"links": "vectors", "layer": embedder.layer, "results": results}
 
 
-def _mlm(model: str, data: list[str], split: str, limit: int) -> dict[str, Any]:
+def _mlm(model: str, data: list[str], split: str, limit: int, *, given: bool) -> dict[str, Any]:
     from bitextile.trainer.evaluate.mlm import perplexities
     from bitextile.trainer.evaluate.vectors import load_embedder
 
     embedder = load_embedder(model)
     results = {}
     for name, path in _named(data).items():
-        found = perplexities(embedder, path, split=_split(split), limit=limit)
+        found = perplexities(embedder, path, split=_split(split), limit=limit, given=given)
         results[name] = {lang: r.to_json() for lang, r in found.items()}
     return {"split": split, "results": results}
+
+
+def _embedding(model: str, data: list[str]) -> dict[str, Any]:
+    from bitextile.trainer.evaluate.embedding import embedding_alignment
+    from bitextile.trainer.evaluate.vectors import load_embedder
+
+    embedder = load_embedder(model)
+    results = {}
+    for name, path in _named(data).items():
+        found = embedding_alignment(embedder, path)
+        results[name] = {key: result.to_json() for key, result in found.items()}
+    return {"results": results}
