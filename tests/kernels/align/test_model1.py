@@ -7,9 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bitextile.kernels.align.backoff import Classes, classes_of, set_probabilities
+from bitextile.kernels.align.backoff import (
+    Classes,
+    classes_of,
+    seen_wholes,
+    set_probabilities,
+    table_of,
+    with_prior,
+)
 from bitextile.kernels.align.config import AlignerConfig
-from bitextile.kernels.align.cooccurrence import candidates, places_of, pruned
+from bitextile.kernels.align.cooccurrence import Table, candidates, faced, places_of
 from bitextile.kernels.align.corpus import Corpus
 from bitextile.kernels.align.hmm import padded
 from bitextile.kernels.align.jumps import first_jumps, spread_out
@@ -24,6 +31,7 @@ from bitextile.kernels.align.posteriors import (
     lattices_for,
     sentences,
 )
+from bitextile.kernels.align.prior import checked_lexicon, prior_of
 
 SENTENCE = st.lists(st.integers(0, 4), min_size=0, max_size=5)
 PAIRS = st.lists(st.tuples(SENTENCE, SENTENCE), min_size=1, max_size=6)
@@ -38,19 +46,43 @@ def corpus_of(pairs):
     return Corpus(*side(0), *side(1))
 
 
+def rows(table):
+    return np.repeat(np.arange(len(table.start) - 1), np.diff(table.start))
+
+
 def entries(table):
-    return list(zip(table.rows.tolist(), table.tgt.tolist()))
+    return list(zip(rows(table).tolist(), table.tgt.tolist()))
 
 
-def table_of(pairs, association=0.0, often=99, n_threads=1):
+def no_words(n=5):
+    """No word is known beforehand."""
+    none = pa.array([str(k) for k in range(n)])
+    return prior_of(checked_lexicon(None), none, none)
+
+
+def no_classes(n=5, **weights):
+    """Every word in a class of its own, no word spelt as on the other side."""
+    ids, none = np.arange(n, dtype=np.int32), np.full(n, -1, np.int32)
+    classes = Classes(np.arange(n + 1), ids, ids, ids, none, none)
+    return classes, AlignerConfig(**({"class_weight": 0.0} | weights))
+
+
+def counted(pairs, association=0.0, often=99, n_threads=1):
     corpus = corpus_of(pairs)
     config = AlignerConfig(min_association=association, often=often)
-    places = places_of(corpus.src, corpus.src_at, 5)
-    return (
-        corpus,
-        places,
-        candidates(corpus, places, 5, config=config, n_threads=n_threads),
-    )
+    places = places_of(corpus, 5)
+    return corpus, places, candidates(corpus, places, 5, config=config, n_threads=n_threads)
+
+
+def by_chance(corpus, places, counts, n=5, n_threads=1):
+    wholes = seen_wholes(places.beside, faced(corpus, n), no_classes(n)[0])
+    return table_of(counts, wholes, least=-1.0, n_threads=n_threads)
+
+
+def estimated(counts, classes, config, prior=None):
+    """The M-step: expected counts of all candidates to a table of them all."""
+    wholes = with_prior(counts, classes, prior or no_words(), config)
+    return table_of(counts, wholes, least=-1.0, n_threads=1)
 
 
 @given(PAIRS, st.sampled_from([0.0, 0.5, 1.0, 1.5]), st.integers(0, 4))
@@ -58,7 +90,8 @@ def table_of(pairs, association=0.0, often=99, n_threads=1):
 def test_candidates_are_seen_more_than_by_chance_and_more_than_once_if_frequent(
     pairs, association, often
 ):
-    corpus, _, table = table_of(pairs, association, often)
+    corpus, places, counts = counted(pairs, association, often)
+    table = by_chance(corpus, places, counts)
     together, beside, total = {}, {}, max(1, len(corpus.tgt))
     for src, tgt in pairs:
         for e in src:
@@ -82,10 +115,13 @@ def test_candidates_are_seen_more_than_by_chance_and_more_than_once_if_frequent(
 @given(PAIRS, st.integers(1, 3), st.sampled_from([1, 2, 3]))
 @settings(max_examples=60, deadline=None)
 def test_model1_is_the_cell_by_cell_version(reference, pairs, iterations, n_threads):
-    corpus, places, table = table_of(pairs)
+    corpus, places, counts = counted(pairs)
+    table = by_chance(corpus, places, counts)
     start = [dict(zip(entries(table), p.tolist())) for p in (table.p_tgt, table.p_src)]
     classes, config = no_classes(ibm1_iterations=iterations)
-    train_model1(corpus, places, table, NULL, NULL, classes, config=config, n_threads=n_threads)
+    threads = {"config": config, "n_threads": n_threads}
+    wholes = train_model1(corpus, places, counts, NULL, NULL, classes, no_words(), **threads)
+    table = table_of(counts, wholes, least=-1.0, n_threads=n_threads)
     null = [0.05] * 5
     p_tgt, p_src, _ = reference.model1(pairs, null, null, start, iterations)
     for k, key in enumerate(entries(table)):
@@ -93,27 +129,20 @@ def test_model1_is_the_cell_by_cell_version(reference, pairs, iterations, n_thre
         assert table.p_src[k] == pytest.approx(p_src[key], rel=1e-3, abs=1e-6)
 
 
-def no_classes(n=5, **weights):
-    """Every word in a class of its own, no word spelt as on the other side."""
-    ids, none = np.arange(n, dtype=np.int32), np.full(n, -1, np.int32)
-    classes = Classes(np.arange(n + 1), ids, ids, ids, none, none)
-    return classes, AlignerConfig(**({"class_weight": 0.0} | weights))
-
-
 def test_without_classes_rows_and_columns_sum_to_one_and_empty_ones_stay_zero():
-    _, _, table = table_of([([0, 1], [0, 1, 2]), ([3], [4])])
-    counts = np.arange(len(table.tgt), dtype=np.float32)
-    counts[table.rows == 3] = 0
-    set_probabilities(table, counts, *no_classes())
-    rows = np.bincount(table.rows, table.p_tgt, 5)
-    np.testing.assert_allclose(rows, [1, 1, 0, 0, 0], atol=1e-6)
+    _, _, counts = counted([([0, 1], [0, 1, 2]), ([3], [4])])
+    counts.value[:] = np.arange(len(counts.tgt))
+    counts.value[rows(counts) == 3] = 0
+    table = estimated(counts, *no_classes())
+    of_rows = np.bincount(rows(table), table.p_tgt, 5)
+    np.testing.assert_allclose(of_rows, [1, 1, 0, 0, 0], atol=1e-6)
     columns = np.bincount(table.tgt, table.p_src, 5)
     np.testing.assert_allclose(columns, [1, 1, 1, 0, 0], atol=1e-6)
 
 
-@given(st.integers(0, 2**32 - 1), st.sampled_from([0.0, 0.5, 10.0]))
+@given(st.integers(0, 2**32 - 1), st.sampled_from([0.0, 0.5, 10.0]), st.booleans())
 @settings(max_examples=40, deadline=None)
-def test_probabilities_are_the_formula_with_classes_and_spelling(seed, weight):
+def test_probabilities_are_the_formula_with_classes_spelling_and_lexicon(seed, weight, known):
     rng = np.random.default_rng(seed)
     src, tgt = (
         pa.array([f"{'ab'[int(rng.integers(2))] * 4}{side}{k}" for k in range(4)] + ["same"])
@@ -123,14 +152,18 @@ def test_probabilities_are_the_formula_with_classes_and_spelling(seed, weight):
     sentences_ = [
         ([int(x) for x in rng.integers(0, 5, 3)], [int(x) for x in rng.integers(0, 5, 3)])
     ]
-    _, _, table = table_of(sentences_ * 2 + [([4], [4])])
-    counts = rng.random(len(table.tgt)).astype(np.float32)
+    _, _, counts = counted(sentences_ * 2 + [([4], [4])])
+    counts.value[:] = rng.random(len(counts.tgt))
+    lexicon = {"src": [src[0].as_py(), "same", "never"], "tgt": [tgt[1].as_py(), "same", "x"]}
+    lexicon = pa.table({**lexicon, "weight": [0.3, 2.0, 9.0]}) if known else None
+    prior = prior_of(checked_lexicon(lexicon), src, tgt)
     c = {}
     begins = [[w[:4] for w in side.to_pylist()] for side in (src, tgt)]
-    for (e, f), n in zip(entries(table), counts.tolist()):
+    for (e, f), n in zip(entries(counts), counts.value.tolist()):
         same, alike = src[e] == tgt[f], begins[0][e] == begins[1][f]
         c[e, f] = n + (0.7 if same else 0.2 if alike else 0.0)
-    set_probabilities(table, counts, classes_of(src, tgt, config), config)
+        c[e, f] += known * {(0, 1): 0.3, (4, 4): 2.0}.get((e, f), 0.0)
+    table = estimated(counts, classes_of(src, tgt, config), config, prior)
 
     def total(e=None, f=None, big_e=None, big_f=None):
         return sum(
@@ -153,15 +186,27 @@ def test_probabilities_are_the_formula_with_classes_and_spelling(seed, weight):
         assert table.p_src[k] == pytest.approx(expected, rel=1e-4)
 
 
-def test_pruning_keeps_rows_in_place():
-    _, _, table = table_of([([0, 1], [0, 1, 2]), ([3], [4])])
-    table.p_tgt[:] = np.where(table.tgt == 1, 0.1, 0.2)
-    table.p_src[:] = np.where(table.rows == 1, 0.3, 0.1)
-    kept = pruned(table, 0.15)
-    on = (table.tgt != 1) | (table.rows == 1)
-    assert entries(kept) == [k for k, keep in zip(entries(table), on) if keep]
-    assert kept.p_tgt.tolist() == table.p_tgt[on].tolist()
-    assert kept.p_src.tolist() == table.p_src[on].tolist()
+def test_pairs_that_are_unlikely_in_both_directions_are_left_out_of_the_table():
+    _, _, counts = counted([([0, 1], [0, 1, 2]), ([3], [4])])
+    counts.value[:] = np.where((rows(counts) == 0) & (counts.tgt == 1), 0.01, 1.0)
+    wholes = with_prior(counts, no_classes()[0], no_words(), no_classes(same_word_weight=0)[1])
+    whole = table_of(counts, wholes, least=-1.0, n_threads=1)
+    kept = table_of(counts, wholes, least=0.1, n_threads=2)
+    on = np.maximum(whole.p_tgt, whole.p_src) > 0.1
+    assert 0 < on.sum() < len(on)
+    assert entries(kept) == [k for k, keep in zip(entries(whole), on) if keep]
+    assert kept.p_tgt.tolist() == whole.p_tgt[on].tolist()
+    assert kept.p_src.tolist() == whole.p_src[on].tolist()
+
+
+def test_probabilities_are_set_in_place_as_in_a_new_table():
+    _, _, counts = counted([([0, 1], [0, 1, 2]), ([3], [4])])
+    wholes = with_prior(counts, no_classes()[0], no_words(), no_classes(class_weight=3.0)[1])
+    new = table_of(counts, wholes, least=-1.0, n_threads=1)
+    old = Table(counts.start, counts.tgt, *np.full((2, len(counts.tgt)), 9, np.float32))
+    set_probabilities(old, counts, wholes, n_threads=1)
+    for got, expected in zip(old, new):
+        assert got.tolist() == expected.tolist()
 
 
 def known_for(table, p_null=0.3):
@@ -173,7 +218,8 @@ def known_for(table, p_null=0.3):
 @given(PAIRS)
 @settings(max_examples=40, deadline=None)
 def test_agreement_counts_are_products_of_the_two_reference_posteriors(reference, pairs):
-    corpus, _, table = table_of(pairs)
+    corpus, places, counted_ = counted(pairs)
+    table = by_chance(corpus, places, counted_)
     known = known_for(table)
     cells = cells_of(corpus, np.arange(5, dtype=np.int32), table, 5)
     found = evidence(corpus, known, for_links=False, for_jumps=True)
@@ -219,8 +265,13 @@ def test_em_of_one_direction_never_lowers_the_likelihood(corpus):
 
     data, src_words, tgt_words = _read(*corpus)
     config = AlignerConfig(min_association=0.0, often=999)
-    places = places_of(data.src, data.src_at, len(src_words))
-    table = candidates(data, places, len(tgt_words), config=config, n_threads=1)
+    places = places_of(data, len(src_words))
+    n_tgt = len(tgt_words)
+    counted_ = candidates(data, places, n_tgt, config=config, n_threads=1)
+    alone = np.arange(n_tgt, dtype=np.int32)
+    classes = Classes(np.arange(len(src_words) + 1), np.arange(len(src_words)), *[alone] * 4)
+    wholes = seen_wholes(places.beside, faced(data, n_tgt), classes)
+    table = table_of(counted_, wholes, least=-1.0, n_threads=1)
     null_src = np.full(len(src_words), 1 / len(src_words), np.float32)
     null_tgt = np.full(len(tgt_words), 1 / len(tgt_words), np.float32)
     known = known_for(table)._replace(
@@ -236,8 +287,8 @@ def test_em_of_one_direction_never_lowers_the_likelihood(corpus):
         found = evidence(data, known, for_links=False, for_jumps=True)
         counts = np.zeros(len(table.tgt), np.float32)
         one_direction(data, cells, known, found, counts)
-        rows = np.bincount(table.rows, counts, len(src_words))
-        table.p_tgt[:] = counts / rows[table.rows]
+        of_rows = np.bincount(rows(table), counts, len(src_words))
+        table.p_tgt[:] = counts / of_rows[rows(table)]
         likelihood.append(found.log_likelihood[0])
     assert (np.diff(likelihood) > -1e-2).all()
     assert likelihood[-1] > likelihood[0] + 100

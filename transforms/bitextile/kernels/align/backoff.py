@@ -11,15 +11,19 @@ and Marcu (2005). Here it takes 5 to 20 % off the AER of every set, large ones i
 """
 
 from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from bitextile.kernels.align.config import AlignerConfig
-from bitextile.kernels.align.cooccurrence import Table
-from bitextile.kernels.align.corpus import F32, F64, I32, I64
+from bitextile.kernels.align.cooccurrence import N_ROW_PARTS, Counts, Table
+from bitextile.kernels.align.corpus import F64, I32, I64
 from bitextile.kernels.align.jit import compiled, inner
+from bitextile.kernels.align.prior import Prior
+from bitextile.kernels.align.threads import even_parts, over_parts
 
 IDEOGRAPHIC = r"^[\p{Han}\p{Hiragana}\p{Katakana}]"
 """Scripts in which one character carries about what four letters do."""
@@ -82,33 +86,121 @@ def positions(words: pa.StringArray, among: pa.StringArray) -> I32:
     return np.array(found, np.int32)
 
 
+class Wholes(NamedTuple):
+    """What counts are shares of, and the classes among which they are shared.
+
+    Attributes:
+        rows: float64 [source words], what a row's counts are shares of.
+        columns: float64 [target words], likewise.
+        of_column_class: float64 [target words], the sum of `columns` over class F at F.
+        class_start: int64 [source classes + 1].
+        member: int32 [source words], grouped by class.
+        of_tgt: int32 [target words], each word's class.
+        weight: k of the formula above; 0 before the first M-step, where counts stand alone.
+    """
+
+    rows: F64
+    columns: F64
+    of_column_class: F64
+    class_start: I64
+    member: I32
+    of_tgt: I32
+    weight: float
+
+
+def seen_wholes(beside: I64, faced: I64, classes: Classes) -> Wholes:
+    """Returns what makes of the counts of candidates the probabilities chance would see.
+
+    p(target word | source word) is the share of the target word among all words beside the source
+    word.
+
+    Args:
+        beside: int64 [source words], target words beside each.
+        faced: int64 [target words], source words beside each.
+        classes: of the words.
+    """
+    rows, columns = beside.astype(np.float64), faced.astype(np.float64)
+    return _wholes(rows, columns, classes, 0.0)
+
+
+def _wholes(rows: F64, columns: F64, classes: Classes, weight: float) -> Wholes:
+    of_column_class = np.zeros(len(columns))
+    if len(columns):
+        of_column_class += np.bincount(classes.of_tgt, columns, minlength=len(columns))
+    start, member = classes.src_start, classes.src_word
+    return Wholes(rows, columns, of_column_class, start, member, classes.of_tgt, weight)
+
+
+def with_prior(counts: Counts, classes: Classes, prior: Prior, config: AlignerConfig) -> Wholes:
+    """Adds to the counts what is known beforehand, and returns what they are then shares of.
+
+    Args:
+        counts: expected links; changed in place.
+        classes: of the words.
+        prior: known translations.
+        config: with the weights of classes and spelling.
+    """
+    rows, columns = np.zeros(len(counts.start) - 1), np.zeros(len(classes.of_tgt))
+    for_word, for_class = float(config.same_word_weight), float(config.same_beginning_weight)
+    same = classes.same_word, classes.same_class, classes.of_tgt
+    _favour(counts, prior, same, (for_word, for_class), rows, columns)
+    return _wholes(rows, columns, classes, float(config.class_weight))
+
+
 @compiled
 def _favour(
-    table: Table,
-    counts: F32,
-    same_word: I32,
-    same_class: I32,
-    of_tgt: I32,
-    for_word: float,
-    for_class: float,
+    counts: Counts,
+    prior: Prior,
+    same: tuple[I32, I32, I32],
+    weights: tuple[float, float],
+    rows: F64,
+    columns: F64,
 ) -> None:
-    """Adds to the counts of pairs that are spelt, or begin, the same."""
-    for e in range(len(same_word)):
-        if same_word[e] < 0 and same_class[e] < 0:
-            continue
-        for k in range(table.start[e], table.start[e + 1]):
-            if table.tgt[k] == same_word[e]:
-                counts[k] += for_word
-            elif of_tgt[table.tgt[k]] == same_class[e]:
-                counts[k] += for_class
-
-
-@compiled
-def _totals(table: Table, counts: F32, rows: F64, columns: F64) -> None:
+    """Adds to the counts of pairs that are spelt, or begin, the same or are known; sums them up."""
+    same_word, same_class, of_tgt = same
+    known = np.zeros(len(columns), np.float32)
     for e in range(len(rows)):
-        for k in range(table.start[e], table.start[e + 1]):
-            rows[e] += counts[k]
-            columns[table.tgt[k]] += counts[k]
+        for t in range(prior.start[e], prior.start[e + 1]):
+            known[prior.tgt[t]] += prior.weight[t]
+        for k in range(counts.start[e], counts.start[e + 1]):
+            f = counts.tgt[k]
+            if f == same_word[e]:
+                counts.value[k] += weights[0]
+            elif of_tgt[f] == same_class[e]:
+                counts.value[k] += weights[1]
+            counts.value[k] += known[f]
+            rows[e] += counts.value[k]
+            columns[f] += counts.value[k]
+        for t in range(prior.start[e], prior.start[e + 1]):
+            known[prior.tgt[t]] = 0
+
+
+@inner
+def together_with(counts: Counts, wholes: Wholes, c: int, together: F64) -> float:
+    """Adds up the counts of the words of source class c by target class; returns their whole.
+
+    Args:
+        counts: of all words.
+        wholes: of these counts.
+        c: the source class.
+        together: float64 [target words], zero before; gains c(E, F) at F.
+    """
+    whole = 0.0
+    if wholes.weight > 0:
+        for e in wholes.member[wholes.class_start[c] : wholes.class_start[c + 1]]:
+            whole += wholes.rows[e]
+            for k in range(counts.start[e], counts.start[e + 1]):
+                together[wholes.of_tgt[counts.tgt[k]]] += counts.value[k]
+    return whole
+
+
+@inner
+def forget(counts: Counts, wholes: Wholes, c: int, together: F64) -> None:
+    """Makes `together` zero again after class c."""
+    if wholes.weight > 0:
+        for e in wholes.member[wholes.class_start[c] : wholes.class_start[c + 1]]:
+            for k in range(counts.start[e], counts.start[e + 1]):
+                together[wholes.of_tgt[counts.tgt[k]]] = 0
 
 
 @inner
@@ -117,88 +209,89 @@ def _share(part: float, whole: float) -> float:
 
 
 @inner
-def _set_class(
-    table: Table,
-    counts: F32,
-    members: I32,
-    of_tgt: I32,
-    weight: float,
-    totals: tuple[F64, F64, F64, F64],
-    together: F64,
-) -> None:
-    """Sets the rows of the words of one source class; `together` is zero before and after."""
-    rows, columns, of_row_class, of_column_class = totals
-    for e in members:
-        for k in range(table.start[e], table.start[e + 1]):
-            together[of_tgt[table.tgt[k]]] += counts[k]
-    for e in members:
-        share = _share(rows[e], of_row_class[0])
-        for k in range(table.start[e], table.start[e + 1]):
-            f, count = table.tgt[k], counts[k]
-            both, whole = together[of_tgt[f]], of_column_class[of_tgt[f]]
-            to_tgt = _share(both, of_row_class[0]) * _share(columns[f], whole)
-            to_src = _share(both, whole) * share
-            table.p_tgt[k] = _share(count + weight * to_tgt, rows[e] + weight)
-            table.p_src[k] = _share(count + weight * to_src, columns[f] + weight)
-    for e in members:
-        for k in range(table.start[e], table.start[e + 1]):
-            together[of_tgt[table.tgt[k]]] = 0
+def probabilities(
+    counts: Counts, wholes: Wholes, e: int, k: int, together: F64, whole: float
+) -> tuple[float, float]:
+    """Returns p(target word | e) and p(e | target word) of entry k in row e.
+
+    Args:
+        counts: of all words.
+        wholes: of these counts.
+        e: source word.
+        k: entry.
+        together: of `together_with` for the class of e.
+        whole: likewise.
+    """
+    f, count = counts.tgt[k], float(counts.value[k])
+    row, column, weight = wholes.rows[e], wholes.columns[f], wholes.weight
+    if weight > 0:
+        c = wholes.of_tgt[f]
+        tie = weight * _share(together[c], whole * wholes.of_column_class[c])
+        to_tgt, to_src = count + tie * column, count + tie * row
+        return _share(to_tgt, row + weight), _share(to_src, column + weight)
+    return _share(count, row), _share(count, column)
 
 
 @compiled
-def _set_all(
-    table: Table,
-    counts: F32,
-    src_start: I64,
-    src_word: I32,
-    of_tgt: I32,
-    weight: float,
-    rows: F64,
-    columns: F64,
+def _fill(
+    part: tuple[int, int], counts: Counts, wholes: Wholes, least: float, size: I64, table: Table
 ) -> None:
-    of_column_class = np.zeros(len(columns), np.float64)
-    for f in range(len(columns)):
-        of_column_class[of_tgt[f]] += columns[f]
-    together = np.zeros(len(columns), np.float64)
-    of_row_class = np.zeros(1, np.float64)
-    for c in range(len(src_start) - 1):
-        members = src_word[src_start[c] : src_start[c + 1]]
-        of_row_class[0] = 0
-        for e in members:
-            of_row_class[0] += rows[e]
-        totals = (rows, columns, of_row_class, of_column_class)
-        _set_class(table, counts, members, of_tgt, weight, totals, together)
+    """Sets the row sizes of a range of classes; where the table has room already, their content."""
+    together = np.zeros(len(wholes.columns), np.float64)
+    for c in range(part[0], part[1]):
+        whole = together_with(counts, wholes, c, together)
+        for e in wholes.member[wholes.class_start[c] : wholes.class_start[c + 1]]:
+            at = table.start[e]
+            for k in range(counts.start[e], counts.start[e + 1]):
+                p_tgt, p_src = probabilities(counts, wholes, e, k, together, whole)
+                if p_tgt > least or p_src > least:
+                    if len(table.tgt) > 0:
+                        table.tgt[at] = counts.tgt[k]
+                        table.p_tgt[at] = p_tgt
+                        table.p_src[at] = p_src
+                    at += 1
+            size[e] = at - table.start[e]
+        forget(counts, wholes, c, together)
 
 
-def set_probabilities(table: Table, counts: F32, classes: Classes, config: AlignerConfig) -> None:
-    """Sets both probabilities of every entry from expected counts and the classes.
+def table_of(counts: Counts, wholes: Wholes, *, least: float, n_threads: int) -> Table:
+    """Returns the probabilities of the pairs of which at least one exceeds `least`.
 
     Args:
-        table: changed in place.
-        counts: float32 [entries], expected links; gains the prior for words spelt alike. May be
-            the table's p_tgt itself: each is read before it is set.
-        classes: of the table's words.
-        config: with the weights of classes and spelling.
+        counts: of word pairs.
+        wholes: of these counts.
+        least: a probability; below 0 every pair is kept.
+        n_threads: threads to use; the result does not depend on it.
     """
-    _favour(
-        table,
-        counts,
-        classes.same_word,
-        classes.same_class,
-        classes.of_tgt,
-        config.same_word_weight,
-        config.same_beginning_weight,
-    )
-    rows = np.zeros(len(table.start) - 1, np.float64)
-    columns = np.zeros(len(classes.of_tgt), np.float64)
-    _totals(table, counts, rows, columns)
-    _set_all(
-        table,
-        counts,
-        classes.src_start,
-        classes.src_word,
-        classes.of_tgt,
-        float(config.class_weight),
-        rows,
-        columns,
-    )
+    size = np.diff(counts.start)
+    if least >= 0:
+        nothing = _room(np.zeros(len(size) + 1, np.int64))
+        size = _filled(nothing, counts, wholes, least, n_threads)
+    table = _room(np.concatenate([[0], np.cumsum(size)]))
+    _filled(table, counts, wholes, least, n_threads)
+    return table
+
+
+def set_probabilities(table: Table, counts: Counts, wholes: Wholes, *, n_threads: int) -> None:
+    """Sets the probabilities of a table from counts of just its pairs; see `table_of`."""
+    _filled(table, counts, wholes, -1.0, n_threads)
+
+
+def _filled(table: Table, counts: Counts, wholes: Wholes, least: float, n_threads: int) -> I64:
+    """Fills the table where it has room; returns how many entries of each row there are."""
+    size = np.zeros(len(counts.start) - 1, np.int64)
+    parts = even_parts(class_sums(np.diff(counts.start), wholes), N_ROW_PARTS)
+    fill = partial(_fill, counts=counts, wholes=wholes, least=float(least), size=size, table=table)
+    over_parts(fill, parts, n_threads=n_threads)
+    return size
+
+
+def _room(start: I64) -> Table:
+    n = int(start[-1])
+    return Table(start, np.empty(n, np.int32), np.empty(n, np.float32), np.empty(n, np.float32))
+
+
+def class_sums(of_row: I64, wholes: Wholes) -> I64:
+    """Returns the sum over the words of each source class, int64 [source classes]."""
+    sums = np.concatenate([[0], np.cumsum(of_row[wholes.member])])
+    return np.diff(sums[wholes.class_start])

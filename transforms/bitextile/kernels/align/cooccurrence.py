@@ -1,8 +1,11 @@
 """Which words stand beside which, without an index per cell of every sentence.
 
 All work runs along one source word at a time: its places are known, so the target words beside it
-are counted, or looked up, in one dense array that stays in cache. That makes the table of candidate
-pairs in a single sweep, and lets model 1 run without ever storing a cell.
+are counted, or looked up, in one dense array that stays in cache. That counts candidate pairs in
+two sweeps, and lets model 1 run without ever storing a cell.
+
+Candidates are the most memory a fit takes, so each has one count and nothing else: the two
+probabilities of a pair are worked out of it where they are read (backoff.py).
 """
 
 from typing import NamedTuple
@@ -10,7 +13,14 @@ from typing import NamedTuple
 import numpy as np
 
 from bitextile.kernels.align.config import AlignerConfig
-from bitextile.kernels.align.corpus import F32, F64, I32, I64, Corpus
+from bitextile.kernels.align.corpus import (
+    F32,
+    I32,
+    I64,
+    TOKENS_AT_ONCE,
+    Corpus,
+    frequencies,
+)
 from bitextile.kernels.align.jit import compiled, inner
 from bitextile.kernels.align.threads import even_parts, over_parts
 
@@ -19,17 +29,31 @@ N_ROW_PARTS = 64
 
 
 class Places(NamedTuple):
-    """Where each word occurs: word w at tokens `where[start[w]:start[w + 1]]`, ascending.
+    """Where each source word occurs, and what that makes it face.
 
     Attributes:
-        start: int64 [words + 1].
-        where: int32 [tokens], positions in the token array.
-        sentence: int32 [tokens], the sentence each token (not each place) belongs to.
+        start: int64 [source words + 1]; word w occurs in sentence[start[w]:start[w + 1]].
+        sentence: int32 [tokens], ascending for each word; one that it occurs in twice comes twice.
+        beside: int64 [source words], target words in these sentences, with repetition.
     """
 
     start: I64
-    where: I32
     sentence: I32
+    beside: I64
+
+
+class Counts(NamedTuple):
+    """Sparse counts of word pairs, one row per source word.
+
+    Attributes:
+        start: int64 [source words + 1], row e is start[e]:start[e + 1].
+        tgt: int32 [entries], target word.
+        value: float32 [entries], how often the pair is seen together, then expected links.
+    """
+
+    start: I64
+    tgt: I32
+    value: F32
 
 
 class Table(NamedTuple):
@@ -47,54 +71,36 @@ class Table(NamedTuple):
     p_tgt: F32
     p_src: F32
 
-    @property
-    def rows(self) -> I32:
-        """The source word of each entry, int32 [entries]."""
-        return np.repeat(np.arange(len(self.start) - 1, dtype=np.int32), np.diff(self.start))
-
 
 @compiled
-def places_of(tokens: I32, offsets: I64, n_words: int) -> Places:
-    """Returns where each of `n_words` words occurs in a token array cut by `offsets`."""
-    start = np.zeros(n_words + 1, np.int64)
-    for token in tokens:
+def places_of(corpus: Corpus, n_src: int) -> Places:
+    """Returns where each of `n_src` source words occurs."""
+    start = np.zeros(n_src + 1, np.int64)
+    for token in corpus.src:
         start[token + 1] += 1
-    for word in range(n_words):
+    for word in range(n_src):
         start[word + 1] += start[word]
     fill = start[:-1].copy()
-    where = np.empty(len(tokens), np.int32)
-    sentence = np.empty(len(tokens), np.int32)
-    for s in range(len(offsets) - 1):
-        for t in range(offsets[s], offsets[s + 1]):
-            where[fill[tokens[t]]] = t
-            fill[tokens[t]] += 1
-            sentence[t] = s
-    return Places(start, where, sentence)
+    sentence = np.empty(len(corpus.src), np.int32)
+    beside = np.zeros(n_src, np.int64)
+    for s in range(len(corpus.src_at) - 1):
+        for t in range(corpus.src_at[s], corpus.src_at[s + 1]):
+            e = corpus.src[t]
+            sentence[fill[e]] = s
+            fill[e] += 1
+            beside[e] += corpus.tgt_at[s + 1] - corpus.tgt_at[s]
+    return Places(start, sentence, beside)
 
 
-@compiled
-def row_work(corpus: Corpus, places: Places) -> I64:
-    """Returns the number of cells beside each source word, int64 [source words]."""
-    work = np.zeros(len(places.start) - 1, np.int64)
-    for e in range(len(work)):
-        for o in range(places.start[e], places.start[e + 1]):
-            s = places.sentence[places.where[o]]
-            work[e] += corpus.tgt_at[s + 1] - corpus.tgt_at[s]
-    return work
-
-
-@inner
-def _tally(e: int, corpus: Corpus, places: Places, seen: I32, touched: I32) -> int:
-    """Counts into `seen` the target words beside source word e; returns how many are distinct."""
-    n = 0
-    for o in range(places.start[e], places.start[e + 1]):
-        s = places.sentence[places.where[o]]
-        for f in corpus.tgt[corpus.tgt_at[s] : corpus.tgt_at[s + 1]]:
-            if seen[f] == 0:
-                touched[n] = f
-                n += 1
-            seen[f] += 1
-    return n
+def faced(corpus: Corpus, n_tgt: int) -> I64:
+    """Returns how many source words each target word stands beside, with repetition."""
+    n_src, n_words = np.diff(corpus.src_at), np.diff(corpus.tgt_at)
+    total = np.zeros(n_tgt)
+    for first, last in even_parts(n_words, -(-len(corpus.tgt) // TOKENS_AT_ONCE)):
+        beside = np.repeat(n_src[first:last], n_words[first:last])
+        words = corpus.tgt[corpus.tgt_at[first] : corpus.tgt_at[last]]
+        total += np.bincount(words, beside, minlength=n_tgt)
+    return total.astype(np.int64)
 
 
 class Rule(NamedTuple):
@@ -119,46 +125,38 @@ def _is_candidate(seen: int, f: int, beside: int, occurrences: int, rule: Rule) 
 
 
 @compiled
-def _candidate_sizes(
-    first: int, last: int, corpus: Corpus, places: Places, work: I64, rule: Rule, size: I64
+def _rows(
+    part: tuple[int, int], corpus: Corpus, places: Places, rule: Rule, size: I64, counts: Counts
 ) -> None:
+    """Sets the sizes of a range of rows; where the counts have room already, their content."""
     seen = np.zeros(len(rule.expected), np.int32)
     touched = np.empty(len(rule.expected), np.int32)
-    for e in range(first, last):
-        n_places = places.start[e + 1] - places.start[e]
-        for f in touched[: _tally(e, corpus, places, seen, touched)]:
-            size[e] += _is_candidate(seen[f], f, work[e], n_places, rule)
-            seen[f] = 0
-
-
-@compiled
-def _candidate_rows(
-    first: int, last: int, corpus: Corpus, places: Places, work: I64, rule: Rule, table: Table
-) -> None:
-    seen = np.zeros(len(rule.expected), np.int32)
-    touched = np.empty(len(rule.expected), np.int32)
-    for e in range(first, last):
-        n_places = places.start[e + 1] - places.start[e]
-        n = _tally(e, corpus, places, seen, touched)
-        at = table.start[e]
+    for e in range(part[0], part[1]):
+        n, n_places = 0, places.start[e + 1] - places.start[e]
+        for s in places.sentence[places.start[e] : places.start[e + 1]]:
+            for f in corpus.tgt[corpus.tgt_at[s] : corpus.tgt_at[s + 1]]:
+                if seen[f] == 0:
+                    touched[n] = f
+                    n += 1
+                seen[f] += 1
+        at = counts.start[e]
         for f in touched[:n]:
-            if _is_candidate(seen[f], f, work[e], n_places, rule):
-                table.tgt[at] = f
-                table.p_tgt[at] = seen[f] / work[e]
-                table.p_src[at] = seen[f]
+            if _is_candidate(seen[f], f, places.beside[e], n_places, rule):
+                if len(counts.tgt) > 0:
+                    counts.tgt[at] = f
+                    counts.value[at] = seen[f]
                 at += 1
             seen[f] = 0
+        size[e] = at - counts.start[e]
 
 
 def candidates(
     corpus: Corpus, places: Places, n_tgt: int, *, config: AlignerConfig, n_threads: int
-) -> Table:
-    """Returns the word pairs worth a parameter, each with the probabilities chance would see.
+) -> Counts:
+    """Returns the word pairs worth a parameter and how often each is seen together.
 
     A pair is a candidate when it is seen at least `min_association` times as often as the target
     word's frequency alone makes expect, and more than once if both its words are frequent.
-    p_tgt starts as the share of the target word among all
-    words beside the source word, p_src the other way round.
 
     Args:
         corpus: the sample.
@@ -167,62 +165,24 @@ def candidates(
         config: with `min_association` and `often`.
         n_threads: threads to use; the result does not depend on it.
     """
-    work = row_work(corpus, places)
-    frequency = np.bincount(corpus.tgt, minlength=n_tgt)
+    frequency = frequencies(corpus.tgt, n_tgt)
     expected = config.min_association * frequency / max(1, len(corpus.tgt))
     rule = Rule(expected.astype(np.float32), frequency, config.often)
-    parts = even_parts(work, N_ROW_PARTS)
-    size = np.zeros(len(work), np.int64)
-    over_parts(
-        lambda part: _candidate_sizes(*part, corpus, places, work, rule, size),
-        parts,
-        n_threads=n_threads,
-    )
-    start = np.concatenate([[0], np.cumsum(size)])
+    parts = even_parts(places.beside, N_ROW_PARTS)
+    size = np.zeros(len(places.beside), np.int64)
+
+    def filled(counts: Counts) -> Counts:
+        over_parts(
+            lambda part: _rows(part, corpus, places, rule, size, counts),
+            parts,
+            n_threads=n_threads,
+        )
+        return counts
+
+    filled(_room(np.zeros(len(size) + 1, np.int64)))
+    return filled(_room(np.concatenate([[0], np.cumsum(size)])))
+
+
+def _room(start: I64) -> Counts:
     n = int(start[-1])
-    table = Table(start, np.empty(n, np.int32), np.empty(n, np.float32), np.empty(n, np.float32))
-    over_parts(
-        lambda part: _candidate_rows(*part, corpus, places, work, rule, table),
-        parts,
-        n_threads=n_threads,
-    )
-    source_words = np.repeat(np.diff(corpus.src_at), np.diff(corpus.tgt_at))
-    beside = np.bincount(corpus.tgt, source_words, minlength=n_tgt).astype(np.float64)
-    _divide(table.p_src, table.tgt, beside)
-    return table
-
-
-@compiled
-def _divide(counts: F32, tgt: I32, beside: F64) -> None:
-    for k in range(len(counts)):
-        counts[k] /= beside[tgt[k]]
-
-
-@compiled
-def _kept_before(table: Table, least: float) -> I64:
-    start = np.zeros(len(table.start), np.int64)
-    for e in range(len(table.start) - 1):
-        start[e + 1] = start[e]
-        for k in range(table.start[e], table.start[e + 1]):
-            start[e + 1] += table.p_tgt[k] > least or table.p_src[k] > least
-    return start
-
-
-@compiled
-def _copy_kept(table: Table, least: float, to: Table) -> None:
-    at = 0
-    for k in range(len(table.tgt)):
-        if table.p_tgt[k] > least or table.p_src[k] > least:
-            to.tgt[at] = table.tgt[k]
-            to.p_tgt[at] = table.p_tgt[k]
-            to.p_src[at] = table.p_src[k]
-            at += 1
-
-
-def pruned(table: Table, least: float) -> Table:
-    """Returns the table without the entries whose probabilities are both at most `least`."""
-    start = _kept_before(table, least)
-    n = int(start[-1])
-    kept = Table(start, np.empty(n, np.int32), np.empty(n, np.float32), np.empty(n, np.float32))
-    _copy_kept(table, least, kept)
-    return kept
+    return Counts(start, np.empty(n, np.int32), np.empty(n, np.float32))

@@ -1,5 +1,6 @@
 """Words as integers: vocabularies, token arrays, and windows over sentences that are too long."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
@@ -14,7 +15,13 @@ I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
 Real: TypeAlias = float | np.floating[Any]
+
+SENTENCES_AT_ONCE = 1 << 12
+"""Sentences whose words are lower-cased and looked up at a time: about 1 MB of strings."""
+TOKENS_AT_ONCE = 1 << 16
+"""Tokens counted at a time: numpy makes int64 of them first, half a megabyte."""
 
 
 class Corpus(NamedTuple):
@@ -62,23 +69,74 @@ def folded_words(sentences: pa.ListArray) -> tuple[pa.StringArray, I64]:
     return words.cast(pa.string()), offsets
 
 
-def vocabulary_of(words: pa.StringArray) -> tuple[pa.StringArray, I32]:
-    """Returns the distinct words, most frequent first, and the id of each given word.
+def numbered(sentences: pa.ListArray | pa.ChunkedArray) -> tuple[pa.StringArray, I32, I64]:
+    """Returns the distinct words, most frequent first, each word's id in it, and the offsets.
 
     Ties are broken by the word itself, so that ids depend on counts and not on the order of rows.
+    The sentences are read a few at a time: no second copy of all words ever stands in memory.
 
-    >>> vocabulary, ids = vocabulary_of(pa.array(["b", "水", "a", "水"]))
-    >>> vocabulary.to_pylist(), ids.tolist()
-    (['水', 'a', 'b'], [2, 0, 1, 0])
+    Args:
+        sentences: list<string> [sentences], as for `folded_words`.
+
+    >>> words, ids, offsets = numbered(pa.array([["b", "水"], ["a", "水"]]))
+    >>> words.to_pylist(), ids.tolist(), offsets.tolist()
+    (['水', 'a', 'b'], [2, 0, 1, 0], [0, 2, 4])
     """
-    encoded = words.dictionary_encode()
-    indices = encoded.indices.to_numpy(zero_copy_only=False)
-    counts = np.bincount(indices, minlength=len(encoded.dictionary))
-    table = pa.table({"count": counts, "word": encoded.dictionary})
-    order = pc.sort_indices(table, sort_keys=[("count", "descending"), ("word", "ascending")])
+    ids: list[I32] = []
+    dictionaries: list[pa.StringArray] = []
+    offsets = np.zeros(len(sentences) + 1, np.int64)
+    row = 0
+    for some in _slices(sentences):
+        words, at = folded_words(some)
+        encoded = words.dictionary_encode()
+        ids.append(np.array(encoded.indices, np.int32))
+        dictionaries.append(encoded.dictionary)
+        offsets[row + 1 : row + len(at)] = offsets[row] + at[1:]
+        row += len(at) - 1
+    merged = pa.chunked_array(dictionaries, pa.string()).combine_chunks().dictionary_encode()
+    edges = np.cumsum([0, *map(len, dictionaries)])
+    merged_id = merged.indices.to_numpy(zero_copy_only=False)
+    counts = np.zeros(len(merged.dictionary), np.int64)
+    for part, a, b in zip(ids, edges, edges[1:]):
+        counts[merged_id[a:b]] += np.bincount(part, minlength=b - a)
+    order = _by_frequency(counts, merged.dictionary)
     rank = np.empty(len(order), np.int32)
-    rank[order.to_numpy()] = np.arange(len(order), dtype=np.int32)
-    return encoded.dictionary.take(order), rank[indices]
+    rank[order] = np.arange(len(order), dtype=np.int32)
+    for part, a, b in zip(ids, edges, edges[1:]):
+        part[:] = rank[merged_id[a:b]][part]
+    return merged.dictionary.take(pa.array(order)), _joined(ids), offsets
+
+
+def _slices(sentences: pa.ListArray | pa.ChunkedArray) -> Iterator[pa.ListArray]:
+    chunks = sentences.chunks if isinstance(sentences, pa.ChunkedArray) else [sentences]
+    for chunk in chunks or [pa.array([], sentences.type)]:
+        for first in range(0, max(len(chunk), 1), SENTENCES_AT_ONCE):
+            yield chunk.slice(first, SENTENCES_AT_ONCE)
+
+
+def _by_frequency(counts: I64, words: pa.StringArray) -> I64:
+    table = pa.table({"count": counts, "word": words})
+    order = pc.sort_indices(table, sort_keys=[("count", "descending"), ("word", "ascending")])
+    return order.to_numpy().astype(np.int64)
+
+
+def _joined(parts: list[I32]) -> I32:
+    """Returns the parts in one array; each is given up once it is copied, the list ends empty."""
+    whole = np.empty(sum(map(len, parts)), np.int32)
+    at = len(whole)
+    while parts:
+        part = parts.pop()
+        whole[at - len(part) : at] = part
+        at -= len(part)
+    return whole
+
+
+def frequencies(tokens: I32, n_words: int) -> I64:
+    """Returns how often each of `n_words` words occurs, int64 [words]."""
+    counts = np.zeros(n_words, np.int64)
+    for first in range(0, len(tokens), TOKENS_AT_ONCE):
+        counts += np.bincount(tokens[first : first + TOKENS_AT_ONCE], minlength=n_words)
+    return counts
 
 
 @dataclass(frozen=True)
@@ -129,7 +187,8 @@ def windowed(corpus: Corpus, max_words: int) -> Windows:
     tgt_from, tgt_to = n_tgt[row] * part // parts[row], n_tgt[row] * (part + 1) // parts[row]
     tgt = _pieces(n_tgt[row], tgt_from, tgt_to, margin)
     pieces = Corpus(
-        *_cut(corpus.src, corpus.src_at[row], *src), *_cut(corpus.tgt, corpus.tgt_at[row], *tgt)
+        *_cut(corpus.src, corpus.src_at[row], *src, parts[row] > 1),
+        *_cut(corpus.tgt, corpus.tgt_at[row], *tgt, parts[row] > 1),
     )
     s, t, a, b = (x.astype(np.int32) for x in (src[0], tgt[0], own_from, own_to))
     return Windows(pieces, row, s, t, a, b, int((parts > 1).sum()))
@@ -139,11 +198,23 @@ def _pieces(length: I64, start: I64, stop: I64, margin: I64) -> tuple[I64, I64]:
     return np.maximum(start - margin, 0), np.minimum(stop + margin, length)
 
 
-def _cut(tokens: I32, base: I64, start: I64, stop: I64) -> tuple[I32, I64]:
+def _cut(tokens: I32, base: I64, start: I64, stop: I64, alone: Flags) -> tuple[I32, I64]:
+    """Returns the pieces' tokens and offsets; neighbours that are not `alone` are copied as one."""
     offsets = np.zeros(len(base) + 1, np.int64)
     np.cumsum(stop - start, out=offsets[1:])
-    shift = np.repeat(base + start - offsets[:-1], stop - start)
-    return tokens[np.arange(offsets[-1]) + shift], offsets
+    begins = np.ones(len(base), bool)
+    begins[1:] = alone[1:] | alone[:-1]
+    first = np.flatnonzero(begins)
+    last = np.append(first[1:], len(base)) - 1
+    runs = zip((base + start)[first].tolist(), (base + stop)[last].tolist())
+    return np.concatenate([tokens[a:b] for a, b in runs]), offsets
+
+
+def set_by_word(values: F32, tokens: I32, out: F32) -> None:
+    """Sets each token's place in `out` to the value of its word."""
+    for first in range(0, len(tokens), TOKENS_AT_ONCE):
+        some = slice(first, first + TOKENS_AT_ONCE)
+        out[some] = values[tokens[some]]
 
 
 def list_of_words(lines: list[str]) -> pa.ListArray:

@@ -6,22 +6,16 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from bitextile.kernels.align.backoff import Classes, classes_of, set_probabilities
+from bitextile.kernels.align.backoff import (
+    Classes,
+    classes_of,
+    set_probabilities,
+    table_of,
+    with_prior,
+)
 from bitextile.kernels.align.config import AlignerConfig
-from bitextile.kernels.align.cooccurrence import (
-    Table,
-    candidates,
-    places_of,
-    pruned,
-)
-from bitextile.kernels.align.corpus import (
-    F32,
-    F64,
-    Corpus,
-    folded_words,
-    vocabulary_of,
-    windowed,
-)
+from bitextile.kernels.align.cooccurrence import Counts, Table, candidates, places_of
+from bitextile.kernels.align.corpus import F32, F64, I32, Corpus, frequencies, numbered, windowed
 from bitextile.kernels.align.jumps import first_jumps, learned, spread_out
 from bitextile.kernels.align.model import AlignerModel
 from bitextile.kernels.align.model1 import train_model1
@@ -35,12 +29,13 @@ from bitextile.kernels.align.posteriors import (
     expect,
     sentences,
 )
+from bitextile.kernels.align.prior import Prior, checked_lexicon, lexicon_digest, prior_of
 from bitextile.kernels.align.threads import each_part, even_parts, usable_threads
 from bitextile.schema.errors import InputError
 
-CELLS_PER_PART = 1 << 18
-"""Cells of one task of the E-step: about 500 pairs of 22 words, 3 MB while it runs."""
-CELLS_PER_WORD = 8
+CELLS_PER_PART = 1 << 17
+"""Cells of one task of the E-step: about 300 pairs of 20 words, a megabyte while it runs."""
+CELLS_PER_WORD = 4
 """... but at least this many per vocabulary word, as a task starts with a walk over the words."""
 JUMP_PARTS = 32
 """Jumps are counted in every part up to this many parts, then in about so many, evenly
@@ -57,6 +52,9 @@ class _State:
     jumps_to_tgt: F64
     jumps_to_src: F64
     classes: Classes
+    prior: Prior
+    share_src: F32
+    share_tgt: F32
 
 
 def fit(
@@ -64,6 +62,7 @@ def fit(
     tgt: pa.ListArray,
     *,
     config: AlignerConfig | None = None,
+    lexicon: pa.Table | None = None,
     progress: Callable[[str], None] | None = None,
     n_threads: int | None = None,
 ) -> AlignerModel:
@@ -73,6 +72,9 @@ def fit(
         src: list<string> [pairs], words of the first side in any case.
         tgt: list<string> [pairs], words of the second side.
         config: what may be set; the defaults otherwise.
+        lexicon: known translations, columns src, tgt and perhaps weight (links each counts as, 1
+            by default): assumed where the two words are seen together. Words in neither side are
+            ignored. What was given is part of the model's digest; an empty one changes nothing.
         progress: called with one line of text after each step.
         n_threads: threads to use, all cores of the process by default; does not change the result.
 
@@ -80,7 +82,8 @@ def fit(
         The model; one that knows no word when every pair has an empty side.
 
     Raises:
-        InputError: the sides are not lists of strings of the same length.
+        InputError: the sides are not lists of strings of the same length, or the lexicon is not as
+            described.
 
     Source:
         Vogel, Ney and Tillmann 1996; Och and Ney 2003; Liang, Taskar and Klein 2006.
@@ -93,19 +96,30 @@ def fit(
     config = config or AlignerConfig()
     say = progress or (lambda line: None)
     threads = usable_threads(n_threads)
+    known = checked_lexicon(lexicon)
     corpus, src_words, tgt_words = _read(src, tgt)
-    windows = windowed(_without_half_empty(corpus), config.max_words)
+    statistics = _statistics(corpus)
     classes = classes_of(src_words, tgt_words, config)
-    pa.default_memory_pool().release_unused()  # the strings' copies: 300 bytes a pair
-    state = _start(windows.corpus, classes, config, threads)
+    prior = prior_of(known, src_words, tgt_words)
+    pieces, statistics["pairs_in_windows"] = _prepared(corpus, config)
+    del corpus
+    pa.default_memory_pool().release_unused()  # the strings' copies
+    state = _start(pieces, classes, prior, config, threads)
     say(f"model 1: {len(state.table.tgt):,} word pairs kept")
     likelihood: list[list[float]] = []
     for iteration in range(config.hmm_iterations):
-        likelihood.append(_iterate(windows.corpus, state, config, threads))
+        likelihood.append(_iterate(pieces, state, config, threads))
         say(
             f"hmm {iteration + 1}/{config.hmm_iterations}: "
             f"log likelihood {likelihood[-1][0]:,.0f} / {likelihood[-1][1]:,.0f}"
         )
+    statistics["log_likelihood"] = likelihood
+    if known.num_rows:
+        statistics["lexicon"] = {
+            "entries": known.num_rows,
+            "used": len(prior.tgt),
+            "digest": lexicon_digest(known),
+        }
     return AlignerModel(
         config=config,
         src_words=src_words,
@@ -115,18 +129,29 @@ def fit(
         null_tgt=state.null_tgt,
         jumps_to_tgt=state.jumps_to_tgt,
         jumps_to_src=state.jumps_to_src,
-        statistics=_statistics(corpus, windows.n_long, likelihood),
+        statistics=statistics,
     )
 
 
 def _read(src: pa.ListArray, tgt: pa.ListArray) -> tuple[Corpus, pa.StringArray, pa.StringArray]:
     if len(src) != len(tgt):
         raise InputError(f"the aligner got {len(src)} source and {len(tgt)} target sentences")
-    flat_src, src_at = folded_words(src)
-    flat_tgt, tgt_at = folded_words(tgt)
-    src_words, src_ids = vocabulary_of(flat_src)
-    tgt_words, tgt_ids = vocabulary_of(flat_tgt)
+    src_words, src_ids, src_at = numbered(src)
+    tgt_words, tgt_ids, tgt_at = numbered(tgt)
     return Corpus(src_ids, src_at, tgt_ids, tgt_at), src_words, tgt_words
+
+
+def _prepared(corpus: Corpus, config: AlignerConfig) -> tuple[Corpus, int]:
+    """Returns what can be learned from, in windows, and how many pairs were cut into these."""
+    corpus = _without_half_empty(corpus)
+    if _longest(corpus) <= config.max_words:
+        return corpus, 0
+    windows = windowed(corpus, config.max_words)
+    return windows.corpus, windows.n_long
+
+
+def _longest(corpus: Corpus) -> int:
+    return max(int(np.diff(at).max(initial=1)) for at in (corpus.src_at, corpus.tgt_at))
 
 
 def _without_half_empty(corpus: Corpus) -> Corpus:
@@ -148,56 +173,59 @@ def _only(
     return tokens[np.repeat(keep, lengths)], offsets
 
 
-def _start(corpus: Corpus, classes: Classes, config: AlignerConfig, n_threads: int) -> _State:
+def _start(
+    corpus: Corpus, classes: Classes, prior: Prior, config: AlignerConfig, n_threads: int
+) -> _State:
     n_src, n_tgt = len(classes.of_src), len(classes.of_tgt)
-    share_src = _share(np.bincount(corpus.src, minlength=n_src))
-    share_tgt = _share(np.bincount(corpus.tgt, minlength=n_tgt))
-    places = places_of(corpus.src, corpus.src_at, n_src)
-    table = candidates(corpus, places, n_tgt, config=config, n_threads=n_threads)
-    train_model1(
-        corpus,
-        places,
-        table,
-        np.float32(config.null_start) * share_src,
-        np.float32(config.null_start) * share_tgt,
-        classes,
-        config=config,
-        n_threads=n_threads,
+    share_src, share_tgt = _share(corpus.src, n_src), _share(corpus.tgt, n_tgt)
+    places = places_of(corpus, n_src)
+    counts = candidates(corpus, places, n_tgt, config=config, n_threads=n_threads)
+    null_start = np.float32(config.null_start)
+    null = null_start * share_src, null_start * share_tgt
+    wholes = train_model1(
+        corpus, places, counts, *null, classes, prior, config=config, n_threads=n_threads
     )
+    del places
+    table = table_of(counts, wholes, least=config.min_translation, n_threads=n_threads)
     jumps = first_jumps(config.jump_window)
-    kept = pruned(table, config.min_translation)
-    return _State(kept, share_src, share_tgt, jumps, jumps, classes)
+    return _State(table, share_src, share_tgt, jumps, jumps, classes, prior, share_src, share_tgt)
 
 
-def _share(counts: np.ndarray) -> F32:
-    """Returns each count's share; a word that was only seen beside nothing counts as one."""
-    counts = np.maximum(counts, 1)
-    return (counts / counts.sum()).astype(np.float32) if len(counts) else np.zeros(0, np.float32)
+def _share(tokens: I32, n_words: int) -> F32:
+    """Returns each word's share; one that was only seen beside nothing counts as seen once."""
+    counts = np.maximum(frequencies(tokens, n_words), 1)
+    return (counts / max(1, counts.sum())).astype(np.float32)
 
 
 def _iterate(corpus: Corpus, state: _State, config: AlignerConfig, n_threads: int) -> list[float]:
     """Does one iteration of EM on `state`; returns both log likelihoods before it."""
-    longest = int(max(np.diff(corpus.src_at).max(initial=1), np.diff(corpus.tgt_at).max(initial=1)))
-    known = parameters(state, config, longest)
-    row_of = np.arange(len(state.null_src), dtype=np.int32)
-
-    parts = parts_of(corpus, len(state.null_src) + len(state.null_tgt))
+    known = parameters(state, config, _longest(corpus))
+    n_src, n_tgt = len(state.null_src), len(state.null_tgt)
+    row_of = np.arange(n_src, dtype=np.int32)
+    parts = parts_of(corpus, n_src + n_tgt)
     with_jumps = parts[:: max(1, len(parts) // JUMP_PARTS)]
 
-    def part_of(part: tuple[int, int]) -> tuple[Cells, F32, Evidence]:
+    def part_of(part: tuple[int, int]) -> tuple[Corpus, Cells, F32, Evidence]:
         here = sentences(corpus, *part)
-        cells = cells_of(here, row_of, state.table, len(state.null_tgt))
+        cells = cells_of(here, row_of, state.table, n_tgt)
         found = evidence(here, known, for_links=False, for_jumps=part in with_jumps)
-        return cells, expect(here, cells, known, found), found
+        return here, cells, expect(here, cells, known, found), found
 
-    counts = np.zeros(len(state.table.tgt), np.float32)
-    found: list[Evidence] = []
-    for cells, joint, one in each_part(part_of, parts, n_threads=n_threads):
-        add_joint(cells, joint, counts)
-        found.append(one)
-    set_probabilities(state.table, counts, state.classes, config)
-    _learn(corpus, state, known, found, config)
-    return [float(sum(e.log_likelihood[k] for e in found)) for k in (0, 1)]
+    counts = Counts(state.table.start, state.table.tgt, np.zeros(len(state.table.tgt), np.float32))
+    likelihood, null_src, null_tgt = np.zeros(2), np.zeros(n_src), np.zeros(n_tgt)
+    jumps = np.zeros((2, 2 * known.to_tgt.zero + 1))
+    for here, cells, joint, found in each_part(part_of, parts, n_threads=n_threads):
+        add_joint(cells, joint, counts.value)
+        likelihood += found.log_likelihood
+        null_src += np.bincount(here.src, found.null_src, minlength=n_src)
+        null_tgt += np.bincount(here.tgt, found.null_tgt, minlength=n_tgt)
+        if len(found.jumps_to_tgt):
+            jumps += found.jumps_to_tgt, found.jumps_to_src
+    wholes = with_prior(counts, state.classes, state.prior, config)
+    set_probabilities(state.table, counts, wholes, n_threads=n_threads)
+    if parts:
+        _learn(state, known, jumps, (null_src, null_tgt), config)
+    return [float(x) for x in likelihood]
 
 
 def parts_of(corpus: Corpus, n_words: int) -> list[tuple[int, int]]:
@@ -222,42 +250,27 @@ def parameters(state: "_State | AlignerModel", config: AlignerConfig, longest: i
 
 
 def _learn(
-    corpus: Corpus,
-    state: _State,
-    known: Parameters,
-    found: list[Evidence],
-    config: AlignerConfig,
+    state: _State, known: Parameters, jumps: F64, null: tuple[F64, F64], config: AlignerConfig
 ) -> None:
-    """Sets jumps and null probabilities from what the parts found, summed in their order."""
-    if not found:
-        return
+    """Sets jumps and null probabilities from what was expected of them."""
+    window = config.jump_window
     settings = {"smoothing": config.jump_smoothing, "reach": config.jump_reach}
-    with_jumps = [e for e in found if len(e.jumps_to_tgt)]
-    to_tgt = np.stack([e.jumps_to_tgt for e in with_jumps]).sum(axis=0, dtype=np.float64)
-    to_src = np.stack([e.jumps_to_src for e in with_jumps]).sum(axis=0, dtype=np.float64)
-    state.jumps_to_tgt = learned(to_tgt, known.to_tgt, config.jump_window, **settings)
-    state.jumps_to_src = learned(to_src, known.to_src, config.jump_window, **settings)
-    smoothing = config.null_smoothing
-    null_src = np.concatenate([e.null_src for e in found])
-    null_tgt = np.concatenate([e.null_tgt for e in found])
-    state.null_src = _null(corpus.src, null_src, len(state.null_src), smoothing)
-    state.null_tgt = _null(corpus.tgt, null_tgt, len(state.null_tgt), smoothing)
+    state.jumps_to_tgt = learned(jumps[0], known.to_tgt, window, **settings)
+    state.jumps_to_src = learned(jumps[1], known.to_src, window, **settings)
+    state.null_src = _null(null[0], state.share_src, config.null_smoothing)
+    state.null_tgt = _null(null[1], state.share_tgt, config.null_smoothing)
 
 
-def _null(tokens: np.ndarray, posterior: F32, n_words: int, smoothing: float) -> F32:
-    expected = np.bincount(tokens, posterior, minlength=n_words)
-    least = smoothing * max(float(expected.sum()), 1e-6)
-    expected = expected + least * _share(np.bincount(tokens, minlength=n_words))
+def _null(expected: F64, share: F32, smoothing: float) -> F32:
+    expected = expected + smoothing * max(float(expected.sum()), 1e-6) * share
     return (expected / expected.sum()).astype(np.float32)
 
 
-def _statistics(corpus: Corpus, n_long: int, likelihood: list[list[float]]) -> dict[str, object]:
+def _statistics(corpus: Corpus) -> dict[str, object]:
     n_src, n_tgt = np.diff(corpus.src_at), np.diff(corpus.tgt_at)
     return {
         "pairs": len(n_src),
         "pairs_with_an_empty_side": int(((n_src == 0) | (n_tgt == 0)).sum()),
-        "pairs_in_windows": n_long,
         "src_words": len(corpus.src),
         "tgt_words": len(corpus.tgt),
-        "log_likelihood": likelihood,
     }

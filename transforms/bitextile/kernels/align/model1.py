@@ -9,20 +9,27 @@ because in model 1 both probabilities are the same in every cell of a word pair.
 two sweeps: one for the totals z of each word, one for the inner sum.
 """
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 
-from bitextile.kernels.align.backoff import Classes, set_probabilities
-from bitextile.kernels.align.config import AlignerConfig
-from bitextile.kernels.align.cooccurrence import (
-    N_ROW_PARTS,
-    Places,
-    Table,
-    row_work,
+from bitextile.kernels.align.backoff import (
+    Classes,
+    Wholes,
+    class_sums,
+    forget,
+    probabilities,
+    seen_wholes,
+    together_with,
+    with_prior,
 )
-from bitextile.kernels.align.corpus import F32, I32, Corpus
+from bitextile.kernels.align.config import AlignerConfig
+from bitextile.kernels.align.cooccurrence import N_ROW_PARTS, Counts, Places, faced
+from bitextile.kernels.align.corpus import F32, I32, Corpus, set_by_word
 from bitextile.kernels.align.jit import compiled, inner
+from bitextile.kernels.align.prior import Prior
 from bitextile.kernels.align.threads import even_parts, over_parts
 
 
@@ -41,100 +48,108 @@ def _below(ascending: I32, bound: int) -> int:
 
 @compiled
 def _totals(
-    corpus: Corpus,
-    places: Places,
-    table: Table,
-    z_src: F32,
-    z_tgt: F32,
-    n_tgt: int,
-    part: tuple[int, int],
+    part: tuple[int, int], corpus: Corpus, places: Places, counts: Counts, wholes: Wholes, z: F32
 ) -> None:
-    """Adds to z_src and z_tgt the translation probabilities each word of these sentences faces."""
-    dense = np.zeros((n_tgt, 2), np.float32)
-    low, high = corpus.src_at[part[0]], corpus.src_at[part[1]]
-    for e in range(len(table.start) - 1):
-        begin, end = table.start[e], table.start[e + 1]
-        here = places.where[places.start[e] : places.start[e + 1]]
-        a, b = _below(here, low), _below(here, high)
-        if a == b:
-            continue
-        for k in range(begin, end):
-            dense[table.tgt[k], 0] = table.p_tgt[k]
-            dense[table.tgt[k], 1] = table.p_src[k]
-        for i in here[a:b]:
-            s = places.sentence[i]
-            z = np.float32(0)
-            for j in range(corpus.tgt_at[s], corpus.tgt_at[s + 1]):
-                f = corpus.tgt[j]
-                z_tgt[j] += dense[f, 0]
-                z += dense[f, 1]
-            z_src[i] += z
-        for k in range(begin, end):
-            dense[table.tgt[k], 0] = 0
-            dense[table.tgt[k], 1] = 0
+    """Adds to z the probabilities each target word of a range of sentences faces."""
+    dense = np.zeros(len(wholes.columns), np.float32)
+    together = np.zeros(len(wholes.columns), np.float64)
+    for c in range(len(wholes.class_start) - 1):
+        whole = together_with(counts, wholes, c, together)
+        for e in wholes.member[wholes.class_start[c] : wholes.class_start[c + 1]]:
+            here = places.sentence[places.start[e] : places.start[e + 1]]
+            a, b = _below(here, part[0]), _below(here, part[1])
+            if a == b:
+                continue
+            for k in range(counts.start[e], counts.start[e + 1]):
+                p_tgt, _ = probabilities(counts, wholes, e, k, together, whole)
+                dense[counts.tgt[k]] = p_tgt
+            for s in here[a:b]:
+                for j in range(corpus.tgt_at[s], corpus.tgt_at[s + 1]):
+                    z[j] += dense[corpus.tgt[j]]
+            for k in range(counts.start[e], counts.start[e + 1]):
+                dense[counts.tgt[k]] = 0
+        forget(counts, wholes, c, together)
 
 
 @compiled
-def _counts(
+def _expect(
+    part: tuple[int, int],
     corpus: Corpus,
     places: Places,
-    table: Table,
-    weight_src: F32,
-    weight_tgt: F32,
-    counts: F32,
-    n_tgt: int,
-    part: tuple[int, int],
+    counts: Counts,
+    wholes: Wholes,
+    null_src: F32,
+    weight: F32,
 ) -> None:
-    """Sets the expected counts of a range of rows; the weights are 1 / z."""
-    inner = np.zeros(n_tgt, np.float32)
-    for e in range(part[0], part[1]):
-        for i in places.where[places.start[e] : places.start[e + 1]]:
-            s = places.sentence[i]
-            w = weight_src[i]
-            for j in range(corpus.tgt_at[s], corpus.tgt_at[s + 1]):
-                inner[corpus.tgt[j]] += w * weight_tgt[j]
-        for k in range(table.start[e], table.start[e + 1]):
-            counts[k] = table.p_tgt[k] * table.p_src[k] * inner[table.tgt[k]]
-        for i in places.where[places.start[e] : places.start[e + 1]]:
-            s = places.sentence[i]
-            for f in corpus.tgt[corpus.tgt_at[s] : corpus.tgt_at[s + 1]]:
-                inner[f] = 0
+    """Sets the counts of a range of classes to what is expected; `weight` is 1 / z."""
+    n_tgt = len(wholes.columns)
+    dense, inner = np.zeros(n_tgt, np.float32), np.zeros(n_tgt, np.float32)
+    together = np.zeros(n_tgt, np.float64)
+    for c in range(part[0], part[1]):
+        whole = together_with(counts, wholes, c, together)
+        for e in wholes.member[wholes.class_start[c] : wholes.class_start[c + 1]]:
+            for k in range(counts.start[e], counts.start[e + 1]):
+                p_tgt, p_src = probabilities(counts, wholes, e, k, together, whole)
+                dense[counts.tgt[k]] = p_src
+                counts.value[k] = p_tgt * p_src
+            for s in places.sentence[places.start[e] : places.start[e + 1]]:
+                facing = np.float32(0)
+                for j in range(corpus.tgt_at[s], corpus.tgt_at[s + 1]):
+                    facing += dense[corpus.tgt[j]]
+                w = np.float32(1) / (null_src[e] + facing)
+                for j in range(corpus.tgt_at[s], corpus.tgt_at[s + 1]):
+                    inner[corpus.tgt[j]] += w * weight[j]
+            for k in range(counts.start[e], counts.start[e + 1]):
+                counts.value[k] *= inner[counts.tgt[k]]
+                dense[counts.tgt[k]] = 0
+            if places.beside[e] > n_tgt:
+                inner[:] = 0
+                continue
+            for s in places.sentence[places.start[e] : places.start[e + 1]]:
+                for f in corpus.tgt[corpus.tgt_at[s] : corpus.tgt_at[s + 1]]:
+                    inner[f] = 0
+        forget(counts, wholes, c, together)
+
+
+def _apart(function: Callable[..., None], known: tuple[Any, ...], part: tuple[int, int]) -> None:
+    function(part, *known)
 
 
 def train_model1(
     corpus: Corpus,
     places: Places,
-    table: Table,
+    counts: Counts,
     null_src: F32,
     null_tgt: F32,
     classes: Classes,
+    prior: Prior,
     *,
     config: AlignerConfig,
     n_threads: int,
-) -> None:
-    """Trains the table in place.
+) -> Wholes:
+    """Trains in place: counts of candidates become expected links, with what they are shares of.
 
     Args:
         corpus: the sample.
         places: of its source words.
-        table: candidate pairs with their first probabilities.
+        counts: of the candidate pairs, how often they are seen together.
         null_src: float32 [source words], weight of the null word for each source word.
         null_tgt: float32 [target words], likewise.
         classes: words that back each other.
+        prior: known translations.
         config: how many iterations, and the weights of the M-step.
         n_threads: threads to use; the result does not depend on it.
     """
-    rows = even_parts(row_work(corpus, places), N_ROW_PARTS)
+    wholes = seen_wholes(places.beside, faced(corpus, len(null_tgt)), classes)
+    rows = even_parts(class_sums(places.beside, wholes), N_ROW_PARTS)
     # Every word's total is summed along the vocabulary whatever the cut: cut by threads.
     spans = even_parts(np.diff(corpus.src_at) * np.diff(corpus.tgt_at), n_threads)
-    # A row's probabilities are not read again once its counts are known: one array serves both.
-    counts = table.p_tgt
+    z = np.empty(len(corpus.tgt), np.float32)
     for _ in range(config.ibm1_iterations):
-        weights = null_src[corpus.src], null_tgt[corpus.tgt]
-        totals = partial(_totals, corpus, places, table, *weights, len(null_tgt))
-        over_parts(totals, spans, n_threads=n_threads)
-        for total in weights:
-            np.divide(np.float32(1), total, out=total)
-        expect = partial(_counts, corpus, places, table, *weights, counts, len(null_tgt))
-        over_parts(expect, rows, n_threads=n_threads)
-        set_probabilities(table, counts, classes, config)
+        set_by_word(null_tgt, corpus.tgt, z)
+        known = corpus, places, counts, wholes
+        over_parts(partial(_apart, _totals, (*known, z)), spans, n_threads=n_threads)
+        np.divide(np.float32(1), z, out=z)
+        over_parts(partial(_apart, _expect, (*known, null_src, z)), rows, n_threads=n_threads)
+        wholes = with_prior(counts, classes, prior, config)
+    return wholes

@@ -18,13 +18,13 @@ from bitextile.kernels.align.jit import compiled, inner
 class Cells(NamedTuple):
     """The cells of a range of sentences whose word pair is in the table.
 
-    There is room for every cell; those of source word i are first[i]:last[i].
+    Those of token i of the source side are first[i]:last[i]; all cells of a word stand together.
 
     Attributes:
-        first: int64 [source words of the range + 1].
+        first: int64 [source words of the range].
         last: int64 [source words of the range].
-        position: int16 [room], target position in its sentence.
-        entry: int32 [room], entry of the table.
+        position: int16 [at least cells], target position in its sentence.
+        entry: int32 [cells], entry of the table.
     """
 
     first: I64
@@ -107,16 +107,11 @@ def evidence(corpus: Corpus, known: Parameters, *, for_links: bool, for_jumps: b
     )
 
 
-@compiled
 def sentences(corpus: Corpus, first: int, last: int) -> Corpus:
-    """Returns the sentence pairs first..last as a corpus of their own."""
-    src, tgt = corpus.src_at[first], corpus.tgt_at[first]
-    return Corpus(
-        corpus.src[src : corpus.src_at[last]],
-        corpus.src_at[first : last + 1] - src,
-        corpus.tgt[tgt : corpus.tgt_at[last]],
-        corpus.tgt_at[first : last + 1] - tgt,
-    )
+    """Returns the sentence pairs first..last as a corpus of their own, sharing its tokens."""
+    src_at, tgt_at = corpus.src_at[first : last + 1], corpus.tgt_at[first : last + 1]
+    src, tgt = corpus.src[src_at[0] : src_at[-1]], corpus.tgt[tgt_at[0] : tgt_at[-1]]
+    return Corpus(src, src_at - src_at[0], tgt, tgt_at - tgt_at[0])
 
 
 @compiled
@@ -129,34 +124,35 @@ def cells_of(corpus: Corpus, row_of: I32, table: Table, n_tgt: int) -> Cells:
         table: translation table.
         n_tgt: more than any target id.
     """
-    places = places_of(corpus.src, corpus.src_at, len(row_of))
-    first = np.zeros(len(corpus.src) + 1, np.int64)
+    places = places_of(corpus, len(row_of))
+    fill, where = places.start[:-1].copy(), np.empty(len(corpus.src), np.int32)
     for i in range(len(corpus.src)):
-        s = places.sentence[i]
-        first[i + 1] = first[i] + corpus.tgt_at[s + 1] - corpus.tgt_at[s]
-    last = first[:-1].copy()
-    position = np.empty(first[-1], np.int16)
-    entry = np.empty(first[-1], np.int32)
-    entry_of = np.full(n_tgt, -1, np.int32)
+        where[fill[corpus.src[i]]] = i
+        fill[corpus.src[i]] += 1
+    first, last = np.zeros(len(where), np.int64), np.zeros(len(where), np.int64)
+    room = places.beside.sum()
+    position, entry = np.empty(room, np.int16), np.empty(room, np.int32)
+    entry_of = np.full(n_tgt, np.int32(-1))
+    at = 0
     for e in range(len(row_of)):
         if places.start[e] == places.start[e + 1] or row_of[e] < 0:
             continue
         begin, end = table.start[row_of[e]], table.start[row_of[e] + 1]
         for k in range(begin, end):
             entry_of[table.tgt[k]] = k
-        for i in places.where[places.start[e] : places.start[e + 1]]:
-            s = places.sentence[i]
-            words = corpus.tgt[corpus.tgt_at[s] : corpus.tgt_at[s + 1]]
-            at = first[i]
-            for j in range(len(words)):
-                if entry_of[words[j]] >= 0:
-                    position[at] = j
-                    entry[at] = entry_of[words[j]]
+        for o in range(places.start[e], places.start[e + 1]):
+            s = places.sentence[o]
+            first[where[o]] = at
+            for j in range(corpus.tgt_at[s], corpus.tgt_at[s + 1]):
+                k = entry_of[corpus.tgt[j]]
+                if k >= 0:
+                    position[at] = j - corpus.tgt_at[s]
+                    entry[at] = k
                     at += 1
-            last[i] = at
+            last[where[o]] = at
         for k in range(begin, end):
             entry_of[table.tgt[k]] = -1
-    return Cells(first, last, position, entry)
+    return Cells(first, last, position, entry[:at])
 
 
 @inner
@@ -293,6 +289,5 @@ def expect(corpus: Corpus, cells: Cells, known: Parameters, found: Evidence) -> 
 @compiled
 def add_joint(cells: Cells, joint: F32, counts: F32) -> None:
     """Adds the posterior of each cell to the count of its table entry."""
-    for i in range(len(cells.last)):
-        for c in range(cells.first[i], cells.last[i]):
-            counts[cells.entry[c]] += joint[c]
+    for c in range(len(cells.entry)):
+        counts[cells.entry[c]] += joint[c]
