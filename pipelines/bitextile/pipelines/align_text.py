@@ -9,9 +9,13 @@ from typing import TextIO
 import pyarrow as pa
 
 from bitextile.kernels.align.apply import Alignment
-from bitextile.kernels.align.text import PAIRS_PER_BATCH, TextSummary, align_text
-from bitextile.kernels.align.text import _sides as sides_of
-from bitextile.kernels.align.text import _write as write_links
+from bitextile.kernels.align.text import (
+    PAIRS_PER_BATCH,
+    TextSummary,
+    align_text,
+    sides_of,
+    write_links,
+)
 from bitextile.kernels.eflomal import (
     EflomalModel,
     alignment_of_sampled,

@@ -65,6 +65,7 @@ def align_text(
     symmetrize: str = "posterior",
     threshold: float | None = None,
     config: AlignerConfig | None = None,
+    lexicon: pa.Table | None = None,
     n_threads: int | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> TextSummary:
@@ -79,6 +80,7 @@ def align_text(
         symmetrize: as for `apply`.
         threshold: as for `apply`.
         config: as for `fit`; not with `model`.
+        lexicon: as for `fit`; not with `model`.
         n_threads: as for `fit`.
         progress: called with one line of text now and then.
 
@@ -94,11 +96,13 @@ def align_text(
     """
     method_named(symmetrize)
     summary = TextSummary()
-    src, tgt = _sides(lines_in, summary)
+    src, tgt = sides_of(lines_in, summary)
     if model is not None:
         aligner = AlignerModel.load(model)
     else:
-        aligner = fit(src, tgt, config=config, progress=progress, n_threads=n_threads)
+        aligner = fit(
+            src, tgt, config=config, lexicon=lexicon, progress=progress, n_threads=n_threads
+        )
     if save_model is not None:
         aligner.save(save_model)
     summary.model = aligner.digest
@@ -107,15 +111,20 @@ def align_text(
     )
     for first in range(0, len(src), PAIRS_PER_BATCH):
         batch = (side.slice(first, PAIRS_PER_BATCH) for side in (src, tgt))
-        _write(links_of(aligner, *batch), lines_out, scores_out, summary)
+        write_links(links_of(aligner, *batch), lines_out, scores_out, summary)
         if progress:
             progress(f"aligned {min(first + PAIRS_PER_BATCH, len(src)):,} of {len(src):,} lines")
     summary.no_links -= summary.lines - summary.aligned
     return summary
 
 
-def _sides(lines: Iterable[str], summary: TextSummary) -> tuple[pa.ListArray, pa.ListArray]:
-    """Returns the words of both sides; both are empty where a line cannot be aligned."""
+def sides_of(lines: Iterable[str], summary: TextSummary) -> tuple[pa.ListArray, pa.ListArray]:
+    """Returns the words of both sides of lines; both are empty where a line cannot be aligned.
+
+    Args:
+        lines: `source ||| target`, with or without a line end.
+        summary: counts them, each by what became of it.
+    """
     src: list[str] = []
     tgt: list[str] = []
     for line in lines:
@@ -138,9 +147,17 @@ def _sides(lines: Iterable[str], summary: TextSummary) -> tuple[pa.ListArray, pa
     return list_of_words(src), list_of_words(tgt)
 
 
-def _write(
+def write_links(
     alignment: Alignment, lines_out: TextIO, scores_out: TextIO | None, summary: TextSummary
 ) -> None:
+    """Writes a line of links per pair, and of its score if it is asked for.
+
+    Args:
+        alignment: of some pairs.
+        lines_out: for the links.
+        scores_out: for the scores, or None.
+        summary: counts links and pairs without any.
+    """
     links = alignment.links
     at = links.offsets.to_pylist()
     pairs = links.flatten()
