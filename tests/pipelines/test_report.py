@@ -23,6 +23,7 @@ from bitextile.pipelines.report_page.drawing import (
     wide_drawing,
 )
 from bitextile.pipelines.report_page.examples import (
+    _show_switched,
     examples_of,
     exchanged_line,
     lexicon_entries,
@@ -626,3 +627,40 @@ def test_the_embedded_sample_in_two_scripts(tmp_path):
     chosen = examples_of(open_dataset(dataset), 12)
     strokes = sum(len((e.wide.strokes or e.wide.cells) + e.narrow.strokes) for e in chosen)
     assert len(page.with_class("link")) == strokes
+
+
+def switched(text: str, *replacements: dict, lang: str = "en") -> list:
+    row = {"matrix_lang": lang, "text": text, "replacements": list(replacements)}
+    row |= {"method": "sentence", "variant": 0, "parent_id": "f" * 32, "label": "neutral"}
+    return list(_show_switched(lang, row).lines)
+
+
+def test_fields_of_task_data_are_lines_in_their_own_direction():
+    new = {"start": 0, "end": 4, "lang": "ar", "original": "He left.", "origin": "f.tsv:1"}
+    first, second = switched("ذهب.\nShe stayed.", new | {"score": 1.0})
+    assert (first.dir, [piece.text for piece in first.pieces]) == ("rtl", ["ذهب."])
+    assert "f.tsv:1" in first.pieces[0].title
+    assert (second.dir, [piece.text for piece in second.pieces]) == ("ltr", ["She stayed."])
+
+
+def test_a_private_script_is_shown_by_the_letters_it_was_made_from(tmp_path):
+    row = aligned_row("ar", "ar-Qaaa", "كلب كبير", "كلب كبير", "0-0 1-1")
+    derived = {"tgt": "".join(c if c == " " else chr(ord(c) + 0xF0000) for c in row["tgt"])}
+    path = write_dataset(tmp_path / "derived", ALIGNED, [row | derived])
+    write_report([path], str(tmp_path / "page.html"))
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert not any(ord(char) >= 0xF0000 for char in page)
+    assert 'lang="ar-Qaaa" dir="rtl"' in page
+    assert "private script" in page
+    # An override that a private code point would turn into must not act.
+    assert shown("\U000f202e") == "<U+202E>"
+
+
+def test_words_that_changed_case_are_marked_in_turkish_too():
+    row = aligned_row("en", "tr", "It is", "Bu iyi", "0-1")
+    row |= {"src_exchanged": "İyi is", "tgt_exchanged": "Bu it"}
+    line = exchanged_line(row, "src", "tgt", [[(0, 1)]], {(0, 1): 0.9})
+    assert [(p.text, p.lang, p.original) for p in line.pieces] == [
+        ("İyi", "tr", "It"),
+        (" is", "en", None),
+    ]

@@ -27,7 +27,7 @@ from bitextile.pipelines.report_page.figures import (
     rule_figures,
 )
 from bitextile.pipelines.report_page.training import evaluation_figures, loss_chart
-from bitextile.pipelines.report_page.typeset import direction, shown
+from bitextile.pipelines.report_page.typeset import PRIVATE, direction, shown
 from bitextile.schema.dataset import Dataset, open_dataset
 from bitextile.schema.errors import ConfigError, OutputExistsError
 from bitextile.schema.storage import exists, write_atomically
@@ -61,6 +61,7 @@ class DatasetView:
         examples: rows to look at.
         entries: words to look at (lexicon).
         langs: languages that coloured words are in.
+        private: whether a language of the examples is in the script of derived ones.
         made: configuration, inputs and software as JSON.
     """
 
@@ -79,6 +80,7 @@ class DatasetView:
     examples: list[Example]
     entries: list[Entry]
     langs: list[str]
+    private: bool
     made: str
 
     @property
@@ -156,6 +158,7 @@ def _view(dataset: Dataset, n_examples: int) -> DatasetView:
         examples=chosen,
         entries=lexicon_entries(dataset, n_examples) if lexicon else [],
         langs=_changed_languages(chosen),
+        private=any(PRIVATE in line.lang for example in chosen for line in example.lines),
         made=_made(dataset),
     )
 

@@ -1,7 +1,7 @@
 """Which rows are shown, and what of them is marked: chosen by id, never by chance."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
@@ -21,6 +21,8 @@ POOL = 512
 good as drawn at random, and as many as give short and long sentences."""
 
 Row = dict[str, Any]
+
+_NEWLINE = shown("\n")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,9 +185,30 @@ def _sentence(row: Row, side: str) -> Sentence:
 
 
 def _show_switched(key: str, row: Row) -> Example:
-    facts = (f"{row['method']}, variant {row['variant']}", f"made from {row['parent_id'][:8]}")
+    facts: tuple[str, ...] = (
+        f"{row['method']}, variant {row['variant']}",
+        f"made from {row['parent_id'][:8]}",
+    )
+    if "label" in row:
+        facts += (f"label {row['label']}",)
     line = switched_line(row["matrix_lang"], row["text"], row["replacements"])
-    return Example(key=key, lines=(line,), facts=facts)
+    return Example(key=key, lines=tuple(_fields(line)), facts=facts)
+
+
+def _fields(line: Line) -> Iterator[Line]:
+    """Yields the fields of task data, which a newline parts, in the direction of their words."""
+    fields: list[list[Piece]] = [[]]
+    for piece in line.pieces:
+        first, *others = piece.text.split(_NEWLINE)
+        texts = [first] if piece.original is not None else [first, *others]
+        for number, text in enumerate(texts):
+            if number:
+                fields.append([])
+            if text:
+                fields[-1].append(replace(piece, text=text))
+    for pieces in fields:
+        langs = {piece.lang for piece in pieces}
+        yield Line(lang=langs.pop() if len(langs) == 1 else line.lang, pieces=tuple(pieces))
 
 
 def switched_line(lang: str, text: str, replacements: list[Row]) -> Line:
@@ -297,10 +320,15 @@ def _walk(text: str, at: int, expected: str) -> int | None:
         if char.isspace():
             continue
         at = _skip(text, at)
-        if at >= len(text) or text[at].casefold() != char.casefold():
+        if at >= len(text) or not _cases(text[at]) & _cases(char):
             return None
         at += 1
     return at
+
+
+def _cases(char: str) -> set[str]:
+    """Returns a character with what any language may write for it as a capital or small letter."""
+    return {char, char.lower()[0], char.upper()[0]}
 
 
 _SHOW: dict[str, Callable[[str, Row], Example]] = {

@@ -10,6 +10,10 @@ from typing import Literal
 
 Direction = Literal["ltr", "rtl"]
 
+PRIVATE = "Qaaa"
+"""Script of the languages that `derive` transliterates; the style sheet underlines it."""
+_PRIVATE_PLANES = 0xF0000
+
 _RTL_SCRIPTS = frozenset(
     ("Adlm", "Arab", "Aran", "Hebr", "Mand", "Mend", "Nkoo", "Rohg", "Samr", "Syrc", "Thaa", "Yezi")
 )
@@ -61,12 +65,16 @@ def direction(lang: str) -> Direction:
     Args:
         lang: BCP-47 tag.
 
+    A derived script runs as the one it was made from, by whose letters it is shown.
+
     >>> direction("ar"), direction("az-Arab"), direction("ur-Latn"), direction("th")
     ('rtl', 'rtl', 'ltr', 'ltr')
+    >>> direction("ar-Qaaa-inverted")
+    'rtl'
     """
     first, *rest = lang.split("-")
     scripts = [part.title() for part in rest if len(part) == 4 and part.isalpha()]
-    if scripts:
+    if scripts and scripts[0] != PRIVATE:
         return "rtl" if scripts[0] in _RTL_SCRIPTS else "ltr"
     return "rtl" if first.lower() in _RTL_LANGUAGES else "ltr"
 
@@ -154,7 +162,8 @@ def shown(text: object, max_chars: int = 400) -> str:
     r"""Returns untrusted text as it may be shown: cut to length, nothing invisible left to act.
 
     Control characters, line breaks and directional controls become `<U+....>`, so that no text
-    can turn or hide what stands beside it. Joiners stay: words need them.
+    can turn or hide what stands beside it. Joiners stay: words need them. Code points of the
+    private planes, which no face draws, are shown as those that `derive` made them from.
 
     Args:
         text: anything; taken as a string.
@@ -162,14 +171,21 @@ def shown(text: object, max_chars: int = 400) -> str:
 
     >>> shown("a\u202eb\n"), shown("علی\u200cرضا") == "علی\u200cرضا", shown("abcdef", 3)
     ('a<U+202E>b<U+000A>', True, 'abc…')
+    >>> shown("\U000f0061\U000f202e")
+    'a<U+202E>'
     """
-    string = str(text)
+    string = "".join(map(_drawn, str(text)))
     if len(string) > max_chars:
         cut = max_chars
         while cut and unicodedata.category(string[cut]) in ("Mn", "Me", "Cf"):
             cut -= 1
         string = string[:cut] + "…"
     return "".join(f"<U+{ord(c):04X}>" if _acts(c) else c for c in string)
+
+
+def _drawn(char: str) -> str:
+    point = ord(char) - _PRIVATE_PLANES
+    return chr(point) if point >= 0 else char
 
 
 def _acts(char: str) -> bool:
