@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bitextile.kernels.pack import pack
+from bitextile.kernels.pack import pack, pack_narrow
 from bitextile.schema.errors import InputError
 
 LENGTHS = st.lists(st.integers(1, 50), max_size=80)
@@ -53,3 +53,23 @@ def test_sentences_leave_little_padding():
 def test_what_does_not_fit_is_refused(lengths):
     with pytest.raises(InputError, match="expected 1 to 10; cut or split"):
         pack(np.asarray(lengths), width=10)
+
+
+@given(LENGTHS.filter(bool), st.integers(50, 200))
+def test_narrow_rows_are_as_many_and_hold_everything(lengths, width):
+    lengths = np.asarray(lengths, np.int64)
+    wide, narrow = pack(lengths, width=width), pack_narrow(lengths, width=width)
+    assert narrow.n_rows == wide.n_rows
+    assert lengths.max() <= narrow.width <= width
+    assert (narrow.starts + lengths).max() <= narrow.width
+    taken = np.zeros((narrow.n_rows, narrow.width), int)
+    for row, start, length in zip(narrow.rows, narrow.starts, lengths):
+        taken[row, start : start + length] += 1
+    assert (taken.sum(), taken.max()) == (lengths.sum(), 1)
+
+
+def test_a_last_row_that_is_nearly_empty_is_spread_over_the_others():
+    lengths = 5 + np.arange(105) * 37 % 60
+    placed, narrow = pack(lengths, width=256), pack_narrow(lengths, width=256)
+    assert lengths.sum() / (placed.n_rows * 256) < 0.96
+    assert lengths.sum() / (narrow.n_rows * narrow.width) > 0.99

@@ -29,13 +29,15 @@ class Collation:
     Attributes:
         masking: how positions are selected and shown.
         pad: id of the padding token.
-        width: tokens of a packed row.
+        width: most tokens of a packed row.
+        fixed: rows of exactly that width, for compiled models.
         languages: index of each language's embedding; None without such embeddings.
     """
 
     masking: Masking
     pad: int
     width: int
+    fixed: bool = False
     languages: Mapping[str, int] | None = None
 
 
@@ -118,6 +120,7 @@ def arrange(
         selection.shown if shown is None else shown,
         width=collation.width,
         pad=collation.pad,
+        fixed=collation.fixed,
         roles=roles,
         sees=sees,
         languages=language_ids(selection.inputs, selection.flat, collation.languages),
@@ -146,6 +149,7 @@ def collate_plain(inputs: Sequence[Input], collation: Collation) -> Packed:
         flat.tokens,
         width=collation.width,
         pad=collation.pad,
+        fixed=collation.fixed,
         languages=language_ids(inputs, flat, collation.languages),
     )
     return packed

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from bitextile.kernels.pack import I64, pack
+from bitextile.kernels.pack import I64, pack, pack_narrow
 from bitextile.trainer.data.examples import I8, Input
 from bitextile.trainer.data.tokens import I32, Bool
 
@@ -94,6 +94,7 @@ def lay_out(
     *,
     width: int,
     pad: int,
+    fixed: bool = False,
     roles: np.ndarray | None = None,
     sees: Sees = FULL,
     languages: np.ndarray | None = None,
@@ -103,8 +104,9 @@ def lay_out(
     Args:
         flat: the inputs.
         shown: [n] what the model sees of `flat.tokens`.
-        width: tokens of a row, at least the longest input.
+        width: most tokens of a row, at least the longest input.
         pad: id of the padding token.
+        fixed: rows of exactly `width`, for compiled models; else as narrow as they can be.
         roles: [n] index into `sees`; None for 0 everywhere.
         sees: [roles, roles], by query and key.
         languages: [n] index of the language embedding; None without such embeddings.
@@ -112,14 +114,14 @@ def lay_out(
     Returns:
         The rows, and [n] the flat place r * W + w of each element of `flat`.
     """
-    placed = pack(flat.lengths, width=width)
-    starts = placed.rows * width + placed.starts
+    placed = (pack if fixed else pack_narrow)(flat.lengths, width=width)
+    starts = placed.rows * placed.width + placed.starts
     places = starts[flat.owner] + flat.positions
 
     def grid(values: np.ndarray | int, fill: int, dtype: type) -> torch.Tensor:
-        rows: np.ndarray = np.full(placed.n_rows * width, fill, dtype)
+        rows: np.ndarray = np.full(placed.n_rows * placed.width, fill, dtype)
         rows[places] = values
-        return torch.from_numpy(rows.reshape(placed.n_rows, width))
+        return torch.from_numpy(rows.reshape(placed.n_rows, placed.width))
 
     packed = Packed(
         inputs=grid(shown, pad, np.int64),
