@@ -11,10 +11,9 @@ from bitextile.kernels.align.jumps import learned, spread_out
 
 
 @numba.njit
-def both_passes(emit, null, jumps, p_null, cut, expected):
+def both_passes(work, emit, null, jumps, p_null, cut, expected):
     n_obs, n = emit.shape
     wide = (n + LANES - 1) // LANES * LANES
-    work = lattice(n_obs, n)
     for j in range(n_obs):
         work.emit[j * wide : (j + 1) * wide] = 0
         for i in range(n):
@@ -31,7 +30,12 @@ def run(emit, null, weights, p_null, cut=0.0):
     expected = np.zeros(2 * jumps.zero + 1, np.float32)
     numbers = np.float32(p_null), np.float32(cut)
     gamma, nothing, log = both_passes(
-        emit.astype(np.float32), null.astype(np.float32), jumps, *numbers, expected
+        lattice(n_obs, n),
+        emit.astype(np.float32),
+        null.astype(np.float32),
+        jumps,
+        *numbers,
+        expected,
     )
     return gamma, nothing, log, expected * jumps.weight, jumps
 

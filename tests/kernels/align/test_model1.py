@@ -248,9 +248,9 @@ def test_agreement_counts_are_products_of_the_two_reference_posteriors(reference
 
 
 @numba.njit
-def one_direction(corpus, cells, known, found, counts):
+def one_direction(corpus, cells, known, work, found, counts):
     """Adds to the counts the posteriors of the direction that explains the target, alone."""
-    one, two = lattices_for(corpus)
+    one, two = work
     for s in range(len(corpus.src_at) - 1):
         infer(corpus, s, cells, known, one, two, found)
         first, n = corpus.src_at[s], corpus.src_at[s + 1] - corpus.src_at[s]
@@ -286,7 +286,7 @@ def test_em_of_one_direction_never_lowers_the_likelihood(corpus):
     for _ in range(6):
         found = evidence(data, known, for_links=False, for_jumps=True)
         counts = np.zeros(len(table.tgt), np.float32)
-        one_direction(data, cells, known, found, counts)
+        one_direction(data, cells, known, lattices_for(data), found, counts)
         of_rows = np.bincount(rows(table), counts, len(src_words))
         table.p_tgt[:] = counts / of_rows[rows(table)]
         likelihood.append(found.log_likelihood[0])

@@ -9,7 +9,6 @@ from bitextile.kernels.align.backoff import beginnings, positions
 from bitextile.kernels.align.config import AlignerConfig
 from bitextile.kernels.align.corpus import F32, I32, Corpus, Windows, folded_words, windowed
 from bitextile.kernels.align.fit import parameters, parts_of
-from bitextile.kernels.align.jit import compiled
 from bitextile.kernels.align.model import AlignerModel
 from bitextile.kernels.align.posteriors import (
     Evidence,
@@ -19,7 +18,7 @@ from bitextile.kernels.align.posteriors import (
     expect,
     sentences,
 )
-from bitextile.kernels.align.symmetrize import Method, method_named, symmetrized
+from bitextile.kernels.align.symmetrize import Method, method_named, symmetrized_all
 from bitextile.kernels.align.threads import over_parts, usable_threads
 from bitextile.schema.errors import ConfigError, InputError
 from bitextile.schema.kinds import LINK, LINKS
@@ -86,7 +85,7 @@ def apply(
         cells = cells_of(here, row_of, known.table, len(known.null_tgt))
         found = evidence(here, known, for_links=True, for_jumps=False)
         expect(here, cells, known, found)
-        return _links(here, found, int(method), least)
+        return _links(here, found, method, least)
 
     found = over_parts(links_of, parts, n_threads=usable_threads(n_threads))
     return _alignment(windows, found, parts, len(src))
@@ -149,41 +148,21 @@ def _parameters(model: AlignerModel, pieces: Corpus, row_of: I32, null_tgt: F32)
     return parameters(model, model.config, longest)._replace(null_src=null_src, null_tgt=null_tgt)
 
 
-@compiled
 def _links(
-    corpus: Corpus, found: Evidence, method: int, least: np.float32
+    corpus: Corpus, found: Evidence, method: Method, least: np.float32
 ) -> tuple[I32, I32, I32, F32]:
     """Returns sentence, source word, target word and score of each link, in that order."""
-    on = np.zeros(len(found.mean), np.bool_)
-    at, n = 0, 0
-    for s in range(len(corpus.src_at) - 1):
-        src, n_src = corpus.src_at[s], corpus.src_at[s + 1] - corpus.src_at[s]
-        tgt, n_tgt = corpus.tgt_at[s], corpus.tgt_at[s + 1] - corpus.tgt_at[s]
-        size = n_src * n_tgt
-        if method != Method.POSTERIOR and size > 0:
-            grid = on[at : at + size].reshape(n_src, n_tgt)
-            best_src, best_tgt = (
-                found.best_src[tgt : tgt + n_tgt],
-                found.best_tgt[src : src + n_src],
-            )
-            symmetrized(best_src, best_tgt, method, grid)
-        for c in range(at, at + size):
-            on[c] = (method == Method.POSTERIOR or on[c]) and found.mean[c] > least
-            n += on[c]
-        at += size
-    row, src_word = np.empty(n, np.int32), np.empty(n, np.int32)
-    tgt_word, score = np.empty(n, np.int32), np.empty(n, np.float32)
-    at, n = 0, 0
-    for s in range(len(corpus.src_at) - 1):
-        n_tgt = corpus.tgt_at[s + 1] - corpus.tgt_at[s]
-        size = (corpus.src_at[s + 1] - corpus.src_at[s]) * n_tgt
-        for c in range(at, at + size):
-            if on[c]:
-                row[n], src_word[n], tgt_word[n] = s, (c - at) // n_tgt, (c - at) % n_tgt
-                score[n] = min(np.float32(1), max(LEAST_SCORE, found.mean[c]))
-                n += 1
-        at += size
-    return row, src_word, tgt_word, score
+    on = found.mean > least
+    if method is not Method.POSTERIOR:
+        on &= symmetrized_all(corpus, found.best_src, found.best_tgt, int(method))
+    cell = np.flatnonzero(on)
+    n_tgt = np.diff(corpus.tgt_at)
+    start = np.cumsum(np.diff(corpus.src_at) * n_tgt)
+    row = np.searchsorted(start, cell, side="right")
+    cell_in_row = cell - np.concatenate([[0], start])[row]
+    score = np.clip(found.mean[cell], np.float32(LEAST_SCORE), np.float32(1))
+    src_word, tgt_word = np.divmod(cell_in_row, np.maximum(n_tgt, 1)[row])
+    return row.astype(np.int32), src_word.astype(np.int32), tgt_word.astype(np.int32), score
 
 
 def _alignment(

@@ -69,23 +69,12 @@ def padded(n: int) -> int:
     return (n + LANES - 1) // LANES * LANES
 
 
-@inner
 def lattice(n_obs: int, n_states: int) -> Lattice:
     """Returns memory for sentences of at most these lengths, in either role."""
-    wide = max(padded(n_obs), padded(n_states))
-    size = wide * wide
-    return Lattice(
-        np.empty(size, np.float32),
-        np.empty(size, np.float32),
-        np.empty(size, np.float32),
-        np.empty(size, np.float32),
-        np.empty(size, np.float32),
-        np.empty(wide, np.float32),
-        np.empty(wide, np.float32),
-        np.empty(wide + 1, np.float32),
-        np.empty((5, wide), np.float32),
-        np.zeros(2, np.int64),
-    )
+    wide = -(-max(n_obs, n_states, 1) // LANES) * LANES
+    flat = (np.empty(wide * wide, np.float32) for _ in range(5))
+    rows = (np.empty(n, np.float32) for n in (wide, wide, wide + 1))
+    return Lattice(*flat, *rows, np.empty((5, wide), np.float32), np.zeros(2, np.int64))
 
 
 @inner
@@ -232,8 +221,10 @@ def backward(
     counting = len(jump_counts) > 0
     if counting:
         work.pair[: n_states * wide] = 0
-    for j in range(n_obs - 1, 0, -1):
+    for j in range(n_obs - 1, -1, -1):
         _posterior_row(work, j, wide, beta)
+        if j == 0:
+            break
         emit = work.emit[j * wide : (j + 1) * wide]
         most = np.float32(0)
         for i in range(wide):
@@ -252,8 +243,6 @@ def backward(
             _add_pairs(work, n_states, mass, ahead, (1 - p_null) / total, cut)
         for i in range(wide):
             beta[i] /= most
-    if n_obs > 0:
-        _posterior_row(work, 0, wide, beta)
     if counting:
         _add_diagonals(work.pair, n_states, wide, jumps.zero, jump_counts)
 

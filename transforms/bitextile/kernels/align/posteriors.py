@@ -130,28 +130,30 @@ def cells_of(corpus: Corpus, row_of: I32, table: Table, n_tgt: int) -> Cells:
         where[fill[corpus.src[i]]] = i
         fill[corpus.src[i]] += 1
     first, last = np.zeros(len(where), np.int64), np.zeros(len(where), np.int64)
-    room = places.beside.sum()
+    room = 0
+    for beside in places.beside:
+        room += beside
     position, entry = np.empty(room, np.int16), np.empty(room, np.int32)
-    entry_of = np.full(n_tgt, np.int32(-1))
+    after_entry = np.zeros(n_tgt, np.int32)  # the entry and one; 0 where there is none
     at = 0
     for e in range(len(row_of)):
         if places.start[e] == places.start[e + 1] or row_of[e] < 0:
             continue
         begin, end = table.start[row_of[e]], table.start[row_of[e] + 1]
         for k in range(begin, end):
-            entry_of[table.tgt[k]] = k
+            after_entry[table.tgt[k]] = k + 1
         for o in range(places.start[e], places.start[e + 1]):
             s = places.sentence[o]
             first[where[o]] = at
             for j in range(corpus.tgt_at[s], corpus.tgt_at[s + 1]):
-                k = entry_of[corpus.tgt[j]]
-                if k >= 0:
+                after = after_entry[corpus.tgt[j]]
+                if after > 0:
                     position[at] = j - corpus.tgt_at[s]
-                    entry[at] = k
+                    entry[at] = after - 1
                     at += 1
             last[where[o]] = at
         for k in range(begin, end):
-            entry_of[table.tgt[k]] = -1
+            after_entry[table.tgt[k]] = 0
     return Cells(first, last, position, entry[:at])
 
 
@@ -164,12 +166,12 @@ def _emissions(
     tgt, n_tgt = corpus.tgt_at[s], corpus.tgt_at[s + 1] - corpus.tgt_at[s]
     wide_src, wide_tgt = padded(n_src), padded(n_tgt)
     for j in range(n_tgt):
-        one.emit[j * wide_src : j * wide_src + n_src] = known.floor
-        one.emit[j * wide_src + n_src : (j + 1) * wide_src] = 0
+        for i in range(wide_src):
+            one.emit[j * wide_src + i] = known.floor if i < n_src else np.float32(0)
         one.null_emit[j] = known.null_tgt[corpus.tgt[tgt + j]]
     for i in range(n_src):
-        two.emit[i * wide_tgt : i * wide_tgt + n_tgt] = known.floor
-        two.emit[i * wide_tgt + n_tgt : (i + 1) * wide_tgt] = 0
+        for j in range(wide_tgt):
+            two.emit[i * wide_tgt + j] = known.floor if j < n_tgt else np.float32(0)
         two.null_emit[i] = known.null_src[corpus.src[src + i]]
         for c in range(cells.first[src + i], cells.last[src + i]):
             at, k = np.int64(cells.position[c]), cells.entry[c]
@@ -209,14 +211,10 @@ def infer(
     backward(two, n_src, n_tgt, known.to_src, known.p_null, known.cut, found.jumps_to_src)
 
 
-@inner
 def lattices_for(corpus: Corpus) -> tuple[Lattice, Lattice]:
     """Returns memory for the longest sentences of the corpus, one lattice per direction."""
-    n_src, n_tgt = 1, 1
-    for s in range(len(corpus.src_at) - 1):
-        n_src = max(n_src, corpus.src_at[s + 1] - corpus.src_at[s])
-        n_tgt = max(n_tgt, corpus.tgt_at[s + 1] - corpus.tgt_at[s])
-    return lattice(n_tgt, n_src), lattice(n_src, n_tgt)
+    longest = [int(np.diff(at).max(initial=1)) for at in (corpus.src_at, corpus.tgt_at)]
+    return lattice(*longest), lattice(*longest)
 
 
 @inner
@@ -251,11 +249,11 @@ def _keep_mean(one: Lattice, two: Lattice, mean: F32) -> None:
             mean[i * n_tgt + j] = np.float32(0.5) * both
 
 
-@compiled
 def expect(corpus: Corpus, cells: Cells, known: Parameters, found: Evidence) -> F32:
     """Returns the agreed posterior of each cell: the product of both directions.
 
-    That is the agreement of Liang, Taskar and Klein (2006).
+    That is the agreement of Liang, Taskar and Klein (2006). Nobody wants it beside links: it is
+    empty then.
 
     Args:
         corpus: a range of sentence pairs.
@@ -263,8 +261,21 @@ def expect(corpus: Corpus, cells: Cells, known: Parameters, found: Evidence) -> 
         known: parameters.
         found: gains everything that its arrays have room for.
     """
-    joint = np.zeros(len(cells.entry), np.float32)
-    one, two = lattices_for(corpus)
+    joint = np.zeros(0 if len(found.mean) else len(cells.entry), np.float32)
+    _expect(corpus, cells, known, lattices_for(corpus), found, joint)
+    return joint
+
+
+@compiled
+def _expect(
+    corpus: Corpus,
+    cells: Cells,
+    known: Parameters,
+    work: tuple[Lattice, Lattice],
+    found: Evidence,
+    joint: F32,
+) -> None:
+    one, two = work
     at = 0
     for s in range(len(corpus.src_at) - 1):
         src, n_src = corpus.src_at[s], corpus.src_at[s + 1] - corpus.src_at[s]
@@ -277,13 +288,13 @@ def expect(corpus: Corpus, cells: Cells, known: Parameters, found: Evidence) -> 
             _keep_mean(one, two, found.mean[at : at + n_src * n_tgt])
             _keep_best(one, found.best_src[tgt : tgt + n_tgt])
             _keep_best(two, found.best_tgt[src : src + n_src])
-        at += n_src * n_tgt
-        wide_src, wide_tgt = padded(n_src), padded(n_tgt)
-        for i in range(n_src):
-            for c in range(cells.first[src + i], cells.last[src + i]):
-                j = np.int64(cells.position[c])
-                joint[c] = one.gamma[j * wide_src + i] * two.gamma[i * wide_tgt + j]
-    return joint
+            at += n_src * n_tgt
+        if len(joint) > 0:
+            wide_src, wide_tgt = padded(n_src), padded(n_tgt)
+            for i in range(n_src):
+                for c in range(cells.first[src + i], cells.last[src + i]):
+                    j = np.int64(cells.position[c])
+                    joint[c] = one.gamma[j * wide_src + i] * two.gamma[i * wide_tgt + j]
 
 
 @compiled

@@ -11,7 +11,7 @@ from enum import IntEnum
 import numpy as np
 import numpy.typing as npt
 
-from bitextile.kernels.align.corpus import I32
+from bitextile.kernels.align.corpus import I32, Corpus
 from bitextile.kernels.align.jit import compiled, inner
 from bitextile.schema.errors import ConfigError
 
@@ -115,3 +115,29 @@ def symmetrized(best_src: I32, best_tgt: I32, method: int, on: Grid) -> None:
         both = method == Method.GROW_DIAG_FINAL_AND
         _finish(best_src, False, both, on, has_src, has_tgt)
         _finish(best_tgt, True, both, on, has_src, has_tgt)
+
+
+@compiled
+def symmetrized_all(corpus: Corpus, best_src: I32, best_tgt: I32, method: int) -> Grid:
+    """Returns bool [cells of all sentences], which word pairs are linked.
+
+    Args:
+        corpus: sentence pairs; their cells stand by sentence, source word, target word.
+        best_src: int32 [target words], as for `symmetrized`.
+        best_tgt: int32 [source words], likewise.
+        method: one of Method but POSTERIOR.
+    """
+    at = 0
+    for s in range(len(corpus.src_at) - 1):
+        at += (corpus.src_at[s + 1] - corpus.src_at[s]) * (corpus.tgt_at[s + 1] - corpus.tgt_at[s])
+    on = np.zeros(at, np.bool_)
+    at = 0
+    for s in range(len(corpus.src_at) - 1):
+        src, n_src = corpus.src_at[s], corpus.src_at[s + 1] - corpus.src_at[s]
+        tgt, n_tgt = corpus.tgt_at[s], corpus.tgt_at[s + 1] - corpus.tgt_at[s]
+        if n_src * n_tgt > 0:
+            grid = on[at : at + n_src * n_tgt].reshape(n_src, n_tgt)
+            here = best_src[tgt : tgt + n_tgt], best_tgt[src : src + n_src]
+            symmetrized(here[0], here[1], method, grid)
+        at += n_src * n_tgt
+    return on
