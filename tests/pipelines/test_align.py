@@ -120,6 +120,24 @@ def test_eflomal_makes_priors_once_and_the_manifest_says_what_it_cannot_promise(
     assert {x["score"] for row in rows for x in row["links"]} == {1}
 
 
+def test_known_translations_are_an_input_that_counts(pairs, tmp_path) -> None:
+    lexicon = tmp_path / "en-zh.txt"
+    lexicon.write_text("\u72d7 dog\n\u623f house\n", encoding="utf-8")
+
+    def digest(name: str, **fields) -> tuple[str, list[dict[str, str]], dict[str, object]]:
+        out = str(tmp_path / name)
+        config = HmmConfig(segmenter="characters", **fields)
+        manifest = align(pairs, out, config=config, options=RunOptions()).dataset.manifest
+        model = json.loads((tmp_path / name / "models/en-zh/model.json").read_text())
+        return manifest.digest, manifest.inputs, model["statistics"]
+
+    plain, _, _ = digest("plain")
+    known, inputs, statistics = digest("known", lexicons=(f"zh,en={lexicon}",))
+    assert known != plain
+    assert [entry["path"] for entry in inputs] == [pairs, str(lexicon)]
+    assert statistics["lexicon"]["used"] == 2
+
+
 def test_eflomal_that_is_not_there_is_a_wrong_call(pairs, tmp_path, capsys, monkeypatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(SystemExit) as ended:
@@ -141,6 +159,8 @@ def test_a_recipe_chooses_the_engine() -> None:
     assert config == SimalignConfig(encoder="models/bert", matching="itermax", layer=6)
     assert beside(config, Path("/recipes")).encoder == "/recipes/models/bert"
     assert beside(HmmConfig(), Path("/recipes")) == HmmConfig()
+    known = parse(Recipe, {"align": {"lexicons": ["en,de=d.txt"]}}, "r").align
+    assert beside(known, Path("/recipes")).lexicons == ("en,de=/recipes/d.txt",)
     other = parse(Recipe, {"align": {"aligner": "eflomal", "programs": "e/bin"}}, "r").align
     assert other == EflomalConfig(programs="e/bin")
     assert beside(other, Path("/recipes")).programs == "/recipes/e/bin"
@@ -162,6 +182,8 @@ def test_a_recipe_chooses_the_engine() -> None:
         {"aligner": "eflomal", "length": 0.0},
         {"symmetrize": "best"},
         {"threshold": 1.5},
+        {"lexicons": ["en-de.txt"]},
+        {"lexicons": ["en,de=a.txt", "de,en=b.txt"]},
         {"encoder": "e"},
         "simalign",
     ],
@@ -176,6 +198,8 @@ def test_a_recipe_with_a_wrong_engine_is_refused(content: object) -> None:
     [
         (["--aligner", "giza"], "expected hmm, eflomal or simalign"),
         (["--aligner", "eflomal", "--threshold", "0.5"], "--threshold is no option of --aligner"),
+        (["--lexicon", "en,de=x"], "a lexicon of de-en, but"),
+        (["--lexicon", "x"], "expected SRC,TGT=PATH"),
         (["--eflomal", "e"], "--eflomal is no option of --aligner hmm"),
         (["--symmetrize", "best"], "symmetrize is 'best', expected one of intersect, union"),
         (["--threshold", "1"], "threshold is 1.0"),

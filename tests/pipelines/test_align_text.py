@@ -170,6 +170,17 @@ def test_threshold_and_scores(align_text) -> None:
     assert all(score > math.log(0.9) for score, row in zip(few.scores, few.lines) if row)
 
 
+@pytest.mark.parametrize("format", ["{} {}", "{}\t{}"])
+def test_known_translations_overrule_the_order(align_text, tmp_path, format) -> None:
+    lines = ["rot Haus ||| 房子 红"] * 3
+    lexicon = tmp_path / "lexicon.txt"
+    text = [format.format(*pair) for pair in (("haus", "房子"), ("rot", "红"), ("ei", "蛋"))]
+    lexicon.write_text("".join(f"{line}\n" for line in text), encoding="utf-8")
+    assert align_text(lines).lines == ["0-0 1-1"] * 3
+    known = align_text(lines, "--lexicon", str(lexicon))
+    assert known.lines == ["0-1 1-0"] * 3
+
+
 def test_an_encoder_by_any_matching(align_text, simalign) -> None:
     for matching in ("inter", "itermax", "mwmf", "softmax"):
         done = align_text(TEXT, *simalign, "--matching", matching, "--token-type", "word")
@@ -197,6 +208,9 @@ def test_standard_input_to_standard_output(monkeypatch, capsys) -> None:
         (["--aligner", "simalign", "--encoder", "e"], "never by name from a hub"),
         (["--aligner", "eflomal", "--eflomal", "/no/such"], "eflomal-align is not in /no/such"),
         (["--aligner", "eflomal", "--threshold", "0.5"], "--threshold is no option"),
+        (["--lexicon", "/no/such"], "/no/such"),
+        (["--lexicon", "x", "--model", "m"], "--lexicon is for fitting with --aligner hmm"),
+        (["--lexicon", "x", "--aligner", "eflomal"], "--lexicon is for fitting with"),
         (["--layer", "3"], "--layer is no option of --aligner hmm"),
         (["--symmetrize", "best"], "symmetrize is 'best'"),
         (["--threshold", "2"], "threshold is 2.0"),
@@ -204,5 +218,5 @@ def test_standard_input_to_standard_output(monkeypatch, capsys) -> None:
 )
 def test_a_wrong_call_is_refused_in_a_sentence(align_text, options, sentence) -> None:
     done = align_text(TEXT, *options)
-    assert done.code == 2
+    assert done.code == (1 if "/no/such" in options and "--lexicon" in options else 2)
     assert sentence in done.told

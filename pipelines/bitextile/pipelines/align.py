@@ -6,9 +6,21 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
+from bitextile.kernels.dictionary import read_dictionary
 from bitextile.kernels.eflomal import find_program
 from bitextile.kernels.segment import segmenter_for
-from bitextile.kernels.wordlinks import AlignConfig, EflomalConfig, FittedConfig, SimalignConfig
+from bitextile.kernels.wordlinks import (
+    AlignConfig,
+    EflomalConfig,
+    FittedConfig,
+    HmmConfig,
+    SimalignConfig,
+    lexicon_of,
+    lexicon_sources,
+)
+from bitextile.pipelines.inputs import dictionary_input
 from bitextile.pipelines.recipe import as_config
 from bitextile.pipelines.running import Finished, RunOptions
 from bitextile.pipelines.stage import run_stage
@@ -44,7 +56,8 @@ def align(pairs: str, out: str, *, config: AlignConfig, options: RunOptions) -> 
         make, inputs = _by_encoder(config)
         work = _WORK_OF_ENCODER
     else:
-        make, inputs, work = _by_fitting(source, config), (), _WORK
+        lexicons, inputs = _lexicons(source, config)
+        make, work = _by_fitting(source, config, lexicons), _WORK
     if isinstance(config, EflomalConfig):
         check_eflomal(config)
         described["reproducible"] = False  # it seeds itself; the digest is of what was written
@@ -61,12 +74,15 @@ def align(pairs: str, out: str, *, config: AlignConfig, options: RunOptions) -> 
 
 
 def beside(config: AlignConfig, folder: Path) -> AlignConfig:
-    """Returns a recipe's configuration with its path resolved.
+    """Returns a recipe's configuration with its paths resolved.
 
     Args:
         config: as the recipe has it.
         folder: what the recipe's paths are relative to.
     """
+    if isinstance(config, HmmConfig):
+        named = (entry.partition("=") for entry in config.lexicons)
+        return replace(config, lexicons=tuple(f"{t}={folder / path}" for t, _, path in named))
     if isinstance(config, EflomalConfig) and config.programs:
         return replace(config, programs=str(folder / config.programs))
     if isinstance(config, SimalignConfig):
@@ -80,13 +96,30 @@ def check_eflomal(config: EflomalConfig) -> None:
         find_program(program, config.sampling)
 
 
-def _by_fitting(source: Dataset, config: FittedConfig) -> Callable[[Any, str], Any]:
+def _lexicons(
+    source: Dataset, config: FittedConfig
+) -> tuple[dict[str, pa.Table], tuple[dict[str, str], ...]]:
+    """Returns the known translations of each key, and their files as a manifest names them."""
+    sources = lexicon_sources(config) if isinstance(config, HmmConfig) else {}
+    for key in sources:
+        if key not in source.manifest.keys:
+            raise ConfigError(
+                f"align: a lexicon of {key}, but {source.path} holds {', '.join(source.keys)}"
+            )
+    read = {key: read_dictionary(named) for key, named in sources.items()}
+    inputs = tuple(dictionary_input(dictionary.source) for dictionary in read.values())
+    return {key: lexicon_of(dictionary) for key, dictionary in read.items()}, inputs
+
+
+def _by_fitting(
+    source: Dataset, config: FittedConfig, lexicons: dict[str, pa.Table]
+) -> Callable[[Any, str], Any]:
     rows = {key: entry["rows"] for key, entry in source.manifest.keys.items()}
 
     def make(pairs: Any, place: str) -> Any:
         from bitextile.transforms.align import AlignWords
 
-        return pairs | AlignWords(f"{place}/models", rows, config)
+        return pairs | AlignWords(f"{place}/models", rows, config, lexicons)
 
     return make
 

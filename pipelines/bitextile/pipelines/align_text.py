@@ -16,6 +16,7 @@ from bitextile.kernels.align.text import (
     sides_of,
     write_links,
 )
+from bitextile.kernels.dictionary import DictionarySource, read_dictionary
 from bitextile.kernels.eflomal import (
     EflomalModel,
     alignment_of_sampled,
@@ -23,7 +24,13 @@ from bitextile.kernels.eflomal import (
     model_of_sampled,
     sample_links,
 )
-from bitextile.kernels.wordlinks import AlignConfig, EflomalConfig, HmmConfig, SimalignConfig
+from bitextile.kernels.wordlinks import (
+    AlignConfig,
+    EflomalConfig,
+    HmmConfig,
+    SimalignConfig,
+    lexicon_of,
+)
 from bitextile.schema.errors import ConfigError, InputError
 
 STANDARD = "-"
@@ -39,6 +46,7 @@ def align_files(
     model: str | None,
     save_model: str | None,
     scores: str | None,
+    lexicon: str | None,
     threads: int,
     progress: Progress,
 ) -> TextSummary:
@@ -51,6 +59,8 @@ def align_files(
         model: folder of a saved model to apply.
         save_model: folder the fitted model is saved to.
         scores: where the mean log score of each line's links goes.
+        lexicon: known translations for the statistical aligner, source word first, of any format
+            that `kernels.dictionary` reads.
         threads: 0 takes every core.
         progress: told now and then how far it is.
 
@@ -60,6 +70,9 @@ def align_files(
     """
     if model is not None and save_model is not None:
         raise ConfigError("--model applies a saved model and fits none; leave --save-model out")
+    if lexicon is not None and (model is not None or not isinstance(config, HmmConfig)):
+        raise ConfigError("--lexicon is for fitting with --aligner hmm; leave it out")
+    known = None if lexicon is None else _known(lexicon)
     if isinstance(config, SimalignConfig) and (model or save_model):
         raise ConfigError("--aligner simalign fits no model; leave --model and --save-model out")
     with ExitStack() as stack:
@@ -75,6 +88,7 @@ def align_files(
                 scores_out=scored,
                 symmetrize=config.symmetrize,
                 threshold=config.threshold,
+                lexicon=known,
                 n_threads=threads or None,
                 progress=progress,
             )
@@ -85,6 +99,12 @@ def align_files(
         else:
             parts = _by_encoder(*sides, config, summary, threads)
         return _written(parts, written, scored, summary, progress)
+
+
+def _known(path: str) -> pa.Table:
+    # The lines name no languages; their order does.
+    source = DictionarySource(path=path, src_lang="a", tgt_lang="b", columns="src,tgt")
+    return lexicon_of(read_dictionary(source))
 
 
 def _written(

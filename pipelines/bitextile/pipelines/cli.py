@@ -203,6 +203,9 @@ def align(
     token_type: TokenType = "bpe",
     distortion: Distortion = 0.0,
     eflomal: Eflomal = None,
+    lexicon: Annotated[
+        list[str] | None, typer.Option(help="hmm: known translations, SRC,TGT=FILE; repeatable")
+    ] = None,
     segmenter: Annotated[
         str, typer.Option(help="auto, dictionary or characters, for unspaced scripts")
     ] = "auto",
@@ -219,11 +222,11 @@ def align(
 
 
 _ALIGNER_OPTIONS = {
-    "hmm": ("symmetrize", "threshold", "sample", "seed"),
+    "hmm": ("symmetrize", "threshold", "sample", "lexicon", "seed"),
     "eflomal": ("symmetrize", "eflomal", "sample", "seed"),
     "simalign": ("encoder", "matching", "layer", "token_type", "distortion", "threshold"),
 }
-_FIELDS = {"sample": "sample_pairs", "eflomal": "programs"}
+_FIELDS = {"sample": "sample_pairs", "eflomal": "programs", "lexicon": "lexicons"}
 
 
 def _engine(context: typer.Context, **fields: Any) -> "AlignConfig":
@@ -240,7 +243,8 @@ def _engine(context: typer.Context, **fields: Any) -> "AlignConfig":
         if name not in _ALIGNER_OPTIONS[aligner]:
             option = f"--{name.replace('_', '-')}"
             raise ConfigError(f"{option} is no option of --aligner {aligner}; leave it out")
-        fields[_FIELDS.get(name, name)] = context.params[name]
+        value = context.params[name]
+        fields[_FIELDS.get(name, name)] = tuple(value) if isinstance(value, list) else value
     if aligner == "simalign" and "encoder" not in fields:
         raise ConfigError("--aligner simalign needs --encoder, the folder of an encoder")
     engines: dict[str, Any] = {
@@ -283,6 +287,10 @@ def align_text(
     token_type: TokenType = "bpe",
     distortion: Distortion = 0.0,
     eflomal: Eflomal = None,
+    known: Annotated[
+        str | None,
+        typer.Option("--lexicon", help="hmm: file of known translations, source word first"),
+    ] = None,
 ) -> None:
     """The aligner alone, on text lines: a drop-in for fast_align and eflomal."""
     from bitextile.pipelines.align_text import align_files
@@ -294,6 +302,7 @@ def align_text(
         model=model,
         save_model=save_model,
         scores=scores,
+        lexicon=known,
         threads=threads,
         progress=lambda line: console.print(line, markup=False),
     )

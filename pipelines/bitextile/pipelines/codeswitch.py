@@ -19,9 +19,9 @@ from bitextile.kernels.fieldswitch import FieldSwitchConfig, TaskFiles
 from bitextile.kernels.multiway import MultiwayConfig
 from bitextile.kernels.segment import segment
 from bitextile.kernels.switching import SwitchConfig
-from bitextile.pipelines.inputs import plain_inputs
+from bitextile.pipelines.inputs import dictionary_input, plain_inputs
 from bitextile.pipelines.recipe import as_config
-from bitextile.pipelines.running import Finished, RunOptions, dataset_input
+from bitextile.pipelines.running import Finished, RunOptions
 from bitextile.pipelines.stage import run_files, run_stage
 from bitextile.schema.dataset import Dataset, open_dataset
 from bitextile.schema.errors import ConfigError
@@ -138,7 +138,7 @@ def codeswitch_by_dictionary(
         config=described,
         options=options,
         work=2.0,
-        more_inputs=tuple(_input(d.source) for d in read),
+        more_inputs=tuple(dictionary_input(d.source) for d in read),
     )
 
 
@@ -160,13 +160,6 @@ def settled(dataset: Dataset, dictionaries: Sequence[DictionarySource]) -> list[
         if lang in there:
             known[lang] = _known_words(dataset, lang)
     return [read_dictionary(source, known=known) for source in dictionaries]
-
-
-def _input(source: DictionarySource) -> dict[str, str]:
-    """Returns a dictionary as a manifest's `inputs` names it."""
-    if source.format == "lexicon":
-        return dataset_input(open_dataset(source.path))
-    return plain_inputs([source.path])[0]
 
 
 def codeswitch_by_candidates(

@@ -6,6 +6,9 @@ from collections.abc import Iterable
 from pyarrow import fs
 
 from bitextile.kernels.corpora import Source, archive_member
+from bitextile.kernels.dictionary import DictionarySource
+from bitextile.pipelines.running import dataset_input
+from bitextile.schema.dataset import open_dataset
 from bitextile.schema.errors import InputError
 from bitextile.schema.storage import filesystem
 
@@ -43,3 +46,14 @@ def plain_inputs(paths: Iterable[str]) -> tuple[dict[str, str], ...]:
         InputError: a file is not there.
     """
     return tuple({"path": path, **_fingerprint(path, "none")} for path in paths)
+
+
+def dictionary_input(source: DictionarySource) -> dict[str, str]:
+    """Returns a dictionary that was read as a manifest's `inputs` names it.
+
+    Args:
+        source: with its format settled, as `read_dictionary` returns it.
+    """
+    if source.format == "lexicon":
+        return dataset_input(open_dataset(source.path))
+    return plain_inputs([source.path])[0]

@@ -21,6 +21,7 @@ from bitextile.kernels.align.fit import fit
 from bitextile.kernels.align.model import AlignerModel
 from bitextile.kernels.align.symmetrize import method_named
 from bitextile.kernels.align.vectors import Matcher, Matching, TokenType
+from bitextile.kernels.dictionary import Dictionary, DictionarySource
 from bitextile.kernels.eflomal import (
     EflomalModel,
     Sampling,
@@ -32,6 +33,7 @@ from bitextile.kernels.eflomal import (
 from bitextile.kernels.randomness import hash64, uniform
 from bitextile.kernels.segment import Choice, segment, words_of
 from bitextile.schema.errors import ConfigError
+from bitextile.schema.ids import language_key, language_tag
 from bitextile.schema.kinds import ALIGNED, LINK, PAIRS, SPANS, list_of
 
 SOFTMAX_THRESHOLD = 0.001
@@ -54,6 +56,8 @@ class HmmConfig:
         threshold: least joint posterior of a link; None lets the model's own choice stand.
         sample_pairs: at most so many pairs of a language key are fitted on. 60,447 pairs take 1.6
             KB each (tests/benchmarks/align_text.py); as many as 2 M have not been tried.
+        lexicons: known translations, each SRC,TGT=PATH, of any format that `kernels.dictionary`
+            reads; an entry counts as one link seen before.
         segmenter: how unspaced scripts are cut; see `kernels.segment.segmenter_for`.
         seed: of the sample.
     """
@@ -63,6 +67,7 @@ class HmmConfig:
     symmetrize: str = "posterior"
     threshold: float | None = None
     sample_pairs: int = 2_000_000
+    lexicons: tuple[str, ...] = ()
     segmenter: Choice = "auto"
     seed: int = 0
 
@@ -73,6 +78,7 @@ class HmmConfig:
             sample_pairs=self.sample_pairs >= 1,
         )
         _check_method(method_named, self.symmetrize)
+        lexicon_sources(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,6 +208,46 @@ def _check_method(named: Callable[[str], object], symmetrize: str) -> None:
         raise ConfigError(f"align: {error}") from error
 
 
+def lexicon_sources(config: HmmConfig) -> dict[str, DictionarySource]:
+    """Returns the known translations of each language key.
+
+    Args:
+        config: names them.
+
+    Raises:
+        ConfigError: an entry is not SRC,TGT=PATH, or a key has two.
+
+    >>> lexicon_sources(HmmConfig(lexicons=("en,de=en-de.txt",)))["de-en"].src_lang
+    'en'
+    """
+    sources: dict[str, DictionarySource] = {}
+    for entry in config.lexicons:
+        tags, _, path = entry.partition("=")
+        if tags.count(",") != 1 or not path:
+            raise ConfigError(
+                f"align: lexicon {entry!r}: expected SRC,TGT=PATH, as en,de=en-de.txt"
+            )
+        src, tgt = (language_tag(tag) for tag in tags.split(","))
+        key = language_key([src, tgt])
+        if key in sources:
+            raise ConfigError(f"align: two lexicons of {key}; join {entry!r} and the one before it")
+        sources[key] = DictionarySource(path=path, src_lang=src, tgt_lang=tgt)
+    return sources
+
+
+def lexicon_of(dictionary: Dictionary) -> pa.Table:
+    """Returns a dictionary as the aligner takes it: words alone, sides in the key's order.
+
+    Args:
+        dictionary: of a language pair; translations of several words are of no use and left out.
+    """
+    words = dictionary.entries.select(["src", "tgt"])
+    if dictionary.source.src_lang > dictionary.source.tgt_lang:
+        words = words.select(["tgt", "src"]).rename_columns(["src", "tgt"])
+    several = pc.or_(*(pc.match_substring(words[side], " ") for side in ("src", "tgt")))
+    return words.filter(pc.invert(several))
+
+
 def segment_pairs(batch: pa.RecordBatch, *, config: AlignConfig) -> pa.RecordBatch:
     """Returns a PAIRS batch of one language pair with the word spans of both sides appended.
 
@@ -239,19 +285,22 @@ def draw_sample(batch: pa.RecordBatch, *, rows: int, config: FittedConfig) -> pa
     return pa.RecordBatch.from_arrays([drawn.column("pair_id"), *words], schema=SAMPLE)
 
 
-def fit_sample(samples: Iterable[pa.RecordBatch], *, config: FittedConfig) -> Model:
+def fit_sample(
+    samples: Iterable[pa.RecordBatch], *, config: FittedConfig, lexicon: pa.Table | None = None
+) -> Model:
     """Returns the aligner fitted on a key's sample, whatever the order it arrives in.
 
     Args:
         samples: batches of `draw_sample`.
         config: of the aligner.
+        lexicon: of `lexicon_of`, for the statistical aligner.
     """
     table = pa.Table.from_batches(samples, SAMPLE).sort_by("pair_id").combine_chunks()
     first, second = (table.column(side).combine_chunks() for side in ("first", "second"))
     if isinstance(config, EflomalConfig):
         sampled = sample_links(first, second, sampling=config.sampling)
         return model_of_sampled(sampled, sampling=config.sampling)
-    return fit(first, second, config=config.model)
+    return fit(first, second, config=config.model, lexicon=lexicon)
 
 
 def link_words(batch: pa.RecordBatch, align: Align) -> pa.RecordBatch:

@@ -60,6 +60,7 @@ class AlignWords(beam.PTransform):
         models: folder or URI that all workers reach; KEY/ is written into it.
         rows: of each language key, as the manifest gives them; the sample's rate follows.
         config: of aligner and sample.
+        lexicons: known translations of language keys, of `kernels.wordlinks.lexicon_of`.
 
     Counters: `AlignWords/pairs`, `AlignWords/links`, `FitAligner/pairs`.
     """
@@ -67,6 +68,7 @@ class AlignWords(beam.PTransform):
     models: str
     rows: dict[str, int]
     config: FittedConfig = field(default_factory=HmmConfig)
+    lexicons: dict[str, pa.Table] = field(default_factory=dict)
 
     def expand(self, pairs: beam.PCollection) -> beam.PCollection:
         """Returns the aligned batches."""
@@ -76,7 +78,8 @@ class AlignWords(beam.PTransform):
             segmented
             | "DrawSample" >> draw.with_output_types(tuple[str, pa.RecordBatch])
             | "GroupSample" >> beam.GroupByKey()
-            | "FitAligner" >> beam.Map(_fit, folder=self.models, config=self.config)
+            | "FitAligner"
+            >> beam.Map(_fit, folder=self.models, config=self.config, lexicons=self.lexicons)
         )
         link = beam.ParDo(_Apply(self.config), AsDict(models)).with_output_types(pa.RecordBatch)
         return segmented | "LinkWords" >> link
@@ -106,13 +109,17 @@ def _sample(
 
 
 def _fit(
-    group: tuple[str, Iterable[pa.RecordBatch]], *, folder: str, config: FittedConfig
+    group: tuple[str, Iterable[pa.RecordBatch]],
+    *,
+    folder: str,
+    config: FittedConfig,
+    lexicons: dict[str, pa.Table],
 ) -> tuple[str, tuple[str, str]]:
     key, samples = group
     batches = list(samples)
     Metrics.counter("FitAligner", "pairs").inc(sum(batch.num_rows for batch in batches))
     place = f"{folder}/{key}"
-    model = fit_sample(batches, config=config)
+    model = fit_sample(batches, config=config, lexicon=lexicons.get(key))
     save_model(model, place)
     return key, (place, model.digest)
 
