@@ -194,7 +194,8 @@ def _extent(words: Ints, group: Ints, n_groups: int) -> tuple[Ints, Mask]:
     first, last = np.full(n_groups, np.iinfo(np.int64).max), np.full(n_groups, -1)
     np.minimum.at(first, group, words)
     np.maximum.at(last, group, words)
-    n_words = int(words.max(initial=0)) + 1
-    distinct = np.unique(group * n_words + words) // n_words
-    dense = np.bincount(distinct, minlength=n_groups) == last + 1 - first
+    # A word with several links is counted once: all of them are in its group.
+    group_of = np.full(int(words.max(initial=-1)) + 1, -1)
+    group_of[words] = group
+    dense = np.bincount(group_of[group_of >= 0], minlength=n_groups) == last + 1 - first
     return np.stack([first, last + 1], axis=1), dense

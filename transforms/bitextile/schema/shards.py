@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -116,7 +116,13 @@ def _refuse_duplicates(rows: pa.Table, kind: Kind, path: str) -> None:
 
 
 def read_shard(
-    dataset: str, shard: Shard, kind: Kind, *, columns: list[str] | None, batch_rows: int
+    dataset: str,
+    shard: Shard,
+    kind: Kind,
+    *,
+    columns: list[str] | None,
+    batch_rows: int,
+    row_groups: Sequence[int] | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """Yields the rows of one shard in file order.
 
@@ -126,6 +132,7 @@ def read_shard(
         kind: what the file must hold.
         columns: which to read; None for all.
         batch_rows: rows of a batch at most.
+        row_groups: numbers of those to read, of ROW_GROUP_ROWS rows each; None for all.
 
     Raises:
         SchemaError: the file's columns are not the kind's.
@@ -138,7 +145,7 @@ def read_shard(
             schema = file.schema_arrow.remove_metadata()
             if columns is not None:
                 schema = pa.schema([schema.field(name) for name in columns])
-            for batch in file.iter_batches(batch_rows, columns=columns):
+            for batch in file.iter_batches(batch_rows, row_groups=row_groups, columns=columns):
                 yield pa.RecordBatch.from_arrays(
                     [batch.column(name) for name in schema.names], schema=schema
                 )

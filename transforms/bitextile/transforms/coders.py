@@ -26,6 +26,10 @@ class RecordBatchCoder(Coder):
         with pa.ipc.open_stream(encoded, options=_READ_OPTIONS) as reader:
             return reader.read_next_batch()
 
+    def estimate_size(self, value: pa.RecordBatch) -> int:
+        """Returns the size before compression; Beam would encode the batch once more to know it."""
+        return value.nbytes
+
     def is_deterministic(self) -> bool:
         """Batches are never keys."""
         return False
