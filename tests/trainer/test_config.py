@@ -40,7 +40,21 @@ def test_it_is_frozen(tmp_path):
     [
         (MINIMAL + "setps: 3", "unknown key setps"),
         (MINIMAL.replace("objective: mlm", "objectiv: mlm"), "unknown key data.0.objectiv"),
-        (MINIMAL.replace("objective: mlm", "objective: nsp"), "data.0.objective: .*'mlm'.*'nsp'"),
+        (MINIMAL.replace("objective: mlm", "objectiv: mlm"), "data.0.objective is missing"),
+        (
+            MINIMAL.replace("objective: mlm", "objective: nsp"),
+            "data.0.objective is 'nsp', expected one of mlm, tlm, .*dict_mlm$",
+        ),
+        (MINIMAL.replace("mono}", "mono, wheight: 2}"), "unknown key data.0.wheight;"),
+        (MINIMAL.replace("mono}", "mono, weight: 0}"), "data.0.weight: .*greater than 0.*got 0$"),
+        (MINIMAL.replace("objective: mlm", "objective: align_mlm"), "data.0.lexicon is missing$"),
+        (
+            MINIMAL.replace("objective: mlm", "objective: dict_mlm").replace(
+                "mono}", "a, sample: 2}"
+            ),
+            "data.0: sample is an option of align_mlm, not of dict_mlm",
+        ),
+        ("tokenizer: a\ndata: []\nsteps: 1", r"data: .*at least 1 item.*got \[\]"),
         (MINIMAL.replace("steps: 10", ""), "steps is missing"),
         (MINIMAL.replace("steps: 10", "steps: 0"), "steps: .*greater than 0.*got 0"),
         (MINIMAL + "model: {preset: huge}", "model.preset: .*'huge'"),
@@ -60,6 +74,14 @@ def test_mistakes_are_named(tmp_path, text, message):
         load(tmp_path, text)
     assert caught.value.exit_code == 2
     assert "\n" not in str(caught.value)
+    assert "run.yaml: " in str(caught.value)
+
+
+@pytest.mark.parametrize("entry", ["objectiv: mlm", "objective: nsp", "objective: mlm, foo: 1"])
+def test_an_entry_that_is_refused_is_not_called_missing(tmp_path, entry):
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, MINIMAL.replace("objective: mlm", entry))
+    assert "at least 1 item" not in str(caught.value)
 
 
 def test_a_missing_file_is_named(tmp_path):

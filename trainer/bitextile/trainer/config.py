@@ -1,7 +1,7 @@
 """The configuration of a run: what `pretrain` is told, checked before anything is read."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -307,25 +307,57 @@ def parse_config(content: object, *, base: Path, where: str = "configuration") -
     try:
         config = PretrainConfig.model_validate(content)
     except ValidationError as error:
-        problems = "; ".join(_problem(e) for e in error.errors())
-        raise ConfigError(f"{where}: {problems}") from error
+        raise ConfigError(f"{where}: {_problems(error)}") from error
     return _absolute(config, base)
 
 
+def _problems(error: ValidationError) -> str:
+    # Beside a refused entry pydantic says that its tuple is too short, which helps nobody.
+    told = [e for e in error.errors() if not (e["type"] == "too_short" and e["input"])]
+    return "; ".join(_problem(e) for e in told)
+
+
 def _problem(error: Any) -> str:
-    place = ".".join(str(part) for part in error["loc"])
+    place = _place(error["loc"])
     if error["type"] == "extra_forbidden":
-        return f"unknown key {place}; see trainer/README.md for the keys"
+        return _unknown(error["loc"])
     if error["type"] == "missing":
         return f"{place} is missing"
     if error["type"] == "union_tag_invalid":
         got, known = error["ctx"]["tag"], error["ctx"]["expected_tags"].replace("'", "")
         return f"{place}.objective is {got!r}, expected one of {known}"
     if error["type"] == "union_tag_not_found":
-        return f"{place}.objective is missing"
+        strange = [k for k in error["input"] if not any(k in o.model_fields for o in OBJECTIVES)]
+        unknown = [_unknown((*error["loc"], "", key)) for key in strange]
+        return "; ".join([f"{place}.objective is missing", *unknown])
     message = error["msg"].removeprefix("Value error, ")
     got = "" if isinstance(error["input"], dict) else f", got {error['input']!r}"
     return f"{place}: {message}{got}" if place else message
+
+
+def _place(loc: tuple[Any, ...]) -> str:
+    """Returns where a value stands, without the objective that pydantic puts behind an entry."""
+    parts = (*loc[:2], *loc[3:]) if loc[:1] == ("data",) else loc
+    return ".".join(str(part) for part in parts)
+
+
+def _unknown(loc: tuple[Any, ...]) -> str:
+    """Says that a key is unknown, or whose it is where another objective knows it."""
+    key, objective = loc[-1], loc[2] if len(loc) == 4 else None
+    others = [_named(o) for o in OBJECTIVES if key in o.model_fields]
+    if loc[0] == "data" and others:
+        return (
+            f"{_place(loc[:-1])}: {key} is an option of {' and '.join(others)}, not of {objective}"
+        )
+    return f"unknown key {_place(loc)}; see trainer/README.md for the keys"
+
+
+OBJECTIVES: tuple[type[EntryConfig], ...] = get_args(DataConfig)
+"""What an entry can be."""
+
+
+def _named(objective: type[EntryConfig]) -> str:
+    return str(get_args(objective.model_fields["objective"].annotation)[0])
 
 
 PATHS = frozenset({"dataset", "lexicon"})
