@@ -16,7 +16,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from hashlib import sha256
-from itertools import pairwise
 from os import PathLike, fspath
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,7 +27,7 @@ import pyarrow.compute as pc
 
 from bitextile.kernels.align.apply import MOST_WORDS, Alignment
 from bitextile.kernels.align.corpus import I32, I64, Corpus, Windows, folded_words, windowed
-from bitextile.kernels.align.symmetrize import Method, method_named, symmetrized
+from bitextile.kernels.align.symmetrize import Method, method_named, symmetrized_all
 from bitextile.kernels.align.vectors import WordLinks, alignment_of
 from bitextile.schema.errors import BitextileError, ConfigError, DatasetError, InputError
 from bitextile.schema.storage import write_atomically
@@ -37,6 +36,8 @@ FORMAT = "bitextile-eflomal/1"
 WINDOW_WORDS = 250
 """Longer sentences are cut. eflomal gives no link beyond 1,024 words, and its time grows with the
 product of the lengths: one pair of 1,000 words took 34 s on two cores, among three."""
+LINES_AT_ONCE = 10_000
+"""Symmetrised together: at most 600 MB of cells, where every sentence fills its window."""
 PRIORS = pa.schema(
     [("kind", pa.string()), ("first", pa.string()), ("second", pa.string()), ("alpha", pa.string())]
 )
@@ -240,14 +241,14 @@ def alignment_of_sampled(sampled: Sampled, *, symmetrize: str) -> Alignment:
     best_src[tgt_at[line] + j] = i
     line, i, j = _points(sampled.links[1], n_src, n_tgt)
     best_tgt[src_at[line] + i] = j
-    found = [(np.zeros(0, np.int64),) * 3 + (np.zeros(0),)]
-    for piece, (a, b), (c, d) in zip(sampled.sent, pairwise(src_at), pairwise(tgt_at)):
-        i, j, score = _linked(best_src[c:d], best_tgt[a:b], method)
-        i += windows.src_from[piece]
-        own = (i >= windows.own_from[piece]) & (i < windows.own_to[piece])
-        row = np.full(own.sum(), windows.row[piece])
-        found.append((row, i[own], j[own] + windows.tgt_from[piece], score[own]))
-    return alignment_of(WordLinks(*(np.concatenate(c) for c in zip(*found))), sampled.n_pairs)
+    line, i, j = _linked(best_src, best_tgt, src_at, tgt_at, method)
+    agreed = (best_src[tgt_at[line] + j] == i) & (best_tgt[src_at[line] + i] == j)
+    piece = sampled.sent[line]
+    i, j = i + windows.src_from[piece], j + windows.tgt_from[piece]
+    own = (i >= windows.own_from[piece]) & (i < windows.own_to[piece])
+    score = np.where(agreed, 1.0, 0.5)
+    links = WordLinks(windows.row[piece][own], i[own], j[own], score[own])
+    return alignment_of(links, sampled.n_pairs)
 
 
 def model_of_sampled(sampled: Sampled, *, sampling: Sampling) -> EflomalModel:
@@ -402,11 +403,25 @@ def _points(links: str, n_src: I64, n_tgt: I64) -> tuple[I64, I64, I64]:
     return line, i, j
 
 
-def _linked(best_src: I32, best_tgt: I32, method: Method) -> tuple[I64, I64, np.ndarray]:
-    on = np.zeros((len(best_tgt), len(best_src)), np.bool_)
-    symmetrized(best_src, best_tgt, int(method), on)
-    i, j = np.nonzero(on)
-    return i, j, ((best_src[j] == i).astype(float) + (best_tgt[i] == j)) / 2
+def _linked(
+    best_src: I32, best_tgt: I32, src_at: I64, tgt_at: I64, method: Method
+) -> tuple[I64, I64, I64]:
+    """Returns line, source and target word of each link of both directions symmetrised."""
+    found = [(np.zeros(0, np.int64),) * 3]
+    n_lines = len(src_at) - 1
+    for first in range(0, n_lines, LINES_AT_ONCE):
+        lines = slice(first, min(first + LINES_AT_ONCE, n_lines) + 1)
+        src, tgt = src_at[lines], tgt_at[lines]
+        best = best_src[tgt[0] : tgt[-1]], best_tgt[src[0] : src[-1]]
+        corpus = Corpus(best[1], src - src[0], best[0], tgt - tgt[0])
+        cells = np.flatnonzero(symmetrized_all(corpus, *best, int(method)))
+        width = np.diff(tgt)
+        cell_at = np.concatenate([[0], np.cumsum(np.diff(src) * width)])
+        line = np.searchsorted(cell_at, cells, side="right") - 1
+        i, j = np.divmod(cells - cell_at[line], width[line])
+        found.append((line + first, i, j))
+    line, i, j = (np.concatenate(column) for column in zip(*found))
+    return line, i, j
 
 
 def _ipc(table: pa.Table) -> bytes:
