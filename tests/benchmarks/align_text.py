@@ -240,6 +240,21 @@ def ratios(results):
     )
 
 
+def summary(rows):
+    """Our AER relative to the others', mean over sets; `rows` are the results of each set."""
+    others = [result.engine for result in rows[0] if not result.engine.startswith(Ours.name)]
+    lines = []
+    for engine in others:
+        found = [{result.engine: result for result in results} for results in rows]
+        aer = [by[Ours.name].aer / by[engine].aer for by in found]
+        wall = [by[engine].cost.wall_s / by[Ours.name].cost.wall_s for by in found]
+        mean, low = statistics.mean(aer), min(wall)
+        lines.append(
+            f"our AER is {mean:.3f} of {engine}'s (mean), our wall time 1/{low:.1f} or less"
+        )
+    return "; ".join(lines)
+
+
 def compiling(threads):
     """The first call with an empty cache: seconds of a call on four lines."""
     with tempfile.TemporaryDirectory() as empty:
@@ -278,15 +293,18 @@ def inside(folder, name, *, threads):
     model = fit(*sides, n_threads=threads)
     fitted, memory = time.perf_counter() - start, peak() - before
     start = time.perf_counter()
+    apply(model, *sides, n_threads=threads)
+    applied, start = time.perf_counter() - start, time.perf_counter()
     apply(model, *sides, n_threads=1)
-    applied, n = time.perf_counter() - start, len(sides[0])
+    alone, n = time.perf_counter() - start, len(sides[0])
     return {
         "set": name,
         "fit_s": fitted,
+        "apply_s": applied,
         "fit_mb": memory / 1e6,
         "fit_bytes_per_pair": memory / n,
         "words_per_side": sum(len(side.flatten()) for side in sides) / 2 / n,
-        "apply_pairs_per_s_one_thread": n / applied,
+        "apply_pairs_per_s_one_thread": n / alone,
     }
 
 
@@ -315,6 +333,7 @@ def compare(folder, names, engines, args):
     tell = sys.stderr if args.json else sys.stdout
     print(HEAD, file=tell)
     for small in (False, True):
+        rows = []
         for name in names:
             gold = read_gold(folder / f"{name}.gold")
             label = f"{name} small" if small else name
@@ -330,6 +349,9 @@ def compare(folder, names, engines, args):
             for result in results:
                 print(json.dumps(asdict(result)) if args.json else row(result), flush=True)
             print(f"    {ratios(results)}", file=tell, flush=True)
+            rows.append(results)
+        size = "gold text alone" if small else "whole sets"
+        print(f"{size}: {summary(rows)}", file=tell, flush=True)
 
 
 def show_inside(folder, names, args):
@@ -340,10 +362,10 @@ def show_inside(folder, names, args):
             print(json.dumps(found), flush=True)
             continue
         print(
-            f"{name:22s} fit {found['fit_s']:.2f} s, {found['fit_mb']:.0f} MB more, "
-            f"{found['fit_bytes_per_pair']:.0f} bytes a pair of {found['words_per_side']:.0f} "
-            f"words a side; apply {found['apply_pairs_per_s_one_thread']:,.0f} pairs/s on one "
-            "thread",
+            f"{name:22s} fit {found['fit_s']:.2f} s, apply {found['apply_s']:.2f} s; fitting takes "
+            f"{found['fit_mb']:.0f} MB more, {found['fit_bytes_per_pair']:.0f} bytes a pair of "
+            f"{found['words_per_side']:.0f} words a side; apply "
+            f"{found['apply_pairs_per_s_one_thread']:,.0f} pairs/s on one thread",
             flush=True,
         )
     first, second = compiling(args.cores)
