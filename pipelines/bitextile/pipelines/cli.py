@@ -661,16 +661,21 @@ def pretrain(
         bool, typer.Option("--resume", help="go on from the last checkpoint")
     ] = False,
 ) -> None:
-    """Pre-trains an encoder on datasets."""
+    """Pre-trains an encoder on datasets, on several devices or machines if started by torchrun."""
     from bitextile.trainer.config import load_config
     from bitextile.trainer.loop import pretrain as train
+    from bitextile.trainer.ranks import StoppedError, joined
 
-    made = train(load_config(config), out, overwrite=overwrite, resume=resume)
-    state = "interrupted; --resume goes on" if made.interrupted else "done"
-    line = f"{out}: {made.steps:,} steps, {made.tokens:,} tokens, {made.seconds:.0f} s, {state}"
-    console.print(line, markup=False)
-    if made.interrupted:  # not done, so that `pretrain && evaluate` stops here
-        raise typer.Exit(1)
+    try:
+        with joined() as ranks:
+            settings = ranks.together(lambda: load_config(config))
+            made = train(settings, out, overwrite=overwrite, resume=resume, ranks=ranks)
+    except StoppedError as error:  # the rank it began on says why
+        raise typer.Exit(error.exit_code) from error
+    if ranks.leads:
+        state = "interrupted; --resume goes on" if made.interrupted else "done"
+        line = f"{out}: {made.steps:,} steps, {made.tokens:,} tokens, {made.seconds:.0f} s, {state}"
+        console.print(line, markup=False)
 
 
 @app.command()

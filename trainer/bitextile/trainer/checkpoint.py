@@ -5,14 +5,21 @@ RUN/checkpoints/step-00001000/
     languages.safetensors                                language embeddings, if any
     objectives.safetensors                               what objectives have of their own, if any
     optimiser.safetensors                                AdamW's moments by parameter name
-    state.json                                           step, counters of the lanes, config
+    state.json                                           step, counters of the lanes, config, and
+                                                         sha256 of all the other files
+
+Parameters that FSDP has dealt out are gathered before they are written, so a checkpoint says
+nothing of the number of ranks.
 """
 
+import hashlib
 import json
+import logging
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +32,66 @@ from bitextile.trainer.card import write_identity
 from bitextile.trainer.data.tokens import Coder
 from bitextile.trainer.errors import TrainingError
 from bitextile.trainer.model import LANGUAGES, Encoder, quiet
+from bitextile.trainer.sharding import dealt_like, whole
 
 FOLDER = "checkpoints"
 STATE = "state.json"
 OBJECTIVES = "objectives.safetensors"
 OPTIMISER = "optimiser.safetensors"
 _MOMENTS = ("step", "exp_avg", "exp_avg_sq")
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tensors:
+    """What a checkpoint holds besides JSON, whole and on the CPU.
+
+    Attributes:
+        model: the weights of the transformers model, by its names.
+        language: language embeddings, or None.
+        own: parameters and buffers of the objectives.
+        moments: of AdamW, as `exp_avg.NAME`.
+    """
+
+    model: dict[str, torch.Tensor]
+    language: torch.Tensor | None
+    own: dict[str, torch.Tensor]
+    moments: dict[str, torch.Tensor]
+
+
+def tensors_of(
+    encoder: Encoder, own: nn.ModuleDict, optimiser: torch.optim.Optimizer | None = None
+) -> Tensors:
+    """Gathers what a checkpoint holds; every rank must call it.
+
+    Args:
+        encoder: sharded or not.
+        own: modules of the objectives.
+        optimiser: an AdamW over the parameters of both; None leaves its moments out.
+    """
+    moments = {
+        f"{key}.{name}": whole(value)
+        for name, parameter in _named(encoder, own)
+        for key, value in (optimiser.state.get(parameter, {}) if optimiser else {}).items()
+        if key in _MOMENTS
+    }
+    return Tensors(
+        model=_whole_state(encoder.mlm),
+        language=None if encoder.language is None else whole(encoder.language.weight),
+        own=_whole_state(own),
+        moments=moments,
+    )
+
+
+def _whole_state(module: nn.Module) -> dict[str, torch.Tensor]:
+    # Tied weights must stay one tensor, or save_pretrained writes both.
+    seen: dict[int, torch.Tensor] = {}
+    state = module.state_dict(keep_vars=True)
+    for value in state.values():
+        if id(value) not in seen:
+            seen[id(value)] = whole(value)
+    return {name: seen[id(value)] for name, value in state.items()}
 
 
 def save_checkpoint(
@@ -39,8 +100,7 @@ def save_checkpoint(
     identity: dict[str, Any],
     *,
     encoder: Encoder,
-    own: nn.ModuleDict,
-    optimiser: torch.optim.Optimizer,
+    tensors: Tensors,
     coder: Coder,
     keep: int,
 ) -> Path:
@@ -50,9 +110,8 @@ def save_checkpoint(
         out: the run's folder.
         state: JSON values, `step` among them; comes back from `load_state`.
         identity: for bitextile.json, so that the checkpoint can be trained on from.
-        encoder: written with save_pretrained.
-        own: parameters of the objectives.
-        optimiser: an AdamW over the parameters of both.
+        encoder: gives the configuration to write beside the weights.
+        tensors: as `tensors_of` gathered them.
         coder: its tokenizer is written beside the model.
         keep: how many checkpoints stay.
 
@@ -65,12 +124,13 @@ def save_checkpoint(
     target = out / FOLDER / f"step-{state['step']:08d}"
     try:
         with appearing(target) as folder:
-            save_model(folder, encoder, coder)
+            save_model(folder, encoder, coder, tensors)
             write_identity(folder, identity)
-            if own.state_dict():
-                save_file(own.state_dict(), folder / OBJECTIVES)
-            save_file(_moments(optimiser, encoder, own), folder / OPTIMISER)
-            (folder / STATE).write_text(json.dumps(state, ensure_ascii=False, indent=1) + "\n")
+            if tensors.own:
+                save_file(tensors.own, folder / OBJECTIVES)
+            save_file(tensors.moments, folder / OPTIMISER)
+            content = {"files": _digests(folder)} | state
+            (folder / STATE).write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n")
     except (OSError, SafetensorError) as error:
         raise TrainingError(
             f"{target}: the checkpoint cannot be written ({error}); make room or mend the disk, "
@@ -81,14 +141,14 @@ def save_checkpoint(
     return target
 
 
-def save_model(folder: Path, encoder: Encoder, coder: Coder) -> None:
+def save_model(folder: Path, encoder: Encoder, coder: Coder, tensors: Tensors) -> None:
     """Writes model and tokenizer as transformers does, in safetensors; and language embeddings."""
     with quiet():
-        encoder.mlm.save_pretrained(folder)
+        encoder.mlm.save_pretrained(folder, state_dict=tensors.model)
     coder.tokenizer.save_pretrained(folder)
-    if encoder.language is not None:
+    if tensors.language is not None:
         tags = {"languages": json.dumps(encoder.languages)}
-        save_file({"language": encoder.language.weight.detach()}, folder / LANGUAGES, tags)
+        save_file({"language": tensors.language}, folder / LANGUAGES, tags)
 
 
 @contextmanager
@@ -122,9 +182,79 @@ def _sync_one(path: Path) -> None:
         os.close(descriptor)
 
 
+def _digests(folder: Path) -> dict[str, str]:
+    """Returns the sha256 of each file but the state, by name."""
+    found = {}
+    for path in sorted(p for p in folder.iterdir() if p.name != STATE):
+        with path.open("rb") as file:
+            found[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return found
+
+
 def checkpoints(out: Path) -> list[Path]:
     """Returns the folders of all checkpoints of a run, oldest first."""
     return sorted((out / FOLDER).glob("step-*"))
+
+
+def last_usable(out: Path) -> Path | None:
+    """Returns the newest checkpoint that is whole; newer ones are named in a warning.
+
+    Args:
+        out: the run's folder.
+
+    Returns:
+        None if there is no checkpoint at all.
+
+    Raises:
+        TrainingError: there are some, and all are damaged.
+    """
+    damaged: list[str] = []
+    for folder in reversed(checkpoints(out)):
+        try:
+            verify(folder)
+        except TrainingError as error:
+            damaged.append(str(error))
+            continue
+        for reason in damaged:
+            logger.warning("%s; it is passed over, the run goes on from %s", reason, folder.name)
+        return folder
+    if damaged:
+        raise TrainingError(
+            f"{out}: no checkpoint can be used: {'; '.join(damaged)}; start anew with --overwrite"
+        )
+    return None
+
+
+def verify(folder: Path) -> None:
+    """Checks a checkpoint's files against the digests in its state.
+
+    Raises:
+        TrainingError: one is missing, changed, or unreadable.
+    """
+    wanted = load_state(folder).get("files")
+    try:
+        found = _digests(folder)
+    except OSError as error:
+        raise _damaged(folder, error) from error
+    if not isinstance(wanted, dict):
+        raise _damaged(folder, f"{STATE} lacks the digests of its files")
+    for name, digest in wanted.items():
+        if name not in found:
+            raise _damaged(folder, f"{name} is missing")
+        if found[name] != digest:
+            raise _damaged(folder, f"{name} has changed since it was written")
+
+
+def tidy(out: Path, last: Path) -> None:
+    """Removes what a resumed run will write again: half-written folders, damaged checkpoints.
+
+    Args:
+        out: the run's folder.
+        last: the checkpoint it goes on from; those behind it are the damaged ones.
+    """
+    later = [c for c in checkpoints(out) if c.name > last.name]
+    for path in [*(out / FOLDER).glob(".*.tmp"), *later]:
+        shutil.rmtree(path)
 
 
 def load_state(folder: Path) -> dict[str, Any]:
@@ -135,8 +265,8 @@ def load_state(folder: Path) -> dict[str, Any]:
     """
     try:
         return dict(json.loads((folder / STATE).read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
-        raise _damaged(folder, error) from error
+    except (OSError, ValueError, TypeError) as error:
+        raise _damaged(folder, f"{STATE}: {error}") from error
 
 
 def load_optimiser(
@@ -156,20 +286,11 @@ def load_optimiser(
                 key: moments[f"{key}.{name}"] for key in _MOMENTS if f"{key}.{name}" in moments
             }
             if state:
-                optimiser.state[parameter] = {k: v.to(parameter.device) for k, v in state.items()}
+                optimiser.state[parameter] = {
+                    key: dealt_like(value, parameter) for key, value in state.items()
+                }
     except (OSError, SafetensorError, RuntimeError) as error:
         raise _damaged(folder, error) from error
-
-
-def _moments(
-    optimiser: torch.optim.Optimizer, encoder: Encoder, own: nn.ModuleDict
-) -> dict[str, torch.Tensor]:
-    return {
-        f"{key}.{name}": value.detach().cpu().contiguous()
-        for name, parameter in _named(encoder, own)
-        for key, value in optimiser.state.get(parameter, {}).items()
-        if key in _MOMENTS
-    }
 
 
 def _named(encoder: Encoder, own: nn.ModuleDict) -> Iterator[tuple[str, nn.Parameter]]:
@@ -177,9 +298,6 @@ def _named(encoder: Encoder, own: nn.ModuleDict) -> Iterator[tuple[str, nn.Param
     yield from own.named_parameters(prefix="own")
 
 
-def _damaged(folder: Path, error: Exception) -> TrainingError:
-    reason = str(error).splitlines()[0]
-    return TrainingError(
-        f"{folder}: the checkpoint is damaged ({reason}); delete this folder and resume again, "
-        "from the one before"
-    )
+def _damaged(folder: Path, reason: Exception | str) -> TrainingError:
+    first = str(reason).splitlines()[0]
+    return TrainingError(f"{folder}: the checkpoint is damaged ({first})")

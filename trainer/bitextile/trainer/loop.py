@@ -6,8 +6,9 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,34 +16,24 @@ import torch
 import yaml
 from torch import nn
 
-from bitextile.schema.dataset import open_dataset
-from bitextile.schema.errors import ConfigError, DatasetError, OutputExistsError, SchemaError
+from bitextile.schema.errors import ConfigError, OutputExistsError
 from bitextile.trainer.card import IDENTITY, read_identity, write_card, write_identity
 from bitextile.trainer.checkpoint import (
     FOLDER,
     appearing,
-    checkpoints,
-    load_optimiser,
-    load_state,
+    last_usable,
     save_checkpoint,
     save_model,
+    tensors_of,
+    tidy,
 )
-from bitextile.trainer.config import (
-    FREE_ON_RESUME,
-    PATHS,
-    DataConfig,
-    ModelConfig,
-    PretrainConfig,
-)
-from bitextile.trainer.data.collate import Collation
+from bitextile.trainer.config import PretrainConfig
 from bitextile.trainer.data.loader import steps
-from bitextile.trainer.data.masking import Masking
-from bitextile.trainer.data.mixture import Entry, Lane
-from bitextile.trainer.data.streams import Stream
-from bitextile.trainer.data.tokens import Coder, load_coder
-from bitextile.trainer.metrics import Metrics, progress_bar
-from bitextile.trainer.model import Encoder, build_encoder
-from bitextile.trainer.objectives.choose import objective_of
+from bitextile.trainer.data.tokens import load_coder
+from bitextile.trainer.metrics import Report, reporting
+from bitextile.trainer.prepare import open_encoder, prepare
+from bitextile.trainer.ranks import ALONE, Ranks
+from bitextile.trainer.resume import check_alike, restore, state_of
 from bitextile.trainer.step import Training, train_step
 from bitextile.trainer.validate import validate
 
@@ -59,7 +50,7 @@ class RunSummary:
         tokens: useful tokens learned from, likewise.
         loss: of the last step; None if this call did no step.
         seconds: this call took.
-        interrupted: a SIGTERM ended it early; `resume` goes on from there.
+        interrupted: a SIGTERM or Ctrl-C ended it early; `resume` goes on from there.
     """
 
     out: str
@@ -71,35 +62,54 @@ class RunSummary:
 
 
 def pretrain(
-    config: PretrainConfig, out: str, *, overwrite: bool = False, resume: bool = False
+    config: PretrainConfig,
+    out: str,
+    *,
+    overwrite: bool = False,
+    resume: bool = False,
+    ranks: Ranks = ALONE,
 ) -> RunSummary:
     """Trains an encoder and writes it to a folder.
 
     Args:
         config: of the run.
-        out: a local folder: the model itself when complete; checkpoints, metrics and card in it.
+        out: a local folder, the same for all ranks: the model itself when complete; checkpoints,
+            metrics and card in it.
         overwrite: replace an earlier run in `out`.
-        resume: go on from the last checkpoint in `out`, exactly as if never stopped; from the
-            start if there is none.
+        resume: go on from the last checkpoint in `out` that is whole, exactly as if never stopped;
+            from the start if there is none.
+        ranks: the processes of the run, as `joined` gives them; each calls `pretrain`.
 
     Raises:
         ConfigError: a setting is wrong or differs from the run to resume.
         OutputExistsError: `out` exists and neither flag is given.
         DatasetError: a dataset is not whole, or not of a kind its objective reads.
-        TrainingError: a loss is not finite, or a checkpoint is damaged.
+        TrainingError: a loss is not finite, all checkpoints are damaged, or a rank is lost.
     """
     began = time.perf_counter()
     folder = Path(out)
-    last = _last_checkpoint(folder, overwrite=overwrite, resume=resume)
+    name = ranks.led(lambda: _name(_last_checkpoint(folder, overwrite=overwrite, resume=resume)))
+    last = folder / FOLDER / name if name else None
     with torch.random.fork_rng():
-        training = _prepare(config, last)
-        _clear(folder, keep=last is not None)
-        _write_config(folder, config)
+        training = prepare(config, last, ranks=ranks)
+        check_alike(training)
+        if last is not None:
+            ranks.together(lambda: restore(training, last))
+        ranks.led(lambda: _open_folder(folder, config, last))
         loss, interrupted = _train(training, folder)
-        if not interrupted and (read_identity(out) or {}).get("step") != training.step:
+        if not interrupted:
             _publish(training, folder, loss)
     seconds = time.perf_counter() - began
     return RunSummary(out, training.step, training.tokens, loss, seconds, interrupted)
+
+
+def _name(path: Path | None) -> str | None:
+    return None if path is None else path.name
+
+
+def _open_folder(folder: Path, config: PretrainConfig, last: Path | None) -> None:
+    _clear(folder, last)
+    _write_config(folder, config)
 
 
 def save_initial(config: PretrainConfig, out: str, *, overwrite: bool = False) -> None:
@@ -119,7 +129,8 @@ def save_initial(config: PretrainConfig, out: str, *, overwrite: bool = False) -
         raise OutputExistsError(f"{folder}: is there already; give --overwrite or another folder")
     coder = load_coder(config.tokenizer)
     with appearing(folder) as temporary:
-        save_model(temporary, _encoder(config, coder, (), None), coder)
+        encoder = open_encoder(config, coder, (), None)
+        save_model(temporary, encoder, coder, tensors_of(encoder, nn.ModuleDict()))
         write_identity(temporary, {"step": 0, "tokenizer": coder.digest, "datasets": []})
 
 
@@ -130,8 +141,7 @@ def _last_checkpoint(folder: Path, *, overwrite: bool, resume: bool) -> Path | N
         return None
     is_run = (folder / RUN_CONFIG).is_file()
     if resume and (is_run or not any(folder.iterdir())):
-        found = checkpoints(folder)
-        return found[-1] if found else None
+        return last_usable(folder)
     if overwrite and (is_run or not any(folder.iterdir())):
         return None
     if resume or overwrite:
@@ -142,10 +152,13 @@ def _last_checkpoint(folder: Path, *, overwrite: bool, resume: bool) -> Path | N
     )
 
 
-def _clear(folder: Path, *, keep: bool) -> None:
-    if folder.exists() and not keep:
+def _clear(folder: Path, last: Path | None) -> None:
+    """Makes room for a run: all of it goes, or what a resumed one will write again."""
+    if last is None and folder.exists():
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    if last is not None:
+        tidy(folder, last)
 
 
 def _write_config(folder: Path, config: PretrainConfig) -> None:
@@ -153,172 +166,34 @@ def _write_config(folder: Path, config: PretrainConfig) -> None:
     (folder / RUN_CONFIG).write_text(content, encoding="utf-8")
 
 
-def _prepare(config: PretrainConfig, last: Path | None) -> Training:
-    """Opens data and model and, for a resumed run, puts both where they stood."""
-    device = _device(config)
-    coder = load_coder(config.tokenizer)
-    entries = tuple(_entry(config, coder, i, d) for i, d in enumerate(config.data))
-    encoder = _encoder(config, coder, _languages(config, entries), last).to(device)
-    own = _own_modules(entries, encoder, config.seed).to(device)
-    lanes = [
-        Lane(entries, coder, lane, config.accumulate, config.batch_tokens, config.seed)
-        for lane in range(config.accumulate)
-    ]
-    training = Training(
-        config=config,
-        coder=coder,
-        entries=entries,
-        lanes=lanes,
-        counters={lane.lane: lane.state() for lane in lanes},
-        collation=_collation(config, coder, encoder),
-        encoder=encoder,
-        own=own,
-        optimiser=_optimiser(config, encoder, own),
-        device=device,
-    )
-    if last is not None:
-        _restore(training, last)
-    return training
-
-
-def _device(config: PretrainConfig) -> torch.device:
-    available = torch.cuda.is_available()
-    if config.device == "cuda" and not available:
-        raise ConfigError("device is cuda, but torch sees no such device here; say auto or cpu")
-    return torch.device("cuda" if available and config.device != "cpu" else "cpu")
-
-
-def _entry(config: PretrainConfig, coder: Coder, index: int, data: DataConfig) -> Entry:
-    objective = objective_of(data, coder, max_length=config.max_length, seed=config.seed)
-    dataset = open_dataset(data.dataset)
-    if dataset.kind not in objective.kinds:
-        wanted = " or ".join(k.name for k in objective.kinds)
-        raise SchemaError(
-            f"data.{index}: {objective.name} learns from {wanted}, but {data.dataset} holds "
-            f"{dataset.kind.name}; name another dataset or another objective"
-        )
-    if not dataset.manifest.rows:
-        raise DatasetError(f"data.{index}: {data.dataset} has no rows; leave it out")
-    columns = objective.columns(dataset.kind)
-    split = "train" if "split" in dataset.kind.schema.names else None
-    streams = tuple(Stream(dataset, key, columns, config.seed, split) for key in dataset.keys)
-    return Entry(objective, dataset, data.weight, streams, config.alpha)
-
-
-def _languages(config: PretrainConfig, entries: tuple[Entry, ...]) -> tuple[str, ...]:
-    """Returns the tags that get an embedding: those of all datasets, sorted."""
-    if not config.language_embeddings:
-        return ()
-    keys = [key for e in entries for key in e.dataset.manifest.keys.values()]
-    return tuple(sorted({tag for key in keys for tag in key["languages"]}))
-
-
-def _collation(config: PretrainConfig, coder: Coder, encoder: Encoder) -> Collation:
-    masking = Masking(
-        rate=config.mask_rate, mask=coder.mask, ordinary=coder.ordinary, seed=config.seed
-    )
-    index = {tag: i for i, tag in enumerate(encoder.languages)} or None
-    return Collation(masking=masking, pad=coder.pad, width=config.width, languages=index)
-
-
-def _encoder(
-    config: PretrainConfig, coder: Coder, languages: tuple[str, ...], last: Path | None
-) -> Encoder:
-    source = config.model.checkpoint if last is None else str(last)
-    if source is not None:
-        digest = (read_identity(source) or {}).get("tokenizer", coder.digest)
-        if digest != coder.digest:
-            raise ConfigError(
-                f"tokenizer {coder.path} is {coder.digest[:19]}..., but {source} was trained with "
-                f"{digest[:19]}...; give the tokenizer in that folder"
-            )
-    model = config.model if source is None else ModelConfig(checkpoint=source)
-    return build_encoder(
-        model,
-        coder,
-        max_length=config.max_length,
-        seed=config.seed,
-        languages=languages,
-        flex=config.attention == "flex",
-    )
-
-
-def _own_modules(entries: tuple[Entry, ...], encoder: Encoder, seed: int) -> nn.ModuleDict:
-    torch.manual_seed(seed)
-    modules = {str(i): e.objective.module(encoder) for i, e in enumerate(entries)}
-    return nn.ModuleDict({i: m for i, m in modules.items() if m is not None})
-
-
-def _optimiser(
-    config: PretrainConfig, encoder: Encoder, own: nn.ModuleDict
-) -> torch.optim.Optimizer:
-    parameters = [p for m in (encoder, own) for p in m.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    # beta2 0.98 and eps 1e-6 as in RoBERTa (Liu et al. 2019, table 9): steadier at large batches.
-    return torch.optim.AdamW(groups, lr=config.lr, betas=(0.9, 0.98), eps=1e-6, fused=True)
-
-
-def _state(training: Training) -> dict[str, Any]:
-    return {
-        "step": training.step,
-        "tokens": training.tokens,
-        "seed": training.config.seed,
-        "lanes": [training.counters[lane] for lane in sorted(training.counters)],
-        "run": _comparable(training),
-    }
-
-
-def _comparable(training: Training) -> dict[str, Any]:
-    """Returns what must not change when a run is resumed: settings, and digests for paths."""
-    settings = training.config.model_dump(mode="json", exclude=set(FREE_ON_RESUME))
-    settings["tokenizer"] = training.coder.digest
-    for data in settings["data"]:
-        for name in PATHS & data.keys():
-            data[name] = open_dataset(data[name]).manifest.digest
-    return settings
-
-
-def _restore(training: Training, last: Path) -> None:
-    state = load_state(last)
-    now = _comparable(training)
-    for name, before in state["run"].items():
-        if now.get(name) != before:
-            raise ConfigError(
-                f"{last}: was trained with {name} = {before}, the configuration now says "
-                f"{now.get(name)}; a run resumes only as it began: change it back or start anew"
-            )
-    load_optimiser(last, encoder=training.encoder, own=training.own, optimiser=training.optimiser)
-    for lane, counters in zip(training.lanes, state["lanes"]):
-        lane.restore(counters)
-        training.counters[lane.lane] = counters
-    training.step, training.tokens = state["step"], state["tokens"]
-
-
 def _train(training: Training, folder: Path) -> tuple[float | None, bool]:
-    """Runs the steps that are left; returns the last loss and whether a SIGTERM cut them short."""
-    config, loss = training.config, None
-    metrics = Metrics(folder, step=training.step)
-    pin = training.device.type == "cuda"
-    feed = steps(training.lanes, training.collation, workers=config.workers, pin=pin)
-    try:
-        with _sigterm() as asked, progress_bar(config.steps, training.step) as bar:
-            stop = False
-            while training.step < config.steps and not stop:
-                values = train_step(training, feed)
-                loss = values["loss"]
-                metrics.write(values)
-                bar.advance(loss=loss, tokens_per_s=values["tokens_per_s"])
-                if _due(training, config.evaluate_every):
-                    metrics.write({"step": training.step, "valid": validate(training)})
-                stop = asked.is_set()
-                if stop or training.step == config.steps or _due(training, config.checkpoint_every):
-                    _checkpoint(training, folder)
-            return loss, training.step < config.steps
-    finally:
-        metrics.close()
+    """Runs the steps that are left; returns the last loss and whether a signal cut them short."""
+    config, ranks = training.config, training.ranks
+    loss, stop = None, False
+    with ExitStack() as stack:
+        asked = stack.enter_context(_asked_to_stop())
+        report = stack.enter_context(
+            reporting(folder, total=config.steps, done=training.step, silent=not ranks.leads)
+        )
+        pin = training.device.type == "cuda"
+        feed = steps(training.lanes, training.collation, workers=config.workers, pin=pin)
+        stack.enter_context(closing(feed))
+        while training.step < config.steps and not stop:
+            values = train_step(training, feed)
+            loss = values["loss"]
+            # A signal that has reached any rank stops all of them, behind the same step.
+            stop = any(ranks.all(partial(_tell, report, values, asked)))
+            if _due(training, config.evaluate_every):
+                losses = {"step": training.step, "valid": validate(training)}
+                ranks.together(partial(report.validation, losses))
+            if stop or training.step == config.steps or _due(training, config.checkpoint_every):
+                _checkpoint(training, folder)
+    return loss, training.step < config.steps
+
+
+def _tell(report: Report, values: dict[str, Any], asked: threading.Event) -> bool:
+    report.step(values)
+    return asked.is_set()
 
 
 def _due(training: Training, every: int) -> bool:
@@ -326,49 +201,71 @@ def _due(training: Training, every: int) -> bool:
 
 
 def _checkpoint(training: Training, folder: Path) -> None:
-    save_checkpoint(
-        folder,
-        _state(training),
-        _identity(training),
-        encoder=training.encoder,
-        own=training.own,
-        optimiser=training.optimiser,
-        coder=training.coder,
-        keep=training.config.keep_checkpoints,
-    )
+    state = state_of(training)
+    tensors = tensors_of(training.encoder, training.own, training.optimiser)
+
+    def save() -> None:
+        save_checkpoint(
+            folder,
+            state,
+            _identity(training),
+            encoder=training.encoder,
+            tensors=tensors,
+            coder=training.coder,
+            keep=training.config.keep_checkpoints,
+        )
+
+    training.ranks.led(save)
 
 
 @contextmanager
-def _sigterm() -> Iterator[threading.Event]:
-    """Gives an event that SIGTERM sets, which pre-emptible machines send before they go."""
+def _asked_to_stop() -> Iterator[threading.Event]:
+    """Gives an event that SIGTERM sets, which pre-emptible machines send, or a first Ctrl-C."""
     asked = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield asked  # Python allows signal handlers in the main thread only.
         return
-    before = signal.signal(signal.SIGTERM, lambda *_: asked.set())
+
+    def interrupt(*_: Any) -> None:
+        if asked.is_set():
+            raise KeyboardInterrupt
+        asked.set()
+
+    before = {
+        signal.SIGTERM: signal.signal(signal.SIGTERM, lambda *_: asked.set()),
+        signal.SIGINT: signal.signal(signal.SIGINT, interrupt),
+    }
     try:
         yield asked
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _publish(training: Training, folder: Path, loss: float | None) -> None:
     """Makes the run's folder a model folder: weights, tokenizer, card, and bitextile.json last."""
+    if training.ranks.led(lambda: (read_identity(str(folder)) or {}).get("step")) == training.step:
+        return
+    tensors = tensors_of(training.encoder, training.own)
     parameters = sum(p.numel() for p in training.encoder.parameters())
     facts: dict[str, Any] = {"steps": training.step, "useful tokens": training.tokens}
     facts |= {"parameters": parameters, "loss of the last step": loss}
-    with appearing(folder / FOLDER / "final") as temporary:
-        save_model(temporary, training.encoder, training.coder)
-        write_card(temporary, training.config, training.entries, facts)
-        write_identity(temporary, _identity(training))
-    final = folder / FOLDER / "final"
-    for path in sorted(final.iterdir(), key=lambda p: p.name == IDENTITY):
-        os.replace(path, folder / path.name)
-    final.rmdir()
+
+    def write() -> None:
+        final = folder / FOLDER / "final"
+        with appearing(final) as temporary:
+            save_model(temporary, training.encoder, training.coder, tensors)
+            write_card(temporary, training.config, training.entries, facts)
+            write_identity(temporary, _identity(training))
+        for path in sorted(final.iterdir(), key=lambda p: p.name == IDENTITY):
+            os.replace(path, folder / path.name)
+        final.rmdir()
+
+    training.ranks.led(write)
 
 
 def _identity(training: Training) -> dict[str, Any]:
-    return {
+    identity: dict[str, Any] = {
         "step": training.step,
         "tokenizer": training.coder.digest,
         "datasets": [
@@ -380,3 +277,5 @@ def _identity(training: Training) -> dict[str, Any]:
             for e in training.entries
         ],
     }
+    languages = list(training.encoder.languages)
+    return identity | ({"language_embeddings": languages} if languages else {})

@@ -1,17 +1,29 @@
-"""What a run says of itself: metrics.jsonl, TensorBoard scalars, a progress bar on stderr."""
+"""What a run says of itself: metrics.jsonl, TensorBoard scalars, progress on stderr."""
 
 import json
 import os
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from torch.utils.tensorboard import SummaryWriter
 
 METRICS = "metrics.jsonl"
+LINE_EVERY_S = 30.0
+"""Between two lines of progress where there is no terminal."""
 
 
 class Metrics:
@@ -61,32 +73,117 @@ def _scalars(prefix: str, values: dict[str, Any]) -> Iterator[tuple[str, float]]
 
 
 class Bar:
-    """A progress bar: step, loss, tokens per second, time left."""
+    """Progress on a terminal: a bar with step, loss, useful tokens per second, time left."""
 
-    def __init__(self, progress: Progress, total: int, done: int) -> None:
-        self._progress = progress
-        self._task = progress.add_task("pretrain", total=total, completed=done, note="")
+    def __init__(self, total: int, done: int) -> None:
+        """Shows the bar.
 
-    def advance(self, *, loss: float, tokens_per_s: float) -> None:
+        Args:
+            total: steps of the run.
+            done: steps behind it.
+        """
+        columns = (
+            TextColumn("[bold]{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[note]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+        )
+        self._progress = Progress(*columns, console=Console(stderr=True))
+        self._task = self._progress.add_task("pretrain", total=total, completed=done, note="")
+        self._progress.start()
+
+    def step(self, values: dict[str, Any]) -> None:
         """Moves on by a step."""
-        note = f"loss {loss:.3f}  {tokens_per_s:,.0f} tokens/s"
-        self._progress.update(self._task, advance=1, note=note)
+        self._progress.update(self._task, advance=1, note=_note(values))
+
+    def validation(self, losses: dict[str, float]) -> None:
+        """Prints validation losses above the bar, where they stay."""
+        self._progress.console.print(_validation(losses), markup=False, highlight=False)
+
+    def close(self) -> None:
+        """Leaves the bar as it stands."""
+        self._progress.stop()
+
+
+class Lines:
+    """Progress in a log file: a line now and then instead of a bar."""
+
+    def __init__(self, total: int, done: int) -> None:
+        """Prints nothing yet; arguments as of `Bar`."""
+        self._total = total
+        self._first = done
+        self._began = self._said = time.monotonic()
+        self._console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+
+    def step(self, values: dict[str, Any]) -> None:
+        """Prints a line if the last one is LINE_EVERY_S old or the run is done."""
+        now, done = time.monotonic(), values["step"]
+        if now - self._said < LINE_EVERY_S and done < self._total:
+            return
+        self._said = now
+        left = (self._total - done) * (now - self._began) / max(1, done - self._first)
+        time_left = timedelta(seconds=int(left))
+        self._console.print(f"step {done:,} of {self._total:,}  {_note(values)}  {time_left} left")
+
+    def validation(self, losses: dict[str, float]) -> None:
+        """Prints validation losses."""
+        self._console.print(_validation(losses))
+
+    def close(self) -> None:
+        """Does nothing; every line is out."""
+
+
+def _note(values: dict[str, Any]) -> str:
+    mfu = f"  MFU {values['mfu']:.0%}" if "mfu" in values else ""
+    waits = f"  waits for data {values['data_wait']:.0%}" if values["data_wait"] > 0.05 else ""
+    return f"loss {values['loss']:.3f}  {values['tokens_per_s']:,.0f} tokens/s{mfu}{waits}"
+
+
+def _validation(losses: dict[str, float]) -> str:
+    return "valid  " + "  ".join(f"{name} {loss:.3f}" for name, loss in losses.items())
+
+
+@dataclass(frozen=True)
+class Report:
+    """Where the numbers of a run go; nowhere on the ranks that do not write.
+
+    Attributes:
+        metrics: the files.
+        progress: the screen.
+    """
+
+    metrics: Metrics | None = None
+    progress: Bar | Lines | None = None
+
+    def step(self, values: dict[str, Any]) -> None:
+        """Tells of a step."""
+        if self.metrics is not None and self.progress is not None:
+            self.metrics.write(values)
+            self.progress.step(values)
+
+    def validation(self, values: dict[str, Any]) -> None:
+        """Tells of validation losses: `step`, and `valid` by name of the entry."""
+        if self.metrics is not None and self.progress is not None:
+            self.metrics.write(values)
+            self.progress.validation(values["valid"])
 
 
 @contextmanager
-def progress_bar(total: int, done: int) -> Iterator[Bar]:
-    """Shows a bar on stderr while the context lasts.
+def reporting(out: Path, *, total: int, done: int, silent: bool) -> Iterator[Report]:
+    """Opens files and progress, and closes them when the context ends.
 
     Args:
+        out: the run's folder.
         total: steps of the run.
         done: steps behind it.
+        silent: on all ranks but the first.
     """
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[note]}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        yield Bar(progress, total, done)
+    if silent:
+        yield Report()
+        return
+    progress = Bar(total, done) if Console(stderr=True).is_terminal else Lines(total, done)
+    with closing(Metrics(out, step=done)) as metrics, closing(progress):
+        yield Report(metrics, progress)

@@ -170,7 +170,7 @@ def build_encoder(
     max_length: int,
     seed: int,
     languages: Sequence[str] = (),
-    flex: bool = False,
+    flex: bool | None = False,
 ) -> Encoder:
     """Returns the encoder a run starts from, in float32 on the CPU.
 
@@ -180,7 +180,7 @@ def build_encoder(
         max_length: positions needed.
         seed: of fresh weights.
         languages: tags that get an embedding of their own; () for none.
-        flex: FlexAttention instead of SDPA.
+        flex: FlexAttention instead of SDPA; None for wherever the model allows it.
 
     Raises:
         ConfigError: no such checkpoint, none in safetensors, too few positions or too small a
@@ -192,6 +192,8 @@ def build_encoder(
     else:
         mlm = _fresh(model.config or PRESETS[model.preset or "mini"], coder, max_length, seed)
     _check_fit(mlm, coder, max_length)
+    if flex is None:
+        flex = not _attention_dropout(mlm.config)
     if flex:
         _check_flex(mlm.config)
     with torch.random.fork_rng(devices=[]):
@@ -290,10 +292,13 @@ def _check_fit(mlm: Any, coder: Coder, max_length: int) -> None:
         )
 
 
-def _check_flex(config: Any) -> None:
+def _attention_dropout(config: Any) -> float:
     names = ("attention_probs_dropout_prob", "attention_dropout")
-    rate = max(float(getattr(config, name, 0.0) or 0.0) for name in names)
-    if rate:
+    return max(float(getattr(config, name, 0.0) or 0.0) for name in names)
+
+
+def _check_flex(config: Any) -> None:
+    if rate := _attention_dropout(config):
         raise ConfigError(
             f"FlexAttention has no dropout of attention weights, the model's is {rate}; set it to "
             "0 in model.config, or say attention: dense"

@@ -3,10 +3,10 @@
 import hashlib
 import math
 import time
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,8 +20,12 @@ from bitextile.trainer.data.loader import LaneBatch
 from bitextile.trainer.data.mixture import Entry, Lane
 from bitextile.trainer.data.tokens import Coder
 from bitextile.trainer.errors import TrainingError
+from bitextile.trainer.flops import Geometry, step_flops
+from bitextile.trainer.gradients import add_up, clip
 from bitextile.trainer.model import Encoder
 from bitextile.trainer.objectives.objective import Stepped
+from bitextile.trainer.ranks import Ranks, fail_together
+from bitextile.trainer.sharding import is_sharded, whole_parameters
 
 Part = tuple[int, str]
 """A part of the loss of a step: index of the entry, name of the part."""
@@ -33,20 +37,23 @@ class Training:
 
     Attributes:
         config: of the run.
+        ranks: the processes of the run.
         coder: the tokenizer.
         entries: the mixture.
-        lanes: one per micro-batch of a step, where they stood when the run began or resumed.
-        counters: of each lane, as of the last step.
+        lanes: of this rank, where they stood when the run began or resumed.
+        counters: of each of these lanes, as of the last step.
         collation: of training.
         encoder: on its device.
         own: parameters of objectives, by index of their entry.
         optimiser: over both.
         device: to compute on.
+        geometry: for the metric `mfu`; None where the device's peak is not known.
         step: steps done.
-        tokens: useful tokens learned from.
+        tokens: useful tokens learned from, by all ranks.
     """
 
     config: PretrainConfig
+    ranks: Ranks
     coder: Coder
     entries: tuple[Entry, ...]
     lanes: list[Lane]
@@ -56,6 +63,7 @@ class Training:
     own: nn.ModuleDict
     optimiser: torch.optim.Optimizer
     device: torch.device
+    geometry: Geometry | None = None
     step: int = 0
     tokens: int = 0
 
@@ -68,12 +76,72 @@ class Training:
         """Returns the parameters of an entry's objective, if it has any."""
         return dict(self.own.items()).get(str(entry))
 
+    def parameters(self) -> list[nn.Parameter]:
+        """Returns what the optimiser updates, in an order that is the same on every rank."""
+        return [p for g in self.optimiser.param_groups for p in g["params"]]
+
     def autocast(self) -> AbstractContextManager:
         """Returns the context to compute in: bf16 where the configuration says so."""
         wanted = self.config.precision
         if wanted == "bf16" or (wanted == "auto" and self.device.type == "cuda"):
             return torch.autocast(self.device.type, torch.bfloat16)
         return nullcontext()
+
+
+@dataclass(frozen=True)
+class LaneFacts:
+    """What every rank knows of a lane's batch; as in `LaneBatch`, without the tensors.
+
+    Attributes:
+        lane: 0-based.
+        entry: index in the mixture.
+        weights: of the parts of its loss.
+        digest: of the ids of its rows.
+        rows: how many.
+        n_tokens: useful tokens.
+        n_places: tokens and padding.
+        n_cut: rows that lost subwords.
+        n_split: rows that gave several inputs.
+        epoch: the highest of a row.
+        flops: useful operations of the step for this batch; 0 if nobody asks.
+    """
+
+    lane: int
+    entry: int
+    weights: dict[str, int]
+    digest: str
+    rows: int
+    n_tokens: int
+    n_places: int
+    n_cut: int
+    n_split: int
+    epoch: int
+    flops: float
+
+
+@dataclass(frozen=True)
+class StepFacts:
+    """The facts of all lanes of a step, over all ranks, in the order of the lanes."""
+
+    lanes: tuple[LaneFacts, ...]
+
+    @cached_property
+    def weights(self) -> dict[Part, int]:
+        """Weight of each part of the loss over the whole step."""
+        total: dict[Part, int] = {}
+        for facts in self.lanes:
+            for name, weight in facts.weights.items():
+                part = (facts.entry, name)
+                total[part] = total.get(part, 0) + weight
+        return total
+
+    def share(self, entry: int) -> float:
+        """Returns the share of the lanes that are the entry's."""
+        return sum(f.entry == entry for f in self.lanes) / len(self.lanes)
+
+    def factor(self, part: Part) -> float:
+        """Returns what a sum of the part's losses is multiplied by: share / weight."""
+        return self.share(part[0]) / max(self.weights[part], 1)
 
 
 def learning_rate(config: PretrainConfig, step: int) -> float:
@@ -95,73 +163,114 @@ def learning_rate(config: PretrainConfig, step: int) -> float:
 
 
 def train_step(training: Training, feed: Iterator[list[LaneBatch]]) -> dict[str, Any]:
-    """Does one step and returns its metrics.
+    """Does one step and returns its metrics, on every rank the same.
 
     The step's loss is, over entries and parts of their losses, `share * sum / weight`: a sum over
     the whole step, divided once by its weight over the whole step, so that the result does not
-    depend on how the step was cut into lanes; `share` is the part of the lanes that were the
-    entry's.
+    depend on how the step was cut into lanes or dealt to ranks; `share` is the part of the lanes
+    that were the entry's.
 
     Args:
         training: changed.
-        feed: gives the batches of each step.
+        feed: gives the batches of each step for the lanes of this rank.
 
     Raises:
         TrainingError: a loss or the gradient is not finite; nothing has been updated.
     """
     began = time.perf_counter()
-    batches = next(feed)
-    loaded = time.perf_counter()
-    weights = _weights(batches)
-    totals = _backward(training, batches, weights)
-    norm = _gradient_norm(training)
-    losses = {part: float(total) / max(weights[part], 1) for part, total in totals.items()}
-    if not all(math.isfinite(x) for x in (*losses.values(), norm)):
-        raise _not_finite(training, batches, norm)
+    batches, facts, waited = _load(training, feed)
+    totals = _backward(training, batches, facts)
+    losses = _losses(totals, facts)
+    _refuse_not_finite(training, batches, totals)
+    norm = clip(training.parameters(), training.config.clip)
+    if not math.isfinite(norm):
+        _refuse(training, batches, f"the gradient is not finite (norm {norm})")
     rate = learning_rate(training.config, training.step)
-    _update(training, rate)
+    _update(training, rate, facts)
     training.counters |= {batch.lane: batch.state for batch in batches}
     training.step += 1
-    measured = _measured(batches, began, loaded)
+    measured = _measured(training, facts, time.perf_counter() - began, waited)
     training.tokens += measured["tokens"]
+    loss = math.fsum(facts.share(entry) * loss for (entry, _), loss in losses.items())
     named = _named_losses(training, losses)
-    loss = sum(_share(batches, entry) * losses[(entry, part)] for entry, part in losses)
     head = {"step": training.step, "loss": loss, "losses": named, "lr": rate}
     return head | {"gradient_norm": norm} | measured
 
 
-def _weights(batches: Sequence[LaneBatch]) -> dict[Part, int]:
-    weights: dict[Part, int] = defaultdict(int)
-    for batch in batches:
-        for part, weight in batch.weights.items():
-            weights[(batch.entry, part)] += weight
-    return dict(weights)
+def _load(
+    training: Training, feed: Iterator[list[LaneBatch]]
+) -> tuple[list[LaneBatch], StepFacts, float]:
+    """Returns this rank's batches, the facts of all, and the seconds the slowest rank waited."""
+    batches: list[LaneBatch] = []
+
+    def load() -> dict[str, Any]:
+        began = time.perf_counter()
+        batches.extend(next(feed))
+        waited = time.perf_counter() - began
+        return {"waited": waited, "lanes": [asdict(_facts(training, b)) for b in batches]}
+
+    reports = training.ranks.all(load)
+    lanes = [LaneFacts(**facts) for report in reports for facts in report["lanes"]]
+    facts = StepFacts(tuple(sorted(lanes, key=lambda f: f.lane)))
+    return batches, facts, max(report["waited"] for report in reports)
 
 
-def _backward(
-    training: Training, batches: Sequence[LaneBatch], weights: dict[Part, int]
-) -> dict[Part, torch.Tensor]:
-    totals: dict[Part, torch.Tensor] = {}
+def _facts(training: Training, batch: LaneBatch) -> LaneFacts:
+    return LaneFacts(
+        lane=batch.lane,
+        entry=batch.entry,
+        weights=batch.weights,
+        digest=hashlib.sha256("\n".join(batch.records).encode()).hexdigest(),
+        rows=len(batch.records),
+        n_tokens=batch.n_tokens,
+        n_places=batch.n_places,
+        n_cut=batch.n_cut,
+        n_split=batch.n_split,
+        epoch=batch.epoch,
+        flops=step_flops(training.geometry, batch) if training.geometry else 0.0,
+    )
+
+
+Totals = dict[int, dict[Part, float]]
+"""The sum of each part of the loss, by lane, in the order of the lanes."""
+
+
+def _backward(training: Training, batches: Sequence[LaneBatch], facts: StepFacts) -> Totals:
+    """Leaves the gradient of the whole step on every rank and returns the losses of all lanes."""
     training.encoder.train()
     training.own.train()
-    for batch in batches:
-        # Dropout is drawn anew from (seed, step, lane): no generator state to save or to share.
-        torch.manual_seed(_dropout_seed(training.config.seed, training.step, batch.lane))
-        share = _share(batches, batch.entry)
-        objective, own = training.entries[batch.entry].objective, training.module_of(batch.entry)
-        with training.autocast():
-            parts = objective.losses(training.encoder, own, batch.batch.to(training.device))
-        loss = torch.zeros((), device=training.device)
-        for name, part in parts.items():
-            key = (batch.entry, name)
-            loss = loss + share / max(weights[key], 1) * part.total
-            totals[key] = totals.get(key, 0.0) + part.total.detach()
-        loss.backward()
-    return totals
+
+    def work() -> list[list[Any]]:
+        totals = [_backward_of(training, batch, facts) for batch in batches]
+        return [
+            [batch.lane, batch.entry, {name: float(t) for name, t in total.items()}]
+            for batch, total in zip(batches, totals)
+        ]
+
+    if is_sharded(training.encoder):
+        # Its passes wait for other ranks, so an error cannot be told: whoever has one leaves.
+        done = work()
+        reports = training.ranks.all(lambda: done)
+    else:
+        reports = training.ranks.all(work)
+    add_up(training.parameters(), training.ranks)
+    lanes = sorted((lane for report in reports for lane in report), key=lambda lane: lane[0])
+    return {lane: {(entry, n): t for n, t in total.items()} for lane, entry, total in lanes}
 
 
-def _share(batches: Sequence[LaneBatch], entry: int) -> float:
-    return sum(b.entry == entry for b in batches) / len(batches)
+def _backward_of(
+    training: Training, batch: LaneBatch, facts: StepFacts
+) -> Mapping[str, torch.Tensor]:
+    # Dropout is drawn anew from (seed, step, lane): no generator state to save or to share.
+    torch.manual_seed(_dropout_seed(training.config.seed, training.step, batch.lane))
+    objective, own = training.entries[batch.entry].objective, training.module_of(batch.entry)
+    with training.autocast():
+        parts = objective.losses(training.encoder, own, batch.batch.to(training.device))
+    loss = torch.zeros((), device=training.device)
+    for name, part in parts.items():
+        loss = loss + facts.factor((batch.entry, name)) * part.total
+    loss.backward()
+    return {name: part.total.detach() for name, part in parts.items()}
 
 
 def _dropout_seed(seed: int, step: int, lane: int) -> int:
@@ -169,20 +278,36 @@ def _dropout_seed(seed: int, step: int, lane: int) -> int:
     return int(key[0] >> np.uint64(1))
 
 
-def _gradient_norm(training: Training) -> float:
-    parameters = [p for g in training.optimiser.param_groups for p in g["params"]]
-    limit = training.config.clip or math.inf
-    return float(torch.nn.utils.clip_grad_norm_(parameters, limit))
+def _losses(totals: Totals, facts: StepFacts) -> dict[Part, float]:
+    """Returns the mean of each part over the step."""
+    parts = sorted({part for total in totals.values() for part in total})
+    return {
+        part: math.fsum(t[part] for t in totals.values() if part in t) / max(facts.weights[part], 1)
+        for part in parts
+    }
 
 
-def _update(training: Training, rate: float) -> None:
+def _update(training: Training, rate: float, facts: StepFacts) -> None:
     for group in training.optimiser.param_groups:
         group["lr"] = rate
     training.optimiser.step()
     training.optimiser.zero_grad(set_to_none=True)
-    for module in training.own.values():
+    for entry, module in training.own.items():
         if isinstance(module, Stepped):
-            module.after_step(training.encoder, list)
+            with whole_parameters(training.encoder):
+                module.after_step(training.encoder, _gather(training, facts, int(entry)))
+
+
+def _gather(training: Training, facts: StepFacts, entry: int) -> Any:
+    """Returns a `Gather` of one item per lane of the entry, in the order of the lanes."""
+    lanes = [f.lane for f in facts.lanes if f.entry == entry]
+    by_rank = sorted(lanes, key=lambda lane: (lane % training.ranks.size, lane))
+
+    def gather(items: list[Any]) -> list[Any]:
+        found = dict(zip(by_rank, training.ranks.gather(items), strict=True))
+        return [found[lane] for lane in lanes]
+
+    return gather
 
 
 def _named_losses(training: Training, losses: dict[Part, float]) -> dict[str, float]:
@@ -194,28 +319,53 @@ def _named_losses(training: Training, losses: dict[Part, float]) -> dict[str, fl
     return named
 
 
-def _measured(batches: Sequence[LaneBatch], began: float, loaded: float) -> dict[str, Any]:
-    tokens = sum(b.n_tokens for b in batches)
-    now = time.perf_counter()
-    ids = "\n".join(record for b in batches for record in b.records)
-    return {
+def _measured(
+    training: Training, facts: StepFacts, seconds: float, waited: float
+) -> dict[str, Any]:
+    lanes = facts.lanes
+    tokens = sum(f.n_tokens for f in lanes)
+    digests = "\n".join(f.digest for f in lanes)
+    measured = {
         "tokens": tokens,
-        "tokens_per_s": tokens / (now - began),
-        "padding": 1.0 - tokens / sum(b.n_places for b in batches),
-        "data_wait": (loaded - began) / (now - began),
-        "rows": sum(len(b.records) for b in batches),
-        "cut": sum(b.n_cut for b in batches),
-        "split": sum(b.n_split for b in batches),
-        "epoch": max(b.epoch for b in batches),
-        "records": hashlib.sha256(ids.encode()).hexdigest()[:16],
+        "tokens_per_s": tokens / seconds,
+        "padding": 1.0 - tokens / sum(f.n_places for f in lanes),
+        "data_wait": waited / seconds,
+        "rows": sum(f.rows for f in lanes),
+        "cut": sum(f.n_cut for f in lanes),
+        "split": sum(f.n_split for f in lanes),
+        "epoch": max(f.epoch for f in lanes),
+        "records": hashlib.sha256(digests.encode()).hexdigest()[:16],
     }
+    if training.geometry is None:
+        return measured
+    peak = training.geometry.peak_flops * training.ranks.size
+    return measured | {"mfu": sum(f.flops for f in lanes) / seconds / peak}
 
 
-def _not_finite(training: Training, batches: Sequence[LaneBatch], norm: float) -> TrainingError:
-    ids = [record for b in batches for record in b.records]
+def _refuse_not_finite(training: Training, batches: Sequence[LaneBatch], totals: Totals) -> None:
+    bad = {
+        lane: value
+        for lane, total in totals.items()
+        for value in total.values()
+        if not math.isfinite(value)
+    }
+    if bad:
+        lane, value = next(iter(bad.items()))
+        _refuse(training, batches, f"a loss ({value} in lane {lane}) is not finite", set(bad))
+
+
+def _refuse(
+    training: Training, batches: Sequence[LaneBatch], what: str, lanes: set[int] | None = None
+) -> None:
+    """Stops all ranks, naming the records of the lanes, or of all lanes."""
+    mine: list[Any] = [
+        [b.lane, list(b.records)] for b in batches if lanes is None or b.lane in lanes
+    ]
+    found = sorted(lane for report in training.ranks.all(lambda: mine) for lane in report)
+    ids = [record for _, records in found for record in records]
     shown = ", ".join(ids[:8]) + (f" and {len(ids) - 8} more" if len(ids) > 8 else "")
-    return TrainingError(
-        f"step {training.step + 1}: the loss or its gradient (norm {norm}) is not finite; its "
-        f"records are {shown}. Look at these rows, lower lr or clip, and resume from the last "
-        "checkpoint"
+    error = TrainingError(
+        f"step {training.step + 1}: {what}; its records are {shown}. Look at these rows, lower lr "
+        "or clip, and resume from the last checkpoint"
     )
+    fail_together(training.ranks, error)

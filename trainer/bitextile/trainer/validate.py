@@ -3,6 +3,8 @@
 import math
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -11,26 +13,48 @@ import torch
 from bitextile.trainer.data.examples import within
 from bitextile.trainer.data.mixture import Entry
 from bitextile.trainer.data.streams import split_rows
-from bitextile.trainer.losses import LossSum
+from bitextile.trainer.sharding import is_sharded
 from bitextile.trainer.step import Training
 
 
 def validate(training: Training) -> dict[str, float]:
-    """Returns the mean loss of each entry on its `valid` rows; entries without any are left out."""
-    losses = {}
+    """Returns the mean loss of each entry on its `valid` rows; entries without any are left out.
+
+    The batches are dealt to the ranks; under FSDP, where all pass through the encoder together,
+    every rank does them all. Every rank must call it.
+    """
+    sharded, ranks = is_sharded(training.encoder), training.ranks
     training.encoder.eval()
     training.own.eval()
-    for index, (label, entry) in enumerate(zip(training.labels(), training.entries)):
-        sums: dict[str, LossSum] = {}
-        own = training.module_of(index)
-        for batch in _valid_batches(training, entry):
-            with torch.no_grad(), training.autocast():
-                parts = entry.objective.losses(training.encoder, own, batch.to(training.device))
-            for name, part in parts.items():
-                sums[name] = sums[name] + part if name in sums else part
-        if sums:
-            losses[label] = math.fsum(float(s.mean()) for s in sums.values())
+    losses = {}
+    for index, label in enumerate(training.labels()):
+        if sharded:
+            found = _sums(training, index, 0, 1)
+        else:
+            reports = ranks.all(partial(_sums, training, index, ranks.rank, ranks.size))
+            found = [sums for report in reports for sums in report]
+        if found:
+            losses[label] = math.fsum(_mean(found, part) for part in found[0])
     return losses
+
+
+Sums = dict[str, tuple[float, int]]
+"""Total and weight of each part of a loss."""
+
+
+def _sums(training: Training, index: int, first: int, every: int) -> list[Sums]:
+    """Returns the sums of every so manieth batch of an entry."""
+    entry, own = training.entries[index], training.module_of(index)
+    found = []
+    for batch in islice(_valid_batches(training, entry), first, None, every):
+        with torch.no_grad(), training.autocast():
+            parts = entry.objective.losses(training.encoder, own, batch.to(training.device))
+        found.append({name: (float(p.total), int(p.weight)) for name, p in parts.items()})
+    return found
+
+
+def _mean(sums: list[Sums], part: str) -> float:
+    return math.fsum(s[part][0] for s in sums) / max(1, sum(s[part][1] for s in sums))
 
 
 def _valid_batches(training: Training, entry: Entry) -> Iterator[Any]:

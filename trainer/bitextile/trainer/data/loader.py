@@ -5,16 +5,19 @@ has every n-th of these, runs ahead on its own, and hands over finished tensors.
 counters its lane stood at behind it, so that a checkpoint knows them whoever made the batch.
 """
 
-from collections.abc import Iterator
+import os
+import signal
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
+from bitextile.schema.errors import BitextileError
 from bitextile.trainer.data.collate import Collation
 from bitextile.trainer.data.mixture import Lane
 from bitextile.trainer.data.packed import moved
+from bitextile.trainer.errors import TrainingError
 
 PREFETCH = 4
 """Steps a worker runs ahead; a batch of 4,096 tokens is some 200 kB."""
@@ -76,45 +79,86 @@ def lane_batch(lane: Lane, collation: Collation) -> LaneBatch:
     )
 
 
-class _Share(IterableDataset[list[LaneBatch]]):
-    """The lanes of one worker: yields their batches of one step after the other, for ever."""
+class _Share(IterableDataset[list[LaneBatch] | BitextileError]):
+    """The lanes of one worker: yields their batches of one step after the other, for ever.
+
+    An error is yielded in place of a batch: DataLoader would wrap it in another process's
+    traceback, and its type, which decides how the run ends, would be lost.
+    """
 
     def __init__(self, lanes: list[Lane], collation: Collation) -> None:
         super().__init__()
         self.lanes = lanes
         self.collation = collation
 
-    def __iter__(self) -> Iterator[list[LaneBatch]]:
+    def __iter__(self) -> Iterator[list[LaneBatch] | BitextileError]:
         info = get_worker_info()
         mine = self.lanes if info is None else self.lanes[info.id :: info.num_workers]
-        if info is not None:
-            torch.set_num_threads(1)
         while True:
-            yield [lane_batch(lane, self.collation) for lane in mine]
+            try:
+                batches = [lane_batch(lane, self.collation) for lane in mine]
+            except BitextileError as error:
+                yield error
+                return
+            yield batches
 
 
 def steps(
     lanes: list[Lane], collation: Collation, *, workers: int = 0, pin: bool = False
-) -> Iterator[list[LaneBatch]]:
+) -> Generator[list[LaneBatch], None, None]:
     """Yields the batches of each step, in the order of the lanes, for ever.
+
+    Its worker processes start with the first batch and end when the generator is closed, or
+    within seconds when this process is killed.
 
     Args:
         lanes: of this rank, where they stand.
         collation: of training.
         workers: processes to read ahead, at most one per lane; 0 reads in this process.
         pin: hand out page-locked memory.
+
+    Raises:
+        BitextileError: what a lane raised, whichever process it was in.
+        TrainingError: a worker died.
     """
     workers = min(workers, len(lanes))
-    # Workers are started anew, not forked: torch's threads do not survive a fork.
+    # Spawned: torch's threads do not survive a fork, and the children of a fork server do not
+    # notice when this process is killed, since the server lives on with them.
     share = DataLoader(
         _Share(lanes, collation),
         batch_size=None,
         num_workers=workers,
         pin_memory=pin,
         prefetch_factor=PREFETCH if workers else None,
-        multiprocessing_context="forkserver" if workers else None,
+        multiprocessing_context="spawn" if workers else None,
+        worker_init_fn=_begin_worker if workers else None,
     )
     shares = iter(share)
     while True:
-        parts = [next(shares) for _ in range(max(1, workers))]
+        parts = [_received(shares) for _ in range(max(1, workers))]
         yield sorted((b for part in parts for b in part), key=lambda b: b.lane)
+
+
+def _received(shares: Iterator[list[LaneBatch] | BitextileError]) -> list[LaneBatch]:
+    try:
+        received = next(shares)
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        reason = str(error).splitlines()[0]
+        raise TrainingError(
+            f"a loader worker is gone ({reason}); if the machine ran out of memory, set fewer "
+            "workers, and resume from the last checkpoint"
+        ) from error
+    if isinstance(received, BitextileError):
+        raise received
+    return received
+
+
+def _begin_worker(worker: int) -> None:
+    # Ctrl-C and a batch system's SIGTERM reach every process of the group; the run itself ends
+    # its step and writes a checkpoint, for which the workers must stay.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    # The tokenizer's threads: a worker is one core's work, and more of them are asked for by name.
+    os.environ["RAYON_NUM_THREADS"] = "1"
