@@ -54,8 +54,8 @@ class HmmConfig:
         model: how the aligner is fitted.
         symmetrize: how the two directions become one set of links; see `kernels.align.apply`.
         threshold: least joint posterior of a link; None lets the model's own choice stand.
-        sample_pairs: at most so many pairs of a language key are fitted on. 60,447 pairs take 1.6
-            KB each (tests/benchmarks/align_text.py); as many as 2 M have not been tried.
+        sample_pairs: at most so many pairs of a language key are fitted on. 2 M pairs of 24
+            words a side took 2.3 GB in all (tests/benchmarks/align_memory.py).
         lexicons: known translations, each SRC,TGT=PATH, of any format that `kernels.dictionary`
             reads; an entry counts as one link seen before.
         segmenter: how unspaced scripts are cut; see `kernels.segment.segmenter_for`.

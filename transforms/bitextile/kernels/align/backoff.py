@@ -27,6 +27,10 @@ from bitextile.kernels.align.threads import even_parts, over_parts
 
 IDEOGRAPHIC = r"^[\p{Han}\p{Hiragana}\p{Katakana}]"
 """Scripts in which one character carries about what four letters do."""
+SYLLABIC = r"^[\p{Hangul}\p{Ethiopic}\p{Cherokee}\p{Canadian_Aboriginal}\p{Yi}\p{Vai}]"
+"""Scripts in which one character is a syllable."""
+ISOLATING = r"^[\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]"
+"""Scripts of languages without endings."""
 
 
 @dataclass(frozen=True)
@@ -51,15 +55,21 @@ class Classes:
 
 
 def beginnings(words: pa.StringArray, config: AlignerConfig) -> pa.StringArray:
-    """Returns the first characters of each word, by which it is classed.
+    """Returns the first characters of each word, by which it is classed; how many, by its script.
 
-    >>> beginnings(pa.array(["voters", "vote", "選挙", "選ぶ"]), AlignerConfig()).to_pylist()
-    ['vote', 'vote', '選', '選']
+    >>> words = pa.array(["voters", "vote", "選挙", "選ぶ", "학교에서", "학교"])
+    >>> beginnings(words, AlignerConfig()).to_pylist()
+    ['vote', 'vote', '選', '選', '학교', '학교']
     """
-    ideographic = pc.match_substring_regex(words, IDEOGRAPHIC)
-    letters = pc.utf8_slice_codeunits(words, 0, config.class_letters)
-    characters = pc.utf8_slice_codeunits(words, 0, config.class_ideographs)
-    return pc.if_else(ideographic, characters, letters)
+    begin = pc.utf8_slice_codeunits(words, 0, config.class_letters)
+    for script, n in (
+        (IDEOGRAPHIC, config.class_ideographs),
+        (SYLLABIC, config.class_syllables),
+        (ISOLATING, config.class_isolating),
+    ):
+        written_so = pc.match_substring_regex(words, script)
+        begin = pc.if_else(written_so, pc.utf8_slice_codeunits(words, 0, n), begin)
+    return begin
 
 
 def classes_of(src: pa.StringArray, tgt: pa.StringArray, config: AlignerConfig) -> Classes:

@@ -72,9 +72,22 @@ def padded(n: int) -> int:
 def lattice(n_obs: int, n_states: int) -> Lattice:
     """Returns memory for sentences of at most these lengths, in either role."""
     wide = -(-max(n_obs, n_states, 1) // LANES) * LANES
-    flat = (np.empty(wide * wide, np.float32) for _ in range(5))
-    rows = (np.empty(n, np.float32) for n in (wide, wide, wide + 1))
-    return Lattice(*flat, *rows, np.empty((5, wide), np.float32), np.zeros(2, np.int64))
+
+    def empty(n: int) -> F32:
+        return np.empty(n, np.float32)
+
+    return Lattice(
+        emit=empty(wide * wide),
+        real=empty(wide * wide),
+        null=empty(wide * wide),
+        gamma=empty(wide * wide),
+        pair=empty(wide * wide),
+        null_emit=empty(wide),
+        null_gamma=empty(wide),
+        leave=empty(wide + 1),
+        state=empty(5 * wide).reshape(5, wide),
+        size=np.zeros(2, np.int64),
+    )
 
 
 @inner
