@@ -1,24 +1,29 @@
 """Exchange, switching, link counts and derived languages: rows per second.
 
     OMP_NUM_THREADS=1 python tests/benchmarks/text_variants.py [--pairs 29000] [--runs 5]
-    python tests/benchmarks/text_variants.py --dataset ALIGNED [--workers 1]
+    python tests/benchmarks/text_variants.py --dataset ALIGNED [--workers 1] [--check]
 
 Text is multi30k en-de (../shared) where there, else sentences of the same length made up here.
 Links run along the diagonal, word i to word i, about as many as an aligner gives. Best of the
 runs, in CPU seconds of this process with Arrow held to one thread. Dictionary switching has a
 dictionary of 100,000 entries: the words of the text, and made-up ones that are never found.
 
-With --dataset the verbs run as pipelines on an aligned dataset, start and end included, in wall
-time, once.
+With --dataset the verbs run as pipelines on an aligned dataset that has a side in English in every
+key, start and end included, once: in wall time, and per second of CPU time of all processes. With
+--check each result is verified (every span and link of every shard in bounds, every byte) and
+made again by two workers and from batches of 1,000 rows, and the digests are compared.
 """
 
 import argparse
 import gzip
 import itertools
+import resource
 import tempfile
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import regex
@@ -33,14 +38,18 @@ from bitextile.kernels.dictswitch import (
     switch_by_dictionary,
 )
 from bitextile.kernels.exchange import ExchangeConfig, exchange
-from bitextile.kernels.lexicon import count_links
+from bitextile.kernels.lexicon import LexiconConfig, count_links
 from bitextile.kernels.multiway import MultiwayConfig, switch_multiway
 from bitextile.kernels.recase import casing_of
-from bitextile.schema.dataset import BATCH_ROWS
+from bitextile.schema.dataset import BATCH_ROWS, Dataset, open_dataset, verify_dataset
 from bitextile.schema.ids import digest_of
-from bitextile.schema.kinds import ALIGNED, MONO
+from bitextile.schema.kinds import ALIGNED, CODESWITCH, EXCHANGE, LEXICON, MONO, Kind
 
-MULTI30K = Path(__file__).parents[3] / "shared/data/parallel/multi30k"
+SHARED = Path(__file__).parents[3] / "shared/data"
+MULTI30K = SHARED / "parallel/multi30k"
+MUSE = SHARED / "dictionaries/muse/en-de.cosda-de2.txt.gz"
+Verb = Callable[..., Any]
+Transform = Any
 WORD = regex.compile(r"[\p{L}\p{M}\p{N}]+|[^\w\s]")
 
 
@@ -92,33 +101,109 @@ def dictionary(batches: list[pa.RecordBatch], size: int = 100_000) -> dict[str, 
     return index_of([Dictionary(source=source, entries=entries)])
 
 
-def measure_pipelines(path: str, workers: int) -> None:
-    """Prints the wall time of each verb on a whole dataset."""
+def pipelines(path: str) -> dict[str, tuple[Verb, Kind, Transform]]:
+    """Returns the verbs on a dataset: as a function of (out, options), and as a transform."""
     from bitextile.pipelines import codeswitch as switching
+    from bitextile.pipelines.derive import derive
+    from bitextile.pipelines.exchange import _first_batches
     from bitextile.pipelines.exchange import exchange as exchange_verb
+    from bitextile.pipelines.lexicon import lexicon
+    from bitextile.transforms import variants
+    from bitextile.transforms.derive import DeriveAligned
+    from bitextile.transforms.lexicon import CountLexicon
+
+    dataset = open_dataset(path)
+    plain, recased = ExchangeConfig(), ExchangeConfig(recase=True)
+    one, both = CodeswitchConfig(sides="src"), CodeswitchConfig()
+    mixed, by_word = MultiwayConfig(), DictionarySwitchConfig()
+    inverted, counted = DeriveConfig(transforms=("invert",)), LexiconConfig()
+    source = DictionarySource(path=str(MUSE), src_lang="en", tgt_lang="de", columns="src,tgt")
+    found: dict[str, tuple[Verb, Kind, Transform]] = {
+        "exchange": (
+            partial(exchange_verb, path, config=plain),
+            EXCHANGE,
+            variants.ExchangeWords(plain),
+        ),
+        "exchange, recase": (
+            partial(exchange_verb, path, config=recased),
+            EXCHANGE,
+            variants.ExchangeWords(recased, casing_of(_first_batches(dataset))),
+        ),
+        "codeswitch, src": (
+            partial(switching.codeswitch, path, config=one),
+            CODESWITCH,
+            variants.SwitchWords(one),
+        ),
+        "codeswitch, both": (
+            partial(switching.codeswitch, path, config=both),
+            CODESWITCH,
+            variants.SwitchWords(both),
+        ),
+        "codeswitch, pivot": (
+            partial(switching.codeswitch_multiway, path, config=mixed),
+            CODESWITCH,
+            variants.MixTranslations(mixed),
+        ),
+        "lexicon": (partial(lexicon, path, config=counted), LEXICON, CountLexicon(counted)),
+        "derive, invert": (
+            partial(derive, path, config=inverted),
+            ALIGNED,
+            DeriveAligned(inverted),
+        ),
+    }
+    if MUSE.exists():
+        found["codeswitch, MUSE"] = (
+            partial(
+                switching.codeswitch_by_dictionary, path, dictionaries=[source], config=by_word
+            ),
+            CODESWITCH,
+            variants.SwitchByDictionary((source,), by_word, 2),
+        )
+    return found
+
+
+def measure_pipelines(path: str, workers: int, *, check: bool) -> None:
+    """Prints the times of each verb on a whole dataset, and what `check` finds."""
     from bitextile.pipelines.running import RunOptions
 
-    options = RunOptions(workers=workers)
-    one, both = CodeswitchConfig(sides="src"), CodeswitchConfig()
-    with tempfile.TemporaryDirectory() as out:
-        for name, run in (
-            (
-                "exchange",
-                lambda o: exchange_verb(path, o, config=ExchangeConfig(), options=options),
-            ),
-            (
-                "codeswitch, src",
-                lambda o: switching.codeswitch(path, o, config=one, options=options),
-            ),
-            (
-                "codeswitch, both",
-                lambda o: switching.codeswitch(path, o, config=both, options=options),
-            ),
-        ):
-            done = run(f"{out}/{name}")
-            read = done.dataset.manifest.counts.read
-            rate = read / done.seconds
-            print(f"{name:20} {read:>9,} rows in {done.seconds:6.1f} s {rate:>9,.0f} rows/s")
+    dataset = open_dataset(path)
+    for name, (verb, kind, transform) in pipelines(path).items():
+        with tempfile.TemporaryDirectory() as out:
+            before = cpu_seconds()
+            done = verb(f"{out}/made", options=RunOptions(workers=workers))
+            spent, read = cpu_seconds() - before, done.dataset.manifest.counts.read
+            print(
+                f"{name:20} {read:>9,} rows in {done.seconds:6.1f} s {read / done.seconds:>9,.0f}"
+                f" rows/s {read / spent:>9,.0f} rows/s of CPU time",
+                flush=True,
+            )
+            if not check:
+                continue
+            digest = verify_dataset(f"{out}/made").manifest.digest
+            two = verb(f"{out}/two", options=RunOptions(workers=2)).dataset.manifest.digest
+            rebatched(dataset, transform, kind, f"{out}/small")
+            small = open_dataset(f"{out}/small").manifest.digest
+            print(f"{'':20} all in bounds, {digest[:19]}, two workers and small batches:", end=" ")
+            print("the same" if digest == two == small else f"OTHERS: {two[:19]} {small[:19]}")
+
+
+def cpu_seconds() -> float:
+    """Returns the CPU time of this process and of its children that have ended."""
+    who = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    return sum(sum(resource.getrusage(whose)[:2]) for whose in who)
+
+
+def rebatched(dataset: Dataset, transform: Transform, kind: Kind, out: str) -> None:
+    """Runs a transform over a dataset in batches of 1,000 rows."""
+    from apache_beam import Pipeline
+    from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+
+    from bitextile.transforms.read import ReadDataset
+    from bitextile.transforms.write import WriteDataset
+
+    with Pipeline(runner=FnApiRunner()) as root:
+        rows = root | "Read" >> ReadDataset(dataset, batch_rows=1_000)
+        _ = rows | transform | "Write" >> WriteDataset(out, kind)
 
 
 def measure(
@@ -146,9 +231,10 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--dataset", help="measure pipelines on this aligned dataset instead")
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--check", action="store_true", help="verify, and compare digests")
     options = parser.parse_args()
     if options.dataset:
-        measure_pipelines(options.dataset, options.workers)
+        measure_pipelines(options.dataset, options.workers, check=options.check)
         return
     pa.set_cpu_count(1)
     batches = aligned(options.pairs)

@@ -13,8 +13,11 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from bitextile.kernels.derive import DeriveConfig, restore, restore_aligned
 from bitextile.kernels.dictionary import DictionarySource
 from bitextile.kernels.dictswitch import DictionarySwitchConfig
+from bitextile.kernels.exchange import ExchangeConfig, exchange_back
+from bitextile.kernels.exchange import exchange as exchange_words
 from bitextile.kernels.fieldswitch import FieldSwitchConfig, TaskFiles
 from bitextile.kernels.multiway import MultiwayConfig
+from bitextile.kernels.recase import casing_of
 from bitextile.kernels.switching import SwitchConfig
 from bitextile.pipelines.cli import main
 from bitextile.pipelines.codeswitch import (
@@ -24,14 +27,24 @@ from bitextile.pipelines.codeswitch import (
     codeswitch_multiway,
 )
 from bitextile.pipelines.derive import derive, derive_conllu, derive_file
+from bitextile.pipelines.exchange import exchange
 from bitextile.pipelines.export import export_dataset
 from bitextile.pipelines.lexicon import lexicon
 from bitextile.pipelines.running import Finished, RunOptions
-from bitextile.schema.dataset import verify_dataset
+from bitextile.schema.dataset import open_dataset, verify_dataset
 from bitextile.schema.errors import ConfigError, OutputExistsError
 from bitextile.schema.ids import language_key, pair_ids, text_ids
 from bitextile.schema.kinds import ALIGNED, CANDIDATES, CODESWITCH, MONO, PAIRS
 from bitextile.transforms.batches import Ledger
+from bitextile.transforms.derive import DeriveAligned, DeriveLanguage, SplitPairs
+from bitextile.transforms.ingest import DropDuplicates
+from bitextile.transforms.read import ReadDataset
+from bitextile.transforms.variants import (
+    ExchangeWords,
+    MixTranslations,
+    SwitchByCandidates,
+    SwitchByDictionary,
+)
 from bitextile.transforms.write import WriteDataset
 
 LANGS = ("de", "es", "fr", "zh")
@@ -75,11 +88,18 @@ def aligned_rows() -> list[dict]:
     return list({row["pair_id"]: row for row in rows}.values())
 
 
+def turned(row: dict) -> dict:
+    """The row with word i linked to word i + 1, so that first words meet inner ones."""
+    n = len(row["links"])
+    return row | {"links": [{"src": i, "tgt": (i + 1) % n, "score": 0.9} for i in range(n)]}
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
     """A folder with an aligned, a mono and a candidates dataset, a dictionary and task files."""
     path = tmp_path_factory.mktemp("data")
     write(aligned_rows(), ALIGNED, path / "aligned")
+    write([turned(row) for row in aligned_rows()], ALIGNED, path / "turned")
     pairs = [{name: row[name] for name in PAIRS.schema.names} for row in aligned_rows()]
     write(pairs, PAIRS, path / "pairs")
     texts = sorted({row["en"] for row in sample()})
@@ -114,6 +134,12 @@ def verbs(folder: Path, out: Path, options: RunOptions) -> dict[str, Finished]:
     )
     aligned, mono = str(folder / "aligned"), str(folder / "mono")
     return {
+        "recased": exchange(
+            str(folder / "turned"),
+            str(out / "recased"),
+            config=ExchangeConfig(recase=True, one_to_one=False, variants=2),
+            options=options,
+        ),
         "multiway": codeswitch_multiway(
             aligned, str(out / "multiway"), config=MultiwayConfig(variants=2), options=options
         ),
@@ -227,6 +253,57 @@ def test_pairs_are_derived_sentence_by_sentence_aligned_ones_with_their_links(ma
         src, _ = restore_aligned(batch, config=config)
         for tgt, text, links in zip(batch["tgt"].to_pylist(), src.to_pylist(), batch["links"]):
             assert before[tgt, text] == len(links)
+
+
+def test_recased_pairs_go_back_and_have_other_capitals(made) -> None:
+    n_other = 0
+    for batch in made["recased"].dataset.batches():
+        assert [side.to_pylist() for side in exchange_back(batch)] == [
+            batch[side].to_pylist() for side in ("src", "tgt")
+        ]
+        config = ExchangeConfig(one_to_one=False, variants=2)
+        plain = exchange_words(batch.select(ALIGNED.schema.names), config=config).kept
+        known = {(r["pair_id"], r["variant"]): r["src_exchanged"] for r in plain.to_pylist()}
+        for row in batch.to_pylist():
+            was = known[row["pair_id"], row["variant"]]
+            assert was.casefold() == row["src_exchanged"].casefold()
+            n_other += was != row["src_exchanged"]
+    assert n_other > 0
+
+
+def test_any_batch_size_gives_the_same_digests(folder, made, tmp_path) -> None:
+    dictionary = DictionarySource(path=str(folder / "en-ja.txt.gz"), src_lang="en", tgt_lang="ja")
+    casing = casing_of(open_dataset(str(folder / "turned")).batches())
+    recased = ExchangeConfig(recase=True, one_to_one=False, variants=2)
+    both = DeriveConfig(transforms=("transliterate", "permute"))
+    one = DeriveConfig(transforms=("permute", "transliterate"), sides="src")
+    steps = {
+        "recased": ("turned", [ExchangeWords(recased, casing)]),
+        "multiway": ("aligned", [MixTranslations(MultiwayConfig(variants=2))]),
+        "dictionary": (
+            "mono",
+            [SwitchByDictionary((dictionary,), DictionarySwitchConfig(token_rate=0.5))],
+        ),
+        "model": ("candidates", [SwitchByCandidates(SwitchConfig())]),
+        "derive": ("mono", [DeriveLanguage(both)]),
+        "derive pairs": (
+            "pairs",
+            [
+                SplitPairs(),
+                DropDuplicates(kind=MONO),
+                DeriveLanguage(DeriveConfig(transforms=("invert",))),
+            ],
+        ),
+        "derive aligned": ("aligned", [DeriveAligned(one)]),
+    }
+    for name, (source, transforms) in steps.items():
+        out = str(tmp_path / name)
+        with Pipeline(runner=FnApiRunner()) as root:
+            rows = root | "Read" >> ReadDataset(open_dataset(str(folder / source)), batch_rows=7)
+            for transform in transforms:
+                rows = rows | transform
+            _ = rows | WriteDataset(out, made[name].dataset.kind)
+        assert open_dataset(out).manifest.digest == made[name].dataset.manifest.digest, name
 
 
 @pytest.mark.slow
