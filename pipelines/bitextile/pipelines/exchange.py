@@ -41,6 +41,5 @@ def exchange(aligned: str, out: str, *, config: ExchangeConfig, options: RunOpti
 
 
 def _first_batches(dataset: Dataset) -> Iterator[pa.RecordBatch]:
-    columns = [f"{side}{column}" for side in ("src", "tgt") for column in ("_lang", "", "_spans")]
     for key in dataset.keys:
-        yield from islice(dataset.batches(key=key, columns=columns), _CASING_BATCHES)
+        yield from islice(dataset.batches(key=key), _CASING_BATCHES)

@@ -39,6 +39,8 @@ from bitextile.kernels.codepoints import (
 )
 from bitextile.kernels.derive import sentence_ends
 from bitextile.kernels.phrases import Bitext, Side, side_of
+from bitextile.schema.checks import check_rows
+from bitextile.schema.kinds import ALIGNED
 
 _TURKIC = ("az", "crh", "gag", "kk", "tr", "tt")
 """Languages that tell i and dotless i apart where they are written in Latin letters."""
@@ -79,11 +81,15 @@ def count_casing(batch: pa.RecordBatch) -> pa.Table:
     """Counts how often each word inside a sentence begins small and how often with a capital.
 
     Args:
-        batch: [n] rows of kind aligned, or their languages, texts and spans.
+        batch: [n] rows of kind aligned.
 
     Returns:
         One row for each language and word (`word`, language U+001F small word), `small`, `capital`.
+
+    Raises:
+        RowError: a span lies outside its text, or spans overlap.
     """
+    check_rows(batch, ALIGNED, "exchange")
     parts = []
     for name in ("src", "tgt"):
         side, lang = side_of(batch, name), batch.column(f"{name}_lang")
@@ -105,7 +111,7 @@ def casing_of(batches: Iterable[pa.RecordBatch]) -> Casing:
     """Returns what a corpus writes small; the order of the batches does not matter.
 
     Args:
-        batches: as `count_casing` takes them.
+        batches: rows of kind aligned.
     """
     counts = _added(pa.concat_tables([_COUNTS.empty_table(), *map(count_casing, batches)]))
     small = counts.filter(pc.greater(counts["small"], counts["capital"]))["word"]
