@@ -68,13 +68,8 @@ def align_files(
         ConfigError: `model` and `save_model` together, or a wrong option.
         InputError: the input cannot be read.
     """
-    if model is not None and save_model is not None:
-        raise ConfigError("--model applies a saved model and fits none; leave --save-model out")
-    if lexicon is not None and (model is not None or not isinstance(config, HmmConfig)):
-        raise ConfigError("--lexicon is for fitting with --aligner hmm; leave it out")
+    _check_call(config, model, save_model, lexicon)
     known = None if lexicon is None else _known(lexicon)
-    if isinstance(config, SimalignConfig) and (model or save_model):
-        raise ConfigError("--aligner simalign fits no model; leave --model and --save-model out")
     with ExitStack() as stack:
         lines = stack.enter_context(_reading(input))
         written = stack.enter_context(_writing(output))
@@ -99,6 +94,17 @@ def align_files(
         else:
             parts = _by_encoder(*sides, config, summary, threads)
         return _written(parts, written, scored, summary, progress)
+
+
+def _check_call(
+    config: AlignConfig, model: str | None, save_model: str | None, lexicon: str | None
+) -> None:
+    if model is not None and save_model is not None:
+        raise ConfigError("--model applies a saved model and fits none; leave --save-model out")
+    if lexicon is not None and (model is not None or not isinstance(config, HmmConfig)):
+        raise ConfigError("--lexicon is for fitting with --aligner hmm; leave it out")
+    if isinstance(config, SimalignConfig) and (model is not None or save_model is not None):
+        raise ConfigError("--aligner simalign fits no model; leave --model and --save-model out")
 
 
 def _known(path: str) -> pa.Table:
