@@ -385,6 +385,11 @@ def test_derive_by_command(folder, tmp_path, capsys) -> None:
     mono, out = str(folder / "mono"), str(tmp_path / "out")
     assert call("derive", mono, "--transform", "syntax", "--out", out) == 2
     assert "CoNLL-U" in capsys.readouterr().err
+    for source in (mono, str(folder / "a.conllu")):
+        given = ["--transform", "invert", "--sides", "src", "--out", out]
+        assert call("derive", source, *given) == 2
+        assert "holds sentences, not pairs" in capsys.readouterr().err
+    assert call("derive", str(folder / "pairs"), "--transform", "invert", "--sides", "x") == 2
     task = ["--task", "pos", "--transform", "transliterate,syntax", "--out", out]
     assert call("derive", str(folder / "a.conllu"), *task) == 0
     assert "read 1, kept 1" in capsys.readouterr().err

@@ -60,10 +60,17 @@ def derive(dataset: str, out: str, *, config: DeriveConfig, options: RunOptions)
             f"transform syntax: {dataset} is a dataset without parses; give a CoNLL-U file instead"
         )
     source = open_dataset(dataset, (MONO, PAIRS, ALIGNED))
-    if source.kind is MONO and config.sides != "both":
-        raise ConfigError(f"sides {config.sides}: {dataset} holds sentences, not pairs")
+    if source.kind is MONO:
+        _refuse_sides(dataset, config)
     described = {"verb": "derive", **as_config(config)}
     return run_stage(source, out, make, kind=ALIGNED, config=described, options=options, work=3.0)
+
+
+def _refuse_sides(source: str, config: DeriveConfig) -> None:
+    if config.sides != "both":
+        raise ConfigError(
+            f"sides {config.sides}: {source} holds sentences, not pairs; leave it out"
+        )
 
 
 def derive_conllu(
@@ -84,6 +91,7 @@ def derive_conllu(
 
         return root | DeriveParsed((file,), lang, config)
 
+    _refuse_sides(file, config)
     described = {"verb": "derive", "language": lang, **as_config(config)}
     inputs = plain_inputs([file])
     return run_files(inputs, out, make, kind=ALIGNED, config=described, options=options)
@@ -106,6 +114,7 @@ def derive_file(
         InputError: the file is missing or not of its form.
         OutputExistsError: `out` exists and `overwrite` is false.
     """
+    _refuse_sides(file, config)
     if not is_local(out):
         raise ConfigError(f"{out}: task files are written to a local folder; give a local path")
     inputs, name = plain_inputs([file]), derived_name(file, lang, config.transforms)
