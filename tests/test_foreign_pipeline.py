@@ -135,6 +135,39 @@ kept = derive_rows(pa.RecordBatch.from_pylist([MONO_ROW], schema=MONO.schema), c
 assert restore(kept).to_pylist() == ["The dog runs."]
 run(MONO_ROW, MONO, DeriveLanguage(config), dict(tgt="runs dog The."))
 """,
+    "exchange, recase": """
+from bitextile.kernels.exchange import ExchangeConfig, exchange, exchange_back
+from bitextile.kernels.recase import casing_of
+from bitextile.transforms.variants import ExchangeWords
+row = dict(ALIGNED_ROW, links=[dict(src=0, tgt=1, score=0.9)])
+seen = dict(row, src="In the dog", src_spans=spans((0, 2), (3, 6), (7, 10)))
+casing = casing_of([pa.RecordBatch.from_pylist([seen], schema=ALIGNED.schema)])
+config = ExchangeConfig(rate=1.0, recase=True)
+batch = pa.RecordBatch.from_pylist([row], schema=ALIGNED.schema)
+kept = exchange(batch, config=config, casing=casing).kept
+assert exchange_back(kept)[1].to_pylist() == [row["tgt"]]
+run(row, ALIGNED, ExchangeWords(config, casing), dict(tgt_exchanged="狗 the 跑。"))
+""",
+    "derive, aligned": """
+from bitextile.kernels.derive import DeriveConfig, derive_aligned, restore_aligned
+from bitextile.transforms.derive import DeriveAligned
+config = DeriveConfig(transforms=("invert",), sides="src")
+batch = pa.RecordBatch.from_pylist([ALIGNED_ROW], schema=ALIGNED.schema)
+kept = derive_aligned(batch, config=config).kept
+assert restore_aligned(kept, config=config)[0].to_pylist() == ["The dog runs."]
+run(ALIGNED_ROW, ALIGNED, DeriveAligned(config), dict(src="runs dog The.", tgt="狗在跑。"))
+""",
+    "derive, pairs": """
+from bitextile.kernels.derive import DeriveConfig, sentences_of
+from bitextile.transforms.derive import DeriveLanguage, SplitPairs
+config = DeriveConfig(transforms=("invert",), sides="src")
+batch = pa.RecordBatch.from_pylist([PAIR], schema=PAIRS.schema)
+assert sentences_of(batch, sides="src")["text"].to_pylist() == ["The dog runs."]
+with beam.Pipeline(runner=FnApiRunner()) as p:
+    def check(found): assert found["tgt"][0].as_py() == "runs dog The."
+    made = p | beam.Create([batch]) | SplitPairs("src") | DeriveLanguage(config)
+    made.kept | beam.Map(check)
+""",
 }
 
 
