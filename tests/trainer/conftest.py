@@ -12,11 +12,15 @@ from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
 from bitextile.kernels.randomness import uniform
+from bitextile.schema.dataset import open_dataset
 from bitextile.schema.ids import pair_ids, text_ids
 from bitextile.schema.kinds import KINDS
 from bitextile.schema.manifest import Counts, Manifest, write_manifest
 from bitextile.schema.shards import shard_path, write_shard
 from bitextile.trainer.config import PretrainConfig, parse_config
+from bitextile.trainer.data.collate import Collation
+from bitextile.trainer.data.masking import Masking
+from bitextile.trainer.data.tokens import Coder, load_coder
 
 # fmt: off
 ENGLISH = ["the", "red", "dog", "sees", "a", "small", "house", "near",
@@ -46,7 +50,21 @@ def spans(words: list[str]) -> list[dict]:
     return [{"start": e - 1 - len(w), "end": e - 1} for w, e in zip(words, ends)]
 
 
+def lexicon_rows(n: int) -> list[dict]:
+    """The first `n` words, every fourth with a second translation; Arabic is first in the key."""
+    rows = []
+    for w in range(min(n, len(ENGLISH))):
+        other = ENGLISH[(w + 1) % len(ENGLISH)]
+        shares = [(ENGLISH[w], 0.75), (other, 0.25)] if w % 4 == 0 else [(ENGLISH[w], 1.0)]
+        for word, share in shares:
+            pair = {"src_lang": "ar", "tgt_lang": "en", "src": ARABIC[w], "tgt": word}
+            rows.append(pair | {"count": 4, "p_tgt_given_src": share, "p_src_given_tgt": 0.5})
+    return rows
+
+
 def rows_of(kind: str, n: int) -> list[dict]:
+    if kind == "lexicon":
+        return lexicon_rows(n)
     rows = []
     for i in range(n):
         src, tgt, links = sentence(i)
@@ -56,6 +74,8 @@ def rows_of(kind: str, n: int) -> list[dict]:
             rows.append(row | {"lang": "en", "text": " ".join(src)})
             continue
         row |= {"src_lang": "en", "tgt_lang": "ar", "src": " ".join(src), "tgt": " ".join(tgt)}
+        if kind == "pseudo":
+            row |= {"tgt_tokens": tgt, "score": -1.0, "generator": "toy"}
         if kind in ("aligned", "exchange"):
             row |= {"src_spans": spans(src), "tgt_spans": spans(tgt), "align_score": -0.1}
             row["links"] = [{"src": i, "tgt": j, "score": 1.0} for i, j in links]
@@ -67,8 +87,11 @@ def rows_of(kind: str, n: int) -> list[dict]:
 
 
 def with_ids(table: pa.Table, kind: str) -> pa.Table:
-    if kind == "mono":
-        ids = text_ids("en", table.column("text").combine_chunks())
+    if kind == "lexicon":
+        return table
+    if kind in ("mono", "pseudo"):
+        text = "text" if kind == "mono" else "src"
+        ids = text_ids("en", table.column(text).combine_chunks())
         name = "text_id"
     else:
         src, tgt = (table.column(c).combine_chunks() for c in ("src", "tgt"))
@@ -77,10 +100,10 @@ def with_ids(table: pa.Table, kind: str) -> pa.Table:
     return table.set_column(place, table.schema.field(name), ids)
 
 
-def unique(table: pa.Table, column: str) -> pa.Table:
-    seen: dict[str, int] = {}
-    for i, value in enumerate(table.column(column).to_pylist()):
-        seen.setdefault(value, i)
+def unique(table: pa.Table, columns: tuple[str, ...]) -> pa.Table:
+    seen: dict[tuple, int] = {}
+    for i, row in enumerate(table.select(list(columns)).to_pylist()):
+        seen.setdefault(tuple(row.values()), i)
     return table.take(sorted(seen.values()))
 
 
@@ -90,9 +113,11 @@ def make_dataset() -> Callable[..., str]:
 
     def make(path: Path, kind: str, *, rows: int = 60, shards: int = 2) -> str:
         schema = KINDS[kind]
-        id_column = schema.id_columns[0]
-        content = [{id_column: ""} | row for row in rows_of(kind, rows)]
-        table = unique(with_ids(pa.Table.from_pylist(content, schema.schema), kind), id_column)
+        content = [dict.fromkeys(schema.id_columns[:1], "") | row for row in rows_of(kind, rows)]
+        if kind == "pseudo":  # is in no split
+            content = [{c: row[c] for c in schema.schema.names} for row in content]
+        table = with_ids(pa.Table.from_pylist(content, schema.schema), kind)
+        table = unique(table, schema.id_columns)
         key = "en" if kind == "mono" else "ar-en"
         parts = [
             table.take(pa.array(range(s, len(table), shards), pa.int64())) for s in range(shards)
@@ -117,13 +142,13 @@ def make_dataset() -> Callable[..., str]:
 
 @pytest.fixture(scope="session")
 def tokenizer_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """An XLM-R-like tokenizer of 150 pieces: most words are several subwords."""
+    """An XLM-R-like tokenizer of 150 pieces, learned from reversed words too: half are split."""
     specials = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
     tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
     trainer = trainers.BpeTrainer(vocab_size=150, special_tokens=specials, show_progress=False)
     texts = [" ".join(side) for i in range(200) for side in sentence(i)[:2]]
-    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.train_from_iterator([*texts, *(text[::-1] for text in texts)], trainer)
     fast = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         bos_token="<s>",
@@ -140,10 +165,54 @@ def tokenizer_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="session")
+def coder(tokenizer_folder: str) -> Coder:
+    """The tokenizer of most tests."""
+    return load_coder(tokenizer_folder)
+
+
+@pytest.fixture(scope="session")
+def word_coder(tmp_path_factory: pytest.TempPathFactory) -> Coder:
+    """A tokenizer to which each word of the tiny world is one token."""
+    specials = {"bos": "<s>", "pad": "<pad>", "eos": "</s>", "unk": "<unk>", "mask": "<mask>"}
+    names = [*specials.values(), *ENGLISH, *ARABIC]
+    model = models.WordLevel({n: i for i, n in enumerate(names)}, unk_token="<unk>")
+    tokenizer = Tokenizer(model)
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    path = str(tmp_path_factory.mktemp("words"))
+    named = {f"{name}_token": token for name, token in specials.items()}
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, **named).save_pretrained(path)
+    return load_coder(path)
+
+
+@pytest.fixture(scope="session")
+def collation() -> Callable[..., Collation]:
+    """Makes a collation that masks often; keyword arguments replace its settings."""
+
+    def make(coder: Coder, *, width: int = 64, fixed: bool = False, languages=None, **masking):
+        chosen = {"rate": 0.4, "mask": coder.mask, "ordinary": coder.ordinary, "seed": 2} | masking
+        return Collation(
+            masking=Masking(**chosen), pad=coder.pad, width=width, fixed=fixed, languages=languages
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def rows(datasets) -> Callable[..., pa.Table]:
+    """Gives the first rows of a dataset."""
+
+    def first(kind: str, n: int = 10) -> pa.Table:
+        return open_dataset(datasets[kind]).table().slice(0, n).combine_chunks()
+
+    return first
+
+
+@pytest.fixture(scope="session")
 def datasets(tmp_path_factory: pytest.TempPathFactory, make_dataset) -> dict[str, str]:
     """One dataset of each kind that objectives read."""
     root = tmp_path_factory.mktemp("data")
-    return {k: make_dataset(root / k, k) for k in ("mono", "pairs", "aligned", "exchange")}
+    kinds = ("mono", "pairs", "aligned", "exchange", "pseudo", "lexicon")
+    return {k: make_dataset(root / k, k) for k in kinds}
 
 
 TINY = {

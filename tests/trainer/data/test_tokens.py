@@ -12,15 +12,22 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from bitextile.schema.errors import ConfigError
-from bitextile.trainer.data.tokens import Side, cut, limits, load_coder
+from bitextile.trainer.data.examples import join
+from bitextile.trainer.data.tokens import Side, cut, limits, load_coder, split
 
 
-def test_layout_is_cls_s_sep_t_sep(tokenizer_folder):
-    coder = load_coder(tokenizer_folder)
+def test_layout_is_cls_s_sep_t_sep(coder):
     s, t = coder.sides(["the red dog", "كلب أحمر"])
-    ids, maskable = coder.join(s, t)
-    assert ids.tolist() == [coder.cls, *s.ids, coder.sep, *t.ids, coder.sep]
-    assert maskable.tolist() == [False, *[True] * len(s.ids), False, *[True] * len(t.ids), False]
+    pair = join(coder, s, t, languages=("en", "ar"))
+    m, n = len(s.ids), len(t.ids)
+    assert pair.tokens.tolist() == [coder.cls, *s.ids, coder.sep, *t.ids, coder.sep]
+    assert pair.maskable.tolist() == [False, *[True] * m, False, *[True] * n, False]
+    # The leading special token is of the first sentence, a separator of the one it ends.
+    assert pair.sides.tolist() == [0] * (m + 2) + [1] * (n + 1)
+    assert pair.languages == ("en", "ar")
+    one = join(coder, s, languages=("en",))
+    assert one.tokens.tolist() == [coder.cls, *s.ids, coder.sep]
+    assert one.sides.tolist() == [0] * (m + 2)
 
 
 def test_offsets_count_code_points_and_cover_the_text(tokenizer_folder):
@@ -30,12 +37,11 @@ def test_offsets_count_code_points_and_cover_the_text(tokenizer_folder):
     assert covered >= {i for i, c in enumerate(text) if not c.isspace()}
 
 
-def test_unknown_words_are_not_to_be_predicted(tokenizer_folder):
-    coder = load_coder(tokenizer_folder)
-    ids, maskable = coder.join(coder.sides(["dog 猫"])[0])
-    unknown = ids == coder.tokenizer.unk_token_id
+def test_unknown_words_are_not_to_be_predicted(coder):
+    one = join(coder, coder.sides(["dog 猫"])[0], languages=("en",))
+    unknown = one.tokens == coder.tokenizer.unk_token_id
     assert unknown.any()
-    assert not maskable[unknown].any()
+    assert not one.maskable[unknown].any()
 
 
 def test_bert_like_special_tokens_do_as_well(tmp_path):
@@ -105,6 +111,34 @@ def test_a_cut_is_a_prefix_within_the_limit(widths, limit):
     assert len(kept.ids) <= max(limit, 0)
     assert kept.ids.tolist() == side.ids[: len(kept.ids)].tolist()
     assert kept.n_cut + len(kept.ids) == len(side.ids)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(1, 4), max_size=60), st.integers(6, 20), st.integers(1, 8))
+def test_a_split_loses_nothing_that_it_does_not_count(widths, limit, parts):
+    ends = np.cumsum(widths, dtype=int)
+    side = side_of([(int(e - w), int(e)) for w, e in zip(widths, ends)])
+    text = "".join(" " if i % 3 == 0 else "x" for i in range(int(sum(widths))))
+    pieces = split(side, limit, text, parts=parts)
+    assert 1 <= len(pieces) <= parts
+    assert all(len(p.ids) <= limit for p in pieces)
+    assert all(len(p.ids) > 0 for p in pieces) or not widths
+    kept = [i for p in pieces for i in p.ids.tolist()]
+    assert kept == side.ids[: len(kept)].tolist()
+    assert len(kept) + pieces[-1].n_cut == len(side.ids)
+    assert not any(p.n_cut for p in pieces[:-1])
+    assert all(len(p.ids) == len(p.offsets) for p in pieces)
+    if len(pieces) < parts:
+        assert pieces[-1].n_cut == 0
+
+
+def test_a_split_spares_words():
+    text = "aa bbbb cc dddd"
+    side = side_of([(0, 2), (3, 5), (5, 7), (8, 10), (11, 13), (13, 15)])
+    pieces = split(side, 3, text, parts=9)
+    assert [p.ids.tolist() for p in pieces] == [[0, 1, 2], [3, 4, 5]]
+    # Four would fit bb|bb and cc, but dd|dd stays whole.
+    assert [p.ids.tolist() for p in split(side, 5, text, parts=9)] == [[0, 1, 2, 3], [4, 5]]
 
 
 @given(st.integers(0, 200), st.integers(0, 200), st.integers(2, 150))

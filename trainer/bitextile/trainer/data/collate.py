@@ -87,20 +87,22 @@ class Selection:
 def select(examples: Sequence[Example], masking: Masking) -> Selection:
     """Masks the inputs of examples, at least one.
 
-    The position that a draw is keyed by counts over all inputs of an example, so that a text masks
-    alike however it was split.
+    The position that a draw is keyed by counts over all inputs of an example as if they were one,
+    so that a text masks alike however it was split.
     """
     inputs = tuple(i for e in examples for i in e.inputs)
     flat = flatten(inputs)
     example_of_input = np.repeat(np.arange(len(examples)), [len(e.inputs) for e in examples])
     example = example_of_input[flat.owner]
-    first = np.searchsorted(example, np.arange(len(examples)))
+    first = np.searchsorted(example, np.arange(len(examples)))[example]
+    # A split adds the special tokens around another input: two, as only single texts are split.
+    added = 2 * (flat.owner - flat.owner[first])
     shown, selected = mask_tokens(
         flat.tokens,
         flat.maskable,
         keys=np.asarray([e.key for e in examples], np.uint64)[example],
         epochs=np.asarray([e.epoch for e in examples], np.int32)[example],
-        positions=(np.arange(len(example)) - first[example]).astype(np.int32),
+        positions=(np.arange(len(example)) - first - added).astype(np.int32),
         masking=masking,
     )
     return Selection(inputs, flat, example, shown, selected)
