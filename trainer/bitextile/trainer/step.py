@@ -3,7 +3,7 @@
 import hashlib
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -21,7 +21,7 @@ from bitextile.trainer.data.mixture import Entry, Lane
 from bitextile.trainer.data.tokens import Coder
 from bitextile.trainer.errors import TrainingError
 from bitextile.trainer.flops import Geometry, step_flops
-from bitextile.trainer.gradients import add_up, clip
+from bitextile.trainer.gradients import LaneSums, add_up, clip
 from bitextile.trainer.model import Encoder
 from bitextile.trainer.objectives.objective import Stepped
 from bitextile.trainer.ranks import Ranks, fail_together
@@ -239,28 +239,34 @@ def _backward(training: Training, batches: Sequence[LaneBatch], facts: StepFacts
     """Leaves the gradient of the whole step on every rank and returns the losses of all lanes."""
     training.encoder.train()
     training.own.train()
+    sharded = is_sharded(training.encoder)
+    several_on_cpu = len(facts.lanes) > 1 and training.device.type == "cpu" and not sharded
+    sums = LaneSums(training.parameters()) if several_on_cpu else None
 
     def work() -> list[list[Any]]:
-        totals = [_backward_of(training, batch, facts) for batch in batches]
-        return [
-            [batch.lane, batch.entry, {name: float(t) for name, t in total.items()}]
-            for batch, total in zip(batches, totals)
-        ]
+        totals = [_backward_of(training, batch, facts, sums) for batch in batches]
+        # Only now: reading a number from a GPU waits for it.
+        numbers = [{name: float(total) for name, total in parts.items()} for parts in totals]
+        return [[batch.lane, batch.entry, n] for batch, n in zip(batches, numbers)]
 
-    if is_sharded(training.encoder):
+    if sharded:
         # Its passes wait for other ranks, so an error cannot be told: whoever has one leaves.
         done = work()
         reports = training.ranks.all(lambda: done)
     else:
         reports = training.ranks.all(work)
-    add_up(training.parameters(), training.ranks)
+    if sums is None:
+        add_up(training.parameters(), training.ranks)
+    else:
+        sums.give(training.ranks)
     lanes = sorted((lane for report in reports for lane in report), key=lambda lane: lane[0])
     return {lane: {(entry, n): t for n, t in total.items()} for lane, entry, total in lanes}
 
 
 def _backward_of(
-    training: Training, batch: LaneBatch, facts: StepFacts
-) -> Mapping[str, torch.Tensor]:
+    training: Training, batch: LaneBatch, facts: StepFacts, sums: LaneSums | None
+) -> dict[str, torch.Tensor]:
+    """Adds a lane's part to the gradient and returns its losses, summed."""
     # Dropout is drawn anew from (seed, step, lane): no generator state to save or to share.
     torch.manual_seed(_dropout_seed(training.config.seed, training.step, batch.lane))
     objective, own = training.entries[batch.entry].objective, training.module_of(batch.entry)
@@ -270,6 +276,8 @@ def _backward_of(
     for name, part in parts.items():
         loss = loss + facts.factor((batch.entry, name)) * part.total
     loss.backward()
+    if sums is not None:
+        sums.add_lane()
     return {name: part.total.detach() for name, part in parts.items()}
 
 
