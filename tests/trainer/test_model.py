@@ -1,11 +1,13 @@
 """Any BERT-like encoder: head and body apart give what the model itself gives."""
 
+import numpy as np
 import pytest
 import torch
 
 from bitextile.schema.errors import ConfigError
 from bitextile.trainer.config import ModelConfig
-from bitextile.trainer.data.tokens import load_coder
+from bitextile.trainer.data.examples import Input
+from bitextile.trainer.data.packed import flatten, lay_out
 from bitextile.trainer.model import PRESETS, build_encoder, load_masked_lm
 
 SIZE = {
@@ -16,37 +18,45 @@ SIZE = {
 }
 
 
-@pytest.fixture(scope="module")
-def coder(tokenizer_folder):
-    return load_coder(tokenizer_folder)
-
-
 def build(coder, geometry, **settings):
     return build_encoder(
         ModelConfig(**geometry), coder, **({"max_length": 40, "seed": 1} | settings)
     )
 
 
+def packed_rows(coder, texts, **layout):
+    """Packed rows of ids, and the places of each text."""
+    inputs = [
+        Input(t.numpy().astype(np.int32), np.ones(len(t), bool), np.zeros(len(t), np.int8), ("en",))
+        for t in texts
+    ]
+    flat = flatten(inputs)
+    packed, places = lay_out(flat, flat.tokens, pad=coder.pad, **layout)
+    return packed, [torch.from_numpy(places[flat.owner == i]) for i in range(len(texts))]
+
+
 @pytest.mark.parametrize("model_type", ["bert", "xlm-roberta", "modernbert"])
 def test_parts_give_the_logits_of_the_whole(coder, model_type, tmp_path):
     encoder = build(coder, {"config": SIZE | {"model_type": model_type}}).eval()
-    inputs = torch.randint(5, coder.size, (3, 12), generator=torch.Generator().manual_seed(1))
-    attention = torch.ones_like(inputs)
-    inputs[1, 8:], attention[1, 8:] = coder.pad, 0
+    generator = torch.Generator().manual_seed(1)
+    texts = [torch.randint(5, coder.size, (n,), generator=generator) for n in (12, 8, 12)]
+    packed, places = packed_rows(coder, texts, width=24)
+    wider, elsewhere = packed_rows(coder, texts[::-1], width=40, fixed=True)
     with torch.no_grad():
-        whole = encoder.mlm(input_ids=inputs, attention_mask=attention).logits
-        at = torch.tensor([0, 3, 14, 30])
-        vectors = encoder.vectors(inputs, attention)
-        assert torch.allclose(encoder.logits(vectors[at]), whole.flatten(0, 1)[at], atol=1e-5)
-        last = encoder.vectors(inputs, attention, layer=encoder.layers)
-        assert vectors.shape == (36, 32)
+        vectors = encoder.vectors(packed)
+        assert vectors.shape == (packed.inputs.numel(), 32)
+        last = encoder.vectors(packed, layer=encoder.layers)
         # ModernBERT normalises once more behind its last layer.
         assert model_type == "modernbert" or torch.equal(last, vectors)
-        padded = torch.cat([inputs, torch.full((3, 5), coder.pad)], 1)
-        wider = torch.cat([attention, torch.zeros(3, 5, dtype=torch.long)], 1)
-        more = encoder.vectors(padded, wider).reshape(3, 17, -1)[:, :12]
-        mine = vectors.reshape(3, 12, -1)
-        assert torch.allclose(more[attention > 0], mine[attention > 0], atol=1e-5)
+        again = encoder.vectors(wider)
+        for i, ids in enumerate(texts):
+            whole = encoder.mlm(input_ids=ids[None], output_hidden_states=True)
+            mine = vectors[places[i]]
+            assert torch.allclose(encoder.logits(mine), whole.logits[0], atol=1e-5)
+            assert torch.allclose(again[elsewhere[2 - i]], mine, atol=1e-5)
+            for layer in (0, 1):
+                hidden = encoder.vectors(packed, layer=layer)[places[i]]
+                assert torch.allclose(hidden, whole.hidden_states[layer][0], atol=1e-5)
     encoder.mlm.save_pretrained(tmp_path)
     again = build(coder, {"checkpoint": str(tmp_path)})
     for (name, a), (_, b) in zip(encoder.named_parameters(), again.named_parameters()):

@@ -10,9 +10,13 @@ import torch
 
 from bitextile.schema.dataset import open_dataset
 from bitextile.schema.errors import ConfigError, InputError, OutputExistsError
+from bitextile.trainer.data.collate import Collation, collate
+from bitextile.trainer.data.examples import Example, join
+from bitextile.trainer.evaluate.mlm import _masking
 from bitextile.trainer.evaluate.run import _in_key_order, evaluate
 from bitextile.trainer.evaluate.vectors import load_embedder, sentence_vectors, word_vectors
 from bitextile.trainer.loop import save_initial
+from bitextile.trainer.objectives.objective import records
 
 
 @pytest.fixture
@@ -36,7 +40,7 @@ def test_vectors_are_means_of_subwords_whatever_they_are_batched_with(model):
     alone = sentence_vectors(embedder, [text])
     assert np.allclose(vectors[1], alone[0], atol=1e-6)
     side = embedder.coder.sides([text])[0]
-    ids, _ = embedder.coder.join(side)
+    ids = join(embedder.coder, side, languages=("en",)).tokens
     with torch.no_grad():
         states = embedder.encoder.mlm.base_model(
             input_ids=torch.tensor(ids[None].astype(int)), output_hidden_states=True
@@ -92,22 +96,18 @@ def test_masked_perplexity_of_an_untrained_model_is_about_the_vocabulary(model, 
 
 def test_masked_perplexity_equals_the_obvious_way(model, datasets):
     """One sentence at a time, through the whole transformers model."""
-    from bitextile.trainer.data.collate import collate
-    from bitextile.trainer.data.examples import Example
-    from bitextile.trainer.evaluate.mlm import _masking
-    from bitextile.trainer.objectives.objective import records
-
     embedder = load_embedder(model)
     coder, total, count = embedder.coder, 0.0, 0
+    collation = Collation(masking=_masking(coder), pad=coder.pad, width=embedder.max_length)
     table = open_dataset(datasets["mono"]).table()
     for text, record, key in zip(table["text"].to_pylist(), *records(table)):
-        tokens, maskable = coder.join(coder.sides([text])[0])
-        example = Example(record, key, 0, tokens, maskable)
-        batch = collate([example], masking=_masking(coder), pad=coder.pad)
+        one = join(coder, coder.sides([text])[0], languages=("en",))
+        batch = collate([Example(record, key, 0, (one,))], collation)
+        shown = batch.packed.inputs[:, : len(one.tokens)]
         with torch.no_grad():
-            scores = embedder.encoder.mlm(input_ids=batch.inputs).logits[0].log_softmax(-1)
+            scores = embedder.encoder.mlm(input_ids=shown).logits[0].log_softmax(-1)
         for place, target in zip(batch.predicted.tolist(), batch.targets.tolist()):
-            assert batch.inputs[0, place] == coder.mask
+            assert shown[0, place] == coder.mask
             total, count = total - float(scores[place, target]), count + 1
     report = evaluate(model, task="mlm", data=[datasets["mono"]], split="all")
     result = report["results"]["mono"]["en"]
