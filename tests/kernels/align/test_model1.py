@@ -222,7 +222,7 @@ def test_agreement_counts_are_products_of_the_two_reference_posteriors(reference
     table = by_chance(corpus, places, counted_)
     known = known_for(table)
     cells = cells_of(corpus, np.arange(5, dtype=np.int32), table, 5)
-    found = evidence(corpus, known, for_links=False, for_jumps=True)
+    found = evidence(corpus, known, for_jumps=True)
     counts = np.zeros(len(table.tgt), np.float32)
     add_joint(cells, expect(corpus, cells, known, found), counts)
     weights = first_jumps(10).astype(np.float32).tolist()
@@ -284,7 +284,7 @@ def test_em_of_one_direction_never_lowers_the_likelihood(corpus):
     cells = cells_of(data, ids, table, len(tgt_words))
     likelihood = []
     for _ in range(6):
-        found = evidence(data, known, for_links=False, for_jumps=True)
+        found = evidence(data, known, for_jumps=True)
         counts = np.zeros(len(table.tgt), np.float32)
         one_direction(data, cells, known, lattices_for(data), found, counts)
         of_rows = np.bincount(rows(table), counts, len(src_words))

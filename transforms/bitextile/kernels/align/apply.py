@@ -83,7 +83,8 @@ def apply(
     def links_of(part: tuple[int, int]) -> tuple[I32, I32, I32, F32]:
         here = sentences(pieces, *part)
         cells = cells_of(here, row_of, known.table, len(known.null_tgt))
-        found = evidence(here, known, for_links=True, for_jumps=False)
+        for_best = method is not Method.POSTERIOR
+        found = evidence(here, known, for_links=True, for_best=for_best)
         expect(here, cells, known, found)
         return _links(here, found, method, least)
 

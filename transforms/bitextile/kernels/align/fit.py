@@ -208,7 +208,7 @@ def _iterate(corpus: Corpus, state: _State, config: AlignerConfig, n_threads: in
     def part_of(part: tuple[int, int]) -> tuple[Corpus, Cells, F32, Evidence]:
         here = sentences(corpus, *part)
         cells = cells_of(here, row_of, state.table, n_tgt)
-        found = evidence(here, known, for_links=False, for_jumps=part in with_jumps)
+        found = evidence(here, known, for_jumps=part in with_jumps)
         return here, cells, expect(here, cells, known, found), found
 
     counts = Counts(state.table.start, state.table.tgt, np.zeros(len(state.table.tgt), np.float32))

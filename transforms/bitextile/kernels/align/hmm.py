@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bitextile.kernels.align.corpus import F32, I64, Real
-from bitextile.kernels.align.jit import inner
+from bitextile.kernels.align.jit import greatest_of, inner
 
 LANES = 16
 """Floats in a vector register of AVX-512; two or four registers elsewhere."""
@@ -42,7 +42,7 @@ class Lattice(NamedTuple):
         emit: p(observation | state).
         real: forward probability of ending in a real link, scaled to sum to one with `null`.
         null: forward probability of ending in null with the last real link at a state.
-        gamma: posterior of each real link, the result.
+        gamma: posterior of each real link, the result; takes the place of `real` in memory.
         pair: expected transitions without their jump weight, a padded row per former state.
         null_emit: p(observation | null), one per observation.
         null_gamma: posterior of null, one per observation.
@@ -76,11 +76,12 @@ def lattice(n_obs: int, n_states: int) -> Lattice:
     def empty(n: int) -> F32:
         return np.empty(n, np.float32)
 
+    real = empty(wide * wide)
     return Lattice(
         emit=empty(wide * wide),
-        real=empty(wide * wide),
+        real=real,
         null=empty(wide * wide),
-        gamma=empty(wide * wide),
+        gamma=real,
         pair=empty(wide * wide),
         null_emit=empty(wide),
         null_gamma=empty(wide),
@@ -88,6 +89,14 @@ def lattice(n_obs: int, n_states: int) -> Lattice:
         state=empty(5 * wide).reshape(5, wide),
         size=np.zeros(2, np.int64),
     )
+
+
+@greatest_of
+def _greatest(row: F32) -> np.float32:
+    most = np.float32(0)
+    for i in range(len(row)):
+        most = max(most, row[i])
+    return most
 
 
 @inner
@@ -122,8 +131,9 @@ def _first(work: Lattice, n_states: int, jumps: Jumps, p_null: Real, stay: F32, 
     stay[:] = 0
     for i in range(n_states):
         stay[i] = work.leave[0] * w[i]
+    p_real = np.float32(1 - p_null)
     for i in range(len(come)):
-        come[i] = (1 - p_null) * stay[i]
+        come[i] = p_real * stay[i]
 
 
 @inner
@@ -144,7 +154,7 @@ def forward(
     stay, go, come = work.state[0, :wide], work.state[1, :wide], work.state[2, :wide]
     _leave(jumps, n_states, work.leave)
     leave = work.leave[1 : wide + 1]
-    loglik = 0.0
+    loglik, p_real = 0.0, np.float32(1 - p_null)
     for j in range(n_obs):
         real, null = work.real[j * wide : (j + 1) * wide], work.null[j * wide : (j + 1) * wide]
         emit = work.emit[j * wide : (j + 1) * wide]
@@ -153,19 +163,17 @@ def forward(
         else:
             before = work.real[(j - 1) * wide : j * wide]
             before_null = work.null[(j - 1) * wide : j * wide]
-            most = np.float32(0)
             for i in range(wide):
                 stay[i] = before[i] + before_null[i]
-                go[i] = stay[i] * leave[i] * (1 - p_null)
-                most = max(most, go[i])
-            _spread(go, jumps.weight, jumps.zero, n_states, cut * most, come)
-        to_null = p_null * work.null_emit[j]
+                go[i] = stay[i] * leave[i] * p_real
+            _spread(go, jumps.weight, jumps.zero, n_states, cut * _greatest(go), come)
+        to_null = np.float32(p_null * work.null_emit[j])
         total = np.float32(0)
         for i in range(wide):
             real[i] = come[i] * emit[i]
             null[i] = stay[i] * to_null
             total += real[i] + null[i]
-        scale = 1 / total
+        scale = np.float32(1 / total)
         for i in range(wide):
             real[i] *= scale
             null[i] *= scale
@@ -177,13 +185,13 @@ def forward(
 def _posterior_row(work: Lattice, j: int, wide: int, beta: F32) -> None:
     """Fills gamma and null_gamma of observation j from the forward row and beta."""
     real, null = work.real[j * wide : (j + 1) * wide], work.null[j * wide : (j + 1) * wide]
-    gamma = work.gamma[j * wide : (j + 1) * wide]
+    gamma = real  # in place: the forward row of an observation is not read again
     total, nothing = np.float32(0), np.float32(0)
     for i in range(wide):
-        gamma[i] = real[i] * beta[i]
+        gamma[i] *= beta[i]
         nothing += null[i] * beta[i]
         total += gamma[i]
-    scale = 1 / (total + nothing)
+    scale = np.float32(1 / (total + nothing))
     for i in range(wide):
         gamma[i] *= scale
     work.null_gamma[j] = nothing * scale
@@ -195,7 +203,7 @@ def _add_pairs(work: Lattice, n_states: int, mass: F32, ahead: F32, scale: Real,
     wide = len(ahead)
     for last in range(n_states):
         if mass[last] > cut:
-            c = mass[last] * work.leave[last + 1] * scale
+            c = np.float32(mass[last] * work.leave[last + 1] * scale)
             row = work.pair[last * wide : (last + 1) * wide]
             for i in range(wide):
                 row[i] += c * ahead[i]
@@ -231,6 +239,7 @@ def backward(
     leave = work.leave[1 : wide + 1]
     beta[:n_states] = 1
     beta[n_states:] = 0
+    p_real = np.float32(1 - p_null)
     counting = len(jump_counts) > 0
     if counting:
         work.pair[: n_states * wide] = 0
@@ -239,23 +248,21 @@ def backward(
         if j == 0:
             break
         emit = work.emit[j * wide : (j + 1) * wide]
-        most = np.float32(0)
         for i in range(wide):
             ahead[i] = emit[i] * beta[i]
-            most = max(most, ahead[i])
-        _spread(ahead, jumps.mirrored, jumps.zero, n_states, cut * most, come)
+        _spread(ahead, jumps.mirrored, jumps.zero, n_states, cut * _greatest(ahead), come)
         real, null = work.real[(j - 1) * wide : j * wide], work.null[(j - 1) * wide : j * wide]
-        to_null = p_null * work.null_emit[j]
-        total, most = np.float32(0), np.float32(0)
+        to_null = np.float32(p_null * work.null_emit[j])
+        total = np.float32(0)
         for i in range(wide):
             mass[i] = real[i] + null[i]
-            beta[i] = (1 - p_null) * leave[i] * come[i] + to_null * beta[i]
+            beta[i] = p_real * leave[i] * come[i] + to_null * beta[i]
             total += mass[i] * beta[i]
-            most = max(most, beta[i])
         if counting:
-            _add_pairs(work, n_states, mass, ahead, (1 - p_null) / total, cut)
+            _add_pairs(work, n_states, mass, ahead, p_real / total, cut)
+        scale = np.float32(1 / _greatest(beta))
         for i in range(wide):
-            beta[i] /= most
+            beta[i] *= scale
     if counting:
         _add_diagonals(work.pair, n_states, wide, jumps.zero, jump_counts)
 

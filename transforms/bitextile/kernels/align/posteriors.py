@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from bitextile.kernels.align.cooccurrence import Table, places_of
 from bitextile.kernels.align.corpus import F32, F64, I32, I64, Corpus
-from bitextile.kernels.align.hmm import Jumps, Lattice, backward, forward, lattice, padded
+from bitextile.kernels.align.hmm import LANES, Jumps, Lattice, backward, forward, lattice, padded
 from bitextile.kernels.align.jit import compiled, inner
 
 
@@ -83,13 +83,21 @@ class Evidence(NamedTuple):
     best_tgt: I32
 
 
-def evidence(corpus: Corpus, known: Parameters, *, for_links: bool, for_jumps: bool) -> Evidence:
+def evidence(
+    corpus: Corpus,
+    known: Parameters,
+    *,
+    for_links: bool = False,
+    for_best: bool = False,
+    for_jumps: bool = False,
+) -> Evidence:
     """Returns an empty Evidence for a range of sentences.
 
     Args:
         corpus: the range.
         known: what it will be collected with.
         for_links: whether the posteriors of all cells are wanted.
+        for_best: whether the best link of each word is wanted.
         for_jumps: whether expected jumps are wanted.
     """
     n_src, n_tgt = len(corpus.src), len(corpus.tgt)
@@ -102,8 +110,8 @@ def evidence(corpus: Corpus, known: Parameters, *, for_links: bool, for_jumps: b
         np.zeros(n_src, np.float32),
         np.zeros(n_tgt, np.float32),
         np.zeros(n_cells if for_links else 0, np.float32),
-        np.zeros(n_tgt if for_links else 0, np.int32),
-        np.zeros(n_src if for_links else 0, np.int32),
+        np.zeros(n_tgt if for_best else 0, np.int32),
+        np.zeros(n_src if for_best else 0, np.int32),
     )
 
 
@@ -241,12 +249,17 @@ def _keep_best(work: Lattice, best: I32) -> None:
 
 @inner
 def _keep_mean(one: Lattice, two: Lattice, mean: F32) -> None:
+    """Stores the means by squares of LANES x LANES, as one of the two matrices is read across."""
     n_tgt, n_src = one.size[0], one.size[1]
     wide_src, wide_tgt = padded(n_src), padded(n_tgt)
-    for i in range(n_src):
-        for j in range(n_tgt):
-            both = one.gamma[j * wide_src + i] + two.gamma[i * wide_tgt + j]
-            mean[i * n_tgt + j] = np.float32(0.5) * both
+    for first in range(0, n_src, LANES):
+        last = min(first + LANES, n_src)
+        for begin in range(0, n_tgt, LANES):
+            end = min(begin + LANES, n_tgt)
+            for i in range(first, last):
+                for j in range(begin, end):
+                    both = one.gamma[j * wide_src + i] + two.gamma[i * wide_tgt + j]
+                    mean[i * n_tgt + j] = np.float32(0.5) * both
 
 
 def expect(corpus: Corpus, cells: Cells, known: Parameters, found: Evidence) -> F32:
@@ -286,9 +299,10 @@ def _expect(
         _keep_nulls(one, two, found, src, tgt)
         if len(found.mean) > 0:
             _keep_mean(one, two, found.mean[at : at + n_src * n_tgt])
+            at += n_src * n_tgt
+        if len(found.best_src) > 0:
             _keep_best(one, found.best_src[tgt : tgt + n_tgt])
             _keep_best(two, found.best_tgt[src : src + n_src])
-            at += n_src * n_tgt
         if len(joint) > 0:
             wide_src, wide_tgt = padded(n_src), padded(n_tgt)
             for i in range(n_src):
