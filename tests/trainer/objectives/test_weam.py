@@ -1,35 +1,19 @@
 """WEAM against the paper's definition, by hand, by a naive loop, and by its invariances."""
 
+from dataclasses import replace
+
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import nn
 
-from bitextile.schema.dataset import open_dataset
-from bitextile.trainer.data.collate import Batch, WordExchange, collate
-from bitextile.trainer.data.masking import Masking
-from bitextile.trainer.data.tokens import Side, load_coder
+from bitextile.trainer.data.examples import Example, Input, SubwordLinks
+from bitextile.trainer.data.tokens import Side
 from bitextile.trainer.losses import masked_lm
 from bitextile.trainer.objectives.tlm import Tlm
-from bitextile.trainer.objectives.weam import Weam, exchange, subword_links
-
-
-class Table(nn.Module):
-    """An encoder without context: a vector per id, a linear head; enough to test an objective."""
-
-    def __init__(self, vocabulary: int = 200, width: int = 6) -> None:
-        super().__init__()
-        torch.manual_seed(3)
-        self.table = nn.Embedding(vocabulary, width, dtype=torch.float64)
-        self.head = nn.Linear(width, vocabulary, dtype=torch.float64)
-
-    def vectors(self, inputs, attention):
-        return self.table(inputs).flatten(0, 1)
-
-    def logits(self, vectors):
-        return self.head(vectors)
+from bitextile.trainer.objectives.weam import Weam, WordExchange, exchange, subword_links
 
 
 def side(*pieces: tuple[int, int]) -> Side:
@@ -144,60 +128,89 @@ def test_gradient_flows_to_the_linked_vectors():
     assert torch.autograd.gradcheck(lambda v: exchange(v, v[:3], links), vectors)
 
 
-MASKING = Masking(rate=0.4, mask=4, ordinary=np.arange(5, 150, dtype=np.int32), seed=2)
-
-
 @pytest.fixture(scope="module")
-def aligned(datasets, tokenizer_folder):
+def aligned(rows, coder):
     """The examples of WEAM and of TLM on the same rows."""
-    table = open_dataset(datasets["aligned"]).table().slice(0, 12).combine_chunks()
-    coder = load_coder(tokenizer_folder)
     epochs = np.zeros(12, np.int64)
+    table = rows("aligned", 12)
     return Weam(64).examples(table, epochs, coder), Tlm(64).examples(table, epochs, coder)
 
 
-def batch_of(examples) -> Batch:
-    return collate(examples, masking=MASKING, pad=1)
+@pytest.fixture(scope="module")
+def batch(aligned, collation, coder):
+    """All examples in packed rows."""
+    return Weam(64).collate(aligned[0], collation(coder))
 
 
-def test_inputs_and_masks_are_those_of_tlm(aligned):
-    weam, tlm = (batch_of(e) for e in aligned)
-    assert torch.equal(weam.inputs, tlm.inputs)
-    assert torch.equal(weam.predicted, tlm.predicted)
-    encoder = Table()
-    own = Weam(64).losses(encoder, None, weam)["mp"].total
+def in_float64(batch):
+    """The batch with float64 weights, so that gradients can be checked."""
+    links = batch.links
+    return replace(batch, links=replace(links, weights=links.weights.double()))
+
+
+def test_inputs_and_masks_are_those_of_tlm(aligned, batch, collation, coder, table):
+    tlm = Tlm(64).collate(aligned[1], collation(coder))
+    assert torch.equal(batch.packed.inputs, tlm.packed.inputs)
+    assert torch.equal(batch.predicted, tlm.predicted)
+    encoder = table()
+    own = Weam(64).losses(encoder, None, batch)["mp"].total
     assert torch.equal(own, Tlm(64).losses(encoder, None, tlm)["tlm"].total)
 
 
-def test_without_links_it_is_twice_tlm(aligned):
-    batch = batch_of(aligned[0])
+def test_without_links_it_is_twice_tlm(aligned, batch, collation, coder, table):
     none = torch.zeros(0, dtype=torch.long)
-    unlinked = Batch(
-        **(
-            vars(batch)
-            | {"exchange": WordExchange(none, none, torch.zeros(0, dtype=torch.float64))}
-        )
-    )
-    parts = Weam(64).losses(Table(), None, unlinked)
+    unlinked = replace(batch, links=WordExchange(none, none, torch.zeros(0, dtype=torch.float64)))
+    parts = Weam(64).losses(table(), None, unlinked)
     assert torch.equal(parts["cp"].total, parts["mp"].total)
-    tlm = Tlm(64).losses(Table(), None, batch_of(aligned[1]))["tlm"]
+    linked = Weam(64).losses(table(), None, batch)
+    assert not torch.equal(linked["cp"].total, linked["mp"].total)
+    tlm = Tlm(64).losses(table(), None, Tlm(64).collate(aligned[1], collation(coder)))["tlm"]
     assert torch.equal(parts["mp"].total + parts["cp"].total, 2 * tlm.total)
 
 
-def test_cross_prediction_equals_the_naive_loop(aligned):
-    examples, encoder = aligned[0], Table()
+def test_rows_without_a_link_are_rows_of_tlm(aligned, rows, collation, coder, table):
+    nothing = pa.array([[]] * 12, rows("aligned", 12).schema.field("links").type)
+    unlinked = rows("aligned", 12)
+    place = unlinked.schema.get_field_index("links")
+    unlinked = unlinked.set_column(place, unlinked.schema.field(place), nothing)
+    examples = Weam(64).examples(unlinked, np.zeros(12, np.int64), coder)
+    parts = Weam(64).losses(table(), None, Weam(64).collate(examples, collation(coder)))
+    tlm = Tlm(64).losses(table(), None, Tlm(64).collate(aligned[1], collation(coder)))["tlm"]
+    assert torch.equal(parts["mp"].total + parts["cp"].total, 2 * tlm.total)
+
+
+def test_cross_prediction_equals_the_naive_loop(aligned, batch, collation, coder, table):
+    encoder = table()
     total = torch.zeros((), dtype=torch.float64)
-    for e in examples:
-        alone = batch_of([e])
-        vectors = encoder.vectors(alone.inputs, None)
-        matrix = dense(e.links, len(e.tokens))
+    for e in aligned[0]:
+        alone = Weam(64).collate([e], collation(coder))
+        vectors = encoder.vectors(alone.packed)
+        matrix = dense(e.links, len(e.inputs[0].tokens))
         for k, target in zip(alone.predicted.tolist(), alone.targets.tolist()):
             vector = vectors[k]
             if matrix[k].any():
                 vector = sum(matrix[k, j] * vectors[j] for j in np.flatnonzero(matrix[k]))
             total = total - torch.log_softmax(encoder.logits(vector), -1)[target]
-    part = Weam(64).losses(encoder, None, batch_of(examples))["cp"]
+    part = Weam(64).losses(encoder, None, batch)["cp"]
     assert torch.allclose(part.total, total, rtol=1e-6)
+
+
+def test_links_are_kept_for_predicted_positions_and_follow_them_into_the_rows(collation, coder):
+    mirror = SubwordLinks(
+        np.arange(1, 9, dtype=np.int32), np.arange(8, 0, -1, dtype=np.int32), np.ones(8, np.float32)
+    )
+    maskable = np.arange(10) % 9 > 0
+    inputs = Input(np.arange(10, 20, dtype=np.int32), maskable, np.zeros(10, np.int8), ("", ""))
+    examples = [
+        Example(str(i), np.uint64(977 * i), 0, (inputs,), links=mirror) for i in range(1, 8)
+    ]
+    packed = Weam(64).collate(examples, collation(coder, width=32))
+    received = packed.predicted[packed.links.rows]
+    assert received.tolist() == packed.predicted.tolist()
+    groups, positions = packed.packed.groups.flatten(), packed.packed.positions.flatten()
+    gives = packed.links.columns
+    assert torch.equal(groups[received], groups[gives])
+    assert (positions[received] + positions[gives] == 9).all()
 
 
 def test_a_batch_by_hand():
@@ -212,38 +225,36 @@ def test_a_batch_by_hand():
     assert loss.total.item() == pytest.approx(3 * np.log((e2 + 2) / e2))
 
 
-def test_weights_are_known_beforehand_and_the_parts_match_them(aligned):
-    objective, batch = Weam(64), batch_of(aligned[0])
-    parts = objective.losses(Table(), None, batch)
+def test_weights_are_known_beforehand_and_the_parts_match_them(batch, table):
+    objective = Weam(64)
+    parts = objective.losses(table(), None, batch)
     assert objective.weights(batch) == {name: int(part.weight) for name, part in parts.items()}
 
 
-def test_the_exchange_layer_starts_as_the_identity_and_learns(aligned):
-    objective, batch = Weam(64, exchange_layer=True), batch_of(aligned[0])
-    layer = objective.module(6).double()
-    plain = Weam(64).losses(Table(), None, batch)
-    parts = objective.losses(Table(), layer, batch)
+def test_the_exchange_layer_starts_as_the_identity_and_learns(batch, table):
+    objective, batch = Weam(64, exchange_layer=True), in_float64(batch)
+    assert Weam(64).module(Wide) is None
+    layer = objective.module(Wide).double()
+    plain = Weam(64).losses(table(), None, batch)
+    parts = objective.losses(table(), layer, batch)
     assert torch.allclose(parts["cp"].total, plain["cp"].total)
     parts["cp"].total.backward()
     assert layer.weight.grad.abs().sum() > 0
 
 
-def test_gradcheck_of_the_whole_loss(aligned):
-    batch, encoder = batch_of(aligned[0][:2]), Table(width=3)
-    batch = Batch(
-        **(
-            vars(batch)
-            | {
-                "exchange": WordExchange(
-                    batch.exchange.rows, batch.exchange.columns, batch.exchange.weights.double()
-                )
-            }
-        )
-    )
+class Wide:
+    """All that a layer must know of an encoder."""
 
-    def total(weight):
-        vectors = torch.nn.functional.embedding(batch.inputs, weight).flatten(0, 1)
-        swapped = exchange(vectors, vectors[batch.predicted], batch.exchange)
+    width = 6
+
+
+def test_gradcheck_of_the_whole_loss(aligned, collation, coder, table):
+    batch = in_float64(Weam(64).collate(aligned[0][:2], collation(coder)))
+    encoder = table(width=3)
+
+    def total(vector):
+        vectors = vector[batch.packed.inputs].flatten(0, 1)
+        swapped = exchange(vectors, vectors[batch.predicted], batch.links)
         return masked_lm(encoder.logits(swapped), batch.targets).total
 
-    assert torch.autograd.gradcheck(total, encoder.table.weight, fast_mode=True)
+    assert torch.autograd.gradcheck(total, encoder.vector, fast_mode=True)
