@@ -22,6 +22,9 @@ Tell = Callable[[str | Finished], None]
 Evaluation = dict[str, Any]
 
 OBJECTIVES = {"mlm": 1.0, "tlm": 1.0, "weam": 1.0}
+ON_MONO = frozenset({"mlm", "align_mlm", "dict_mlm"})
+"""Objectives on single sentences: they read `mono` where the recipe has some, else `aligned`."""
+WITH_LEXICON = frozenset({"align_mlm", "dict_mlm"})
 
 
 @dataclass(frozen=True)
@@ -140,14 +143,20 @@ class _Chain:
         settings = dict(self.recipe.pretrain or {})
         objectives = settings.pop("objectives", OBJECTIVES)
         if not isinstance(objectives, dict):
-            raise ConfigError(f"pretrain.objectives is {objectives!r}, expected name: weight")
-        where = {"mlm": "mono" if mono else "aligned"}
-        data = [
-            {"objective": name, "dataset": self.at(where.get(name, "aligned")), "weight": weight}
-            for name, weight in objectives.items()
-        ]
+            raise ConfigError(
+                f"pretrain.objectives is {objectives!r}, expected a weight, or options such as "
+                "{weight: 2}, by name"
+            )
+        data = [self._entry(name, value, mono=mono) for name, value in objectives.items()]
         content = {"tokenizer": self.at("tokenizer"), "data": data, **settings}
         return parse_config(content, base=Path.cwd(), where="the recipe's `pretrain`")
+
+    def _entry(self, name: str, value: Any, *, mono: bool) -> dict[str, Any]:
+        """Returns an entry of the mixture on this run's datasets."""
+        options = value if isinstance(value, dict) else {"weight": value}
+        dataset = "mono" if name in ON_MONO and mono else "aligned"
+        lexicon = {"lexicon": self.at("lexicon")} if name in WITH_LEXICON else {}
+        return {"objective": name, "dataset": self.at(dataset)} | lexicon | options
 
     def train_and_evaluate(self) -> None:
         """Pre-trains, if the recipe says so, and measures before and after; always the links."""
