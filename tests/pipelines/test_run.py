@@ -1,5 +1,6 @@
 """The whole chain: stages told as they begin, and --reuse keeps only what is the same."""
 
+import json
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -98,3 +99,17 @@ def test_a_chain_interrupted_in_training_goes_on_and_keeps_no_other_tokenizer(
         f"[{stage}]" for stage in STAGES
     ]
     assert (out / "report.html").is_file()
+
+
+def test_a_recipe_trains_by_any_mixture_on_its_own_datasets(recipe, tmp_path, capsys) -> None:
+    path = Path(recipe(310))
+    body = yaml.safe_load(path.read_text())
+    names = ("mlm", "tlm", "weam", "camlm", "align_mlm")
+    objectives = dict.fromkeys(names, 1) | {"moco": {"weight": 2, "queue": 16}}
+    body["pretrain"] |= {"objectives": objectives, "accumulate": 16, "steps": 1}
+    path.write_text(yaml.safe_dump(body))
+    with pytest.raises(SystemExit) as ended:
+        main(["run", str(path), "--out", str(tmp_path / "out")])
+    assert ended.value.code in (0, None), capsys.readouterr().err
+    step = json.loads((tmp_path / "out/model/metrics.jsonl").read_text().splitlines()[0])
+    assert {name.split("/")[0] for name in step["losses"]} == objectives.keys()
