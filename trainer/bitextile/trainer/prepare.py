@@ -36,7 +36,6 @@ def prepare(config: PretrainConfig, last: Path | None = None, *, ranks: Ranks = 
         ConfigError: a setting is wrong, or does not suit the number of ranks.
         DatasetError: a dataset is not whole, or not of a kind its objective reads.
     """
-    refuse_uneven(config, ranks)
     opened = ranks.together(lambda: _open(config, last, ranks))
     encoder, own = opened.encoder, opened.own
     geometry = _geometry(config, encoder, opened.device)
@@ -76,6 +75,7 @@ class _Opened:
 
 
 def _open(config: PretrainConfig, last: Path | None, ranks: Ranks) -> _Opened:
+    refuse_uneven(config, ranks)
     device = _device(config, ranks)
     coder = load_coder(config.tokenizer)
     entries = tuple(_entry(config, coder, i, d) for i, d in enumerate(config.data))
