@@ -19,11 +19,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bitextile.kernels.align.config import AlignerConfig
-from bitextile.kernels.align.cooccurrence import N_ROW_PARTS, Counts, Table
+from bitextile.kernels.align.cooccurrence import Counts, Table, row_parts
 from bitextile.kernels.align.corpus import F64, I32, I64
 from bitextile.kernels.align.jit import compiled, inner
 from bitextile.kernels.align.prior import Prior
-from bitextile.kernels.align.threads import even_parts, over_parts
+from bitextile.kernels.align.threads import over_parts
 
 IDEOGRAPHIC = r"^[\p{Han}\p{Hiragana}\p{Katakana}]"
 """Scripts in which one character carries about what four letters do."""
@@ -290,7 +290,7 @@ def set_probabilities(table: Table, counts: Counts, wholes: Wholes, *, n_threads
 def _filled(table: Table, counts: Counts, wholes: Wholes, least: float, n_threads: int) -> I64:
     """Fills the table where it has room; returns how many entries of each row there are."""
     size = np.zeros(len(counts.start) - 1, np.int64)
-    parts = even_parts(class_sums(np.diff(counts.start), wholes), N_ROW_PARTS)
+    parts = row_parts(class_sums(np.diff(counts.start), wholes))
     fill = partial(_fill, counts=counts, wholes=wholes, least=float(least), size=size, table=table)
     over_parts(fill, parts, n_threads=n_threads)
     return size

@@ -24,8 +24,15 @@ from bitextile.kernels.align.corpus import (
 from bitextile.kernels.align.jit import compiled, inner
 from bitextile.kernels.align.threads import even_parts, over_parts
 
-N_ROW_PARTS = 64
+MOST_ROW_PARTS = 64
 """Ranges of source words; more than cores, because frequent words make ranges uneven."""
+LEAST_ROW_WORK = 1 << 16
+"""Cells or entries of a range, about a millisecond's work: less is not worth a thread."""
+
+
+def row_parts(work: I64) -> list[tuple[int, int]]:
+    """Returns the ranges of rows, or of classes of rows, to work on at a time, given their work."""
+    return even_parts(work, min(MOST_ROW_PARTS, 1 + int(work.sum()) // LEAST_ROW_WORK))
 
 
 class Places(NamedTuple):
@@ -168,7 +175,7 @@ def candidates(
     frequency = frequencies(corpus.tgt, n_tgt)
     expected = config.min_association * frequency / max(1, len(corpus.tgt))
     rule = Rule(expected.astype(np.float32), frequency, config.often)
-    parts = even_parts(places.beside, N_ROW_PARTS)
+    parts = row_parts(places.beside)
     size = np.zeros(len(places.beside), np.int64)
 
     def filled(counts: Counts) -> Counts:

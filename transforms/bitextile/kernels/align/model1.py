@@ -26,7 +26,7 @@ from bitextile.kernels.align.backoff import (
     with_prior,
 )
 from bitextile.kernels.align.config import AlignerConfig
-from bitextile.kernels.align.cooccurrence import N_ROW_PARTS, Counts, Places, faced
+from bitextile.kernels.align.cooccurrence import Counts, Places, faced, row_parts
 from bitextile.kernels.align.corpus import F32, I32, Corpus, set_by_word
 from bitextile.kernels.align.jit import compiled, inner
 from bitextile.kernels.align.prior import Prior
@@ -141,7 +141,7 @@ def train_model1(
         n_threads: threads to use; the result does not depend on it.
     """
     wholes = seen_wholes(places.beside, faced(corpus, len(null_tgt)), classes)
-    rows = even_parts(class_sums(places.beside, wholes), N_ROW_PARTS)
+    rows = row_parts(class_sums(places.beside, wholes))
     # Every word's total is summed along the vocabulary whatever the cut: cut by threads.
     spans = even_parts(np.diff(corpus.src_at) * np.diff(corpus.tgt_at), n_threads)
     z = np.empty(len(corpus.tgt), np.float32)
