@@ -186,10 +186,13 @@ def _geometry(config: PretrainConfig, encoder: Encoder, device: torch.device) ->
 def _optimiser(
     config: PretrainConfig, encoder: Encoder, own: nn.ModuleDict
 ) -> torch.optim.Optimizer:
-    parameters = [p for m in (encoder, own) for p in m.parameters() if p.requires_grad]
-    groups: list[dict[str, Any]] = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]
+    # Apart for encoder and objectives: FSDP shards the one alone, and AdamW takes no mixed group.
+    groups: list[dict[str, Any]] = []
+    for module in (encoder, own):
+        trained = [p for p in module.parameters() if p.requires_grad]
+        matrices, rest = [p for p in trained if p.ndim > 1], [p for p in trained if p.ndim <= 1]
+        groups.append({"params": matrices, "weight_decay": config.weight_decay})
+        groups.append({"params": rest, "weight_decay": 0.0})
+    groups = [group for group in groups if group["params"]]
     # beta2 0.98 and eps 1e-6 as in RoBERTa (Liu et al. 2019, table 9): steadier at large batches.
     return torch.optim.AdamW(groups, lr=config.lr, betas=(0.9, 0.98), eps=1e-6, fused=True)

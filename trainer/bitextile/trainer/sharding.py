@@ -5,6 +5,7 @@ head) is gathered by the encoder as a whole. All ranks walk through the layers t
 need equally many lanes, and objectives with equally many passes: `refuse_uneven`.
 """
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -59,9 +60,12 @@ def shard(encoder: Encoder, ranks: Ranks, device: torch.device) -> None:
     for layer in _layers(encoder.mlm.base_model):
         _shard_one(layer, mesh)
     _shard_one(encoder, mesh)
-    # Body and head are called apart; each call must find the embeddings and the head gathered.
-    for name in ("vectors", "logits"):
-        register_fsdp_forward_method(encoder, name)
+    # `vectors` is what FSDP is to take for the forward pass. It leaves embeddings and head gathered
+    # until the backward pass is over, so `logits` finds them; were it a forward pass too, ranks
+    # whose objectives call it twice would send gradients twice, and the others wait for ever.
+    register_fsdp_forward_method(encoder, "vectors")
+    # Nobody writes into the view that `vectors` returns.
+    warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view tensor")
 
 
 def _shard_one(module: nn.Module, mesh: Any) -> None:
@@ -75,6 +79,12 @@ def _layers(body: nn.Module) -> list[nn.Module]:
     """Returns the layers: the longest list of modules in the body."""
     lists = [list(m) for m in body.modules() if isinstance(m, nn.ModuleList)]
     return max(lists, key=len, default=[])
+
+
+def gather_root(encoder: Encoder) -> None:
+    """Gathers embeddings and head ahead of the forward pass, for objectives that begin with them."""
+    if isinstance(encoder, FSDPModule):
+        encoder.unshard()
 
 
 def is_sharded(encoder: Encoder) -> bool:

@@ -25,7 +25,7 @@ from bitextile.trainer.gradients import LaneSums, add_up, clip
 from bitextile.trainer.model import Encoder
 from bitextile.trainer.objectives.objective import Stepped
 from bitextile.trainer.ranks import Ranks, fail_together
-from bitextile.trainer.sharding import is_sharded, whole_parameters
+from bitextile.trainer.sharding import gather_root, is_sharded, whole_parameters
 
 Part = tuple[int, str]
 """A part of the loss of a step: index of the entry, name of the part."""
@@ -270,6 +270,7 @@ def _backward_of(
     # Dropout is drawn anew from (seed, step, lane): no generator state to save or to share.
     torch.manual_seed(_dropout_seed(training.config.seed, training.step, batch.lane))
     objective, own = training.entries[batch.entry].objective, training.module_of(batch.entry)
+    gather_root(training.encoder)
     with training.autocast():
         parts = objective.losses(training.encoder, own, batch.batch.to(training.device))
     loss = torch.zeros((), device=training.device)

@@ -13,7 +13,7 @@ import torch
 from bitextile.trainer.data.examples import within
 from bitextile.trainer.data.mixture import Entry
 from bitextile.trainer.data.streams import split_rows
-from bitextile.trainer.sharding import is_sharded
+from bitextile.trainer.sharding import gather_root, is_sharded
 from bitextile.trainer.step import Training
 
 
@@ -47,6 +47,7 @@ def _sums(training: Training, index: int, first: int, every: int) -> list[Sums]:
     entry, own = training.entries[index], training.module_of(index)
     found = []
     for batch in islice(_valid_batches(training, entry), first, None, every):
+        gather_root(training.encoder)
         with torch.no_grad(), training.autocast():
             parts = entry.objective.losses(training.encoder, own, batch.to(training.device))
         found.append({name: (float(p.total), int(p.weight)) for name, p in parts.items()})
