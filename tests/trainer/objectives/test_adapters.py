@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bitextile.trainer.losses import LossSum
-from bitextile.trainer.objectives.btmlm import Btmlm
 from bitextile.trainer.objectives.camlm import Camlm
 from bitextile.trainer.objectives.mlm import MAX_PARTS, Mlm
 from bitextile.trainer.objectives.moco import Moco
@@ -359,17 +358,6 @@ def test_records_name_the_language_of_pseudo_translations(rows):
     others, other_keys = records(french)
     assert others[0].endswith("/fr")
     assert not set(keys.tolist()) & set(other_keys.tolist())
-
-
-def test_btmlm_masks_the_source_alone(rows, word_coder, batch_of, look):
-    examples = Btmlm(24).examples(rows("pseudo", 20), np.zeros(20, int), word_coder)
-    seen = look(batch_of(Btmlm(24), "pseudo", 20, rate=0.9))
-    for example, one in zip(examples, seen):
-        (pair,) = example.inputs
-        target_side = np.flatnonzero(pair.sides == 1)
-        assert set(one.predicted) <= set(np.flatnonzero(pair.sides == 0).tolist())
-        assert [one.shown[k] for k in target_side] == pair.tokens[target_side].tolist()
-    assert all(one.predicted for one in seen)
 
 
 @pytest.mark.parametrize("tlm", [False, True])

@@ -65,7 +65,8 @@ def contrast(
     """
     positive = (query * key).sum(dim=-1, keepdim=True)
     negative = (query @ queue.T).masked_fill(same, -torch.inf)
-    logits = torch.cat([positive, negative], dim=1).float() / temperature
+    logits = torch.cat([positive, negative], dim=1)
+    logits = (logits if logits.dtype == torch.float64 else logits.float()) / temperature
     wanted = torch.zeros(len(logits), dtype=torch.long, device=logits.device)
     total = cross_entropy(logits, wanted, reduction="sum")
     return LossSum(total, torch.tensor(len(logits), device=logits.device))

@@ -1,0 +1,150 @@
+"""CAMLM: who sees whom, to the last layer, and the loss by its formula."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from bitextile.trainer.data.examples import Example, Input
+from bitextile.trainer.objectives.camlm import SEES, Camlm
+from bitextile.trainer.objectives.tlm import Tlm
+
+N = 3
+"""Pairs in the row."""
+
+
+@pytest.fixture(scope="module")
+def batch(batch_of):
+    """Three pairs side by side in one row, with padding behind them."""
+    made = batch_of(Camlm(24), "pairs", N, width=64, fixed=True)
+    assert len(made.packed.inputs) == 1
+    return made
+
+
+def changed(encoder, packed) -> torch.Tensor:
+    """[W, W] True where another token at the first place changes the vector at the second."""
+    width = packed.inputs.shape[1]
+    variants = packed.inputs.repeat(width, 1)
+    places = torch.arange(width)
+    variants[places, places] = 5 + (variants[places, places] + 11) % 30
+    assert (variants[places, places] != packed.inputs[0]).all()
+    wide = {
+        name: getattr(packed, name).repeat(width, 1) for name in ("positions", "groups", "roles")
+    }
+    with torch.no_grad():
+        logits = encoder.logits(encoder.vectors(packed))
+        others = encoder.logits(encoder.vectors(replace(packed, inputs=variants, **wide)))
+    return (others.reshape(width, width, -1) - logits).abs().amax(-1) > 1e-5
+
+
+@pytest.mark.parametrize("model_type", ["bert", "xlm-roberta", "modernbert"])
+def test_nothing_but_the_unselected_of_the_other_side_reaches_a_prediction(
+    batch, random_encoder, word_coder, model_type
+):
+    """All places by all places, through four layers: no way round over the other sentence."""
+    packed = batch.packed
+    reached = changed(random_encoder(word_coder.size, model_type, layers=4), packed)
+    groups, roles = packed.groups[0], packed.roles[0]
+    sides, selected = roles // 2, roles % 2 == 1
+    n_checked = {True: 0, False: 0}
+    for k in batch.predicted.tolist():
+        for source in range(len(groups)):
+            same_pair, same_side = groups[source] == groups[k], sides[source] == sides[k]
+            # A selected place of its own sentence is shown as a mask, so it carries no content.
+            wanted = bool(same_pair and (same_side if selected[source] else not same_side))
+            assert bool(reached[source, k]) == wanted, (source, k)
+            n_checked[wanted] += 1
+    assert n_checked[True] > 100
+    assert n_checked[False] > 500
+
+
+def test_tlm_leaks_what_camlm_does_not(batch, random_encoder, word_coder):
+    """So that the test above can fail: with full attention its own context reaches a prediction."""
+    full = replace(batch.packed, sees=torch.ones(4, 4, dtype=torch.bool))
+    reached = changed(random_encoder(word_coder.size), full)
+    own = (full.groups[0][:, None] == full.groups[0]) & (full.roles[0][:, None] // 2 == 0)
+    assert reached[own].all()
+
+
+def test_an_open_table_leaks_from_the_second_layer(batch, random_encoder, word_coder):
+    """Why unselected positions must see their own sentence only."""
+    sees = [list(row) for row in SEES]
+    sees[0][2] = sees[2][0] = True
+    leaky = replace(batch.packed, sees=torch.tensor(sees))
+    groups, roles = leaky.groups[0], leaky.roles[0]
+    own = (groups[:, None] == groups) & (roles[:, None] == 0) & (roles == 1)
+    assert not changed(random_encoder(word_coder.size, layers=1), leaky)[own].any()
+    assert changed(random_encoder(word_coder.size, layers=2), leaky)[own].all()
+
+
+def test_the_table_is_that_of_the_paper():
+    for q in range(4):
+        for k in range(4):
+            same, (selected_q, selected_k) = q // 2 == k // 2, (q % 2 == 1, k % 2 == 1)
+            of_selected = same == selected_k  # its own selected, the other's unselected
+            of_unselected = same and not selected_k
+            assert SEES[q][k] == (of_selected if selected_q else of_unselected)
+
+
+def test_roles_masks_and_sides(batch, rows, word_coder, look):
+    examples = Camlm(24).examples(rows("pairs", N), np.zeros(N, int), word_coder)
+    assert tuple(map(tuple, batch.packed.sees.tolist())) == SEES
+    for example, one in zip(examples, look(batch)):
+        (pair,) = example.inputs
+        selected = np.isin(np.arange(len(pair.tokens)), one.predicted)
+        assert one.roles == (2 * pair.sides + selected).tolist()
+        # All selected are shown as the mask, all others as they are.
+        want = np.where(selected, word_coder.mask, pair.tokens)
+        assert one.shown == want.tolist()
+        assert one.targets == pair.tokens[selected].tolist()
+        assert one.roles[0] == 0
+        assert one.roles[-1] == 2
+    places = batch.packed.roles.flatten()[batch.predicted]
+    assert batch.sides.tolist() == (places // 2).tolist()
+
+
+def test_the_same_positions_are_selected_as_by_tlm(batch, batch_of):
+    tlm = batch_of(Tlm(24), "pairs", N, width=64, fixed=True)
+    assert torch.equal(tlm.predicted, batch.predicted)
+    assert torch.equal(tlm.targets, batch.targets)
+
+
+def test_the_loss_equals_the_naive_loop(batch, random_encoder, word_coder):
+    """Each pair alone, its mask written out, each side's mean by itself."""
+    encoder = random_encoder(word_coder.size)
+    parts = Camlm(24).losses(encoder, None, batch)
+    sums, counts = {0: 0.0, 1: 0.0}, {0: 0, 1: 0}
+    groups, roles = batch.packed.groups[0], batch.packed.roles[0]
+    for pair in range(N):
+        here = torch.nonzero(groups == pair + 1).flatten()
+        shown, role = batch.packed.inputs[0, here], roles[here]
+        mask = torch.tensor([[SEES[q][k] for k in role.tolist()] for q in role.tolist()])
+        with torch.no_grad():
+            logits = encoder.mlm(input_ids=shown[None], attention_mask=mask[None, None]).logits[0]
+        for place, target in zip(batch.predicted.tolist(), batch.targets.tolist()):
+            if groups[place] == pair + 1:
+                side = int(roles[place]) // 2
+                at = int((here == place).nonzero())
+                sums[side] -= float(logits[at].log_softmax(-1)[target])
+                counts[side] += 1
+    for side, name in enumerate(("src", "tgt")):
+        assert parts[name].total.item() == pytest.approx(sums[side], rel=1e-4)
+        assert int(parts[name].weight) == counts[side] > 0
+
+
+def test_a_batch_by_hand(table, word_coder, collation):
+    """One pair of which every word is selected; the table gives each prediction alike."""
+    tokens = np.asarray([0, 5, 6, 2, 7, 2], np.int32)
+    maskable = np.asarray([False, True, True, False, True, False])
+    sides = np.asarray([0, 0, 0, 0, 1, 1], np.int8)
+    example = Example("r", np.uint64(3), 0, (Input(tokens, maskable, sides, ("en", "ar")),))
+    batch = Camlm(24).collate([example], collation(word_coder, rate=1.0))
+    assert batch.packed.inputs[0, :6].tolist() == [0, 4, 4, 2, 4, 2]
+    assert batch.packed.roles[0, :6].tolist() == [0, 1, 1, 0, 3, 2]
+    encoder = table(word_coder.size)
+    log_p = encoder.logits(encoder.vector[4]).log_softmax(-1).detach()
+    parts = Camlm(24).losses(encoder, None, batch)
+    assert parts["src"].total.item() == pytest.approx(-float(log_p[5] + log_p[6]))
+    assert parts["tgt"].total.item() == pytest.approx(-float(log_p[7]))
+    assert Camlm(24).weights(batch) == {"src": 2, "tgt": 1}
