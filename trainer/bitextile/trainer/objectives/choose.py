@@ -31,7 +31,7 @@ def objective_of(data: DataConfig, coder: Coder, *, max_length: int, seed: int) 
         data: the entry.
         coder: tokenises dictionaries.
         max_length: tokens of an input.
-        seed: of a dictionary that is a sample.
+        seed: of the run.
 
     Raises:
         DatasetError: the entry's dictionary is not whole.
@@ -65,7 +65,9 @@ def objective_of(data: DataConfig, coder: Coder, *, max_length: int, seed: int) 
             )
         case AlignMlmData():
             entries = subword_entries(data.lexicon, coder, share=data.share, seed=seed)
-            return AlignMlm(max_length, entries, strength=data.strength, sample=data.sample)
+            return AlignMlm(
+                max_length, entries, strength=data.strength, sample=data.sample, seed=seed
+            )
         case DictMlmData():
             entries_ = token_entries(data.lexicon, coder, share=data.share, seed=seed)
             return DictMlm(max_length, entries_, variant=data.variant, rate=data.rate)

@@ -15,6 +15,7 @@ a word is looked up case-folded; the translation is drawn by its probability.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
+from unicodedata import category
 
 import numpy as np
 import pyarrow as pa
@@ -135,7 +136,24 @@ class DictMlm:
 
 
 def _is_word(text: str, start: int, end: int) -> bool:
-    """Says whether no letter or digit touches text[start:end], so that it is a word on its own."""
+    """Says whether text[start:end] is a word on its own, with nothing of a word beside it."""
     before, after = text[start - 1 : start] if start else "", text[end : end + 1]
-    starts = not before.isalnum() or text[start : start + 1].isspace()
-    return start < end and starts and not after.isalnum()
+    starts = not _goes_on(before) or text[start : start + 1].isspace()
+    return start < end and starts and not _goes_on(after)
+
+
+def _goes_on(character: str) -> bool:
+    """Says whether a character is inside a word: a letter, a digit, a mark or a joiner.
+
+    >>> [_goes_on(c) for c in ("a", "ا", "\u093e", "\u200c")]  # a vowel sign, ZWNJ
+    [True, True, True, True]
+    >>> [_goes_on(c) for c in ("-", " ", "\u200b", "")]  # ZWSP parts the words of Thai and Khmer
+    [False, False, False, False]
+    """
+    if character in ("", "\u200b"):
+        return False
+    return character.isalnum() or category(character) in _MARKS_AND_FORMAT
+
+
+_MARKS_AND_FORMAT = frozenset({"Mn", "Mc", "Me", "Cf"})
+"""General categories: UAX 29 (WB4) has no word boundary before Extend and Format characters."""

@@ -68,7 +68,7 @@ class TokenEntries:
 
 
 def subword_entries(path: str, coder: Coder, *, share: float, seed: int) -> SubwordEntries:
-    """Reads every pair of a lexicon; a word of several subwords is a bag of them.
+    """Reads every pair of a lexicon that the tokenizer knows; a word is a bag of its subwords.
 
     Args:
         path: of a `lexicon` dataset.
@@ -85,7 +85,7 @@ def subword_entries(path: str, coder: Coder, *, share: float, seed: int) -> Subw
     known = [
         (s, t, pair)
         for s, t, pair in zip(_ids(coder, src), _ids(coder, tgt), zip(src, tgt))
-        if len(s) and len(t)
+        if _known(coder, s) and _known(coder, t)
     ]
     if not known:
         raise DatasetError(f"{path}: the lexicon has no pair to learn from; leave the entry out")
@@ -112,7 +112,7 @@ def token_entries(path: str, coder: Coder, *, share: float, seed: int) -> TokenE
     found: dict[str, list[tuple[int, float]]] = {}
     forward, back = (table.column(c).to_pylist() for c in ("p_tgt_given_src", "p_src_given_tgt"))
     for i, (s, t) in enumerate(zip(_ids(coder, src), _ids(coder, tgt))):
-        if len(s) == len(t) == 1 and coder.is_ordinary[s[0]] and coder.is_ordinary[t[0]]:
+        if len(s) == len(t) == 1 and _known(coder, s) and _known(coder, t):
             found.setdefault(src[i].casefold(), []).append((int(t[0]), forward[i]))
             found.setdefault(tgt[i].casefold(), []).append((int(s[0]), back[i]))
     if not found:
@@ -137,6 +137,11 @@ def _pairs(path: str, *, share: float, seed: int) -> pa.Table:
     names = zip(*(table.column(c).to_pylist() for c in LEXICON.id_columns))
     keys = hash64(pa.array([digest_of("\t".join(name)) for name in names], pa.string()))
     return table.filter(pa.array(uniform(keys, seed=seed, operation="lexicon/share") < share))
+
+
+def _known(coder: Coder, ids: np.ndarray) -> bool:
+    """Says whether a word is all ordinary subwords: the unknown token stands for too many words."""
+    return len(ids) > 0 and bool(coder.is_ordinary[ids].all())
 
 
 def _ids(coder: Coder, words: list[str]) -> list[np.ndarray]:

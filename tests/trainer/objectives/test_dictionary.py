@@ -1,0 +1,194 @@
+"""A lexicon as entries of subwords, and of single tokens with probabilities."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bitextile.schema.errors import DatasetError, SchemaError
+from bitextile.schema.kinds import LEXICON
+from bitextile.schema.manifest import Counts, Manifest, write_manifest
+from bitextile.schema.shards import shard_path, write_shard
+from bitextile.trainer.config import AlignMlmData, DictMlmData
+from bitextile.trainer.objectives.choose import objective_of
+from bitextile.trainer.objectives.dictionary import (
+    TokenEntries,
+    _pairs,
+    subword_entries,
+    token_entries,
+)
+
+
+def write_lexicon(path: Path, pairs: list[tuple[str, str, float, float]]) -> str:
+    rows = [
+        {"src_lang": "ar", "tgt_lang": "en", "src": s, "tgt": t, "count": 3}
+        | {"p_tgt_given_src": forward, "p_src_given_tgt": back}
+        for s, t, forward, back in pairs
+    ]
+    table = pa.Table.from_pylist(rows, LEXICON.schema)
+    shard = write_shard(str(path), shard_path("ar-en", 0, 1), table, LEXICON)
+    manifest = Manifest(
+        kind="lexicon",
+        schema_version=1,
+        columns={c.name: str(c.type) for c in LEXICON.columns},
+        shards=(shard,) if pairs else (),
+        counts=Counts(read=len(rows), kept=len(rows)),
+        keys={"ar-en": {"rows": len(rows), "languages": ["ar", "en"]}},
+    )
+    write_manifest(str(path), manifest)
+    return str(path)
+
+
+def test_entries_are_the_words_as_subwords(datasets, coder, rows):
+    entries = subword_entries(datasets["lexicon"], coder, share=1.0, seed=0)
+    table = rows("lexicon", 99)
+    assert list(entries.words) == list(zip(*(table[c].to_pylist() for c in ("src", "tgt"))))
+    for side, starts, ids in (
+        ("src", entries.src_starts, entries.src),
+        ("tgt", entries.tgt_starts, entries.tgt),
+    ):
+        found = [a.tolist() for a in np.split(ids, starts[1:])]
+        assert found == [s.ids.tolist() for s in coder.sides(table[side].to_pylist())]
+    some = entries.take(np.asarray([7, 2]))
+    assert some.words == (entries.words[7], entries.words[2])
+    assert some.src.tolist() == [
+        *coder.sides([entries.words[7][0]])[0].ids,
+        *coder.sides([entries.words[2][0]])[0].ids,
+    ]
+
+
+def test_words_the_tokenizer_does_not_know_are_left_out(tmp_path, coder):
+    path = write_lexicon(
+        tmp_path / "lexicon", [("كلب", "dog", 1, 1), ("☃", "snow", 1, 1), ("بيت", "☃", 1, 1)]
+    )
+    entries = subword_entries(path, coder, share=1.0, seed=0)
+    assert entries.words == (("كلب", "dog"),)
+    assert coder.is_ordinary[entries.src].all()
+    assert coder.is_ordinary[entries.tgt].all()
+
+
+@pytest.mark.parametrize("read", [subword_entries, token_entries])
+def test_a_share_is_seeded_and_nested(datasets, word_coder, read):
+    def names(share, seed=0):
+        found = read(datasets["lexicon"], word_coder, share=share, seed=seed)
+        return set(found.rows if isinstance(found, TokenEntries) else found.words)
+
+    assert names(0.5) == names(0.5)
+    assert names(0.25) < names(0.5) < names(1.0)
+    assert names(0.5) != names(0.5, seed=1)
+
+
+def test_a_share_is_about_that_share(tmp_path, word_coder):
+    pairs = sorted((f"كلب{i}", f"dog{i}", 1.0, 1.0) for i in range(2000))
+    path = write_lexicon(tmp_path / "lexicon", pairs)
+    # The tokenizer does not know these words, so read below the entries.
+    for share in (0.25, 0.5):
+        n = len(_pairs(path, share=share, seed=3))
+        assert abs(n - 2000 * share) < 3 * (2000 * share * (1 - share)) ** 0.5
+
+
+def translations(entries: TokenEntries, coder, word: str) -> dict[str, float]:
+    row = entries.rows[word]
+    start, end = entries.starts[row], entries.starts[row + 1]
+    shares = np.diff(entries.cumulative[start:end], prepend=0.0)
+    words = coder.tokenizer.convert_ids_to_tokens(entries.translations[start:end].tolist())
+    return dict(zip(words, shares.round(6).tolist()))
+
+
+def test_tokens_are_read_in_both_directions_with_their_probabilities(tmp_path, word_coder):
+    path = write_lexicon(
+        tmp_path / "lexicon",
+        [("بيت", "house", 0.6, 1.0), ("كلب", "dog", 0.75, 0.5), ("كلب", "red", 0.25, 1.0)],
+    )
+    entries = token_entries(path, word_coder, share=1.0, seed=0)
+    assert set(entries.rows) == {"كلب", "بيت", "dog", "red", "house"}
+    assert translations(entries, word_coder, "كلب") == {"dog": 0.75, "red": 0.25}
+    # Probabilities are among the translations that take part.
+    assert translations(entries, word_coder, "بيت") == {"house": 1.0}
+    assert translations(entries, word_coder, "dog") == {"كلب": 1.0}
+
+
+def test_only_words_of_one_token_take_part(datasets, coder, rows):
+    entries = token_entries(datasets["lexicon"], coder, share=1.0, seed=0)
+    table = rows("lexicon", 99)
+    pairs = list(zip(*(table[c].to_pylist() for c in ("src", "tgt"))))
+    single = {w: len(coder.sides([w])[0].ids) == 1 for pair in pairs for w in pair}
+    want = {w for s, t in pairs if single[s] and single[t] for w in (s, t)}
+    assert set(entries.rows) == want
+    assert 4 < len(want) < len(single)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(st.lists(st.floats(0.01, 1.0), min_size=1, max_size=5), min_size=1, max_size=6),
+    st.data(),
+)
+def test_a_draw_equals_the_obvious_way(shares, data):
+    ids = np.arange(sum(map(len, shares)), dtype=np.int64)
+    starts = np.cumsum([0, *map(len, shares)]).astype(np.int64)
+    cumulative = np.concatenate([np.cumsum(row) / sum(row) for row in shares])
+    for row, share in enumerate(shares):
+        cumulative[starts[row] + len(share) - 1] = 1.0
+    entries = TokenEntries({}, ids, starts, cumulative)
+    rows = np.asarray(data.draw(st.lists(st.integers(0, len(shares) - 1), max_size=9)), np.int64)
+    size = len(rows)
+    places = np.asarray(
+        data.draw(st.lists(st.floats(0, 1, exclude_max=True), min_size=size, max_size=size)),
+        np.float64,
+    )
+    got = entries.draw(rows, places)
+    for row, place, translation in zip(rows, places, got):
+        mine = cumulative[starts[row] : starts[row + 1]]
+        below = int((mine <= place).sum())
+        # At the very border two sums of the same numbers may differ in the last bit.
+        near = np.abs(mine - place).min() < 1e-9
+        assert starts[row] <= translation < starts[row + 1]
+        assert near or translation == starts[row] + below
+
+
+def test_draws_come_by_probability(datasets, word_coder):
+    entries = token_entries(datasets["lexicon"], word_coder, share=1.0, seed=0)
+    row = entries.rows["ال"]
+    assert translations(entries, word_coder, "ال") == {"the": 0.75, "red": 0.25}
+    places = (np.arange(1000) + 0.5) / 1000
+    drawn = entries.draw(np.full(1000, row), places)
+    words = word_coder.tokenizer.convert_ids_to_tokens(drawn.tolist())
+    assert (words.count("the"), words.count("red")) == (750, 250)
+
+
+@pytest.mark.parametrize("read", [subword_entries, token_entries])
+@pytest.mark.parametrize("share", [0.5, 1.0])
+def test_an_empty_lexicon_is_refused(tmp_path, word_coder, read, share):
+    path = write_lexicon(tmp_path / "lexicon", [])
+    with pytest.raises(DatasetError, match=rf"^{re.escape(path)}: .*lexicon.*; [^\n]*$"):
+        read(path, word_coder, share=share, seed=0)
+
+
+@pytest.mark.parametrize("read", [subword_entries, token_entries])
+def test_another_kind_is_refused(datasets, word_coder, read):
+    with pytest.raises(SchemaError, match=r"pairs holds kind pairs, expected lexicon; [^\n]*$"):
+        read(datasets["pairs"], word_coder, share=1.0, seed=0)
+
+
+def test_a_lexicon_without_single_tokens_is_refused(tmp_path, coder):
+    path = write_lexicon(tmp_path / "lexicon", [("كلب كلب", "the dog", 1.0, 1.0)])
+    with pytest.raises(DatasetError, match=r"one token to one token, which dict_mlm.*; [^\n]*$"):
+        token_entries(path, coder, share=1.0, seed=0)
+
+
+def test_the_seed_of_the_run_reaches_dictionary_and_sample(datasets, word_coder):
+    lexicon = datasets["lexicon"]
+    align = AlignMlmData(objective="align_mlm", dataset="", lexicon=lexicon, share=0.5, sample=3)
+    one, two = (objective_of(align, word_coder, max_length=24, seed=s) for s in (1, 2))
+    assert one.entries.words != two.entries.words
+    assert (one.seed, two.seed, one.sample, one.strength) == (1, 2, 3, 10.0)
+    other = DictMlmData(objective="dict_mlm", dataset="", lexicon=lexicon, share=0.5, rate=0.25)
+    a, b = (objective_of(other, word_coder, max_length=24, seed=s) for s in (1, 2))
+    assert a.entries.rows.keys() != b.entries.rows.keys()
+    assert replace(a, entries=b.entries) == b
+    assert (a.rate, a.variant, a.max_length) == (0.25, "predict_synonym", 24)
