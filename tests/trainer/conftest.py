@@ -104,7 +104,7 @@ def unique(table: pa.Table, columns: tuple[str, ...]) -> pa.Table:
     seen: dict[tuple, int] = {}
     for i, row in enumerate(table.select(list(columns)).to_pylist()):
         seen.setdefault(tuple(row.values()), i)
-    return table.take(sorted(seen.values()))
+    return table.take(pa.array(sorted(seen.values()), pa.int64()))
 
 
 @pytest.fixture(scope="session")

@@ -175,6 +175,19 @@ def test_another_kind_is_refused(datasets, word_coder, read):
         read(datasets["pairs"], word_coder, share=1.0, seed=0)
 
 
+@pytest.mark.parametrize("read", [subword_entries, token_entries])
+def test_a_share_that_is_no_pair_is_refused(tmp_path, word_coder, read):
+    path = write_lexicon(tmp_path / "lexicon", [("كلب", "dog", 1.0, 1.0)])
+    with pytest.raises(DatasetError, match=r"of 1 pairs a share of 0\.001 is none; raise share$"):
+        read(path, word_coder, share=0.001, seed=0)
+
+
+def test_a_lexicon_of_other_languages_is_refused(tmp_path, coder):
+    path = write_lexicon(tmp_path / "lexicon", [("☃", "snow", 1.0, 1.0)])
+    with pytest.raises(DatasetError, match=r"knows both words of no pair.*; [^\n]*$"):
+        subword_entries(path, coder, share=1.0, seed=0)
+
+
 def test_a_lexicon_without_single_tokens_is_refused(tmp_path, coder):
     path = write_lexicon(tmp_path / "lexicon", [("كلب كلب", "the dog", 1.0, 1.0)])
     with pytest.raises(DatasetError, match=r"one token to one token, which dict_mlm.*; [^\n]*$"):

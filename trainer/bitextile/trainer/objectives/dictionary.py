@@ -78,7 +78,7 @@ def subword_entries(path: str, coder: Coder, *, share: float, seed: int) -> Subw
 
     Raises:
         SchemaError: another kind than lexicon.
-        DatasetError: the dataset is not whole, or has no pair.
+        DatasetError: the dataset is not whole, or no pair is left to learn from.
     """
     table = _pairs(path, share=share, seed=seed)
     src, tgt = table.column("src").to_pylist(), table.column("tgt").to_pylist()
@@ -88,7 +88,10 @@ def subword_entries(path: str, coder: Coder, *, share: float, seed: int) -> Subw
         if _known(coder, s) and _known(coder, t)
     ]
     if not known:
-        raise DatasetError(f"{path}: the lexicon has no pair to learn from; leave the entry out")
+        raise DatasetError(
+            f"{path}: the tokenizer knows both words of no pair of the lexicon; give a lexicon of "
+            "its languages"
+        )
     src_bags = _ragged([s for s, _, _ in known])
     tgt_bags = _ragged([t for _, t, _ in known])
     return SubwordEntries(*src_bags, *tgt_bags, tuple(pair for _, _, pair in known))
@@ -132,11 +135,16 @@ def token_entries(path: str, coder: Coder, *, share: float, seed: int) -> TokenE
 
 def _pairs(path: str, *, share: float, seed: int) -> pa.Table:
     table = open_dataset(path, LEXICON).table()
+    if not len(table):
+        raise DatasetError(f"{path}: the lexicon has no pair to learn from; leave the entry out")
     if share >= 1.0:
         return table
     names = zip(*(table.column(c).to_pylist() for c in LEXICON.id_columns))
     keys = hash64(pa.array([digest_of("\t".join(name)) for name in names], pa.string()))
-    return table.filter(pa.array(uniform(keys, seed=seed, operation="lexicon/share") < share))
+    chosen = table.filter(pa.array(uniform(keys, seed=seed, operation="lexicon/share") < share))
+    if not len(chosen):
+        raise DatasetError(f"{path}: of {len(table)} pairs a share of {share} is none; raise share")
+    return chosen
 
 
 def _known(coder: Coder, ids: np.ndarray) -> bool:
