@@ -6,7 +6,7 @@ RUN/checkpoints/step-00001000/
     objectives.safetensors                               what objectives have of their own, if any
     optimiser.safetensors                                AdamW's moments by parameter name
     state.json                                           step, counters of the lanes, config, and
-                                                         sha256 of all the other files
+                                                         sha256 of all files, its own included
 
 Parameters that FSDP has dealt out are gathered before they are written, so a checkpoint says
 nothing of the number of ranks.
@@ -130,6 +130,7 @@ def save_checkpoint(
                 save_file(tensors.own, folder / OBJECTIVES)
             save_file(tensors.moments, folder / OPTIMISER)
             content = {"files": _digests(folder)} | state
+            content |= {"sha256": _digest_of(content)}
             (folder / STATE).write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n")
     except (OSError, SafetensorError) as error:
         raise TrainingError(
@@ -191,6 +192,11 @@ def _digests(folder: Path) -> dict[str, str]:
     return found
 
 
+def _digest_of(content: dict[str, Any]) -> str:
+    rest = {key: value for key, value in content.items() if key != "sha256"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+
+
 def checkpoints(out: Path) -> list[Path]:
     """Returns the folders of all checkpoints of a run, oldest first."""
     return sorted((out / FOLDER).glob("step-*"))
@@ -231,13 +237,14 @@ def verify(folder: Path) -> None:
     Raises:
         TrainingError: one is missing, changed, or unreadable.
     """
-    wanted = load_state(folder).get("files")
+    state = load_state(folder)
+    if state.get("sha256") != _digest_of(state):
+        raise _damaged(folder, f"{STATE} has changed since it was written")
+    wanted = state["files"]
     try:
         found = _digests(folder)
     except OSError as error:
         raise _damaged(folder, error) from error
-    if not isinstance(wanted, dict):
-        raise _damaged(folder, f"{STATE} lacks the digests of its files")
     for name, digest in wanted.items():
         if name not in found:
             raise _damaged(folder, f"{name} is missing")

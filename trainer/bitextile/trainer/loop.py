@@ -250,6 +250,8 @@ def _publish(training: Training, folder: Path, loss: float | None) -> None:
     parameters = sum(p.numel() for p in training.encoder.parameters())
     facts: dict[str, Any] = {"steps": training.step, "useful tokens": training.tokens}
     facts |= {"parameters": parameters, "loss of the last step": loss}
+    if training.encoder.languages:
+        facts["language embeddings"] = ", ".join(training.encoder.languages)
 
     def write() -> None:
         final = folder / FOLDER / "final"

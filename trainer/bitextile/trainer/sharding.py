@@ -82,7 +82,7 @@ def _layers(body: nn.Module) -> list[nn.Module]:
 
 
 def gather_root(encoder: Encoder) -> None:
-    """Gathers embeddings and head ahead of the forward pass, for objectives that begin with them."""
+    """Gathers embeddings and head ahead of the forward pass, where objectives begin with them."""
     if isinstance(encoder, FSDPModule):
         encoder.unshard()
 
