@@ -1,13 +1,19 @@
 """Lines in, Pharaoh lines out: as many, whatever they hold."""
 
 import io
+from itertools import pairwise
 
+import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bitextile.kernels.align.text import align_text
+import bitextile.kernels.align.text as text_module
+from bitextile.kernels.align.apply import MOST_WORDS, Alignment
+from bitextile.kernels.align.text import TextSummary, align_text, sides_of, write_links
 from bitextile.schema.errors import ConfigError, DatasetError
+from bitextile.schema.kinds import LINKS
 
 LINES = [f"das {w} ||| the {v}" for w, v in (("haus", "house"), ("buch", "book"), ("tor", "gate"))]
 
@@ -60,3 +66,75 @@ def test_wrong_calls_are_refused_before_anything_is_written(tmp_path):
     with pytest.raises(DatasetError, match=r"model.json: cannot be read"):
         align_text(LINES, out, model=tmp_path / "none")
     assert out.getvalue() == ""
+
+
+def slow_sides(lines, summary):
+    """What `sides_of` does, line by line."""
+    for line in lines:
+        summary.lines += 1
+        sides = [side.split() for side in line.split("|||")]
+        if len(sides) != 2:
+            summary.no_separator += 1
+        elif not sides[0] or not sides[1]:
+            summary.empty_side += 1
+        elif max(map(len, sides)) > MOST_WORDS:
+            summary.too_long += 1
+        else:
+            summary.aligned += 1
+            yield tuple(sides)
+            continue
+        yield [], []
+
+
+def slow_lines(links, summary):
+    """What `write_links` writes, link by link."""
+    at, points = links.offsets.to_pylist(), links.flatten().to_pylist()
+    for begin, end in pairwise(at):
+        pairs = points[begin - at[0] : end - at[0]]
+        summary.no_links += begin == end
+        summary.links += len(pairs)
+        yield " ".join(f"{link['src']}-{link['tgt']}" for link in pairs) + "\n"
+
+
+SPACES = "".join(c for c in map(chr, range(0x110000)) if c.isspace())
+A_SIDE = st.text(alphabet="ab|水\u200b\u180e\U0001f600" + SPACES, max_size=9)
+A_LINE = st.one_of(A_SIDE, st.tuples(A_SIDE, A_SIDE).map("|||".join))
+
+
+@given(st.lists(A_LINE, max_size=12), st.integers(1, 5))
+@settings(max_examples=200, deadline=None)
+def test_lines_are_cut_as_python_would_cut_them_however_many_at_a_time(lines, at_once):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(text_module, "LINES_AT_ONCE", at_once)
+        found, expected = TextSummary(), TextSummary()
+        src, tgt = sides_of(iter(lines), found)
+    assert list(zip(src.to_pylist(), tgt.to_pylist())) == list(slow_sides(lines, expected))
+    assert found == expected
+
+
+def test_a_side_of_as_many_words_as_links_can_number_is_taken_and_of_one_more_is_not():
+    lines = [f"{'a ' * n} ||| b" for n in (MOST_WORDS, MOST_WORDS + 1)]
+    lines += [line[:-1] + "a|||b " * n for n, line in enumerate(lines)]
+    found, expected = TextSummary(), TextSummary()
+    sides = list(zip(*(side.to_pylist() for side in sides_of(lines, found))))
+    assert sides == list(slow_sides(lines, expected))
+    assert found == expected
+
+
+LINK_ROWS = st.lists(
+    st.lists(st.tuples(*[st.integers(0, MOST_WORDS)] * 2), max_size=4), min_size=1, max_size=9
+)
+
+
+@given(LINK_ROWS, st.integers(1, 5), st.integers(0, 4))
+@settings(max_examples=100, deadline=None)
+def test_links_are_written_as_they_would_be_one_by_one(rows, at_once, first):
+    links = pa.array([[(i, j, 0.5) for i, j in row] for row in rows], LINKS).slice(first)
+    score = pa.array(np.linspace(-3, 0, len(links), dtype=np.float32))
+    found, expected, out, scores = TextSummary(), TextSummary(), io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(text_module, "LINES_AT_ONCE", at_once)
+        write_links(Alignment(links, score), out, scores, found)
+    assert out.getvalue() == "".join(slow_lines(links, expected))
+    assert scores.getvalue() == "".join(f"{x:.6f}\n" for x in score.to_pylist())
+    assert found == expected

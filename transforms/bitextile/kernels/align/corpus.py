@@ -217,12 +217,14 @@ def set_by_word(values: F32, tokens: I32, out: F32) -> None:
         out[some] = values[tokens[some]]
 
 
-def list_of_words(lines: list[str]) -> pa.ListArray:
+def list_of_words(lines: list[str] | pa.StringArray) -> pa.ListArray:
     """Returns the words of each line, cut at white space, as `fit` and `apply` take them.
 
     >>> list_of_words(["das  Haus ", "", "我 来"]).to_pylist()
     [['das', 'Haus'], [], ['我', '来']]
     """
-    trimmed = pc.utf8_trim_whitespace(pa.array(lines, pa.string()))
+    texts = pa.array(lines, pa.string()) if isinstance(lines, list) else lines
+    trimmed = pc.utf8_trim_whitespace(texts)
     words = pc.utf8_split_whitespace(trimmed)
-    return pc.if_else(pc.equal(trimmed, ""), pa.scalar([], words.type), words)
+    empty = pc.equal(trimmed, "")
+    return pc.if_else(empty, pa.scalar([], words.type), words) if empty.true_count else words

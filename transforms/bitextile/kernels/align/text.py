@@ -7,11 +7,13 @@ and is counted.
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from functools import partial
-from itertools import pairwise
+from itertools import islice
 from os import PathLike
 from typing import TextIO
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from bitextile.kernels.align.apply import MOST_WORDS, Alignment, apply
 from bitextile.kernels.align.config import AlignerConfig
@@ -24,6 +26,9 @@ from bitextile.kernels.align.threads import usable_threads
 SEPARATOR = "|||"
 PAIRS_PER_BATCH = 20_000
 """Pairs aligned and written at a time."""
+LINES_AT_ONCE = 2_000
+"""Lines cut into words, and written, at a time: 32,767 links in each would still fit a string
+array, which holds 2 GB."""
 
 
 @dataclass
@@ -118,33 +123,43 @@ def align_text(
     return summary
 
 
-def sides_of(lines: Iterable[str], summary: TextSummary) -> tuple[pa.ListArray, pa.ListArray]:
+def sides_of(lines: Iterable[str], summary: TextSummary) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
     """Returns the words of both sides of lines; both are empty where a line cannot be aligned.
 
     Args:
         lines: `source ||| target`, with or without a line end.
         summary: counts them, each by what became of it.
+
+    Returns:
+        Two of list<string> [lines].
     """
-    src: list[str] = []
-    tgt: list[str] = []
-    for line in lines:
-        summary.lines += 1
-        sides = line.split(SEPARATOR)
-        words = [side.split() for side in sides]
-        if len(sides) != 2:
-            summary.no_separator += 1
-        elif not words[0] or not words[1]:
-            summary.empty_side += 1
-        elif max(map(len, words)) > MOST_WORDS:
-            summary.too_long += 1
-        else:
-            summary.aligned += 1
-            src.append(sides[0])
-            tgt.append(sides[1])
-            continue
-        src.append("")
-        tgt.append("")
-    return list_of_words(src), list_of_words(tgt)
+    rest = iter(lines)
+    sides = [_sides_of_some([], summary)]
+    while some := list(islice(rest, LINES_AT_ONCE)):
+        sides.append(_sides_of_some(some, summary))
+    src, tgt = (pa.chunked_array(side) for side in zip(*sides))
+    return src, tgt
+
+
+def _sides_of_some(lines: list[str], summary: TextSummary) -> tuple[pa.ListArray, pa.ListArray]:
+    cut = pc.split_pattern(pa.array(lines, pa.string()), SEPARATOR)
+    two = pc.equal(pc.list_value_length(cut), 2)
+    if two.true_count < len(lines):
+        cut = pc.if_else(two, cut, pa.scalar(["", ""], cut.type))
+    src, tgt = (list_of_words(pc.list_element(cut, side)) for side in (0, 1))
+    n_src, n_tgt = (pc.list_value_length(side).to_numpy() for side in (src, tgt))
+    whole = (n_src > 0) & (n_tgt > 0)
+    fits = np.maximum(n_src, n_tgt) <= MOST_WORDS
+    separated, aligned = two.true_count, int((whole & fits).sum())
+    summary.lines += len(lines)
+    summary.aligned += aligned
+    summary.no_separator += len(lines) - separated
+    summary.empty_side += separated - int(whole.sum())
+    summary.too_long += int((whole & ~fits).sum())
+    if aligned == len(lines):
+        return src, tgt
+    kept, none = pa.array(whole & fits), pa.scalar([], src.type)
+    return pc.if_else(kept, src, none), pc.if_else(kept, tgt, none)
 
 
 def write_links(
@@ -158,14 +173,21 @@ def write_links(
         scores_out: for the scores, or None.
         summary: counts links and pairs without any.
     """
-    links = alignment.links
-    at = links.offsets.to_pylist()
-    pairs = links.flatten()
-    src, tgt = (pairs.field(name).to_pylist() for name in ("src", "tgt"))
-    points = [f"{i}-{j}" for i, j in zip(src, tgt)]
-    for begin, end in pairwise(at):
-        lines_out.write(" ".join(points[begin - at[0] : end - at[0]]) + "\n")
-        summary.no_links += begin == end
-    summary.links += len(points)
+    for first in range(0, len(alignment.links), LINES_AT_ONCE):
+        lines_out.write(_pharaoh(alignment.links.slice(first, LINES_AT_ONCE)))
+    n_links = pc.list_value_length(alignment.links).to_numpy()
+    summary.no_links += int((n_links == 0).sum())
+    summary.links += int(n_links.sum())
     if scores_out is not None:
         scores_out.writelines(f"{score:.6f}\n" for score in alignment.score.to_pylist())
+
+
+def _pharaoh(links: pa.ListArray) -> str:
+    """Returns the lines, each with its end."""
+    pairs = links.flatten()
+    numbers = (pairs.field(name).cast(pa.string()) for name in ("src", "tgt"))
+    points = pc.binary_join_element_wise(*numbers, "-")
+    offsets = pc.subtract(links.offsets, links.offsets[0])
+    rows = pc.binary_join(pa.ListArray.from_arrays(offsets, points), " ")
+    whole = pa.ListArray.from_arrays([0, len(rows)], rows)
+    return pc.binary_join(whole, "\n")[0].as_py() + "\n"
