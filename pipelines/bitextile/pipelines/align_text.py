@@ -16,7 +16,6 @@ from bitextile.kernels.align.text import (
     sides_of,
     write_links,
 )
-from bitextile.kernels.dictionary import DictionarySource, read_dictionary
 from bitextile.kernels.eflomal import (
     EflomalModel,
     alignment_of_sampled,
@@ -108,6 +107,8 @@ def _check_call(
 
 
 def _known(path: str) -> pa.Table:
+    from bitextile.kernels.dictionary import DictionarySource, read_dictionary
+
     # The lines name no languages; their order does.
     source = DictionarySource(path=path, src_lang="a", tgt_lang="b", columns="src,tgt")
     return lexicon_of(read_dictionary(source))

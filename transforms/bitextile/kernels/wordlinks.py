@@ -9,7 +9,7 @@ keeps the order of its input; so a reversed row is turned round for the model an
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -21,7 +21,6 @@ from bitextile.kernels.align.fit import fit
 from bitextile.kernels.align.model import AlignerModel
 from bitextile.kernels.align.symmetrize import method_named
 from bitextile.kernels.align.vectors import Matcher, Matching, TokenType
-from bitextile.kernels.dictionary import Dictionary, DictionarySource
 from bitextile.kernels.eflomal import (
     EflomalModel,
     Sampling,
@@ -35,6 +34,9 @@ from bitextile.kernels.segment import Choice, segment, words_of
 from bitextile.schema.errors import ConfigError
 from bitextile.schema.ids import language_key, language_tag
 from bitextile.schema.kinds import ALIGNED, LINK, PAIRS, SPANS, list_of
+
+if TYPE_CHECKING:
+    from bitextile.kernels.dictionary import Dictionary, DictionarySource
 
 SOFTMAX_THRESHOLD = 0.001
 WORDS = list_of(pa.string())
@@ -208,7 +210,7 @@ def _check_method(named: Callable[[str], object], symmetrize: str) -> None:
         raise ConfigError(f"align: {error}") from error
 
 
-def lexicon_sources(config: HmmConfig) -> dict[str, DictionarySource]:
+def lexicon_sources(config: HmmConfig) -> "dict[str, DictionarySource]":
     """Returns the known translations of each language key.
 
     Args:
@@ -220,6 +222,8 @@ def lexicon_sources(config: HmmConfig) -> dict[str, DictionarySource]:
     >>> lexicon_sources(HmmConfig(lexicons=("en,de=en-de.txt",)))["de-en"].src_lang
     'en'
     """
+    from bitextile.kernels.dictionary import DictionarySource  # its imports take 50 ms
+
     sources: dict[str, DictionarySource] = {}
     for entry in config.lexicons:
         tags, _, path = entry.partition("=")
@@ -235,7 +239,7 @@ def lexicon_sources(config: HmmConfig) -> dict[str, DictionarySource]:
     return sources
 
 
-def lexicon_of(dictionary: Dictionary) -> pa.Table:
+def lexicon_of(dictionary: "Dictionary") -> pa.Table:
     """Returns a dictionary as the aligner takes it: words alone, sides in the key's order.
 
     Args:
