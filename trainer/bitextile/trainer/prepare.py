@@ -129,7 +129,11 @@ def _collation(config: PretrainConfig, coder: Coder, encoder: Encoder) -> Collat
         rate=config.mask_rate, mask=coder.mask, ordinary=coder.ordinary, seed=config.seed
     )
     index = {tag: i for i, tag in enumerate(encoder.languages)} or None
-    return Collation(masking=masking, pad=coder.pad, width=config.width, languages=index)
+    # A compiled model or kernel is compiled again for every new width.
+    fixed = config.compile or encoder.flex
+    return Collation(
+        masking=masking, pad=coder.pad, width=config.width, fixed=fixed, languages=index
+    )
 
 
 def open_encoder(
