@@ -51,6 +51,13 @@ def test_gradcheck_through_means_of_subwords():
     assert torch.autograd.gradcheck(total, drawn.requires_grad_())
 
 
+def test_a_word_is_the_mean_of_its_subwords():
+    table = torch.tensor([[1.0, 0.0], [0.0, 2.0], [6.0, 4.0]])
+    means = bags([0, 1], [2], [0, 2, 2, 1]).means(table)
+    assert means.tolist() == [[0.5, 1.0], [6.0, 4.0], [3.25, 2.5]]
+    assert bags([0]).means(table.bfloat16()).dtype == torch.float32
+
+
 words = st.lists(st.lists(st.integers(0, 8), min_size=1, max_size=4), min_size=1, max_size=6)
 
 
