@@ -10,7 +10,7 @@ NAME.gold; gold pairs first, lower-cased):
 - sample-en-de, sample-en-zh: the hand-made gold of the embedded sample (70 and 37 pairs, so a point
   of AER is a few links) and its other sentences, cut into words by the segmenter that `align` uses;
 - sample-en-de+multi30k, sample-en-zh+tatoeba: the same gold, and text of ../shared/data beside it;
-- swapped-*: the three sets of alignment_sets.py, sides exchanged: the same text, so only a check that
+- swapped-*: the three sets of alignment_sets.py, sides exchanged: the same text, only a check that
   no side is favoured.
 """
 
