@@ -3,6 +3,7 @@
 import gzip
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -113,6 +114,34 @@ def test_masked_perplexity_equals_the_obvious_way(model, datasets):
     result = report["results"]["mono"]["en"]
     assert result["predictions"] == count
     assert result["perplexity"]["value"] == pytest.approx(math.exp(total / count), rel=1e-4)
+
+
+def test_perplexity_given_the_translation_equals_the_obvious_way(model, datasets):
+    """One pair at a time through the whole model; one side is masked, the other is whole."""
+    embedder = load_embedder(model)
+    coder, sums = embedder.coder, {"en": [0.0, 0], "ar": [0.0, 0]}
+    collation = Collation(masking=_masking(coder), pad=coder.pad, width=embedder.max_length)
+    table = open_dataset(datasets["pairs"]).table()
+    sides = list(zip(*(coder.sides(table[c].to_pylist()) for c in ("src", "tgt"))))
+    for pair, record, key in zip(sides, *records(table)):
+        for masked, language in enumerate(("en", "ar")):
+            both = join(coder, *pair, languages=("en", "ar"))
+            one = replace(both, maskable=both.maskable & (both.sides == masked))
+            batch = collate([Example(record, key, 0, (one,))], collation)
+            shown = batch.packed.inputs[:, : len(one.tokens)]
+            assert (
+                shown[0].numpy()[both.sides != masked] == both.tokens[both.sides != masked]
+            ).all()
+            with torch.no_grad():
+                scores = embedder.encoder.mlm(input_ids=shown).logits[0].log_softmax(-1)
+            for place, target in zip(batch.predicted.tolist(), batch.targets.tolist()):
+                sums[language][0] -= float(scores[place, target])
+                sums[language][1] += 1
+    report = evaluate(model, task="tlm", data=[datasets["pairs"]], split="all")
+    for language, (total, count) in sums.items():
+        result = report["results"]["pairs"][language]
+        assert result["predictions"] == count
+        assert result["perplexity"]["value"] == pytest.approx(math.exp(total / count), rel=1e-4)
 
 
 def test_alignment_by_vectors(model, datasets, tmp_path):
