@@ -9,7 +9,8 @@ position is that of MLM.
 Source: the DICT-MLM baseline of ALIGN-MLM (arXiv 2211.08547), section 4 (Chaudhary et al. 2020).
 The two variants are named by us: the first is what the text describes, the second what the released
 code does. Our choices: only words that are one token and have a translation of one token take part;
-a word is looked up case-folded; the translation is drawn by its probability.
+a word is looked up case-folded; the translation is drawn by its probability. A word ends where no
+letter goes on, so none is found in scripts without spaces.
 """
 
 from collections.abc import Sequence
