@@ -152,7 +152,7 @@ def main() -> None:
         rate = statistics.median(values)
         print(f"| {name} | {rate:,.0f} | {packed / rate:.2f} x |")
     torch.set_num_threads(1)
-    for objective in ("mlm", "tlm", "weam"):
+    for objective in ("mlm", "tlm", "weam", "camlm", "moco"):
         rate = loader(configuration(args.data, objective), 60)
         print(f"| loader, {objective} | {rate:,.0f} per CPU second | |")
 
