@@ -369,7 +369,10 @@ def show_inside(folder, names, args):
             flush=True,
         )
     first, second = compiling(args.cores)
-    line = f"first call ever {first.wall_s:.1f} s, of four lines; the second {second.wall_s:.1f} s"
+    line = "; ".join(
+        f"{name} call of four lines {cost.wall_s:.1f} s, {cost.cpu_s:.1f} s CPU"
+        for name, cost in (("the first", first), ("the second", second))
+    )
     print(json.dumps({"compiling": line}) if args.json else line)
 
 
