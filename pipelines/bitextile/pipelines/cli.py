@@ -476,11 +476,11 @@ def _by_name(values: list[str] | None, option: str) -> dict[str, str]:
     return found
 
 
-def _number(value: str) -> float:
+def _number(value: str, option: str = "--weight") -> float:
     try:
         return float(value)
     except ValueError as error:
-        raise ConfigError(f"--weight: {value!r} is no number") from error
+        raise ConfigError(f"{option}: {value!r} is no number") from error
 
 
 def _dictionaries(given: dict[str, Any], weights: dict[str, float]) -> "list[DictionarySource]":
@@ -506,6 +506,58 @@ def _dictionaries(given: dict[str, Any], weights: dict[str, float]) -> "list[Dic
             into = ", ".join(sorted(known)) or "nothing"
             raise ConfigError(f"--weight {lang}: dictionaries translate into {into}")
     return sources
+
+
+Split = Annotated[str, typer.Option(help="whose sentences: train, valid, test or all")]
+Model = Annotated[str, typer.Option(help="folder of a checkpoint; local, safetensors")]
+
+
+@app.command()
+def backtranslate(
+    mono: Annotated[str, typer.Argument(help="folder of a mono dataset")],
+    model: Model,
+    to: Annotated[str, typer.Option(help="LANG[:WEIGHT],...; a sentence draws one of them")],
+    out: Out,
+    engine: Annotated[str, typer.Option(help="camlm")] = "camlm",
+    pairs: Annotated[
+        list[str] | None, typer.Option(help="pairs or aligned, to measure length ratios on; repeat")
+    ] = None,
+    length_ratio: Annotated[
+        list[str] | None, typer.Option(help="SRC,TGT=RATIO of subwords; repeatable")
+    ] = None,
+    top_k: Annotated[int, typer.Option(help="draw among the k best tokens; 1: the best")] = 1,
+    refine: Annotated[int, typer.Option(help="mask-predict passes after the first")] = 0,
+    max_repeated: Annotated[float, typer.Option(help="gate: share of repeated bigrams")] = 0.5,
+    split: Split = "train",
+    seed: Seed = 0,
+    overwrite: Overwrite = False,
+    reuse: Reuse = False,
+    workers: Workers = 0,
+) -> None:
+    """Writes pseudo translations of sentences by a model of our own: kind pseudo."""
+    from bitextile.kernels.gate import GateConfig
+    from bitextile.kernels.generation import parse_weights
+    from bitextile.pipelines import backtranslate as verb
+    from bitextile.schema.ids import language_tag
+
+    if engine != "camlm":
+        raise ConfigError(f"--engine {engine}: expected camlm")
+    ratios = {}
+    for name, ratio in _by_name(length_ratio, "--length-ratio").items():
+        tags = [language_tag(tag) for tag in name.split(",")]
+        if len(tags) != 2:
+            raise ConfigError(f"--length-ratio {name}: expected SRC,TGT=RATIO, as de,en=1.1")
+        ratios[tags[0], tags[1]] = _number(ratio, "--length-ratio")
+    config = verb.BacktranslateConfig(
+        model=model,
+        weights=parse_weights(to),
+        engine=verb.CamlmConfig(top_k=top_k, refine=refine, seed=seed),
+        pairs=tuple(pairs or ()),
+        length_ratios=ratios,
+        split=split,
+        gate=GateConfig(max_repeated=max_repeated),
+    )
+    say(verb.backtranslate(mono, out, config=config, options=_options(overwrite, reuse, workers)))
 
 
 @app.command()

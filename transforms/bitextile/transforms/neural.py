@@ -11,20 +11,16 @@ from typing import Any
 import apache_beam as beam
 import pyarrow as pa
 from apache_beam.metrics import Metrics
-from apache_beam.ml.inference.base import ModelHandler, RunInference
+from apache_beam.ml.inference.base import RunInference
 
 from bitextile.kernels.wordlinks import SimalignConfig, link_words
-from bitextile.schema.errors import ConfigError
 from bitextile.transforms.align import SegmentWords
-from bitextile.transforms.inference import EncoderAligner, encoder_digest
+from bitextile.transforms.generation import BatchHandler
+from bitextile.transforms.inference import EncoderAligner
 
 
-class EncoderHandler(ModelHandler[pa.RecordBatch, pa.RecordBatch, EncoderAligner]):
-    """Loads an encoder once in each worker process and links batches with it.
-
-    Batches are the rows' own, never regrouped by Beam: their size decides the last bits of sums,
-    and they are the same on any runner.
-    """
+class EncoderHandler(BatchHandler[pa.RecordBatch, EncoderAligner]):
+    """Loads an encoder once in each worker process and links batches with it."""
 
     def __init__(self, config: SimalignConfig, digest: str) -> None:
         """Notes what to load.
@@ -33,17 +29,12 @@ class EncoderHandler(ModelHandler[pa.RecordBatch, pa.RecordBatch, EncoderAligner
             config: names the encoder, whose folder every worker must have, and the matching.
             digest: of the encoder's files where the pipeline was built; a worker checks its own.
         """
-        super().__init__(min_batch_size=1, max_batch_size=1)
+        super().__init__(config.encoder, digest)
         self.config = config
-        self.digest = digest
 
     def load_model(self) -> EncoderAligner:
         """Returns the aligner; raises ConfigError if this worker's files are others."""
-        if (found := encoder_digest(self.config.encoder)) != self.digest:
-            raise ConfigError(
-                f"encoder {self.config.encoder}: is {found} on this worker, expected "
-                f"{self.digest}; put the same files there"
-            )
+        self.check()
         return EncoderAligner(self.config.encoder, layer=self.config.layer)
 
     def run_inference(
@@ -59,10 +50,6 @@ class EncoderHandler(ModelHandler[pa.RecordBatch, pa.RecordBatch, EncoderAligner
             Metrics.counter("AlignWords", "pairs").inc(aligned.num_rows)
             Metrics.counter("AlignWords", "links").inc(len(aligned.column("links").flatten()))
             yield aligned
-
-    def get_num_bytes(self, batch: Sequence[pa.RecordBatch]) -> int:
-        """Returns the size of batches, without pickling them."""
-        return sum(rows.nbytes for rows in batch)
 
 
 @dataclass(eq=False)

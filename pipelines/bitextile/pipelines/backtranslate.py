@@ -1,0 +1,156 @@
+"""`bitextile backtranslate`: mono -> pseudo, translations that a model made up."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from itertools import islice
+from typing import Any
+
+from bitextile.kernels.gate import GateConfig, scripts_of
+from bitextile.pipelines.running import Finished, RunOptions, dataset_input
+from bitextile.pipelines.stage import run_stage
+from bitextile.schema.dataset import Dataset, open_dataset
+from bitextile.schema.errors import ConfigError, InputError
+from bitextile.schema.kinds import ALIGNED, EXCHANGE, MONO, PAIRS, PSEUDO
+from bitextile.trainer.generate.camlm import CamlmConfig, CamlmEngine, camlm_engine
+
+SPLITS = ("train", "valid", "test", "all")
+_SEEN_TEXTS = 2_000
+"""Sentences of a language that tell its scripts."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BacktranslateConfig:
+    """What is translated into which languages, and by which model.
+
+    Attributes:
+        model: folder of the checkpoint.
+        weights: of the target languages; a sentence draws one, never its own.
+        engine: how the model writes; its class tells which engine.
+        pairs: datasets of pairs, on which length ratios and scripts of languages are measured.
+        length_ratios: (source, target) to target subwords for a source subword, where known.
+        split: which sentences; pseudo pairs have no split of their own, so by default held-out
+            ones are left out.
+        gate: limits of what is kept; without scripts, which are found here.
+    """
+
+    model: str
+    weights: Mapping[str, float]
+    engine: CamlmConfig = field(default_factory=CamlmConfig)
+    pairs: tuple[str, ...] = ()
+    length_ratios: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    split: str = "train"
+    gate: GateConfig = field(default_factory=GateConfig)
+
+
+def backtranslate(
+    mono: str, out: str, *, config: BacktranslateConfig, options: RunOptions
+) -> Finished:
+    """Writes pseudo translations of a `mono` dataset; what the gate stops goes to rejects.
+
+    Args:
+        mono: folder of the dataset.
+        out: folder for the `pseudo` dataset.
+        config: model, languages, gate.
+        options: how to run.
+
+    Raises:
+        ConfigError: the model cannot write these languages.
+        InputError: there is nothing to translate.
+        OutputExistsError: `out` is there.
+    """
+    from bitextile.transforms.inference import encoder_digest
+
+    source = open_dataset(mono, MONO)
+    check_split(source, config.split)
+    digest = encoder_digest(config.model)
+    engine = _engine(source, config, digest)
+    gate = _with_scripts(source, config)
+
+    def make(rows: Any, _: str) -> Any:
+        from bitextile.transforms.generation import Backtranslate, TakeSplit
+
+        taken = rows if config.split == "all" else rows | TakeSplit(config.split)
+        return taken | Backtranslate(engine, config.weights, gate, config.engine.seed)
+
+    described = {"verb": "backtranslate", "engine": "camlm", **asdict(engine.config)}
+    described |= {"model": config.model, "to": dict(config.weights), "split": config.split}
+    described["length_ratios"] = {f"{s} -> {t}": ratio for s, t, ratio in engine.ratios}
+    described["gate"] = asdict(gate)
+    pairs = tuple(dataset_input(open_dataset(path)) for path in config.pairs)
+    return run_stage(
+        source,
+        out,
+        make,
+        kind=PSEUDO,
+        config=described,
+        options=options,
+        work=0.0,  # torch uses every core in one process; two would only hold two models
+        more_inputs=({"path": config.model, "digest": digest}, *pairs),
+    )
+
+
+def check_split(source: Dataset, split: str) -> None:
+    """Refuses a split that is none, or of which a dataset has no sentence.
+
+    Raises:
+        ConfigError: no such split.
+        InputError: no sentence in it.
+    """
+    if split not in SPLITS:
+        raise ConfigError(f"--split {split}: expected {', '.join(SPLITS)}")
+    keys = source.manifest.keys.values()
+    rows = sum(k["rows"] if split == "all" else _of_split(k, split) for k in keys)
+    if not rows:
+        raise InputError(f"{source.path}: has no sentence of split {split}; give --split, or data")
+
+
+def _of_split(statistics: dict[str, Any], split: str) -> int:
+    counted = statistics.get("split")  # a foreign writer may not have counted
+    return int(statistics["rows"] if counted is None else counted.get(split, 0))
+
+
+def languages_of(source: Dataset) -> list[str]:
+    """Returns the tags of a dataset's languages, sorted."""
+    return sorted({tag for entry in source.manifest.keys.values() for tag in entry["languages"]})
+
+
+def _engine(source: Dataset, config: BacktranslateConfig, digest: str) -> CamlmEngine:
+    directions = {
+        (src, tgt) for src in languages_of(source) for tgt in config.weights if src != tgt
+    }
+    if alone := sorted(set(languages_of(source)) - {src for src, _ in directions}):
+        raise ConfigError(
+            f"{source.path} holds sentences in {alone[0]}, and --to names no other language; "
+            "a sentence is never turned into its own"
+        )
+    return camlm_engine(
+        config.model,
+        digest=digest,
+        directions=directions,
+        given=config.length_ratios,
+        pairs=config.pairs,
+        config=config.engine,
+    )
+
+
+def _with_scripts(source: Dataset, config: BacktranslateConfig) -> GateConfig:
+    """Returns the gate with the scripts of each target language that there is text of."""
+    datasets = [source, *(open_dataset(p, (PAIRS, ALIGNED, EXCHANGE)) for p in config.pairs)]
+    scripts = {}
+    for lang in config.weights:
+        texts = (text for dataset in datasets for text in _texts(dataset, lang))
+        if found := scripts_of(islice(texts, _SEEN_TEXTS)):
+            scripts[lang] = found
+    return replace(config.gate, scripts=scripts)
+
+
+def _texts(dataset: Dataset, lang: str) -> Iterator[str]:
+    mono = dataset.kind is MONO
+    sides = [("lang", "text")] if mono else [("src_lang", "src"), ("tgt_lang", "tgt")]
+    for key in dataset.keys:
+        if lang not in dataset.manifest.keys[key]["languages"]:
+            continue
+        for batch in dataset.batches(key=key, columns=[c for side in sides for c in side]):
+            for tags, texts in sides:
+                named = zip(batch.column(tags).to_pylist(), batch.column(texts).to_pylist())
+                yield from (text for tag, text in named if tag == lang)

@@ -1,0 +1,1 @@
+"""What a model supplies: pseudo translations and switching candidates, over Arrow batches."""

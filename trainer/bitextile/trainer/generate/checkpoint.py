@@ -1,0 +1,154 @@
+"""A checkpoint of our trainer, opened to generate with: what is refused, and what it can take."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from safetensors import safe_open
+
+from bitextile.schema.errors import ConfigError
+from bitextile.trainer.card import IDENTITY, read_identity
+from bitextile.trainer.config import ModelConfig
+from bitextile.trainer.data.tokens import Coder, load_coder
+from bitextile.trainer.model import LANGUAGES, Encoder, build_encoder
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+BATCH_TOKENS = {"cpu": 1_024, "cuda": 32_768}
+"""Tokens of a forward pass; see tests/benchmarks/generation.py for the CPU's."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model ready to generate with.
+
+    Attributes:
+        encoder: in evaluation mode, on its device.
+        coder: its tokenizer.
+        room: tokens of an input, special ones included.
+        index: of each language's embedding; None for a model without such.
+        device: that of the encoder.
+    """
+
+    encoder: Encoder
+    coder: Coder
+    room: int
+    index: dict[str, int] | None
+    device: torch.device
+
+
+def known_languages(folder: str) -> tuple[str, ...]:
+    """Returns the tags that a model folder has an embedding for; () without embeddings."""
+    path = Path(folder) / LANGUAGES
+    if not path.is_file():
+        return ()
+    with safe_open(path, framework="pt") as file:
+        return tuple(json.loads(file.metadata()["languages"]))
+
+
+def own_coder(folder: str) -> Coder:
+    """Returns the tokenizer of a model folder.
+
+    Raises:
+        ConfigError: there is none, or not the one that the model was trained with.
+    """
+    coder = load_coder(folder)
+    trained = (read_identity(folder) or {}).get("tokenizer", coder.digest)
+    if trained != coder.digest:
+        raise ConfigError(
+            f"{folder}: its tokenizer is {coder.digest[:19]}..., but the model was trained with "
+            f"{trained[:19]}...; put that one there"
+        )
+    return coder
+
+
+def check_objective(folder: str, objective: str) -> None:
+    """Raises ConfigError unless a model folder says that it was trained with an objective."""
+    identity = read_identity(folder)
+    if identity is None:
+        raise ConfigError(
+            f"{folder}: has no {IDENTITY}, so nothing tells that it was trained with {objective}; "
+            "expected the folder of a finished `bitextile pretrain`"
+        )
+    trained = sorted({entry["objective"] for entry in identity.get("datasets", [])})
+    if objective not in trained:
+        raise ConfigError(
+            f"{folder}: was trained with {', '.join(trained) or 'nothing'}, never with "
+            f"{objective}; give a model whose mixture had it"
+        )
+
+
+def check_languages(folder: str, languages: Sequence[str]) -> None:
+    """Raises ConfigError unless a model folder has an embedding for each language."""
+    known = known_languages(folder)
+    if not known:
+        raise ConfigError(
+            f"{folder}: has no language embeddings, by which a placeholder is told its language; "
+            "train with `language_embeddings: true`"
+        )
+    if missing := sorted(set(languages) - set(known)):
+        raise ConfigError(
+            f"{folder}: has no embedding for {', '.join(missing)}; it knows "
+            f"{', '.join(known)}: train with data in that language, or leave it out"
+        )
+
+
+def load_checkpoint(folder: str) -> Checkpoint:
+    """Loads a model folder, on a GPU where there is one.
+
+    Raises:
+        ConfigError: no such model in safetensors, or another tokenizer.
+    """
+    coder, known = own_coder(folder), known_languages(folder)
+    model = ModelConfig(checkpoint=folder)
+    encoder = build_encoder(model, coder, max_length=4, seed=0, languages=known)
+    room = encoder.mlm.config.max_position_embeddings - coder.pad - 1
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    index = {tag: i for i, tag in enumerate(known)} or None
+    return Checkpoint(encoder.to(device).eval(), coder, room, index, device)
+
+
+def groups(lengths: Sequence[int], device: torch.device) -> Iterator[list[int]]:
+    """Yields indices of inputs, longest first, in groups that fill a forward pass.
+
+    Alike lengths come together, so that there is hardly any padding; a pure function of the
+    lengths.
+    """
+    order = sorted(range(len(lengths)), key=lambda i: -lengths[i])
+    most, group, tokens = BATCH_TOKENS[device.type], list[int](), 0
+    for i in order:
+        if group and tokens + lengths[i] > most:
+            yield group
+            group, tokens = [], 0
+        group.append(i)
+        tokens += lengths[i]
+    if group:
+        yield group
+
+
+def each(work: Callable[[T], U], items: Sequence[T], device: torch.device) -> list[U]:
+    """Returns what `work` makes of each item, in their order, under inference mode.
+
+    On a CPU each thread works on items of its own on one core, as many threads as torch is set to:
+    so the bits do not depend on how many there are.
+    """
+
+    def run(item: T) -> U:
+        with torch.inference_mode():
+            return work(item)
+
+    n_threads = torch.get_num_threads()
+    if device.type != "cpu" or n_threads == 1:
+        return [run(item) for item in items]
+    try:
+        with ThreadPoolExecutor(
+            n_threads, initializer=torch.set_num_threads, initargs=(1,)
+        ) as pool:
+            return list(pool.map(run, items))
+    finally:
+        torch.set_num_threads(n_threads)

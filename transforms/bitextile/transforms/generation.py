@@ -1,0 +1,185 @@
+"""Models over batches through Beam's RunInference: pseudo translations, switching candidates.
+
+Importable in pipelines of one's own: `rows | RunModel(engine)`, for any engine of
+`kernels.generation.Engine`. It knows no torch; the engine imports what it needs where it is loaded.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
+
+import apache_beam as beam
+import pyarrow as pa
+from apache_beam.metrics import Metrics
+from apache_beam.ml.inference.base import ModelHandler, RunInference
+from apache_beam.typehints.decorators import no_annotations
+
+from bitextile.kernels.gate import GateConfig, gate
+from bitextile.kernels.generation import Engine, Run, draw_targets
+from bitextile.kernels.sift import Sifted
+from bitextile.schema.errors import ConfigError
+from bitextile.transforms.batches import REJECTS_TAG, Ledger, MapBatches, SieveBatches, Sieved
+from bitextile.transforms.inference import encoder_digest
+
+M = TypeVar("M")
+R = TypeVar("R")
+
+DEAL_ROWS = 1_024
+"""Rows that are dealt to a worker at once: some seconds of a mini model on a core."""
+
+
+class BatchHandler(ModelHandler[pa.RecordBatch, R, M]):
+    """What handlers of models over batches share.
+
+    Batches are the rows' own, never regrouped by Beam: their size decides the last bits of sums,
+    and they are the same on any runner.
+    """
+
+    def __init__(self, folder: str, digest: str) -> None:
+        """Notes which model.
+
+        Args:
+            folder: of the model, which every worker must have.
+            digest: of its files where the pipeline was built; a worker checks its own.
+        """
+        super().__init__(min_batch_size=1, max_batch_size=1)
+        self.folder = folder
+        self.digest = digest
+
+    def check(self) -> None:
+        """Raises ConfigError if this worker's files are others."""
+        if (found := encoder_digest(self.folder)) != self.digest:
+            raise ConfigError(
+                f"encoder {self.folder}: is {found} on this worker, expected "
+                f"{self.digest}; put the same files there"
+            )
+
+    def get_num_bytes(self, batch: Sequence[pa.RecordBatch]) -> int:
+        """Returns the size of batches, without pickling them."""
+        return sum(rows.nbytes for rows in batch)
+
+
+class EngineHandler(BatchHandler[Sifted, Run]):
+    """Loads an engine once in each worker process and runs batches through it."""
+
+    def __init__(self, engine: Engine, namespace: str) -> None:
+        """Notes what to load.
+
+        Args:
+            engine: picklable.
+            namespace: of the counters `in`, `kept` and `rejected`, in rows.
+        """
+        super().__init__(engine.folder, engine.digest)
+        self.engine = engine
+        self.namespace = namespace
+
+    def load_model(self) -> Run:
+        """Returns the model; raises ConfigError if this worker's files are others."""
+        self.check()
+        return self.engine.load()
+
+    def run_inference(
+        self,
+        batch: Sequence[pa.RecordBatch],
+        model: Run,
+        inference_args: dict[str, Any] | None = None,
+    ) -> Iterable[Sifted]:
+        """Yields what the model makes of each batch."""
+        for rows in batch:
+            made = model(rows)
+            counts = {"in": rows, "kept": made.kept, "rejected": made.rejects}
+            for name, part in counts.items():
+                Metrics.counter(self.namespace, name).inc(part.num_rows)
+            yield made
+
+
+@dataclass(eq=False)
+class RunModel(beam.PTransform):
+    """Runs rows through a model that is loaded once in each worker process.
+
+    Attributes:
+        engine: which model, and how it runs.
+
+    Counters: `RunModel/in`, `RunModel/kept`, `RunModel/rejected`, and those of RunInference.
+    """
+
+    engine: Engine
+
+    @no_annotations
+    def expand(self, rows: beam.PCollection) -> Sieved:
+        """Returns the batches the model made, and the rejects."""
+        run = RunInference(EngineHandler(self.engine, "RunModel"))
+        part = beam.FlatMap(_parted).with_output_types(pa.RecordBatch)
+        out = (
+            rows
+            | "CutBatches" >> beam.FlatMap(_cut).with_output_types(pa.RecordBatch)
+            | "DealBatches" >> beam.Reshuffle()
+            | "RunInference" >> run.with_output_types(Any)
+            | "PartRows" >> part.with_outputs(REJECTS_TAG, main="kept")
+        )
+        return Sieved(out.kept, out[REJECTS_TAG])
+
+
+def _cut(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    return (batch.slice(at, DEAL_ROWS) for at in range(0, batch.num_rows, DEAL_ROWS))
+
+
+def _parted(made: Sifted) -> Iterator[Any]:
+    if made.kept.num_rows:
+        yield made.kept
+    if made.rejects.num_rows:
+        yield beam.pvalue.TaggedOutput(REJECTS_TAG, made.rejects)
+
+
+@dataclass(eq=False)
+class TakeSplit(beam.PTransform):
+    """Takes the rows of one split; what was read is counted anew, as if no others had been there.
+
+    Datasets that models write have no split of their own, so that whoever learns from them would
+    else learn from sentences that are held out.
+
+    Attributes:
+        split: train, valid or test.
+    """
+
+    split: str
+
+    @no_annotations
+    def expand(self, rows: beam.PCollection) -> Ledger:
+        """Returns a Ledger of its own."""
+        taken = rows | "Take" >> MapBatches(partial(_of_split, split=self.split), "TakeSplit")
+        read = taken | "CountTaken" >> beam.Map(lambda batch: batch.num_rows)
+        return Ledger(taken, (), read)
+
+
+def _of_split(batch: pa.RecordBatch, *, split: str) -> pa.RecordBatch:
+    return batch.filter(pa.compute.equal(batch.column("split"), split))
+
+
+@dataclass(eq=False)
+class Backtranslate(beam.PTransform):
+    """Writes pseudo translations of sentences: rows of MONO to rows of PSEUDO.
+
+    Attributes:
+        engine: the generator.
+        weights: of the target languages; each sentence draws one, keyed by its id.
+        gate: limits of what is kept.
+        seed: of the draw of languages.
+
+    Counters: those of `RunModel`; `Gate/in`, `Gate/kept`, `Gate/rejected/RULE`.
+    """
+
+    engine: Engine
+    weights: Mapping[str, float]
+    gate: GateConfig
+    seed: int = 0
+
+    @no_annotations
+    def expand(self, sentences: beam.PCollection) -> Sieved:
+        """Returns the pseudo rows and the rejects of model and gate."""
+        draw = partial(draw_targets, weights=self.weights, seed=self.seed)
+        made = sentences | MapBatches(draw, "DrawLanguages") | "Generate" >> RunModel(self.engine)
+        gated = made.kept | SieveBatches(partial(gate, config=self.gate), "Gate")
+        rejects = (made.rejects, gated.rejects) | "JoinRejects" >> beam.Flatten()
+        return Sieved(gated.kept, rejects)
