@@ -198,9 +198,9 @@ class CamlmWriter:
         self.config = engine.config
         self.generator = f"camlm {engine.digest}"
         self._ratios = {(src, tgt): ratio for src, tgt, ratio in engine.ratios}
-        ordinary = torch.zeros(checkpoint.encoder.table.shape[0], dtype=torch.bool)
-        ordinary[: checkpoint.coder.size] = torch.from_numpy(checkpoint.coder.is_ordinary)
-        self._barred = ~ordinary.to(checkpoint.device)
+        n_rows = checkpoint.encoder.table.shape[0]
+        barred = np.setdiff1d(np.arange(n_rows), checkpoint.coder.ordinary)
+        self._barred = torch.from_numpy(barred).to(checkpoint.device)
 
     def __call__(self, batch: pa.RecordBatch) -> Sifted:
         """Returns pseudo translations, and rejects of sentences too long for the model.
@@ -265,8 +265,8 @@ class CamlmWriter:
             if not len(here):
                 break
             packed, places = self._packed(inputs, shown)
-            logits = self._logits(packed, places[at[here]])
-            chosen = self._choose(logits, keys[sentence[here]], rank[here], step)
+            scores = self._scores(packed, places[at[here]])
+            chosen = self._choose(scores, keys[sentence[here]], rank[here], step)
             tokens[here], sure[here] = chosen
         ends = np.cumsum(np.bincount(sentence, minlength=len(inputs)))[:-1]
         return np.split(tokens, ends), np.split(sure, ends)
@@ -283,21 +283,21 @@ class CamlmWriter:
             languages=language_ids(inputs, flat, self.checkpoint.index),
         )
 
-    def _logits(self, packed: Packed, places: np.ndarray) -> torch.Tensor:
+    def _scores(self, packed: Packed, places: np.ndarray) -> torch.Tensor:
         device, encoder = self.checkpoint.device, self.checkpoint.encoder
         vectors = encoder.vectors(moved(packed, lambda tensor: tensor.to(device)))
         logits = encoder.logits(vectors[torch.from_numpy(places).to(device)]).float()
-        return logits.masked_fill_(self._barred, -torch.inf)
+        return logits.index_fill_(1, self._barred, -torch.inf).log_softmax(dim=1)
 
     def _choose(
-        self, logits: torch.Tensor, keys: U64, positions: np.ndarray, step: int
+        self, scores: torch.Tensor, keys: U64, positions: np.ndarray, step: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Returns a token of each row of logits, and its log probability."""
-        best, ids = logits.topk(min(self.config.top_k, logits.shape[1]), dim=1)
-        among = best - logits.logsumexp(dim=1, keepdim=True)
-        found, tokens = among.double().cpu().numpy(), ids.cpu().numpy()
+        """Returns a token of each row of log probabilities, and its own."""
+        few = min(self.config.top_k, scores.shape[1])
+        best, ids = _best(scores) if few == 1 else scores.topk(few, dim=1)
+        found, tokens = best.double().cpu().numpy(), ids.cpu().numpy()
         place = np.zeros(len(found), np.int64)
-        if self.config.top_k > 1:
+        if few > 1:
             draw = uniform(
                 keys,
                 seed=self.config.seed,
@@ -327,6 +327,14 @@ class CamlmWriter:
             **{c: requests.column(c) for c in ("corpus", "file", "line")},
         }
         return pa.RecordBatch.from_pydict(columns, schema=GENERATED)
+
+
+def _best(scores: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    if scores.device.type != "cpu":
+        return scores.max(dim=1, keepdim=True)
+    # numpy takes a fifth of the time of torch's `max`: 0.4 against 2.0 ms for 256 x 16,000.
+    ids = torch.from_numpy(scores.numpy().argmax(axis=1))[:, None]
+    return scores.gather(1, ids), ids
 
 
 def _least_sure(sure: np.ndarray, sentence: np.ndarray, share: float) -> np.ndarray:

@@ -1,0 +1,141 @@
+"""How fast `camlm` writes, against its own forward passes and against a sentence at a time.
+
+    OMP_NUM_THREADS=1 python tests/benchmarks/generation.py TOKENIZER MONO [--rows 512]
+
+TOKENIZER is a tokenizer's folder, MONO a dataset of one language. The model is the mini preset with
+random weights: what it writes does not matter here. "one by one" is the same code, a sentence per
+call; "plainly" is what one would write with transformers. All are timed in turn, several times in
+one run, and the best of each counts, so that other work on the machine tells on all of them alike.
+"""
+
+import argparse
+import copy
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+
+from bitextile.kernels.generation import draw_targets
+from bitextile.schema.dataset import open_dataset
+from bitextile.schema.kinds import MONO
+from bitextile.trainer.config import ModelConfig
+from bitextile.trainer.data.tokens import Coder, load_coder
+from bitextile.trainer.generate import checkpoint
+from bitextile.trainer.generate.camlm import CamlmConfig, CamlmEngine, CamlmWriter
+from bitextile.trainer.model import build_encoder
+
+MAX_LENGTH = 256
+TARGET = "zxx"
+"""A tag that no dataset has: the language that is written."""
+
+
+def make_writer(tokenizer: str, lang: str) -> tuple[CamlmWriter, Any]:
+    """Returns the writer, and its model as transformers has it."""
+    coder = load_coder(tokenizer)
+    tags = (lang, TARGET)
+    model = ModelConfig(preset="mini")
+    encoder = build_encoder(model, coder, max_length=MAX_LENGTH, seed=0, languages=tags).eval()
+    plain = copy.deepcopy(encoder.mlm)
+    checkpoint.pack_layers(encoder)
+    ready = checkpoint.Checkpoint(
+        encoder, coder, MAX_LENGTH, {tag: i for i, tag in enumerate(tags)}, torch.device("cpu")
+    )
+    engine = CamlmEngine(
+        folder="none", digest="none", ratios=((lang, TARGET, 1.0),), config=CamlmConfig()
+    )
+    return CamlmWriter(ready, engine), plain
+
+
+def forward_passes(writer: CamlmWriter, rows: pa.RecordBatch) -> Callable[[], None]:
+    """Returns the model's work alone, on rows packed beforehand."""
+    coder, encoder = writer.checkpoint.coder, writer.checkpoint.encoder
+    pair = (rows["lang"][0].as_py(), TARGET)
+    sides = coder.sides(rows.column("text").to_pylist())
+    inputs = [writer._input(s.ids, len(s.ids), pair) for s in sides]
+    work = []
+    for group in checkpoint.groups([len(i.tokens) for i in inputs], writer.checkpoint.device):
+        part = [inputs[i] for i in group]
+        shown = np.concatenate([i.tokens for i in part])
+        packed, places = writer._packed(part, shown)
+        masks = np.concatenate([i.maskable for i in part])
+        work.append((packed, torch.from_numpy(places[masks])))
+
+    def run() -> None:
+        with torch.inference_mode():
+            for packed, places in work:
+                encoder.logits(encoder.vectors(packed)[places])
+
+    return run
+
+
+def one_by_one(writer: CamlmWriter, rows: pa.RecordBatch) -> None:
+    for i in range(rows.num_rows):
+        writer(rows.slice(i, 1))
+
+
+def plainly(mlm: Any, language: torch.Tensor, coder: Coder, rows: pa.RecordBatch) -> None:
+    """The same generation as one writes it down: transformers, a sentence at a time."""
+    ordinary = torch.from_numpy(coder.ordinary.astype(np.int64))
+    for text in rows.column("text").to_pylist():
+        source = coder.tokenizer(text, add_special_tokens=False)["input_ids"]
+        n = len(source)
+        ids = torch.tensor([[coder.cls, *source, coder.sep, *[coder.mask] * n]])
+        sees = torch.ones(1, 1, 2 * n + 2, 2 * n + 2, dtype=torch.bool)
+        sees[:, :, : n + 2, n + 2 :] = False
+        tags = torch.tensor([[0] * (n + 2) + [1] * n])
+        with torch.inference_mode():
+            logits = mlm(
+                inputs_embeds=mlm.get_input_embeddings()(ids) + language[tags],
+                position_ids=torch.arange(2 * n + 2)[None] + coder.pad + 1,
+                attention_mask=sees,
+            ).logits[0, n + 2 :, ordinary]
+            best = logits.log_softmax(dim=1).max(dim=1)
+        coder.tokenizer.decode(ordinary[best.indices])
+        best.values.mean().item()
+
+
+def seconds(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("tokenizer")
+    parser.add_argument("mono")
+    parser.add_argument("--rows", type=int, default=512)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--batch-tokens", type=int, default=checkpoint.BATCH_TOKENS["cpu"])
+    given = parser.parse_args()
+    checkpoint.BATCH_TOKENS["cpu"] = given.batch_tokens
+    dataset = open_dataset(given.mono, MONO)
+    key = dataset.keys[0]
+    rows = dataset.table(key=key).slice(0, given.rows).combine_chunks().to_batches()[0]
+    writer, plain = make_writer(given.tokenizer, rows["lang"][0].as_py())
+    asked = draw_targets(rows, weights={TARGET: 1.0}, seed=0)
+    passes = forward_passes(writer, asked)
+    coder, language = writer.checkpoint.coder, writer.checkpoint.encoder.language.weight.detach()
+    best: dict[str, float] = {}
+    for _ in range(given.repeats):
+        for name, work in (
+            ("batched", lambda: writer(asked)),
+            ("forward", passes),
+            ("one by one", lambda: one_by_one(writer, asked)),
+            ("plainly", lambda: plainly(plain, language, coder, asked)),
+        ):
+            best[name] = min(best.get(name, float("inf")), seconds(work))
+    n, size = asked.num_rows, writer.checkpoint.coder.size
+    print(f"{n} sentences of {key}, vocabulary {size:,}, {torch.get_num_threads()} thread(s)")
+    for name, took in best.items():
+        print(f"{name:<11} {took:6.2f} s  {n / took:7.1f} sentences/s")
+    for name in ("one by one", "plainly"):
+        print(f"batched / {name}: {best[name] / best['batched']:.1f} x as fast")
+    print(f"batched / forward:    {best['batched'] / best['forward']:.2f} of its time")
+
+
+if __name__ == "__main__":
+    main()
