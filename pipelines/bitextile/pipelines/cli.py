@@ -561,6 +561,47 @@ def backtranslate(
 
 
 @app.command()
+def candidates(
+    mono: Annotated[str, typer.Argument(help="folder of a mono dataset")],
+    model: Model,
+    languages: Annotated[str, typer.Option(help="of the candidates: de,fr,...")],
+    out: Out,
+    shards: Annotated[
+        list[str] | None, typer.Option(help="mono or pairs, to tell words' languages by; repeat")
+    ] = None,
+    top_k: Annotated[int, typer.Option(help="candidates of a word, at most")] = 10,
+    min_probability: Annotated[float, typer.Option(help="least p of a candidate, 0 to 1")] = 0.01,
+    min_cosine: Annotated[float, typer.Option(help="least, of the two embeddings, -1 to 1")] = 0.0,
+    min_count: Annotated[int, typer.Option(help="of a candidate in text of its language")] = 2,
+    split: Split = "train",
+    overwrite: Overwrite = False,
+    reuse: Reuse = False,
+    workers: Workers = 0,
+) -> None:
+    """Writes words of other languages that a model would put in each word's place (SALT)."""
+    from bitextile.pipelines import candidates as verb
+    from bitextile.schema.ids import language_tag
+
+    config = verb.CandidatesConfig(
+        languages=tuple(language_tag(tag.strip()) for tag in languages.split(",")),
+        top_k=top_k,
+        min_probability=min_probability,
+        min_cosine=min_cosine,
+        min_count=min_count,
+    )
+    made = verb.candidates(
+        mono,
+        out,
+        model=model,
+        shards=tuple(shards or ()),
+        split=split,
+        config=config,
+        options=_options(overwrite, reuse, workers),
+    )
+    say(made)
+
+
+@app.command()
 def derive(
     dataset: Annotated[
         str, typer.Argument(help="folder of mono, pairs or aligned; a CoNLL-U or task file")

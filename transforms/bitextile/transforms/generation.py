@@ -183,3 +183,21 @@ class Backtranslate(beam.PTransform):
         gated = made.kept | SieveBatches(partial(gate, config=self.gate), "Gate")
         rejects = (made.rejects, gated.rejects) | "JoinRejects" >> beam.Flatten()
         return Sieved(gated.kept, rejects)
+
+
+@dataclass(eq=False)
+class FindCandidates(beam.PTransform):
+    """Asks a model for words that could stand in a word's place: rows of MONO to CANDIDATES.
+
+    Attributes:
+        engine: the model, and which candidates it keeps.
+
+    Counters: those of `RunModel`.
+    """
+
+    engine: Engine
+
+    @no_annotations
+    def expand(self, sentences: beam.PCollection) -> Sieved:
+        """Returns rows of CANDIDATES, and the rejects of the model."""
+        return sentences | "Ask" >> RunModel(self.engine)

@@ -1,0 +1,75 @@
+"""`bitextile candidates`: mono -> candidates, what an encoder would say in a word's place."""
+
+from dataclasses import asdict
+from typing import Any
+
+from bitextile.pipelines.backtranslate import check_split, languages_of
+from bitextile.pipelines.running import Finished, RunOptions, dataset_input
+from bitextile.pipelines.stage import run_stage
+from bitextile.schema.dataset import open_dataset
+from bitextile.schema.errors import ConfigError
+from bitextile.schema.kinds import CANDIDATES, MONO
+from bitextile.trainer.generate.candidates import CandidatesConfig, candidates_engine
+
+
+def candidates(
+    mono: str,
+    out: str,
+    *,
+    model: str,
+    shards: tuple[str, ...],
+    split: str,
+    config: CandidatesConfig,
+    options: RunOptions,
+) -> Finished:
+    """Writes the switching candidates of each word of a `mono` dataset.
+
+    Args:
+        mono: folder of the dataset.
+        out: folder for the `candidates` dataset.
+        model: folder of a masked language model with its tokenizer.
+        shards: datasets whose texts tell which token is a word of which language; the sentences
+            themselves are always counted too.
+        split: which sentences; candidates have no split of their own.
+        config: languages and limits.
+        options: how to run.
+
+    Raises:
+        ConfigError: the model cannot be used, or a language has no text.
+        InputError: there is no sentence.
+        OutputExistsError: `out` is there.
+    """
+    from bitextile.transforms.inference import encoder_digest
+
+    source = open_dataset(mono, MONO)
+    check_split(source, split)
+    if alone := [lang for lang in languages_of(source) if {*config.languages} == {lang}]:
+        raise ConfigError(f"{mono} holds sentences in {alone[0]}; name another language as well")
+    digest = encoder_digest(model)
+    engine = candidates_engine(
+        model,
+        digest=digest,
+        sources=languages_of(source),
+        shards=tuple(dict.fromkeys((mono, *shards))),
+        config=config,
+    )
+
+    def make(rows: Any, _: str) -> Any:
+        from bitextile.transforms.generation import FindCandidates, TakeSplit
+
+        taken = rows if split == "all" else rows | TakeSplit(split)
+        return taken | FindCandidates(engine)
+
+    described = {"verb": "candidates", "model": model, "split": split, **asdict(config)}
+    described["words"] = {tag: len(ids) for tag, ids in engine.vocabulary}
+    inputs = tuple(dataset_input(open_dataset(path)) for path in shards)
+    return run_stage(
+        source,
+        out,
+        make,
+        kind=CANDIDATES,
+        config=described,
+        options=options,
+        work=0.0,  # torch uses every core in one process
+        more_inputs=({"path": model, "digest": digest}, *inputs),
+    )

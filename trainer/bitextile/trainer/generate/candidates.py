@@ -1,0 +1,327 @@
+"""SALT candidates: for each word, what the encoder would say in its place in other languages.
+
+    input  <s> The dog runs . </s> The [M] runs . </s>        full attention, one input per word
+    p(c) = softmax over allowed c of logit_c at [M]
+
+Source: SALT (arXiv 2309.10891), where the multilingual encoder supplies the substitutes; no
+parallel data, no dictionary. Our choices, as its code was never published: the unmasked sentence
+stands in front as context, since the words around a mask alone do not tell which one is meant; a
+word is eligible if it is one token with a letter and no digit in it (words of several tokens would
+need several masks and a joint choice); a candidate is a token that stood as a whole word in text of
+a wanted language, relatively more often than in text of any other counted language, since Latin
+scripts cannot tell languages apart; probabilities are renormalised over these, for the sentence in
+front gives nearly all of it to the word itself; both halves carry the sentence's own language
+embedding where the model has such.
+
+A sentence that does not fit twice is rejected (`too_long_for_model/1`, its tokens).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import regex
+import torch
+
+from bitextile.kernels.partition import by_key
+from bitextile.kernels.segment import segment
+from bitextile.kernels.sift import Sifted, in_row_order, sift
+from bitextile.schema.dataset import open_dataset
+from bitextile.schema.errors import ConfigError
+from bitextile.schema.kinds import ALIGNED, CANDIDATES, EXCHANGE, MONO, PAIRS
+from bitextile.trainer.data.examples import Input, join
+from bitextile.trainer.data.packed import flatten, language_ids, lay_out, moved
+from bitextile.trainer.data.streams import split_rows
+from bitextile.trainer.data.tokens import Coder, Side
+from bitextile.trainer.generate.camlm import TOO_LONG
+from bitextile.trainer.generate.checkpoint import (
+    Checkpoint,
+    each,
+    groups,
+    known_languages,
+    load_checkpoint,
+    own_coder,
+)
+
+_COUNTED_ROWS = 20_000
+"""Rows of a key whose words are counted: the first in file order, which is that of hashed ids."""
+_WORD = regex.compile(r"(?=.*\p{L})[^\p{N}]+", regex.DOTALL)
+
+Word = tuple[int, int, int]
+"""Row of a batch, index of the word in it, place of its token."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CandidatesConfig:
+    """Which candidates are kept.
+
+    Attributes:
+        languages: of the candidates; a sentence's own is left out for it.
+        top_k: most probable ones of a word at most (our choice).
+        min_probability: least share of the allowed tokens' probability (our choice).
+        min_cosine: between the embeddings of word and candidate; 0 drops what points away from the
+            word, no more, as what is right depends on the model (our choice).
+        min_count: how often a token must have stood as a word of its language, so that no slip of
+            the language decides (our choice).
+    """
+
+    languages: tuple[str, ...]
+    top_k: int = 10
+    min_probability: float = 0.01
+    min_cosine: float = 0.0
+    min_count: int = 2
+
+    def __post_init__(self) -> None:
+        shares = 0 <= self.min_probability <= 1 and -1 <= self.min_cosine <= 1
+        if not (self.languages and self.top_k >= 1 and shares and self.min_count >= 1):
+            raise ConfigError(
+                f"candidates: languages {self.languages}, top_k {self.top_k}, min_probability "
+                f"{self.min_probability}, min_cosine {self.min_cosine}, min_count {self.min_count};"
+                " expected one at least, at least 1, 0 to 1, -1 to 1, at least 1"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CandidatesEngine:
+    """A masked language model to ask, as workers get it.
+
+    Attributes:
+        folder: of the checkpoint.
+        digest: of its files.
+        vocabulary: of each wanted language the ids that stand for a word of it alone.
+        config: which candidates are kept.
+    """
+
+    folder: str
+    digest: str
+    vocabulary: tuple[tuple[str, tuple[int, ...]], ...]
+    config: CandidatesConfig
+
+    def load(self) -> "CandidateFinder":
+        """Returns the model, loaded."""
+        return CandidateFinder(load_checkpoint(self.folder), self)
+
+
+def candidates_engine(
+    folder: str,
+    *,
+    digest: str,
+    sources: Sequence[str],
+    shards: Sequence[str],
+    config: CandidatesConfig,
+) -> CandidatesEngine:
+    """Checks what can be wrong before a worker starts, and counts whose word each token is.
+
+    Args:
+        folder: of a masked language model with its tokenizer.
+        digest: of its files.
+        sources: languages of the sentences.
+        shards: datasets with text of the wanted languages and, best, of the sources too.
+        config: which candidates are kept.
+
+    Raises:
+        ConfigError: a tokenizer other than the model's, a source language without an embedding in
+            a model that has them, or a wanted language without any text.
+    """
+    known = known_languages(folder)
+    if known and (missing := sorted(set(sources) - set(known))):
+        raise ConfigError(
+            f"{folder}: has no embedding for {', '.join(missing)}; it knows {', '.join(known)}"
+        )
+    counts = count_words(own_coder(folder), shards)
+    if missing := sorted(set(config.languages) - set(counts)):
+        raise ConfigError(
+            f"no text of {', '.join(missing)} to tell its words by; name mono or pairs datasets "
+            "that have some (--shards)"
+        )
+    vocabulary = words_of_languages(counts, min_count=config.min_count)
+    wanted = tuple((tag, tuple(vocabulary[tag].tolist())) for tag in sorted(config.languages))
+    return CandidatesEngine(folder=folder, digest=digest, vocabulary=wanted, config=config)
+
+
+def count_words(coder: Coder, shards: Sequence[str]) -> dict[str, np.ndarray]:
+    """Returns for each language [V] how often each token stood as a whole word.
+
+    Args:
+        coder: cuts the texts.
+        shards: folders of datasets of kind mono, pairs, aligned or exchange.
+    """
+    counts: dict[str, np.ndarray] = {}
+    for path in shards:
+        dataset = open_dataset(path, (MONO, PAIRS, ALIGNED, EXCHANGE))
+        mono = dataset.kind is MONO
+        for columns in (("lang", "text"),) if mono else (("src_lang", "src"), ("tgt_lang", "tgt")):
+            for key in dataset.keys:
+                rows = split_rows(dataset, key, columns, split=None, limit=_COUNTED_ROWS)
+                for tag, texts in _by_language(rows):
+                    here = np.bincount(_whole_words(coder, texts, tag), minlength=coder.size)
+                    counts[tag] = counts.get(tag, 0) + here
+    return counts
+
+
+def _by_language(rows: pa.Table | None) -> Iterator[tuple[str, pa.StringArray]]:
+    """Yields the texts of each language of rows (language, text)."""
+    if rows is None:
+        return
+    for tag in rows.column(0).unique().to_pylist():
+        texts = rows.filter(pa.compute.equal(rows.column(0), tag)).column(1)
+        yield tag, pa.array(texts.to_pylist(), pa.string())
+
+
+def words_of_languages(
+    counts: Mapping[str, np.ndarray], *, min_count: int
+) -> dict[str, np.ndarray]:
+    """Returns for each language the ids that stood relatively more often in it than in any other.
+
+    Args:
+        counts: as `count_words` gives them.
+        min_count: of a token in the language, at least.
+    """
+    tags = sorted(counts)
+    table = np.stack([counts[tag] for tag in tags])
+    shares = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
+    best = shares.max(axis=0)
+    alone = (shares == best).sum(axis=0) == 1
+    return {
+        tag: np.flatnonzero(alone & (shares[i] == best) & (table[i] >= min_count))
+        for i, tag in enumerate(tags)
+    }
+
+
+def _whole_words(coder: Coder, texts: pa.StringArray, lang: str) -> np.ndarray:
+    spans = segment(texts, lang).to_pylist()
+    found = []
+    for text, side, words in zip(texts.to_pylist(), coder.sides(texts.to_pylist()), spans):
+        at = single_tokens(coder, side, text, [(w["start"], w["end"]) for w in words])
+        found += [int(side.ids[place]) for place in at.values()]
+    return np.asarray(found, np.int64)
+
+
+def single_tokens(
+    coder: Coder, side: Side, text: str, words: Sequence[tuple[int, int]]
+) -> dict[int, int]:
+    """Returns the words that are one ordinary token each, with a letter and without a digit.
+
+    Args:
+        coder: the tokenizer.
+        side: the subwords of the text.
+        text: the sentence.
+        words: spans of its words.
+
+    Returns:
+        Index of the word to index of its subword.
+    """
+    places = {}
+    for place, (start, end) in enumerate(side.offsets.tolist()):
+        while start < end and text[start].isspace():
+            start += 1  # the space before a word is part of its token in SentencePiece
+        if coder.is_ordinary[side.ids[place]]:
+            places[start, end] = place
+    spelled = ((word, span, text[slice(*span)]) for word, span in enumerate(words))
+    return {w: places[s] for w, s, text in spelled if s in places and _WORD.fullmatch(text)}
+
+
+@dataclass(frozen=True)
+class _Allowed:
+    """Tokens a sentence may take, with language and spelling of each."""
+
+    ids: torch.Tensor
+    langs: list[str]
+    texts: list[str]
+
+
+class CandidateFinder:
+    """A loaded model: rows of MONO in, rows of CANDIDATES out."""
+
+    def __init__(self, checkpoint: Checkpoint, engine: CandidatesEngine) -> None:
+        """Notes model, vocabulary and limits."""
+        self.checkpoint = checkpoint
+        self.config = engine.config
+        self._vocabulary = engine.vocabulary
+        with torch.inference_mode():
+            self._unit = torch.nn.functional.normalize(checkpoint.encoder.table.float(), dim=1)
+
+    def __call__(self, batch: pa.RecordBatch) -> Sifted:
+        """Returns the candidates of every sentence, none for words that are not eligible.
+
+        Those of a word depend on its sentence alone, but for the last bits of the model's numbers.
+
+        Args:
+            batch: rows of MONO.
+        """
+        kept, rejects = [], []
+        for lang, part in by_key(batch, MONO):
+            rows = np.flatnonzero(pa.compute.equal(batch.column("lang"), lang).to_numpy(False))
+            sides = self.checkpoint.coder.sides(part.column("text").to_pylist())
+            lengths = np.asarray([2 * len(s.ids) + 3 for s in sides], np.int64)
+            fits = lengths <= self.checkpoint.room
+            sifted = sift(part, fits, rule=TOO_LONG, value=lengths.astype(float))
+            fitting = [side for side, fit in zip(sides, fits) if fit]
+            kept.append((rows[fits], self._candidates(sifted.kept, fitting, lang)))
+            rejects.append((rows[~fits], sifted.rejects))
+        return Sifted(in_row_order(kept, CANDIDATES.schema), in_row_order(rejects))
+
+    def _candidates(self, batch: pa.RecordBatch, sides: list[Side], lang: str) -> pa.RecordBatch:
+        texts = batch.column("text")
+        spans = segment(texts, lang)
+        words = [[(s["start"], s["end"]) for s in row] for row in spans.to_pylist()]
+        found: list[list[list[dict]]] = [[[] for _ in row] for row in words]
+        coder, allowed = self.checkpoint.coder, self._allowed(lang)
+        asked: list[Word] = [
+            (row, word, place)
+            for row, (side, text) in enumerate(zip(sides, texts.to_pylist()))
+            for word, place in single_tokens(coder, side, text, words[row]).items()
+        ]
+        if len(allowed.ids):
+            inputs = [self._input(sides[row], place, lang) for row, _, place in asked]
+            parts = list(groups([len(i.tokens) for i in inputs], self.checkpoint.device))
+            device = self.checkpoint.device
+            answers = each(lambda g: self._ask([inputs[i] for i in g], allowed), parts, device)
+            for group, answer in zip(parts, answers):
+                for i, candidates in zip(group, answer):
+                    row, word, _ = asked[i]
+                    found[row][word] = candidates
+        columns = [batch.column(name) for name in ("text_id", "lang", "text")]
+        column = pa.array(found, CANDIDATES.schema.field("candidates").type)
+        return pa.RecordBatch.from_arrays([*columns, spans, column], schema=CANDIDATES.schema)
+
+    def _allowed(self, lang: str) -> _Allowed:
+        pairs = [(tag, i) for tag, ids in self._vocabulary if tag != lang for i in ids]
+        ids = [i for _, i in pairs]
+        texts = self.checkpoint.coder.tokenizer.backend_tokenizer.decode_batch([[i] for i in ids])
+        on_device = torch.tensor(ids, dtype=torch.int64, device=self.checkpoint.device)
+        return _Allowed(on_device, [tag for tag, _ in pairs], [text.strip() for text in texts])
+
+    def _input(self, side: Side, place: int, lang: str) -> Input:
+        """Returns a sentence and its copy, in which the token at `place` may be masked alone."""
+        pair = join(self.checkpoint.coder, side, side, languages=(lang, lang))
+        maskable = np.zeros(len(pair.tokens), bool)
+        maskable[len(side.ids) + 2 + place] = True
+        return Input(pair.tokens, maskable, pair.sides, pair.languages)
+
+    def _ask(self, inputs: list[Input], allowed: _Allowed) -> list[list[dict]]:
+        """Returns the candidates of each input's masked word."""
+        flat, device = flatten(inputs), self.checkpoint.device
+        packed, places = lay_out(
+            flat,
+            np.where(flat.maskable, self.checkpoint.coder.mask, flat.tokens).astype(np.int32),
+            width=max(len(i.tokens) for i in inputs),
+            pad=self.checkpoint.coder.pad,
+            languages=language_ids(inputs, flat, self.checkpoint.index),
+        )
+        masks = torch.from_numpy(places[flat.maskable]).to(device)
+        words = torch.from_numpy(flat.tokens[flat.maskable].astype(np.int64)).to(device)
+        vectors = self.checkpoint.encoder.vectors(moved(packed, lambda t: t.to(device)))[masks]
+        scores = self.checkpoint.encoder.logits(vectors)[:, allowed.ids].float().softmax(dim=1)
+        best, which = scores.topk(min(self.config.top_k, scores.shape[1]), dim=1)
+        near = (self._unit[words][:, None] * self._unit[allowed.ids[which]]).sum(dim=2)
+        keep = (best >= self.config.min_probability) & (near >= self.config.min_cosine)
+        return [
+            [
+                {"text": allowed.texts[i], "lang": allowed.langs[i], "score": score}
+                for i, score, kept in zip(*row)
+                if kept
+            ]
+            for row in zip(which.tolist(), best.tolist(), keep.tolist())
+        ]
