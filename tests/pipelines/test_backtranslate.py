@@ -1,14 +1,19 @@
 """`backtranslate` through the command line, with a checkpoint trained here."""
 
+import io
 import json
 import shutil
+import warnings
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+import sentencepiece
+import torch
 from apache_beam import Create, Pipeline
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from transformers import MarianConfig, MarianMTModel, MarianTokenizer
 
 from bitextile.schema.dataset import open_dataset, verify_dataset
 from bitextile.schema.errors import OutputExistsError
@@ -123,6 +128,10 @@ def test_what_is_wrong_is_said_in_a_sentence(world, call, capsys, tmp_path, trai
     assert "no length ratio of de -> zh" in refused("--to", "zh,en", "--pairs", world.pairs)
     assert "expected SRC,TGT=RATIO" in refused("--to", "en,de", "--length-ratio", "en=2")
     assert "is no number" in refused("--to", "en,de", "--length-ratio", "en,de=x")
+    assert "--beams is no option of --engine camlm" in refused("--to", "en", "--beams", "2")
+    given = ("--engine", "seq2seq", "--to", "en,de")
+    assert "is no encoder-decoder" in refused(*given)
+    assert "--refine is no option of --engine seq2seq" in refused(*given, "--refine", "1")
     assert "--engine magic: expected" in refused("--to", "en", "--engine", "magic")
     assert "--split dev: expected" in refused("--to", "en", "--split", "dev")
     assert "no such folder" in refused("--to", "en", model=str(tmp_path / "none"))
@@ -172,3 +181,55 @@ def test_a_split_without_sentences_in_some_shards(world, call, tmp_path) -> None
     given = ("--model", world.model, "--to", "en", "--pairs", world.pairs, "--split", "valid")
     assert call("backtranslate", mono, *given, "--out", str(tmp_path / "out"), *LOOSE) == 0
     assert open_dataset(str(tmp_path / "out")).manifest.counts.read == 1
+
+
+@pytest.fixture(scope="module")
+def marian(world, tmp_path_factory) -> str:
+    """A random Marian model over pieces of the sample."""
+    folder, written = tmp_path_factory.mktemp("marian"), io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(open_dataset(world.mono).table()["text"].to_pylist()),
+        model_writer=written,
+        vocab_size=300,
+        minloglevel=2,
+    )
+    pieces = sentencepiece.SentencePieceProcessor(model_proto=written.getvalue())
+    names = [pieces.id_to_piece(i) for i in range(3, pieces.get_piece_size())]
+    vocabulary = {name: i for i, name in enumerate(["</s>", "<unk>", *names, "<pad>"])}
+    (folder / "vocab.json").write_text(json.dumps(vocabulary))
+    for name in ("source.spm", "target.spm"):
+        (folder / name).write_bytes(written.getvalue())
+    files = [str(folder / name) for name in ("source.spm", "target.spm", "vocab.json")]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        MarianTokenizer(*files).save_pretrained(folder)
+    pad = len(vocabulary) - 1
+    sizes = {f"{side}_{what}": 2 for side in ("encoder", "decoder") for what in SIZES}
+    torch.manual_seed(0)
+    config = MarianConfig(
+        vocab_size=pad + 1, d_model=16, pad_token_id=pad, decoder_start_token_id=pad,
+        eos_token_id=0, forced_eos_token_id=0, max_position_embeddings=64, **sizes,
+    )  # fmt: skip
+    MarianMTModel(config).save_pretrained(folder)
+    return str(folder)
+
+
+SIZES = ("layers", "attention_heads", "ffn_dim")
+
+
+@pytest.mark.slow
+def test_an_encoder_decoder_writes_the_same_on_two_workers(marian, world, call, tmp_path) -> None:
+    table = open_dataset(world.mono).table(key="de")
+    mono = write(table, tmp_path / "mono")
+    given = ("--model", marian, "--engine", "seq2seq", "--to", "en", "--top-k", "50")
+    for workers in "12":
+        out = str(tmp_path / workers)
+        assert call("backtranslate", mono, *given, "--out", out, "--workers", workers) == 0
+    one, two = (verify_dataset(str(tmp_path / workers)).manifest for workers in "12")
+    assert one.digest == two.digest
+    assert one.counts.read == pc.sum(pc.equal(table["split"], "train")).as_py()
+    assert (one.config["engine"], one.config["beams"], one.config["top_k"]) == ("seq2seq", 4, 50)
+    assert "length_ratios" not in one.config
+    assert one.rows > 0
+    generators = set(open_dataset(str(tmp_path / "1")).table()["generator"].to_pylist())
+    assert generators == {f"seq2seq {encoder_digest(marian)}"}

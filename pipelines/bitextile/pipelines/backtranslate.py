@@ -12,6 +12,7 @@ from bitextile.schema.dataset import Dataset, open_dataset
 from bitextile.schema.errors import ConfigError, InputError
 from bitextile.schema.kinds import ALIGNED, EXCHANGE, MONO, PAIRS, PSEUDO
 from bitextile.trainer.generate.camlm import CamlmConfig, CamlmEngine, camlm_engine
+from bitextile.trainer.generate.seq2seq import Seq2seqConfig, Seq2seqEngine, seq2seq_engine
 
 SPLITS = ("train", "valid", "test", "all")
 _SEEN_TEXTS = 2_000
@@ -35,7 +36,7 @@ class BacktranslateConfig:
 
     model: str
     weights: Mapping[str, float]
-    engine: CamlmConfig = field(default_factory=CamlmConfig)
+    engine: CamlmConfig | Seq2seqConfig = field(default_factory=CamlmConfig)
     pairs: tuple[str, ...] = ()
     length_ratios: Mapping[tuple[str, str], float] = field(default_factory=dict)
     split: str = "train"
@@ -72,9 +73,11 @@ def backtranslate(
         taken = rows if config.split == "all" else rows | TakeSplit(config.split)
         return taken | Backtranslate(engine, config.weights, gate, config.engine.seed)
 
-    described = {"verb": "backtranslate", "engine": "camlm", **asdict(engine.config)}
+    name = "camlm" if isinstance(engine, CamlmEngine) else "seq2seq"
+    described = {"verb": "backtranslate", "engine": name, **asdict(config.engine)}
     described |= {"model": config.model, "to": dict(config.weights), "split": config.split}
-    described["length_ratios"] = {f"{s} -> {t}": ratio for s, t, ratio in engine.ratios}
+    if isinstance(engine, CamlmEngine):
+        described["length_ratios"] = {f"{s} -> {t}": ratio for s, t, ratio in engine.ratios}
     described["gate"] = asdict(gate)
     pairs = tuple(dataset_input(open_dataset(path)) for path in config.pairs)
     return run_stage(
@@ -114,7 +117,9 @@ def languages_of(source: Dataset) -> list[str]:
     return sorted({tag for entry in source.manifest.keys.values() for tag in entry["languages"]})
 
 
-def _engine(source: Dataset, config: BacktranslateConfig, digest: str) -> CamlmEngine:
+def _engine(
+    source: Dataset, config: BacktranslateConfig, digest: str
+) -> CamlmEngine | Seq2seqEngine:
     directions = {
         (src, tgt) for src in languages_of(source) for tgt in config.weights if src != tgt
     }
@@ -122,6 +127,10 @@ def _engine(source: Dataset, config: BacktranslateConfig, digest: str) -> CamlmE
         raise ConfigError(
             f"{source.path} holds sentences in {alone[0]}, and --to names no other language; "
             "a sentence is never turned into its own"
+        )
+    if isinstance(config.engine, Seq2seqConfig):
+        return seq2seq_engine(
+            config.model, digest=digest, directions=directions, config=config.engine
         )
     return camlm_engine(
         config.model,

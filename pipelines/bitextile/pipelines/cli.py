@@ -514,19 +514,24 @@ Model = Annotated[str, typer.Option(help="folder of a checkpoint; local, safeten
 
 @app.command()
 def backtranslate(
+    context: typer.Context,
     mono: Annotated[str, typer.Argument(help="folder of a mono dataset")],
     model: Model,
     to: Annotated[str, typer.Option(help="LANG[:WEIGHT],...; a sentence draws one of them")],
     out: Out,
-    engine: Annotated[str, typer.Option(help="camlm")] = "camlm",
+    engine: Annotated[str, typer.Option(help="camlm (a checkpoint of ours) or seq2seq")] = "camlm",
     pairs: Annotated[
         list[str] | None, typer.Option(help="pairs or aligned, to measure length ratios on; repeat")
     ] = None,
     length_ratio: Annotated[
-        list[str] | None, typer.Option(help="SRC,TGT=RATIO of subwords; repeatable")
+        list[str] | None, typer.Option(help="camlm: SRC,TGT=RATIO of subwords; repeatable")
     ] = None,
     top_k: Annotated[int, typer.Option(help="draw among the k best tokens; 1: the best")] = 1,
-    refine: Annotated[int, typer.Option(help="mask-predict passes after the first")] = 0,
+    refine: Annotated[int, typer.Option(help="camlm: mask-predict passes after the first")] = 0,
+    beams: Annotated[int, typer.Option(help="seq2seq: of the search")] = 4,
+    language_code: Annotated[
+        list[str] | None, typer.Option(help="seq2seq: LANG=CODE of the tokenizer; repeatable")
+    ] = None,
     max_repeated: Annotated[float, typer.Option(help="gate: share of repeated bigrams")] = 0.5,
     split: Split = "train",
     seed: Seed = 0,
@@ -534,14 +539,20 @@ def backtranslate(
     reuse: Reuse = False,
     workers: Workers = 0,
 ) -> None:
-    """Writes pseudo translations of sentences by a model of our own: kind pseudo."""
+    """Writes pseudo translations of sentences by a model: kind pseudo."""
     from bitextile.kernels.gate import GateConfig
     from bitextile.kernels.generation import parse_weights
     from bitextile.pipelines import backtranslate as verb
     from bitextile.schema.ids import language_tag
 
-    if engine != "camlm":
-        raise ConfigError(f"--engine {engine}: expected camlm")
+    _check_generator(context, engine)
+    codes = _by_name(language_code, "--language-code")
+    chosen: verb.CamlmConfig | verb.Seq2seqConfig
+    if engine == "camlm":
+        chosen = verb.CamlmConfig(top_k=top_k, refine=refine, seed=seed)
+    else:
+        named = tuple((language_tag(tag), code) for tag, code in sorted(codes.items()))
+        chosen = verb.Seq2seqConfig(beams=beams, top_k=top_k, codes=named, seed=seed)
     ratios = {}
     for name, ratio in _by_name(length_ratio, "--length-ratio").items():
         tags = [language_tag(tag) for tag in name.split(",")]
@@ -551,13 +562,30 @@ def backtranslate(
     config = verb.BacktranslateConfig(
         model=model,
         weights=parse_weights(to),
-        engine=verb.CamlmConfig(top_k=top_k, refine=refine, seed=seed),
+        engine=chosen,
         pairs=tuple(pairs or ()),
         length_ratios=ratios,
         split=split,
         gate=GateConfig(max_repeated=max_repeated),
     )
     say(verb.backtranslate(mono, out, config=config, options=_options(overwrite, reuse, workers)))
+
+
+_GENERATOR_OPTIONS = {
+    "camlm": ("length_ratio", "refine"),
+    "seq2seq": ("beams", "language_code"),
+}
+
+
+def _check_generator(context: typer.Context, engine: str) -> None:
+    """Raises ConfigError for an unknown engine or an option that it would not read."""
+    if engine not in _GENERATOR_OPTIONS:
+        raise ConfigError(f"--engine {engine}: expected camlm or seq2seq")
+    for option in (o for e, options in _GENERATOR_OPTIONS.items() if e != engine for o in options):
+        source = context.get_parameter_source(option)
+        if source is not None and source.name != "DEFAULT":
+            flag = f"--{option.replace('_', '-')}"
+            raise ConfigError(f"{flag} is no option of --engine {engine}; leave it out")
 
 
 @app.command()

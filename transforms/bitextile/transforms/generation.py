@@ -4,6 +4,7 @@ Importable in pipelines of one's own: `rows | RunModel(engine)`, for any engine 
 `kernels.generation.Engine`. It knows no torch; the engine imports what it needs where it is loaded.
 """
 
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -25,6 +26,8 @@ from bitextile.transforms.inference import encoder_digest
 M = TypeVar("M")
 R = TypeVar("R")
 
+_ONE_AT_A_TIME = threading.Lock()
+"""Some runners call a worker's one model from several threads; models use all cores themselves."""
 DEAL_ROWS = 1_024
 """Rows that are dealt to a worker at once: some seconds of a mini model on a core."""
 
@@ -87,7 +90,8 @@ class EngineHandler(BatchHandler[Sifted, Run]):
     ) -> Iterable[Sifted]:
         """Yields what the model makes of each batch."""
         for rows in batch:
-            made = model(rows)
+            with _ONE_AT_A_TIME:
+                made = model(rows)
             counts = {"in": rows, "kept": made.kept, "rejected": made.rejects}
             for name, part in counts.items():
                 Metrics.counter(self.namespace, name).inc(part.num_rows)

@@ -41,8 +41,10 @@ ENCODER_FILES = (
     "vocab.*",
     "merges.txt",
     "*.model",
+    "*.spm",
+    "generation_config.json",
 )
-"""What of a model folder decides its vectors; logs and cards beside it do not."""
+"""What of a model folder decides what it says; logs and cards beside it do not."""
 PAIRS_AT_ONCE = 4_096
 """Pairs sorted by length together, so that a batch has hardly any padding."""
 CHUNK_SUBWORDS = 1 << 16
