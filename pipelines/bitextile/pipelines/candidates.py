@@ -6,10 +6,14 @@ from typing import Any
 from bitextile.pipelines.backtranslate import check_split, languages_of
 from bitextile.pipelines.running import Finished, RunOptions, dataset_input
 from bitextile.pipelines.stage import run_stage
-from bitextile.schema.dataset import open_dataset
+from bitextile.schema.dataset import Dataset, open_dataset
 from bitextile.schema.errors import ConfigError
 from bitextile.schema.kinds import CANDIDATES, MONO
-from bitextile.trainer.generate.candidates import CandidatesConfig, candidates_engine
+from bitextile.trainer.generate.candidates import (
+    CandidatesConfig,
+    CandidatesEngine,
+    candidates_engine,
+)
 
 
 def candidates(
@@ -43,16 +47,8 @@ def candidates(
 
     source = open_dataset(mono, MONO)
     check_split(source, split)
-    if alone := [lang for lang in languages_of(source) if {*config.languages} == {lang}]:
-        raise ConfigError(f"{mono} holds sentences in {alone[0]}; name another language as well")
     digest = encoder_digest(model)
-    engine = candidates_engine(
-        model,
-        digest=digest,
-        sources=languages_of(source),
-        shards=tuple(dict.fromkeys((mono, *shards))),
-        config=config,
-    )
+    engine = _engine(source, model, digest, shards, config)
 
     def make(rows: Any, _: str) -> Any:
         from bitextile.transforms.generation import FindCandidates, TakeSplit
@@ -73,3 +69,15 @@ def candidates(
         work=0.0,  # torch uses every core in one process
         more_inputs=({"path": model, "digest": digest}, *inputs),
     )
+
+
+def _engine(
+    source: Dataset, model: str, digest: str, shards: tuple[str, ...], config: CandidatesConfig
+) -> CandidatesEngine:
+    languages = languages_of(source)
+    if alone := [lang for lang in languages if {*config.languages} == {lang}]:
+        raise ConfigError(
+            f"{source.path} holds sentences in {alone[0]}; name another language as well"
+        )
+    texts = tuple(dict.fromkeys((source.path, *shards)))
+    return candidates_engine(model, digest=digest, sources=languages, shards=texts, config=config)
