@@ -67,3 +67,18 @@ def test_mfu_is_a_metric_where_the_peak_is_known(config, tmp_path):
     )
     assert "mfu" not in without
     assert known["mfu"] > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "peak"),
+    [
+        ("NVIDIA H200", 989e12),
+        ("NVIDIA H100 80GB HBM3", 989e12),
+        ("NVIDIA A100-SXM4-80GB", 312e12),
+        ("NVIDIA H100 PCIe", None),
+        ("NVIDIA H200 NVL", None),
+    ],
+)
+def test_slower_cards_of_the_same_name_are_not_taken_for_it(monkeypatch, name, peak):
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: name)
+    assert peak_of(torch.device("cuda")) == peak

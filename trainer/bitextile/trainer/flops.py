@@ -24,22 +24,10 @@ from bitextile.trainer.data.packed import Packed
 from bitextile.trainer.model import Encoder
 from bitextile.trainer.objectives.moco import Sentences
 
-PEAKS = {
-    "B200": 2250e12,
-    "H200": 989e12,
-    "H100 NVL": 835e12,
-    "H100 PCIe": 756e12,
-    "H100": 989e12,
-    "A100": 312e12,
-    "L40S": 362e12,
-    "L40": 181e12,
-    "L4": 121e12,
-    "V100": 125e12,
-    "T4": 65e12,
-}
-"""Dense operations per second of tensor cores by part of the device's name, the first that fits:
-bf16, fp16 on V100 and T4, which have no bf16. From NVIDIA's data sheets, which print twice the
-figure for H100, H200, L40S and L4, with 2:4 sparsity, in their first column."""
+PEAKS = {"H100 80GB HBM3": 989e12, "H200": 989e12, "A100": 312e12}
+"""Dense bf16 operations per second of tensor cores, by how the device's name ends or, of an A100,
+goes on ("NVIDIA A100-SXM4-80GB"): NVIDIA's figures for H100 and H200 (SXM) and A100. Other
+devices, the slower cards of the same name among them, are told by `peak_flops`."""
 
 HEADLESS = frozenset({"contrast", "align"})
 """Parts of losses that are not predictions of words and so do not pass through the head."""
@@ -120,4 +108,11 @@ def peak_of(device: torch.device) -> float | None:
     if device.type != "cuda":
         return None
     name = torch.cuda.get_device_name(device)
-    return next((peak for part, peak in PEAKS.items() if part in name), None)
+    return next(
+        (
+            peak
+            for model, peak in PEAKS.items()
+            if name.endswith(model) or name.startswith(f"NVIDIA {model}-")
+        ),
+        None,
+    )
