@@ -242,3 +242,30 @@ def config(tokenizer_folder, datasets, tmp_path) -> Callable[..., PretrainConfig
         return parse_config(yaml.safe_load(yaml.safe_dump(content | settings)), base=tmp_path)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def write_lexicon() -> Callable[..., str]:
+    """Writes a lexicon of pairs (src, tgt), or (src, tgt, p_tgt_given_src, p_src_given_tgt)."""
+    kind = KINDS["lexicon"]
+
+    def write(path: Path, pairs: list[tuple]) -> str:
+        rows = [
+            {"src_lang": "ar", "tgt_lang": "en", "src": s, "tgt": t, "count": 3}
+            | dict(zip(("p_tgt_given_src", "p_src_given_tgt"), shares or (0.5, 0.5)))
+            for s, t, *shares in pairs
+        ]
+        table = pa.Table.from_pylist(rows, kind.schema)
+        shard = write_shard(str(path), shard_path("ar-en", 0, 1), table, kind)
+        manifest = Manifest(
+            kind="lexicon",
+            schema_version=1,
+            columns={c.name: str(c.type) for c in kind.columns},
+            shards=(shard,) if pairs else (),
+            counts=Counts(read=len(rows), kept=len(rows)),
+            keys={"ar-en": {"rows": len(rows), "languages": ["ar", "en"]}},
+        )
+        write_manifest(str(path), manifest)
+        return str(path)
+
+    return write

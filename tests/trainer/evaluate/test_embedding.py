@@ -1,14 +1,10 @@
 """Nearest neighbours of word embeddings against a slow obvious version."""
 
 import numpy as np
-import pyarrow as pa
 import pytest
 import torch
 
 from bitextile.schema.errors import InputError
-from bitextile.schema.kinds import LEXICON
-from bitextile.schema.manifest import Counts, Manifest, write_manifest
-from bitextile.schema.shards import shard_path, write_shard
 from bitextile.trainer.config import ModelConfig
 from bitextile.trainer.data.tokens import load_coder
 from bitextile.trainer.evaluate.embedding import embedding_alignment
@@ -23,26 +19,6 @@ GEOMETRY = {
     "intermediate_size": 16,
 }
 PAIRS = [("dog", "كلب"), ("house", "بيت"), ("house", "سماء"), ("skies", "سماء"), ("red", "أحمر")]
-
-
-def write_lexicon(path, pairs) -> str:
-    rows = [
-        {"src_lang": "en", "tgt_lang": "ar", "src": s, "tgt": t, "count": 3}
-        | {"p_tgt_given_src": 0.5, "p_src_given_tgt": 0.5}
-        for s, t in pairs
-    ]
-    table = pa.Table.from_pylist(rows, LEXICON.schema)
-    shard = write_shard(str(path), shard_path("ar-en", 0, 1), table, LEXICON)
-    manifest = Manifest(
-        kind="lexicon",
-        schema_version=1,
-        columns={c.name: str(c.type) for c in LEXICON.columns},
-        shards=(shard,) if pairs else (),
-        counts=Counts(read=len(rows), kept=len(rows)),
-        keys={"ar-en": {"rows": len(rows), "languages": ["ar", "en"]}},
-    )
-    write_manifest(str(path), manifest)
-    return str(path)
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +47,7 @@ def naive(embedder, queries, candidates, right) -> float:
     return hits / len(queries)
 
 
-def test_shares_equal_the_naive_loop(embedder, tmp_path):
+def test_shares_equal_the_naive_loop(embedder, tmp_path, write_lexicon):
     found = embedding_alignment(embedder, write_lexicon(tmp_path / "lexicon", PAIRS))["ar-en"]
     src, tgt = sorted({s for s, _ in PAIRS}), sorted({t for _, t in PAIRS})
     forward = naive(embedder, src, tgt, lambda q, c: (q, c) in PAIRS)
@@ -81,12 +57,12 @@ def test_shares_equal_the_naive_loop(embedder, tmp_path):
     assert found.words == (4, 4)
 
 
-def test_words_with_the_same_embedding_are_found(embedder, tmp_path):
+def test_words_with_the_same_embedding_are_found(embedder, tmp_path, write_lexicon):
     twins = [("dog", "dog"), ("house", "house"), ("red", "red")]
     found = embedding_alignment(embedder, write_lexicon(tmp_path / "lexicon", twins))["ar-en"]
     assert (found.src_to_tgt.value, found.tgt_to_src.value) == (1.0, 1.0)
 
 
-def test_an_empty_lexicon_is_refused(embedder, tmp_path):
+def test_an_empty_lexicon_is_refused(embedder, tmp_path, write_lexicon):
     with pytest.raises(InputError, match="no pair to score"):
         embedding_alignment(embedder, write_lexicon(tmp_path / "lexicon", []))

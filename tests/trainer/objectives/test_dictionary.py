@@ -2,18 +2,13 @@
 
 import re
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bitextile.schema.errors import DatasetError, SchemaError
-from bitextile.schema.kinds import LEXICON
-from bitextile.schema.manifest import Counts, Manifest, write_manifest
-from bitextile.schema.shards import shard_path, write_shard
 from bitextile.trainer.config import AlignMlmData, DictMlmData
 from bitextile.trainer.objectives.choose import objective_of
 from bitextile.trainer.objectives.dictionary import (
@@ -22,26 +17,6 @@ from bitextile.trainer.objectives.dictionary import (
     subword_entries,
     token_entries,
 )
-
-
-def write_lexicon(path: Path, pairs: list[tuple[str, str, float, float]]) -> str:
-    rows = [
-        {"src_lang": "ar", "tgt_lang": "en", "src": s, "tgt": t, "count": 3}
-        | {"p_tgt_given_src": forward, "p_src_given_tgt": back}
-        for s, t, forward, back in pairs
-    ]
-    table = pa.Table.from_pylist(rows, LEXICON.schema)
-    shard = write_shard(str(path), shard_path("ar-en", 0, 1), table, LEXICON)
-    manifest = Manifest(
-        kind="lexicon",
-        schema_version=1,
-        columns={c.name: str(c.type) for c in LEXICON.columns},
-        shards=(shard,) if pairs else (),
-        counts=Counts(read=len(rows), kept=len(rows)),
-        keys={"ar-en": {"rows": len(rows), "languages": ["ar", "en"]}},
-    )
-    write_manifest(str(path), manifest)
-    return str(path)
 
 
 def test_entries_are_the_words_as_subwords(datasets, coder, rows):
@@ -62,7 +37,7 @@ def test_entries_are_the_words_as_subwords(datasets, coder, rows):
     ]
 
 
-def test_words_the_tokenizer_does_not_know_are_left_out(tmp_path, coder):
+def test_words_the_tokenizer_does_not_know_are_left_out(tmp_path, coder, write_lexicon):
     path = write_lexicon(
         tmp_path / "lexicon", [("كلب", "dog", 1, 1), ("☃", "snow", 1, 1), ("بيت", "☃", 1, 1)]
     )
@@ -83,7 +58,7 @@ def test_a_share_is_seeded_and_nested(datasets, word_coder, read):
     assert names(0.5) != names(0.5, seed=1)
 
 
-def test_a_share_is_about_that_share(tmp_path, word_coder):
+def test_a_share_is_about_that_share(tmp_path, word_coder, write_lexicon):
     pairs = sorted((f"كلب{i}", f"dog{i}", 1.0, 1.0) for i in range(2000))
     path = write_lexicon(tmp_path / "lexicon", pairs)
     # The tokenizer does not know these words, so read below the entries.
@@ -100,7 +75,9 @@ def translations(entries: TokenEntries, coder, word: str) -> dict[str, float]:
     return dict(zip(words, shares.round(6).tolist()))
 
 
-def test_tokens_are_read_in_both_directions_with_their_probabilities(tmp_path, word_coder):
+def test_tokens_are_read_in_both_directions_with_their_probabilities(
+    tmp_path, word_coder, write_lexicon
+):
     path = write_lexicon(
         tmp_path / "lexicon",
         [("بيت", "house", 0.6, 1.0), ("كلب", "dog", 0.75, 0.5), ("كلب", "red", 0.25, 1.0)],
@@ -163,7 +140,7 @@ def test_draws_come_by_probability(datasets, word_coder):
 
 @pytest.mark.parametrize("read", [subword_entries, token_entries])
 @pytest.mark.parametrize("share", [0.5, 1.0])
-def test_an_empty_lexicon_is_refused(tmp_path, word_coder, read, share):
+def test_an_empty_lexicon_is_refused(tmp_path, word_coder, read, share, write_lexicon):
     path = write_lexicon(tmp_path / "lexicon", [])
     with pytest.raises(DatasetError, match=rf"^{re.escape(path)}: .*lexicon.*; [^\n]*$"):
         read(path, word_coder, share=share, seed=0)
@@ -176,19 +153,19 @@ def test_another_kind_is_refused(datasets, word_coder, read):
 
 
 @pytest.mark.parametrize("read", [subword_entries, token_entries])
-def test_a_share_that_is_no_pair_is_refused(tmp_path, word_coder, read):
+def test_a_share_that_is_no_pair_is_refused(tmp_path, word_coder, read, write_lexicon):
     path = write_lexicon(tmp_path / "lexicon", [("كلب", "dog", 1.0, 1.0)])
     with pytest.raises(DatasetError, match=r"of 1 pairs a share of 0\.001 is none; raise share$"):
         read(path, word_coder, share=0.001, seed=0)
 
 
-def test_a_lexicon_of_other_languages_is_refused(tmp_path, coder):
+def test_a_lexicon_of_other_languages_is_refused(tmp_path, coder, write_lexicon):
     path = write_lexicon(tmp_path / "lexicon", [("☃", "snow", 1.0, 1.0)])
     with pytest.raises(DatasetError, match=r"knows both words of no pair.*; [^\n]*$"):
         subword_entries(path, coder, share=1.0, seed=0)
 
 
-def test_a_lexicon_without_single_tokens_is_refused(tmp_path, coder):
+def test_a_lexicon_without_single_tokens_is_refused(tmp_path, coder, write_lexicon):
     path = write_lexicon(tmp_path / "lexicon", [("كلب كلب", "the dog", 1.0, 1.0)])
     with pytest.raises(DatasetError, match=r"one token to one token, which dict_mlm.*; [^\n]*$"):
         token_entries(path, coder, share=1.0, seed=0)
