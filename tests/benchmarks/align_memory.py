@@ -104,7 +104,10 @@ def run_one(path, threads):
     Path("/proc/self/clear_refs").write_text("5")
     start, cpu = time.perf_counter(), time.process_time()
     steps = []
-    say = lambda line: steps.append(f"{time.perf_counter() - start:.0f} s {line}")  # noqa: E731
+
+    def say(line):
+        steps.append(f"{time.perf_counter() - start:.0f} s {line}")
+
     model = fit(table["src"], table["tgt"], n_threads=threads, progress=say)
     fitted, fit_cpu, peak = time.perf_counter(), time.process_time() - cpu, memory("VmHWM")
     links = 0

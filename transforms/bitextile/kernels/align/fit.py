@@ -106,20 +106,11 @@ def fit(
     pa.default_memory_pool().release_unused()  # the strings' copies
     state = _start(pieces, classes, prior, config, threads)
     say(f"model 1: {len(state.table.tgt):,} word pairs kept")
-    likelihood: list[list[float]] = []
-    for iteration in range(config.hmm_iterations):
-        likelihood.append(_iterate(pieces, state, config, threads))
-        say(
-            f"hmm {iteration + 1}/{config.hmm_iterations}: "
-            f"log likelihood {likelihood[-1][0]:,.0f} / {likelihood[-1][1]:,.0f}"
-        )
-    statistics["log_likelihood"] = likelihood
+    statistics["log_likelihood"] = _run_hmm(pieces, state, config, threads, say)
     if known.num_rows:
-        statistics["lexicon"] = {
-            "entries": known.num_rows,
-            "used": len(prior.tgt),
-            "digest": lexicon_digest(known),
-        }
+        used = len(prior.tgt)
+        digest = lexicon_digest(known)
+        statistics["lexicon"] = {"entries": known.num_rows, "used": used, "digest": digest}
     return AlignerModel(
         config=config,
         src_words=src_words,
@@ -131,6 +122,21 @@ def fit(
         jumps_to_src=state.jumps_to_src,
         statistics=statistics,
     )
+
+
+def _run_hmm(
+    pieces: Corpus, state: _State, config: AlignerConfig, threads: int, say: Callable[[str], None]
+) -> list[list[float]]:
+    """Returns the log likelihood of each round, by direction; changes the state."""
+    likelihood: list[list[float]] = []
+    for iteration in range(config.hmm_iterations):
+        likelihood.append(_iterate(pieces, state, config, threads))
+        to_tgt, to_src = likelihood[-1]
+        say(
+            f"hmm {iteration + 1}/{config.hmm_iterations}: "
+            f"log likelihood {to_tgt:,.0f} / {to_src:,.0f}"
+        )
+    return likelihood
 
 
 def _read(src: pa.ListArray, tgt: pa.ListArray) -> tuple[Corpus, pa.StringArray, pa.StringArray]:
