@@ -282,7 +282,7 @@ def test_the_queue_is_part_of_the_state(encoder, batch_of):
 
 def turns(keys, epoch: int = 0, seed: int = 0) -> np.ndarray:
     objective = Moco(24, seed=seed)
-    return np.asarray([objective._src_is_query(k, epoch) for k in keys])
+    return objective._coins(keys, np.full(len(keys), epoch))
 
 
 def test_the_coin_is_fair_and_keyed():
@@ -306,7 +306,8 @@ def test_the_coin_turns_sentences_and_pair_alike(rows, word_coder):
         assert pair.languages == (*query.languages, *key.languages)
         straight = joined == both.inputs[0].tokens.tolist()
         assert query.languages == (("en",) if straight else ("ar",))
-        assert objective._src_is_query(example.key, 0) == straight
+        (coin,) = objective._coins(np.asarray([example.key]), np.zeros(1, np.int64))
+        assert coin == straight
         turned += not straight
     assert 8 < turned < 32
 

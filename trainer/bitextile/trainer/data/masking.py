@@ -80,3 +80,25 @@ def mask_tokens(
 def _draw(what: str, keys: U64, positions: I32, epoch: int, masking: Masking) -> np.ndarray:
     operation = f"{masking.operation}/{what}"
     return uniform(keys, seed=masking.seed, operation=operation, variant=epoch, position=positions)
+
+
+def draws(
+    keys: U64, epochs: np.ndarray, *, seed: int, operation: str, positions: np.ndarray | int = 0
+) -> np.ndarray:
+    """Returns a draw in [0, 1) for each element, keyed by its record, epoch and position.
+
+    Args:
+        keys: [n] 64 bits of the records.
+        epochs: [n] of the records.
+        seed: of the run.
+        operation: names what is drawn.
+        positions: [n] within the records, or one for all.
+    """
+    places = np.broadcast_to(positions, keys.shape)
+    drawn = np.zeros(len(keys))
+    for epoch in np.unique(epochs):
+        here = np.flatnonzero(epochs == epoch)
+        drawn[here] = uniform(
+            keys[here], seed=seed, operation=operation, variant=int(epoch), position=places[here]
+        )
+    return drawn

@@ -22,11 +22,10 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from bitextile.kernels.randomness import uniform
 from bitextile.schema.kinds import Kind
 from bitextile.trainer.data.collate import Collation, Masked, Selection, arrange, select
 from bitextile.trainer.data.examples import Example, join
-from bitextile.trainer.data.masking import Masking
+from bitextile.trainer.data.masking import Masking, draws
 from bitextile.trainer.data.order import I64
 from bitextile.trainer.data.tokens import I32, Coder, Side, cut
 from bitextile.trainer.losses import LossSum
@@ -109,17 +108,7 @@ class DictMlm:
 
         def draw(what: str) -> np.ndarray:
             operation = f"{masking.operation}/dictionary/{what}"
-            drawn = np.zeros(len(at))
-            for epoch in np.unique(epochs):
-                here = epochs == epoch
-                drawn[here] = uniform(
-                    keys[here],
-                    seed=masking.seed,
-                    operation=operation,
-                    variant=int(epoch),
-                    position=positions[here],
-                )
-            return drawn
+            return draws(keys, epochs, seed=masking.seed, operation=operation, positions=positions)
 
         hit = draw("whether") < self.rate
         return at[hit], self.entries.draw(rows[at][hit].astype(np.int64), draw("which")[hit])

@@ -25,13 +25,14 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy, normalize
 
-from bitextile.kernels.randomness import uniform
+from bitextile.kernels.randomness import U64
 from bitextile.schema.kinds import ALIGNED, PAIRS, Kind
 from bitextile.trainer.data.collate import Collation, Masked, collate, collate_plain
 from bitextile.trainer.data.examples import Example, Input, join
+from bitextile.trainer.data.masking import draws
 from bitextile.trainer.data.order import I64
 from bitextile.trainer.data.packed import Packed, moved
-from bitextile.trainer.data.tokens import Coder, Side, cut
+from bitextile.trainer.data.tokens import Bool, Coder, Side, cut
 from bitextile.trainer.losses import LossSum
 from bitextile.trainer.model import Encoder
 from bitextile.trainer.objectives.mlm import predict
@@ -199,9 +200,10 @@ class Moco:
         ids, keys = records(rows)
         src, tgt = texts_of(rows, "src", "tgt")
         languages = list(zip(*texts_of(rows, "src_lang", "tgt_lang")))
+        src_is_query = self._coins(keys, epochs)
         examples = []
         for i, sides in enumerate(zip(coder.sides(src), coder.sides(tgt))):
-            turn = 1 if self._src_is_query(keys[i], int(epochs[i])) else -1
+            turn = 1 if src_is_query[i] else -1
             texts = (src[i], tgt[i])[::turn]
             inputs, n_cut, sentences = self._inputs(
                 coder, sides[::turn], texts, languages[i][::turn]
@@ -211,10 +213,8 @@ class Moco:
             )
         return examples
 
-    def _src_is_query(self, key: np.uint64, epoch: int) -> bool:
-        keys = np.asarray([key], np.uint64)
-        drawn = uniform(keys, seed=self.seed, operation="moco/coin", variant=epoch)
-        return bool(drawn[0] < 0.5)
+    def _coins(self, keys: U64, epochs: I64) -> Bool:
+        return draws(keys, epochs, seed=self.seed, operation="moco/coin") < 0.5
 
     def _inputs(
         self, coder: Coder, sides: tuple[Side, ...], texts: Texts, languages: Texts
