@@ -1,7 +1,7 @@
 """The configuration of a run: what `pretrain` is told, checked before anything is read."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -11,13 +11,16 @@ from bitextile.schema.errors import ConfigError
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[int, Field(gt=0)]
 Count = Annotated[int, Field(ge=0)]
+M = TypeVar("M", bound=BaseModel)
 
 
-class _Frozen(BaseModel):
+class Settings(BaseModel):
+    """A part of a configuration: frozen, and an unknown key is an error."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
 
 
-class ModelConfig(_Frozen):
+class ModelConfig(Settings):
     """The encoder to train: exactly one of the three.
 
     Attributes:
@@ -43,7 +46,7 @@ class ModelConfig(_Frozen):
         return self
 
 
-class EntryConfig(_Frozen):
+class EntryConfig(Settings):
     """What every entry of the mixture says.
 
     Attributes:
@@ -68,9 +71,18 @@ class TlmData(EntryConfig):
 
 
 class CamlmData(EntryConfig):
-    """Each sentence predicted from its translation alone, from pairs, aligned or exchange."""
+    """Each sentence predicted from its translation alone, from pairs, aligned or exchange.
+
+    Attributes:
+        mask_rate: share of positions to predict; None for the run's (methods.md 2: 15 %).
+        either_order: a coin per pair and epoch decides which sentence comes first, so that the
+            model can write behind a sentence of either language (our choice: on); else the order
+            is that of the dataset.
+    """
 
     objective: Literal["camlm"]
+    mask_rate: Annotated[float, Field(gt=0.0, lt=1.0)] | None = None
+    either_order: bool = True
 
 
 class BtmlmData(EntryConfig):
@@ -158,17 +170,11 @@ DataConfig = (
 Entry = Annotated[DataConfig, Field(discriminator="objective")]
 
 
-class PretrainConfig(_Frozen):
-    """A pre-training run. Defaults suit the mini preset on a CPU within minutes.
+class RunConfig(Settings):
+    """What every run is told, whatever it learns.
 
     Attributes:
-        tokenizer: local folder that `AutoTokenizer.from_pretrained` loads, a fast one.
-        model: the encoder.
-        data: the mixture.
-        alpha: languages (or pairs) of an entry are drawn in proportion to rows ** alpha; 1 is
-            proportional, 0 uniform. 0.5 after XLM (Conneau and Lample 2019, section 3.1).
         steps: optimiser steps in all.
-        batch_tokens: useful (unpadded) tokens of one micro-batch, at most.
         accumulate: micro-batches of a step, over all devices; each is a lane of its own through
             the data, so that their number, not the machine, decides what a step sees.
         max_length: tokens of one input with its special tokens; a longer text is split at a word
@@ -176,9 +182,6 @@ class PretrainConfig(_Frozen):
         row_tokens: width of a packed row, in which several inputs lie side by side; None for 256,
             or `max_length` if that is more. Wider rows leave less padding and cost attention more
             where its mask is dense; give a multiple of 128 with FlexAttention, such as 2048.
-        language_embeddings: add an embedding of its language to each token (ERNIE-M), in
-            pre-training only; what BTMLM's generation needs.
-        mask_rate: share of positions to predict (BERT, Devlin et al. 2019: 15 %, 80/10/10).
         lr: peak learning rate; 5e-4 suits mini, 1e-4 to 2e-4 base.
         warmup_steps: of linear rise from 0.
         schedule: after the warm-up: down to 0 at `steps` linearly or by a cosine, or constant.
@@ -194,25 +197,15 @@ class PretrainConfig(_Frozen):
             it, for encoders that do not fit.
         workers: processes per rank that read, tokenise and mask ahead of the model; 0 does it in
             the training process.
-        peak_flops: of the device at the precision used, floating-point operations per second, for
-            the metric `mfu`; None looks cuda devices up by name and leaves it out elsewhere.
         evaluate_every: steps between validation losses on the `valid` split; 0 is never.
-        evaluate_rows: rows per entry for a validation loss, at most.
         checkpoint_every: steps between checkpoints; one is always written at the end.
         keep_checkpoints: the last so many stay.
     """
 
-    tokenizer: str
-    model: ModelConfig = ModelConfig(preset="mini")
-    data: Annotated[tuple[Entry, ...], Field(min_length=1)]
-    alpha: Share = 0.5
     steps: Positive
-    batch_tokens: Positive = 4096
     accumulate: Positive = 1
     max_length: Annotated[int, Field(ge=8)] = 128
     row_tokens: Positive | None = None
-    language_embeddings: bool = False
-    mask_rate: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.15
     lr: Annotated[float, Field(gt=0.0)] = 5e-4
     warmup_steps: Count = 100
     schedule: Literal["linear", "cosine", "constant"] = "linear"
@@ -225,19 +218,12 @@ class PretrainConfig(_Frozen):
     compile: bool = False
     parallel: Literal["ddp", "fsdp"] = "ddp"
     workers: Count = 0
-    peak_flops: Annotated[float, Field(gt=0.0)] | None = None
     evaluate_every: Count = 0
-    evaluate_rows: Positive = 512
-    checkpoint_every: Positive = 1000
+    checkpoint_every: Count = 1000
     keep_checkpoints: Positive = 2
 
     @model_validator(mode="after")
-    def _budget(self) -> "PretrainConfig":
-        if self.batch_tokens < self.max_length:
-            raise ValueError(
-                f"batch_tokens is {self.batch_tokens}, less than max_length {self.max_length}; "
-                "one full input must fit"
-            )
+    def _wide_enough(self) -> "RunConfig":
         if self.row_tokens is not None and self.row_tokens < self.max_length:
             raise ValueError(
                 f"row_tokens is {self.row_tokens}, less than max_length {self.max_length}; "
@@ -249,6 +235,45 @@ class PretrainConfig(_Frozen):
     def width(self) -> int:
         """Tokens of a packed row."""
         return self.row_tokens or max(256, self.max_length)
+
+
+class PretrainConfig(RunConfig):
+    """A pre-training run. Defaults suit the mini preset on a CPU within minutes.
+
+    Attributes:
+        tokenizer: local folder that `AutoTokenizer.from_pretrained` loads, a fast one.
+        model: the encoder.
+        data: the mixture.
+        alpha: languages (or pairs) of an entry are drawn in proportion to rows ** alpha; 1 is
+            proportional, 0 uniform. 0.5 after XLM (Conneau and Lample 2019, section 3.1).
+        batch_tokens: useful (unpadded) tokens of one micro-batch, at most.
+        language_embeddings: add an embedding of its language to each token (ERNIE-M), in
+            pre-training only; what BTMLM's generation needs.
+        mask_rate: share of positions to predict (BERT, Devlin et al. 2019: 15 %, 80/10/10).
+        peak_flops: of the device at the precision used, floating-point operations per second, for
+            the metric `mfu`; None looks cuda devices up by name and leaves it out elsewhere.
+        evaluate_rows: rows per entry for a validation loss, at most.
+    """
+
+    tokenizer: str
+    model: ModelConfig = ModelConfig(preset="mini")
+    data: Annotated[tuple[Entry, ...], Field(min_length=1)]
+    alpha: Share = 0.5
+    batch_tokens: Positive = 4096
+    language_embeddings: bool = False
+    mask_rate: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.15
+    peak_flops: Annotated[float, Field(gt=0.0)] | None = None
+    evaluate_rows: Positive = 512
+    checkpoint_every: Positive = 1000
+
+    @model_validator(mode="after")
+    def _budget(self) -> "PretrainConfig":
+        if self.batch_tokens < self.max_length:
+            raise ValueError(
+                f"batch_tokens is {self.batch_tokens}, less than max_length {self.max_length}; "
+                "one full input must fit"
+            )
+        return self
 
 
 FREE_ON_RESUME = frozenset(
@@ -280,14 +305,22 @@ def load_config(path: str) -> PretrainConfig:
     Raises:
         ConfigError: no such file, no YAML mapping, an unknown key or a wrong value; all are named.
     """
+    return parse_config(read_yaml(path), base=Path(path).absolute().parent, where=str(path))
+
+
+def read_yaml(path: str) -> object:
+    """Returns what a YAML file holds.
+
+    Raises:
+        ConfigError: no such file, or no YAML.
+    """
     try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: the configuration cannot be read ({error.strerror})") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"{path}: not YAML ({reason})") from error
-    return parse_config(content, base=Path(path).absolute().parent, where=str(path))
 
 
 def parse_config(content: object, *, base: Path, where: str = "configuration") -> PretrainConfig:
@@ -301,14 +334,35 @@ def parse_config(content: object, *, base: Path, where: str = "configuration") -
     Raises:
         ConfigError: an unknown key or a wrong value; all are named.
     """
+    return _absolute(
+        checked(PretrainConfig, content, where=where, keys="tokenizer, data, steps"), base
+    )
+
+
+def checked(model: type[M], content: object, *, where: str, keys: str) -> M:
+    """Returns plain data as a configuration.
+
+    Args:
+        model: its class.
+        content: what a YAML file holds.
+        where: named in messages.
+        keys: named as an example where there are none.
+
+    Raises:
+        ConfigError: an unknown key or a wrong value; all are named.
+    """
     if not isinstance(content, dict):
         kind = type(content).__name__
-        raise ConfigError(f"{where}: holds a {kind}, expected keys such as tokenizer, data, steps")
+        raise ConfigError(f"{where}: holds a {kind}, expected keys such as {keys}")
     try:
-        config = PretrainConfig.model_validate(content)
+        return model.model_validate(content)
     except ValidationError as error:
         raise ConfigError(f"{where}: {_problems(error)}") from error
-    return _absolute(config, base)
+
+
+def placed(path: str, base: Path) -> str:
+    """Returns a path of a configuration, relative ones from the folder `base`; a URI as it is."""
+    return path if "://" in path else str((base / Path(path).expanduser()).resolve())
 
 
 def _problems(error: ValidationError) -> str:
@@ -365,17 +419,18 @@ PATHS = frozenset({"dataset", "lexicon"})
 
 
 def _absolute(config: PretrainConfig, base: Path) -> PretrainConfig:
-    def place(path: str) -> str:
-        return path if "://" in path else str((base / Path(path).expanduser()).resolve())
-
     model = config.model
     if model.checkpoint is not None:
-        model = model.model_copy(update={"checkpoint": place(model.checkpoint)})
+        model = model.model_copy(update={"checkpoint": placed(model.checkpoint, base)})
     data = tuple(
         d.model_copy(
-            update={name: place(getattr(d, name)) for name in PATHS if name in type(d).model_fields}
+            update={
+                name: placed(getattr(d, name), base)
+                for name in PATHS
+                if name in type(d).model_fields
+            }
         )
         for d in config.data
     )
-    update = {"tokenizer": place(config.tokenizer), "model": model, "data": data}
+    update = {"tokenizer": placed(config.tokenizer, base), "model": model, "data": data}
     return config.model_copy(update=update)

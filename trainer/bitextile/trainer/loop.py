@@ -1,64 +1,53 @@
-"""`pretrain`: the whole of a run, from a configuration to a folder that transformers loads."""
+"""`pretrain`: an encoder from datasets, by a mixture of objectives."""
 
-import os
-import shutil
-import signal
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-import yaml
 from torch import nn
 
-from bitextile.schema.errors import ConfigError, OutputExistsError
-from bitextile.trainer.card import IDENTITY, read_identity, write_card, write_identity
-from bitextile.trainer.checkpoint import (
-    FOLDER,
-    appearing,
-    last_usable,
-    save_checkpoint,
-    save_model,
-    tensors_of,
-    tidy,
-)
+from bitextile.schema.errors import OutputExistsError
+from bitextile.trainer.card import read_identity, write_card, write_identity
+from bitextile.trainer.checkpoint import Tensors, appearing, save_model, tensors_of
 from bitextile.trainer.config import PretrainConfig
-from bitextile.trainer.data.loader import steps
+from bitextile.trainer.data.mixture import Entry
 from bitextile.trainer.data.tokens import load_coder
-from bitextile.trainer.metrics import Report, reporting
 from bitextile.trainer.prepare import open_encoder, prepare
 from bitextile.trainer.ranks import ALONE, Ranks
-from bitextile.trainer.resume import check_alike, restore, state_of
-from bitextile.trainer.step import Training, train_step
+from bitextile.trainer.run import RunSummary, run
+from bitextile.trainer.step import Training
 from bitextile.trainer.validate import validate
 
-RUN_CONFIG = "run.yaml"
+Pretraining = Training[PretrainConfig, Entry]
 
 
 @dataclass(frozen=True)
-class RunSummary:
-    """What a run came to.
+class _Pretrain:
+    """Pre-training, as `run` does it."""
 
-    Attributes:
-        out: the run's folder, itself a model folder once the run is complete.
-        steps: done in all, over every resumption.
-        tokens: useful tokens learned from, likewise.
-        loss: of the last step; None if this call did no step.
-        seconds: this call took.
-        interrupted: a SIGTERM or Ctrl-C ended it early; `resume` goes on from there.
-    """
+    config: PretrainConfig
 
-    out: str
-    steps: int
-    tokens: int
-    loss: float | None
-    seconds: float
-    interrupted: bool
+    def prepare(self, last: Path | None, ranks: Ranks) -> Pretraining:
+        return prepare(self.config, last, ranks=ranks)
+
+    def validate(self, training: Pretraining) -> dict[str, float]:
+        return validate(training)
+
+    def identity(self, training: Pretraining) -> dict[str, Any]:
+        return _identity(training)
+
+    def write(
+        self, training: Pretraining, folder: Path, tensors: Tensors, loss: float | None
+    ) -> None:
+        encoder = training.encoder
+        parameters = sum(p.numel() for p in encoder.parameters())
+        facts: dict[str, Any] = {"steps": training.step, "useful tokens": training.tokens}
+        facts |= {"parameters": parameters, "loss of the last step": loss}
+        if encoder.languages:
+            facts["language embeddings"] = ", ".join(encoder.languages)
+        save_model(folder, encoder, training.coder, tensors)
+        write_card(folder, training.config, training.entries, facts)
+        write_identity(folder, _identity(training))
 
 
 def pretrain(
@@ -86,30 +75,7 @@ def pretrain(
         DatasetError: a dataset is not whole, or not of a kind its objective reads.
         TrainingError: a loss is not finite, all checkpoints are damaged, or a rank is lost.
     """
-    began = time.perf_counter()
-    folder = Path(out)
-    name = ranks.led(lambda: _name(_last_checkpoint(folder, overwrite=overwrite, resume=resume)))
-    last = folder / FOLDER / name if name else None
-    with torch.random.fork_rng():
-        training = prepare(config, last, ranks=ranks)
-        check_alike(training)
-        if last is not None:
-            ranks.together(lambda: restore(training, last))
-        ranks.led(lambda: _open_folder(folder, config, last))
-        loss, interrupted = _train(training, folder)
-        if not interrupted:
-            _publish(training, folder, loss)
-    seconds = time.perf_counter() - began
-    return RunSummary(out, training.step, training.tokens, loss, seconds, interrupted)
-
-
-def _name(path: Path | None) -> str | None:
-    return None if path is None else path.name
-
-
-def _open_folder(folder: Path, config: PretrainConfig, last: Path | None) -> None:
-    _clear(folder, last)
-    _write_config(folder, config)
+    return run(_Pretrain(config), out, overwrite=overwrite, resume=resume, ranks=ranks)
 
 
 def save_initial(config: PretrainConfig, out: str, *, overwrite: bool = False) -> None:
@@ -134,139 +100,7 @@ def save_initial(config: PretrainConfig, out: str, *, overwrite: bool = False) -
         write_identity(temporary, {"step": 0, "tokenizer": coder.digest, "datasets": []})
 
 
-def _last_checkpoint(folder: Path, *, overwrite: bool, resume: bool) -> Path | None:
-    if overwrite and resume:
-        raise ConfigError("--overwrite and --resume exclude each other; give one")
-    if not folder.exists():
-        return None
-    is_run = (folder / RUN_CONFIG).is_file()
-    if resume and (is_run or not any(folder.iterdir())):
-        return last_usable(folder)
-    if overwrite and (is_run or not any(folder.iterdir())):
-        return None
-    if resume or overwrite:
-        raise OutputExistsError(f"{folder}: is there and is no run of ours; give another --out")
-    raise OutputExistsError(
-        f"{folder}: is there already; give --resume to go on, --overwrite to replace it, "
-        "or another --out"
-    )
-
-
-def _clear(folder: Path, last: Path | None) -> None:
-    """Makes room for a run: all of it goes, or what a resumed one will write again."""
-    if last is None and folder.exists():
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    if last is not None:
-        tidy(folder, last)
-
-
-def _write_config(folder: Path, config: PretrainConfig) -> None:
-    content = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-    (folder / RUN_CONFIG).write_text(content, encoding="utf-8")
-
-
-def _train(training: Training, folder: Path) -> tuple[float | None, bool]:
-    """Runs the steps that are left; returns the last loss and whether a signal cut them short."""
-    config, ranks = training.config, training.ranks
-    loss, stop = None, False
-    with ExitStack() as stack:
-        asked = stack.enter_context(_asked_to_stop())
-        report = stack.enter_context(
-            reporting(folder, total=config.steps, done=training.step, silent=not ranks.leads)
-        )
-        pin = training.device.type == "cuda"
-        feed = steps(training.lanes, training.collation, workers=config.workers, pin=pin)
-        stack.enter_context(closing(feed))
-        while training.step < config.steps and not stop:
-            values = train_step(training, feed)
-            loss = values["loss"]
-            # A signal that has reached any rank stops all of them, behind the same step.
-            stop = any(ranks.all(partial(_tell, report, values, asked)))
-            if _due(training, config.evaluate_every):
-                losses = {"step": training.step, "valid": validate(training)}
-                ranks.together(partial(report.validation, losses))
-            if stop or training.step == config.steps or _due(training, config.checkpoint_every):
-                _checkpoint(training, folder)
-    return loss, training.step < config.steps
-
-
-def _tell(report: Report, values: dict[str, Any], asked: threading.Event) -> bool:
-    report.step(values)
-    return asked.is_set()
-
-
-def _due(training: Training, every: int) -> bool:
-    return every > 0 and training.step % every == 0
-
-
-def _checkpoint(training: Training, folder: Path) -> None:
-    state = state_of(training)
-    tensors = tensors_of(training.encoder, training.own, training.optimiser)
-
-    def save() -> None:
-        save_checkpoint(
-            folder,
-            state,
-            _identity(training),
-            encoder=training.encoder,
-            tensors=tensors,
-            coder=training.coder,
-            keep=training.config.keep_checkpoints,
-        )
-
-    training.ranks.led(save)
-
-
-@contextmanager
-def _asked_to_stop() -> Iterator[threading.Event]:
-    """Gives an event that SIGTERM sets, which pre-emptible machines send, or a first Ctrl-C."""
-    asked = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield asked  # Python allows signal handlers in the main thread only.
-        return
-
-    def interrupt(*_: Any) -> None:
-        if asked.is_set():
-            raise KeyboardInterrupt
-        asked.set()
-
-    before = {
-        signal.SIGTERM: signal.signal(signal.SIGTERM, lambda *_: asked.set()),
-        signal.SIGINT: signal.signal(signal.SIGINT, interrupt),
-    }
-    try:
-        yield asked
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _publish(training: Training, folder: Path, loss: float | None) -> None:
-    """Makes the run's folder a model folder: weights, tokenizer, card, and bitextile.json last."""
-    if training.ranks.led(lambda: (read_identity(str(folder)) or {}).get("step")) == training.step:
-        return
-    tensors = tensors_of(training.encoder, training.own)
-    parameters = sum(p.numel() for p in training.encoder.parameters())
-    facts: dict[str, Any] = {"steps": training.step, "useful tokens": training.tokens}
-    facts |= {"parameters": parameters, "loss of the last step": loss}
-    if training.encoder.languages:
-        facts["language embeddings"] = ", ".join(training.encoder.languages)
-
-    def write() -> None:
-        final = folder / FOLDER / "final"
-        with appearing(final) as temporary:
-            save_model(temporary, training.encoder, training.coder, tensors)
-            write_card(temporary, training.config, training.entries, facts)
-            write_identity(temporary, _identity(training))
-        for path in sorted(final.iterdir(), key=lambda p: p.name == IDENTITY):
-            os.replace(path, folder / path.name)
-        final.rmdir()
-
-    training.ranks.led(write)
-
-
-def _identity(training: Training) -> dict[str, Any]:
+def _identity(training: Pretraining) -> dict[str, Any]:
     identity: dict[str, Any] = {
         "step": training.step,
         "tokenizer": training.coder.digest,

@@ -92,7 +92,7 @@ class Bar:
             TimeRemainingColumn(),
         )
         self._progress = Progress(*columns, console=Console(stderr=True))
-        self._task = self._progress.add_task("pretrain", total=total, completed=done, note="")
+        self._task = self._progress.add_task("training", total=total, completed=done, note="")
         self._progress.start()
 
     def step(self, values: dict[str, Any]) -> None:

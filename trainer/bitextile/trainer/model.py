@@ -1,7 +1,7 @@
 """The encoder: any BERT-like masked language model of transformers, its body and head apart."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,10 @@ LANGUAGES = "languages.safetensors"
 """Language embeddings beside a model, which transformers does not read."""
 
 
+Change = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+"""From [R, W, width] the embeddings of tokens, and E, to embeddings of the same shape."""
+
+
 class Encoder(nn.Module):
     """A masked language model whose body and head can be called apart, on packed rows.
 
@@ -80,7 +84,12 @@ class Encoder(nn.Module):
         return self.mlm.get_input_embeddings().weight
 
     def vectors(
-        self, packed: Packed, *, layer: int | None = None, body: nn.Module | None = None
+        self,
+        packed: Packed,
+        *,
+        layer: int | None = None,
+        body: nn.Module | None = None,
+        change: Change | None = None,
     ) -> torch.Tensor:
         """Returns the vectors of all places, flat.
 
@@ -88,12 +97,16 @@ class Encoder(nn.Module):
             packed: the rows.
             layer: 0 is the embeddings, `layers` or None the last one.
             body: computes in place of the encoder's own, a copy of it.
+            change: gives other embeddings for those of the tokens; SALT's mixup.
 
         Returns:
             [R * W, width]; place w of row r stands at r * W + w.
         """
         own: Any = self.mlm.base_model if body is None else body
-        embedded = own.get_input_embeddings()(packed.inputs)
+        table = own.get_input_embeddings()
+        embedded = table(packed.inputs)
+        if change is not None:
+            embedded = change(embedded, table.weight)
         if self.language is not None and packed.languages is not None:
             embedded = embedded + self.language(packed.languages)
         output = own(

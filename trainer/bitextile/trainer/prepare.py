@@ -1,8 +1,9 @@
 """From a configuration to everything a step needs: data, model, optimiser, on this rank."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic
 
 import torch
 from torch import nn
@@ -10,10 +11,17 @@ from torch import nn
 from bitextile.schema.dataset import open_dataset
 from bitextile.schema.errors import ConfigError, DatasetError, SchemaError
 from bitextile.trainer.card import read_identity
-from bitextile.trainer.config import DataConfig, ModelConfig, PretrainConfig
+from bitextile.trainer.config import (
+    FREE_ON_RESUME,
+    PATHS,
+    DataConfig,
+    ModelConfig,
+    PretrainConfig,
+    RunConfig,
+)
 from bitextile.trainer.data.collate import Collation
 from bitextile.trainer.data.masking import Masking
-from bitextile.trainer.data.mixture import Entry, Lane
+from bitextile.trainer.data.mixture import Entry, Lane, Mixed
 from bitextile.trainer.data.streams import Stream
 from bitextile.trainer.data.tokens import Coder, load_coder
 from bitextile.trainer.flops import Geometry, geometry_of, peak_of
@@ -21,10 +29,12 @@ from bitextile.trainer.model import Encoder, build_encoder
 from bitextile.trainer.objectives.choose import objective_of
 from bitextile.trainer.ranks import ALONE, Ranks
 from bitextile.trainer.sharding import refuse_uneven, shard
-from bitextile.trainer.step import Training
+from bitextile.trainer.step import C, E, Training
 
 
-def prepare(config: PretrainConfig, last: Path | None = None, *, ranks: Ranks = ALONE) -> Training:
+def prepare(
+    config: PretrainConfig, last: Path | None = None, *, ranks: Ranks = ALONE
+) -> Training[PretrainConfig, Entry]:
     """Opens data and model; counters and optimiser stand at their beginning.
 
     Args:
@@ -37,18 +47,67 @@ def prepare(config: PretrainConfig, last: Path | None = None, *, ranks: Ranks = 
         DatasetError: a dataset is not whole, or not of a kind its objective reads.
     """
     opened = ranks.together(lambda: _open(config, last, ranks))
-    encoder, own = opened.encoder, opened.own
-    geometry = _geometry(config, encoder, opened.device)
-    if config.parallel == "fsdp" and ranks.size > 1:
-        shard(encoder, ranks, opened.device)
-    if config.compile:
-        encoder.mlm.base_model.compile()
+    geometry = _geometry(config, opened.encoder, opened.device)
     lanes = [
         Lane(
             opened.entries, opened.coder, lane, config.accumulate, config.batch_tokens, config.seed
         )
         for lane in range(ranks.rank, config.accumulate, ranks.size)
     ]
+    training = assemble(
+        config,
+        opened,
+        lanes,
+        ranks=ranks,
+        collation=_collation(config, opened.coder, opened.encoder),
+        settings=comparable(config, opened),
+    )
+    training.geometry = geometry
+    return training
+
+
+@dataclass(frozen=True)
+class Opened(Generic[E]):
+    """What a rank has opened by itself.
+
+    Attributes:
+        coder: the tokenizer.
+        entries: the mixture.
+        encoder: on its device.
+        own: parameters of objectives, by index of their entry.
+        device: to compute on.
+    """
+
+    coder: Coder
+    entries: tuple[E, ...]
+    encoder: Encoder
+    own: nn.ModuleDict
+    device: torch.device
+
+
+def assemble(
+    config: C,
+    opened: Opened[E],
+    lanes: list[Lane],
+    *,
+    ranks: Ranks,
+    collation: Collation,
+    settings: dict[str, Any],
+) -> Training[C, E]:
+    """Returns a run at its beginning; every rank must call it.
+
+    Args:
+        config: of the run.
+        opened: data and model.
+        lanes: of this rank.
+        ranks: the processes of the run.
+        collation: of training.
+        settings: what must not change when the run is resumed.
+    """
+    if config.parallel == "fsdp" and ranks.size > 1:
+        shard(opened.encoder, ranks, opened.device)
+    if config.compile:
+        opened.encoder.mlm.base_model.compile()
     return Training(
         config=config,
         ranks=ranks,
@@ -56,35 +115,41 @@ def prepare(config: PretrainConfig, last: Path | None = None, *, ranks: Ranks = 
         entries=opened.entries,
         lanes=lanes,
         counters={lane.lane: lane.state() for lane in lanes},
-        collation=_collation(config, opened.coder, encoder),
-        encoder=encoder,
-        own=own,
-        optimiser=_optimiser(config, encoder, own),
+        collation=collation,
+        encoder=opened.encoder,
+        own=opened.own,
+        optimiser=_optimiser(config, opened.encoder, opened.own),
         device=opened.device,
-        geometry=geometry,
+        settings=settings,
     )
 
 
-@dataclass(frozen=True)
-class _Opened:
-    coder: Coder
-    entries: tuple[Entry, ...]
-    encoder: Encoder
-    own: nn.ModuleDict
-    device: torch.device
+def comparable(config: PretrainConfig, opened: Opened[Entry]) -> dict[str, Any]:
+    """Returns what must not change when a run is resumed: settings, and digests for paths."""
+    settings = config.model_dump(mode="json", exclude=set(FREE_ON_RESUME))
+    settings["tokenizer"] = opened.coder.digest
+    for data in settings["data"]:
+        for name in PATHS & data.keys():
+            data[name] = open_dataset(data[name]).manifest.digest
+    return settings
 
 
-def _open(config: PretrainConfig, last: Path | None, ranks: Ranks) -> _Opened:
-    refuse_uneven(config, ranks)
-    device = _device(config, ranks)
+def _open(config: PretrainConfig, last: Path | None, ranks: Ranks) -> Opened[Entry]:
+    refuse_uneven(config, ranks, {d.objective for d in config.data})
+    device = device_of(config, ranks)
     coder = load_coder(config.tokenizer)
     entries = tuple(_entry(config, coder, i, d) for i, d in enumerate(config.data))
     encoder = open_encoder(config, coder, _languages(config, entries), last).to(device)
-    own = _own_modules(entries, encoder, config.seed).to(device)
-    return _Opened(coder, entries, encoder, own, device)
+    own = own_modules(entries, encoder, config.seed).to(device)
+    return Opened(coder, entries, encoder, own, device)
 
 
-def _device(config: PretrainConfig, ranks: Ranks) -> torch.device:
+def device_of(config: RunConfig, ranks: Ranks) -> torch.device:
+    """Returns the device of this rank.
+
+    Raises:
+        ConfigError: there is none such.
+    """
     available = torch.cuda.is_available()
     if config.device == "cuda" and not available:
         raise ConfigError("device is cuda, but torch sees no such device here; say auto or cpu")
@@ -150,7 +215,25 @@ def open_encoder(
     Raises:
         ConfigError: the weights were trained with another tokenizer, or cannot be used.
     """
-    source = config.model.checkpoint if last is None else str(last)
+    model = config.model if last is None else ModelConfig(checkpoint=str(last))
+    return encoder_of(model, coder, config=config, languages=languages)
+
+
+def encoder_of(
+    model: ModelConfig, coder: Coder, *, config: RunConfig, languages: tuple[str, ...] = ()
+) -> Encoder:
+    """Returns an encoder on the CPU.
+
+    Args:
+        model: fresh weights or a checkpoint.
+        coder: the tokenizer.
+        config: of the run.
+        languages: tags that get an embedding.
+
+    Raises:
+        ConfigError: the weights were trained with another tokenizer, or cannot be used.
+    """
+    source = model.checkpoint
     if source is not None:
         digest = (read_identity(source) or {}).get("tokenizer", coder.digest)
         if digest != coder.digest:
@@ -158,7 +241,6 @@ def open_encoder(
                 f"tokenizer {coder.path} is {coder.digest[:19]}..., but {source} was trained with "
                 f"{digest[:19]}...; give the tokenizer in that folder"
             )
-    model = config.model if source is None else ModelConfig(checkpoint=source)
     return build_encoder(
         model,
         coder,
@@ -169,14 +251,15 @@ def open_encoder(
     )
 
 
-def _flex(config: PretrainConfig) -> bool | None:
+def _flex(config: RunConfig) -> bool | None:
     """Returns whether attention is to be FlexAttention; None where the model decides."""
     if config.attention != "auto":
         return config.attention == "flex"
     return None if torch.cuda.is_available() and config.device != "cpu" else False
 
 
-def _own_modules(entries: tuple[Entry, ...], encoder: Encoder, seed: int) -> nn.ModuleDict:
+def own_modules(entries: Sequence[Mixed], encoder: Encoder, seed: int) -> nn.ModuleDict:
+    """Returns what objectives have besides the encoder, fresh, by index of their entry."""
     torch.manual_seed(seed)
     modules = {str(i): e.objective.module(encoder) for i, e in enumerate(entries)}
     return nn.ModuleDict({i: m for i, m in modules.items() if m is not None})
@@ -187,9 +270,7 @@ def _geometry(config: PretrainConfig, encoder: Encoder, device: torch.device) ->
     return None if peak is None else geometry_of(encoder, peak)
 
 
-def _optimiser(
-    config: PretrainConfig, encoder: Encoder, own: nn.ModuleDict
-) -> torch.optim.Optimizer:
+def _optimiser(config: RunConfig, encoder: Encoder, own: nn.ModuleDict) -> torch.optim.Optimizer:
     # Apart for encoder and objectives: FSDP shards the one alone, and AdamW takes no mixed group.
     groups: list[dict[str, Any]] = []
     for module in (encoder, own):

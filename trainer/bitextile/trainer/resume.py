@@ -4,10 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from bitextile.schema.dataset import open_dataset
 from bitextile.schema.errors import ConfigError
 from bitextile.trainer.checkpoint import load_optimiser, load_state
-from bitextile.trainer.config import FREE_ON_RESUME, PATHS
 from bitextile.trainer.errors import TrainingError
 from bitextile.trainer.ranks import fail_together
 from bitextile.trainer.step import Training
@@ -23,18 +21,8 @@ def state_of(training: Training) -> dict[str, Any]:
         "tokens": training.tokens,
         "seed": training.config.seed,
         "lanes": [counters for _, counters in lanes],
-        "run": comparable(training),
+        "run": training.settings,
     }
-
-
-def comparable(training: Training) -> dict[str, Any]:
-    """Returns what must not change when a run is resumed: settings, and digests for paths."""
-    settings = training.config.model_dump(mode="json", exclude=set(FREE_ON_RESUME))
-    settings["tokenizer"] = training.coder.digest
-    for data in settings["data"]:
-        for name in PATHS & data.keys():
-            data[name] = open_dataset(data[name]).manifest.digest
-    return settings
 
 
 def check_alike(training: Training) -> None:
@@ -43,7 +31,7 @@ def check_alike(training: Training) -> None:
     Raises:
         TrainingError: they do not, as on machines with copies of their own.
     """
-    found = training.ranks.all(lambda: json.dumps(comparable(training), sort_keys=True))
+    found = training.ranks.all(lambda: json.dumps(training.settings, sort_keys=True))
     other = next((rank for rank, one in enumerate(found) if one != found[0]), None)
     if other is not None:
         error = TrainingError(
@@ -65,7 +53,7 @@ def restore(training: Training, last: Path) -> None:
         TrainingError: the checkpoint is damaged.
     """
     state = load_state(last)
-    now = comparable(training)
+    now = training.settings
     for name, before in state["run"].items():
         if now.get(name) != before:
             raise ConfigError(

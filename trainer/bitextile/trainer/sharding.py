@@ -6,7 +6,7 @@ need equally many lanes, and objectives with equally many passes: `refuse_uneven
 """
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,13 +17,18 @@ from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forwar
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from bitextile.schema.errors import ConfigError
-from bitextile.trainer.config import PretrainConfig
+from bitextile.trainer.config import RunConfig
 from bitextile.trainer.model import Encoder
 from bitextile.trainer.ranks import Ranks
 
 
-def refuse_uneven(config: PretrainConfig, ranks: Ranks) -> None:
+def refuse_uneven(config: RunConfig, ranks: Ranks, objectives: Collection[str]) -> None:
     """Checks that lanes and objectives can be dealt to the ranks.
+
+    Args:
+        config: of the run.
+        ranks: its processes.
+        objectives: the names of those in its mixture.
 
     Raises:
         ConfigError: they cannot.
@@ -40,8 +45,7 @@ def refuse_uneven(config: PretrainConfig, ranks: Ranks) -> None:
             f"accumulate is {config.accumulate}, no multiple of the {ranks.size} ranks; under fsdp "
             "each needs equally many micro-batches"
         )
-    names = {d.objective for d in config.data}
-    if "moco" in names and len(names) > 1:
+    if "moco" in objectives and len(objectives) > 1:
         raise ConfigError(
             "under fsdp moco cannot be mixed with other objectives: it passes through the encoder "
             "twice, they once, and all ranks must pass together; use parallel: ddp"

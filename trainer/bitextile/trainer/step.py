@@ -5,19 +5,19 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
 from torch import nn
 
 from bitextile.kernels.randomness import bits
-from bitextile.trainer.config import PretrainConfig
+from bitextile.trainer.config import RunConfig
 from bitextile.trainer.data.collate import Collation
 from bitextile.trainer.data.loader import LaneBatch
-from bitextile.trainer.data.mixture import Entry, Lane
+from bitextile.trainer.data.mixture import Lane, Mixed
 from bitextile.trainer.data.tokens import Coder
 from bitextile.trainer.errors import TrainingError
 from bitextile.trainer.flops import Geometry, step_flops
@@ -27,12 +27,15 @@ from bitextile.trainer.objectives.objective import Stepped
 from bitextile.trainer.ranks import Ranks, fail_together
 from bitextile.trainer.sharding import gather_root, is_sharded, whole_parameters
 
+C = TypeVar("C", bound=RunConfig)
+E = TypeVar("E", bound=Mixed)
+
 Part = tuple[int, str]
 """A part of the loss of a step: index of the entry, name of the part."""
 
 
 @dataclass
-class Training:
+class Training(Generic[C, E]):
     """Everything a step needs and changes.
 
     Attributes:
@@ -47,15 +50,16 @@ class Training:
         own: parameters of objectives, by index of their entry.
         optimiser: over both.
         device: to compute on.
+        settings: what must not change when the run is resumed: settings, and digests for paths.
         geometry: for the metric `mfu`; None where the device's peak is not known.
         step: steps done.
         tokens: useful tokens learned from, by all ranks.
     """
 
-    config: PretrainConfig
+    config: C
     ranks: Ranks
     coder: Coder
-    entries: tuple[Entry, ...]
+    entries: tuple[E, ...]
     lanes: list[Lane]
     counters: dict[int, dict[str, Any]]
     collation: Collation
@@ -63,6 +67,7 @@ class Training:
     own: nn.ModuleDict
     optimiser: torch.optim.Optimizer
     device: torch.device
+    settings: dict[str, Any] = field(default_factory=dict)
     geometry: Geometry | None = None
     step: int = 0
     tokens: int = 0
@@ -144,7 +149,7 @@ class StepFacts:
         return self.share(part[0]) / max(self.weights[part], 1)
 
 
-def learning_rate(config: PretrainConfig, step: int) -> float:
+def learning_rate(config: RunConfig, step: int) -> float:
     """Returns the rate of a step.
 
     Args:

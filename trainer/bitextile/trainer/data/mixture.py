@@ -11,9 +11,9 @@ at the same price:
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -22,12 +22,43 @@ from bitextile.schema.dataset import Dataset
 from bitextile.trainer.data.examples import Example
 from bitextile.trainer.data.streams import Rows, Stream
 from bitextile.trainer.data.tokens import Coder
-from bitextile.trainer.objectives.objective import Objective
+from bitextile.trainer.objectives.objective import Learned, Objective
 
 CHUNK = 256
 """Rows read and tokenised at once by a lane; a matter of speed only, the sequence is the same."""
 
 _GOLDEN = (5**0.5 - 1) / 2
+
+
+class Source(Protocol):
+    """Rows in a seeded order, as a `Stream` gives them."""
+
+    @property
+    def key(self) -> str:
+        """What tells it from the other sources of its entry."""
+
+    def take(self, position: int, count: int, *, lane: int, lanes: int) -> Rows:
+        """Returns the next rows for one lane; see `Stream.take`."""
+
+
+class Mixed(Protocol):
+    """An entry of the mixture, wherever its rows come from."""
+
+    @property
+    def objective(self) -> Learned:
+        """What is learned."""
+
+    @property
+    def weight(self) -> float:
+        """Share of the micro-batches, relative to the others."""
+
+    @property
+    def streams(self) -> Sequence[Source]:
+        """The sources of its rows, at least one."""
+
+    @property
+    def shares(self) -> np.ndarray:
+        """[streams] probability of each."""
 
 
 @dataclass(frozen=True)
@@ -102,15 +133,17 @@ class Lane:
         lanes: how many there are.
         batch_tokens: most useful tokens of a micro-batch.
         seed: of the run.
+        batch_rows: most rows of a micro-batch; None where the tokens alone decide.
         batches: micro-batches made so far.
     """
 
-    entries: tuple[Entry, ...]
+    entries: Sequence[Mixed]
     coder: Coder
     lane: int
     lanes: int
     batch_tokens: int
     seed: int
+    batch_rows: int | None = None
     batches: int = 0
     _cursors: list[_Cursor] = field(init=False)
     _ready: list[deque[tuple[Example, str, int]]] = field(init=False)
@@ -131,7 +164,7 @@ class Lane:
                 ready.extend(self._draw(entry, cursor))
             example, key, after = ready[0]
             room -= example.n_tokens
-            if room < 0 and examples:
+            if (room < 0 and examples) or len(examples) == self.batch_rows:
                 break
             ready.popleft()
             examples.append(example)
@@ -172,5 +205,5 @@ class Lane:
                 drawn[place] = (example, stream.key, int(after))
         return [d for d in drawn if d is not None]
 
-    def _encode(self, entry: Entry, rows: Rows) -> list[Example]:
+    def _encode(self, entry: Mixed, rows: Rows) -> list[Example]:
         return entry.objective.examples(rows.table, rows.epochs, self.coder)

@@ -31,19 +31,12 @@ class Batch(Protocol):
         """Returns the batch on a device."""
 
 
-class Objective(Protocol):
-    """An objective: which rows it reads, what it makes of them, what it minimises."""
+class Learned(Protocol):
+    """What a step needs to know of an objective: what it makes of rows, what it minimises."""
 
     @property
     def name(self) -> str:
         """As configurations and metrics name it."""
-
-    @property
-    def kinds(self) -> tuple[Kind, ...]:
-        """Dataset kinds it can learn from."""
-
-    def columns(self, kind: Kind) -> tuple[str, ...]:
-        """Returns the columns of `kind` it reads, ids included."""
 
     def examples(self, rows: pa.Table, epochs: I64, coder: Coder) -> list[Example]:
         """Returns one example per row, in order."""
@@ -63,6 +56,17 @@ class Objective(Protocol):
 
     def weights(self, batch: Any) -> dict[str, int]:
         """Returns the weight of each part on a batch, without computing it."""
+
+
+class Objective(Learned, Protocol):
+    """An objective of pre-training: also which rows of which datasets it reads."""
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """Dataset kinds it can learn from."""
+
+    def columns(self, kind: Kind) -> tuple[str, ...]:
+        """Returns the columns of `kind` it reads, ids included."""
 
 
 Gather = Callable[[list[Any]], list[Any]]
