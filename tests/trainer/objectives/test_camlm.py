@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from bitextile.trainer.config import CamlmData
 from bitextile.trainer.data.examples import Example, Input
 from bitextile.trainer.objectives.camlm import SEES, Camlm
+from bitextile.trainer.objectives.choose import objective_of
 from bitextile.trainer.objectives.tlm import Tlm
 
 N = 3
@@ -104,10 +106,60 @@ def test_roles_masks_and_sides(batch, rows, word_coder, look):
     assert batch.sides.tolist() == (places // 2).tolist()
 
 
-def test_the_same_positions_are_selected_as_by_tlm(batch, batch_of):
+def test_the_same_positions_are_selected_as_by_tlm(batch_of):
+    """In the order of the dataset, that is; a turned pair has other positions."""
     tlm = batch_of(Tlm(24), "pairs", N, width=64, fixed=True)
+    batch = batch_of(Camlm(24, either_order=False), "pairs", N, width=64, fixed=True)
     assert torch.equal(tlm.predicted, batch.predicted)
     assert torch.equal(tlm.targets, batch.targets)
+
+
+def test_a_coin_decides_which_sentence_comes_first(rows, word_coder):
+    """Keyed by seed, record and epoch; what is turned is turned with sides and languages."""
+    table, n = rows("pairs", 40), 40
+    plain = Tlm(64).examples(table, np.zeros(n, int), word_coder)
+
+    def turned(objective, epochs, first=0):
+        found = objective.examples(table.slice(first), epochs[first:], word_coder)
+        for one, other in zip(found, plain[first:]):
+            (a,), (b,) = one.inputs, other.inputs
+            n_src = int((b.sides == 0).sum()) - 1
+            if a.languages == b.languages:
+                assert a.tokens.tolist() == b.tokens.tolist()
+                assert a.sides.tolist() == b.sides.tolist()
+            else:
+                assert a.languages == b.languages[::-1] == ("ar", "en")
+                assert a.tokens[1:].tolist() == [*b.tokens[n_src + 1 :], *b.tokens[1 : n_src + 1]]
+                assert a.sides.tolist() == [0] * (len(b.tokens) - n_src) + [1] * n_src
+            assert (a.maskable == word_coder.is_ordinary[a.tokens]).all()
+            assert (one.record, one.key, one.n_cut) == (other.record, other.key, other.n_cut)
+        return [e.inputs[0].languages == ("ar", "en") for e in found]
+
+    epochs = np.zeros(n, int)
+    assert 8 < sum(turned(Camlm(64), epochs)) < 32
+    assert turned(Camlm(64), epochs, first=7) == turned(Camlm(64), epochs)[7:]
+    assert turned(Camlm(64), epochs) != turned(Camlm(64), epochs + 1)
+    assert turned(Camlm(64), epochs) != turned(Camlm(64, seed=1), epochs)
+    assert not any(turned(Camlm(64, either_order=False), epochs))
+
+
+def test_an_entry_may_mask_at_its_own_rate(rows, word_coder, collation):
+    """More of the same draws: what is masked at the run's rate is masked at a higher one too."""
+    examples = Camlm(64).examples(rows("pairs", 40), np.zeros(40, int), word_coder)
+    settings = collation(word_coder, rate=0.15)
+    usual, often = (
+        set(Camlm(64, mask_rate=rate).collate(examples, settings).predicted.tolist())
+        for rate in (None, 0.5)
+    )
+    assert usual < often
+    words = sum(int(e.inputs[0].maskable.sum()) for e in examples)
+    assert 0.1 < len(usual) / words < 0.2
+    assert 0.45 < len(often) / words < 0.55
+    entry = CamlmData(objective="camlm", dataset="pairs", mask_rate=0.5)
+    objective = objective_of(entry, word_coder, max_length=64, seed=5)
+    assert objective == Camlm(64, mask_rate=0.5, seed=5)
+    same = Camlm(64, mask_rate=0.5).collate(examples, collation(word_coder, rate=0.5))
+    assert set(same.predicted.tolist()) == often
 
 
 def test_the_loss_equals_the_naive_loop(batch, random_encoder, word_coder):

@@ -17,7 +17,10 @@ and that is closed by letting unselected positions see their own sentence only.
 Source: ERNIE-M (arXiv 2012.15674), section 3.1: the masks of selected positions. Our choices: what
 unselected positions see; separators count as unselected tokens of the sentence they end, the
 leading special token of the first; all selected tokens are shown as [MASK], since with 80/10/10 a
-kept token would be seen by its own side's masks.
+kept token would be seen by its own side's masks; and a coin decides which sentence comes first.
+BTMLM's pass 1 writes behind a sentence, in either language: of a model that always had English
+first, masked English words behind German cost 7.2 nats each in place of 4.7, more than blind
+guessing by frequency (multi30k, mini preset, 1,500 steps of MLM, TLM and CAMLM).
 """
 
 from collections.abc import Sequence
@@ -30,11 +33,13 @@ import torch
 from bitextile.schema.kinds import ALIGNED, EXCHANGE, PAIRS, Kind
 from bitextile.trainer.data.collate import Collation, Masked, arrange, predictions, select
 from bitextile.trainer.data.examples import Example
+from bitextile.trainer.data.masking import draws
 from bitextile.trainer.data.order import I64
 from bitextile.trainer.data.tokens import Coder
 from bitextile.trainer.losses import LossSum, masked_lm
 from bitextile.trainer.model import Encoder
-from bitextile.trainer.objectives.tlm import Tlm
+from bitextile.trainer.objectives.objective import records
+from bitextile.trainer.objectives.tlm import Tlm, joined_pairs
 
 SEES = (
     (True, False, False, False),
@@ -62,9 +67,16 @@ class Camlm:
 
     Attributes:
         max_length: tokens of an input with special tokens.
+        mask_rate: share of positions to predict; None for the run's.
+        either_order: a coin per pair and epoch decides which sentence comes first; else the
+            order is that of the dataset.
+        seed: of the coin.
     """
 
     max_length: int
+    mask_rate: float | None = None
+    either_order: bool = True
+    seed: int = 0
     name: str = "camlm"
     kinds: tuple[Kind, ...] = (PAIRS, ALIGNED, EXCHANGE)
 
@@ -74,11 +86,21 @@ class Camlm:
 
     def examples(self, rows: pa.Table, epochs: I64, coder: Coder) -> list[Example]:
         """Returns one concatenated pair per row."""
-        return Tlm(self.max_length).examples(rows, epochs, coder)
+        ids, keys = records(rows)
+        turned = np.zeros(len(keys), bool)
+        if self.either_order:
+            turned = draws(keys, epochs, seed=self.seed, operation="camlm/coin") < 0.5
+        pairs = joined_pairs(rows, coder, self.max_length, turned=turned)
+        return [
+            Example(ids[i], keys[i], int(epochs[i]), (pair,), n_cut)
+            for i, (pair, n_cut) in enumerate(pairs)
+        ]
 
     def collate(self, examples: Sequence[Example], collation: Collation) -> Conditional:
         """Returns packed rows with the roles of the table."""
-        selection = select(examples, replace(collation.masking, masked=1.0, random=0.0))
+        rate = self.mask_rate or collation.masking.rate
+        masking = replace(collation.masking, rate=rate, masked=1.0, random=0.0)
+        selection = select(examples, masking)
         sides = selection.flat.sides.astype(np.int64)
         packed, places = arrange(
             selection, collation, roles=2 * sides + selection.selected, sees=SEES

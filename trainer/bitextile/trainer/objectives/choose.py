@@ -43,7 +43,12 @@ def objective_of(data: DataConfig, coder: Coder, *, max_length: int, seed: int) 
         case TlmData():
             return Tlm(max_length)
         case CamlmData():
-            return Camlm(max_length)
+            return Camlm(
+                max_length,
+                mask_rate=data.mask_rate,
+                either_order=data.either_order,
+                seed=seed,
+            )
         case BtmlmData():
             return Btmlm(max_length)
         case WeamData():

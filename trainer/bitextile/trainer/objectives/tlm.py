@@ -18,7 +18,7 @@ from bitextile.schema.kinds import ALIGNED, EXCHANGE, PAIRS, Kind
 from bitextile.trainer.data.collate import Collation, Masked, collate
 from bitextile.trainer.data.examples import Example, Input, join
 from bitextile.trainer.data.order import I64
-from bitextile.trainer.data.tokens import Coder
+from bitextile.trainer.data.tokens import Bool, Coder
 from bitextile.trainer.losses import LossSum
 from bitextile.trainer.model import Encoder
 from bitextile.trainer.objectives.mlm import predict
@@ -72,13 +72,16 @@ class Tlm:
 PAIR_COLUMNS = ("pair_id", "src_lang", "tgt_lang", "src", "tgt")
 
 
-def joined_pairs(rows: pa.Table, coder: Coder, max_length: int) -> list[tuple[Input, int]]:
+def joined_pairs(
+    rows: pa.Table, coder: Coder, max_length: int, *, turned: Bool | None = None
+) -> list[tuple[Input, int]]:
     """Returns each row as `[CLS] s [SEP] t [SEP]`, and how many subwords were cut off.
 
     Args:
         rows: with src and tgt, or src_exchanged and tgt_exchanged, and their languages.
         coder: the tokenizer.
         max_length: tokens of an input.
+        turned: [n] True where the second sentence comes first; None where none does.
     """
     suffix = "_exchanged" if "src_exchanged" in rows.column_names else ""
     src, tgt = texts_of(rows, f"src{suffix}", f"tgt{suffix}")
@@ -86,5 +89,7 @@ def joined_pairs(rows: pa.Table, coder: Coder, max_length: int) -> list[tuple[In
     pairs = []
     for i, (s, t) in enumerate(zip(coder.sides(src), coder.sides(tgt))):
         s, t = fitted_pair(s, t, (src[i], tgt[i]), max_length)
-        pairs.append((join(coder, s, t, languages=languages[i]), s.n_cut + t.n_cut))
+        turn = -1 if turned is not None and turned[i] else 1
+        pair = join(coder, *(s, t)[::turn], languages=languages[i][::turn])
+        pairs.append((pair, s.n_cut + t.n_cut))
     return pairs
