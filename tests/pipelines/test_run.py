@@ -87,7 +87,7 @@ def test_a_chain_interrupted_in_training_goes_on_and_keeps_no_other_tokenizer(
     assert code == 1, told
     assert "[pretrain]" in told
     assert "[evaluate]" not in told
-    assert f"{out}/model: interrupted after 1 steps; --reuse goes on from there" in told
+    assert f"{out}/model: interrupted after 1 of 3 steps, which are kept; the same call" in told
 
     code, told = run(311, "--reuse")
     assert code == 2, told

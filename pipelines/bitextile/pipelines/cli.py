@@ -775,8 +775,9 @@ def _tell(news: str | Finished) -> None:
 
 def _conclude(summary: "Summary") -> None:
     for figure in summary.evaluations:
-        before = "" if figure["before"] is None else f"{figure['before']:.3f} -> "
-        console.print(f"{figure['name']:<44} {before}{figure['after']:.3f}", markup=False)
+        values = [figure["before"], *figure.get("between", ()), figure["after"]]
+        told = " -> ".join(f"{value:.3f}" for value in values if value is not None)
+        console.print(f"{figure['name']:<44} {told}", markup=False)
     typer.echo(summary.report)
 
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import yaml
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
@@ -121,6 +122,13 @@ class Evaluate(Strict):
     alignment: tuple[AlignmentSet, ...] = ()
 
 
+def _stages(value: Any) -> Any:
+    """Returns the stages of `pretrain`: none, one that stands alone, or a list."""
+    if value is None:
+        return ()
+    return (value,) if isinstance(value, dict) else value
+
+
 class Recipe(Strict):
     """A whole chain: corpora, and the settings of each verb; every part has a default.
 
@@ -137,9 +145,11 @@ class Recipe(Strict):
     codeswitch: Switches = (AlignmentSwitch(),)
     derive: Derives = ()
     tokenizer: TokenizerConfig = TokenizerConfig()
-    pretrain: dict[str, Any] | None = Field(
-        None, description="settings of `pretrain`, with `objectives` (name to weight); null: none"
+    pretrain: Annotated[tuple[dict[str, Any], ...], BeforeValidator(_stages)] = Field(
+        (), description="settings of `pretrain`, with `objectives` (name to weight); or stages"
     )
+    backtranslate: dict[str, Any] | None = Field(None, description="see recipe_models.py")
+    candidates: dict[str, Any] | None = Field(None, description="see recipe_models.py")
     evaluate: Evaluate = Evaluate()
 
 

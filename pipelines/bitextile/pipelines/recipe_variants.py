@@ -1,7 +1,7 @@
 """The parts of a recipe that ask for switched sentences and derived languages."""
 
 from dataclasses import dataclass, field, fields
-from typing import Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag
 
@@ -14,7 +14,10 @@ from bitextile.kernels.switching import SwitchConfig
 from bitextile.schema.errors import ConfigError
 from bitextile.schema.ids import language_tag
 
-Config = TypeVar("Config", bound=SwitchConfig | DeriveConfig)
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Config = TypeVar("Config", bound="DataclassInstance")
 Language = Annotated[str, BeforeValidator(language_tag)]
 Pair = tuple[Language, Language]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]*$")]
@@ -108,8 +111,8 @@ class ModelSwitch(_Part, SwitchConfig):
     """Words replaced by what a model suggested."""
 
     method: Literal["model"]
-    candidates: str
-    """Folder of a candidates dataset, relative to the recipe."""
+    candidates: str = ""
+    """Folder of a candidates dataset, relative to the recipe; empty takes those the run makes."""
 
 
 def _method(value: Any) -> str:
@@ -162,7 +165,7 @@ Derives = Annotated[tuple[DerivePart, ...], BeforeValidator(_several)]
 
 
 def plain(kind: type[Config], part: Any) -> Config:
-    """Returns the kernel's configuration that a part of a recipe carries."""
+    """Returns the verb's own configuration that a part of a recipe carries."""
     return kind(**{entry.name: getattr(part, entry.name) for entry in fields(kind)})
 
 

@@ -103,12 +103,12 @@ def write_report(
     Equal datasets and extras give an equal page: examples are chosen by id, nothing by chance.
 
     Args:
-        datasets: folders or URIs of any kind; other kinds than pairs, mono, aligned, lexicon,
-            exchange and codeswitch are shown with their counts alone.
+        datasets: folders or URIs of any kind; candidates are shown with their counts alone.
         out: the HTML file; written whole or not at all.
         title: heading of the page.
         extras: `metrics`, rows of the trainer's metrics.jsonl (step, loss, losses per objective),
-            and `evaluations`, rows with name, before, after and unit.
+            and `evaluations`, rows with name, before, after and unit; of several stages of
+            training, `stage` in the one and `between`, a list, in the other.
         examples: rows shown per dataset, at most.
         overwrite: replace a file that is there.
 

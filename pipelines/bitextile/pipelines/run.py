@@ -1,30 +1,44 @@
 """`bitextile run`: the whole chain of a recipe, from corpora to a page to look at."""
 
+import itertools
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bitextile.pipelines.align import align, beside
 from bitextile.pipelines.exchange import exchange
 from bitextile.pipelines.ingest import ingest_corpora
 from bitextile.pipelines.lexicon import lexicon
+from bitextile.pipelines.measure import (
+    Evaluation,
+    check_evaluation,
+    compared,
+    link_figures,
+    model_figures,
+)
 from bitextile.pipelines.recipe import Recipe, sources_of
+from bitextile.pipelines.recipe_variants import plain
 from bitextile.pipelines.report import write_report
 from bitextile.pipelines.running import Finished, RunOptions
+from bitextile.pipelines.schedule import (
+    Stage,
+    check_stages,
+    config_of,
+    folder_of_model,
+    stages_before_writing,
+    stages_of,
+)
 from bitextile.pipelines.tokenizer import same_tokenizer, train_tokenizer
-from bitextile.pipelines.variants import check_variants, derived, switch
+from bitextile.pipelines.variants import check_variants, derived, of_run, switch
 from bitextile.schema.errors import BitextileError, ConfigError, OutputExistsError
 from bitextile.schema.storage import exists, write_atomically
 
-Tell = Callable[[str | Finished], None]
-Evaluation = dict[str, Any]
+if TYPE_CHECKING:
+    from bitextile.pipelines.recipe_models import Backtranslate, CandidatesPart
 
-OBJECTIVES = {"mlm": 1.0, "tlm": 1.0, "weam": 1.0}
-ON_MONO = frozenset({"mlm", "align_mlm", "dict_mlm"})
-"""Objectives on single sentences: they read `mono` where the recipe has some, else `aligned`."""
-WITH_LEXICON = frozenset({"align_mlm", "dict_mlm"})
+Tell = Callable[[str | Finished], None]
 
 
 @dataclass(frozen=True)
@@ -54,7 +68,8 @@ def run(recipe: Recipe, folder: Path, out: str, *, options: RunOptions, tell: Te
     chain.check()
     chain.make_datasets()
     chain.make_tokenizer()
-    chain.train_and_evaluate()
+    chain.train()
+    chain.evaluate()
     return chain.finish()
 
 
@@ -66,6 +81,9 @@ class _Chain:
     ) -> None:
         self.recipe, self.folder, self.out = recipe, folder, out
         self.options, self.tell = options, tell
+        self.stages: tuple[Stage, ...] = ()
+        self.writes: Backtranslate | None = None
+        self.asks: CandidatesPart | None = None
         self.datasets: list[Finished] = []
         self.evaluations: list[Evaluation] = []
 
@@ -79,20 +97,14 @@ class _Chain:
         if not sources.bitext:
             raise ConfigError("the recipe has no `bitext`; the chain starts from sentence pairs")
         check_variants(self.recipe, self.folder)
-        for gold in self.recipe.evaluate.alignment:
-            self.existing(gold.gold)
-        for texts in self.recipe.evaluate.retrieval:
-            for file in texts.files:
-                self.existing(file)
-        if self.recipe.pretrain is not None:
-            self.pretrain_config(mono=bool(sources.mono))
+        check_evaluation(self.recipe.evaluate, self.folder)
+        if self.recipe.backtranslate is not None or self.recipe.candidates is not None:
+            from bitextile.pipelines.recipe_models import supplies_of
 
-    def existing(self, name: str) -> str:
-        """Returns the path of a file the recipe names; raises ConfigError if there is none."""
-        path = self.folder / name
-        if not path.is_file():
-            raise ConfigError(f"{path}: no such file; check the recipe's `evaluate`")
-        return str(path)
+            supplies = supplies_of(self.recipe)
+            self.writes, self.asks = supplies.backtranslate, supplies.candidates
+        self.stages = stages_of(self.recipe)
+        check_stages(self.recipe, self.folder, self.out, writes=self.writes, asks=self.asks)
 
     def done(self, *finished: Finished) -> None:
         """Notes what a stage wrote."""
@@ -114,7 +126,7 @@ class _Chain:
         self.tell("exchange")
         self.done(exchange(aligned, self.at("exchange"), config=recipe.exchange, options=options))
         self.tell("codeswitch")
-        for asked in recipe.codeswitch:
+        for asked in itertools.filterfalse(of_run, recipe.codeswitch):
             self.done(switch(asked, self.folder, self.out, options=options))
         if recipe.derive:
             self.tell("derive")
@@ -136,87 +148,119 @@ class _Chain:
                 )
         train_tokenizer(texts, out, config=config, overwrite=self.options.overwrite)
 
-    def pretrain_config(self, *, mono: bool) -> Any:
-        """Returns the trainer's configuration, with this run's folders filled in."""
-        from bitextile.trainer.config import parse_config
+    def train(self) -> None:
+        """Pre-trains in stages, with what models supply between and behind them."""
+        before_writing = stages_before_writing(self.stages)
+        for done, stage in enumerate(self.stages):
+            if done == before_writing:
+                self.backtranslate(done)
+            self.pretrain(stage)
+        if before_writing == len(self.stages):
+            self.backtranslate(before_writing)
+        self.find_candidates()
 
-        settings = dict(self.recipe.pretrain or {})
-        objectives = settings.pop("objectives", OBJECTIVES)
-        if not isinstance(objectives, dict):
-            raise ConfigError(
-                f"pretrain.objectives is {objectives!r}, expected a weight, or options such as "
-                "{weight: 2}, by name"
-            )
-        data = [self._entry(name, value, mono=mono) for name, value in objectives.items()]
-        content = {"tokenizer": self.at("tokenizer"), "data": data, **settings}
-        return parse_config(content, base=Path.cwd(), where="the recipe's `pretrain`")
+    def pretrain(self, stage: Stage) -> None:
+        """Runs a stage from the model before it, and writes what the first one starts from.
 
-    def _entry(self, name: str, value: Any, *, mono: bool) -> dict[str, Any]:
-        """Returns an entry of the mixture on this run's datasets."""
-        options = value if isinstance(value, dict) else {"weight": value}
-        dataset = "mono" if name in ON_MONO and mono else "aligned"
-        lexicon = {"lexicon": self.at("lexicon")} if name in WITH_LEXICON else {}
-        return {"objective": name, "dataset": self.at(dataset)} | lexicon | options
+        Raises:
+            BitextileError: a signal ended it; the run has not come to what it was asked for.
+        """
+        from bitextile.trainer.loop import save_initial
 
-    def train_and_evaluate(self) -> None:
-        """Pre-trains, if the recipe says so, and measures before and after; always the links."""
-        if self.recipe.pretrain is None:
-            self.evaluations = self.link_figures()
-            return
-        from bitextile.trainer.loop import pretrain, save_initial
-
-        mono = any(f.dataset.kind.name == "mono" for f in self.datasets)
-        config = self.pretrain_config(mono=mono)
-        model, initial = self.at("model"), self.at("initial")
-        reuse = self.options.reuse
-        self.tell("pretrain")
-        save_initial(config, initial, overwrite=self.options.overwrite or reuse)
-        overwrite = self.options.overwrite and not reuse
-        if (made := pretrain(config, model, overwrite=overwrite, resume=reuse)).interrupted:
+        config = config_of(stage, self.recipe, self.folder, self.out)
+        self.tell(stage.name)
+        if stage.number == 1:
+            overwrite = self.options.overwrite or self.options.reuse
+            save_initial(config, self.at(folder_of_model(0)), overwrite=overwrite)
+        made = self.trained(config, self.at(stage.folder))
+        if made.interrupted:
             raise BitextileError(
-                f"{model}: interrupted after {made.steps:,} steps; --reuse goes on from there"
+                f"{made.out}: interrupted after {made.steps:,} of {config.steps:,} steps, which "
+                "are kept; the same call with --reuse goes on from there"
             )
-        self.tell("evaluate")
-        before, after = self.model_figures(initial), self.model_figures(model)
-        self.evaluations = self.link_figures()
-        for name, (value, unit) in after.items():
-            figure = {"name": name, "before": before[name][0], "after": value, "unit": unit}
-            self.evaluations.append(figure)
 
-    def link_figures(self) -> list[Evaluation]:
-        """Returns the alignment error rate of the links in the shards, by gold set."""
-        from bitextile.trainer.evaluate.run import evaluate
+    def trained(self, config: Any, model: str) -> Any:
+        """Returns what training came to; as with datasets, --reuse keeps only what is the same."""
+        from bitextile.trainer.loop import pretrain
 
-        figures = []
-        for gold in self.recipe.evaluate.alignment:
-            path = self.existing(gold.gold)
-            found = evaluate(self.at("aligned"), task="alignment", data=[path])
-            (result,) = found["results"].values()
-            for metric in ("aer", "precision", "recall"):
-                figure = {"before": None, "after": result[metric]["value"], "unit": ""}
-                figures.append({"name": f"{gold.name}: links, {metric}", **figure})
-        return figures
+        if self.options.reuse:
+            try:
+                return pretrain(config, model, resume=True)
+            except ConfigError:
+                if not self.options.overwrite:
+                    raise
+        return pretrain(config, model, overwrite=self.options.overwrite)
 
-    def model_figures(self, model: str) -> dict[str, tuple[float, str]]:
-        """Returns every figure of one model: name to value and unit."""
-        from bitextile.trainer.evaluate.run import evaluate
+    def backtranslate(self, done: int) -> None:
+        """Writes pseudo translations of `mono`, if the recipe asks for some.
 
-        figures: dict[str, tuple[float, str]] = {}
-        sets = {"test split": [self.at("pairs")]} | {
-            entry.name: [self.existing(file) for file in entry.files]
-            for entry in self.recipe.evaluate.retrieval
-        }
-        for name, data in sets.items():
-            for key, result in evaluate(model, task="retrieval", data=data)["results"].items():
-                figures |= _retrieval_figures(name if key == "files" else f"{name} {key}", result)
-        for gold in self.recipe.evaluate.alignment:
-            found = evaluate(model, task="alignment", data=[self.existing(gold.gold)])
-            (result,) = found["results"].values()
-            figures[f"{gold.name}: encoder, aer"] = (result["aer"]["value"], "")
-        perplexity = evaluate(model, task="mlm", data=[self.at("pairs")])["results"]["pairs"]
-        for lang, result in perplexity.items():
-            figures[f"masked perplexity {lang}"] = (result["perplexity"]["value"], "")
-        return figures
+        Args:
+            done: stages of training behind us.
+
+        Raises:
+            BitextileError: the gate stopped all, and a stage was to learn from them.
+        """
+        part = self.writes
+        if part is None:
+            return
+        from bitextile.pipelines.backtranslate import BacktranslateConfig, backtranslate
+        from bitextile.pipelines.recipe_models import engine_of
+
+        self.tell("backtranslate")
+        config = BacktranslateConfig(
+            model=self.model(part.model, done),
+            weights=part.to,
+            engine=engine_of(part),
+            pairs=(self.at("pairs"),),
+            length_ratios=getattr(part, "length_ratios", {}),
+            gate=part.gate,
+        )
+        mono, out = self.at("mono"), self.at("pseudo")
+        self.done(backtranslate(mono, out, config=config, options=self.options))
+        counts = self.datasets[-1].dataset.manifest.counts
+        if not counts.kept and done < len(self.stages):
+            dropped = ", ".join(f"{rule} {n:,}" for rule, n in counts.rejected.items())
+            raise BitextileError(
+                f"{out}: no translation passed the gate ({dropped}), so there is nothing to learn "
+                "from: train longer before, or loosen `backtranslate.gate`, and go on with --reuse "
+                "--overwrite"
+            )
+
+    def find_candidates(self) -> None:
+        """Asks the model trained last for switching candidates, and switches by them."""
+        part = self.asks
+        if part is None:
+            return
+        from bitextile.pipelines.candidates import CandidatesConfig, candidates
+
+        self.tell("candidates")
+        made = candidates(
+            self.at("mono"),
+            self.at("candidates"),
+            model=self.model(part.model, len(self.stages)),
+            shards=(self.at("pairs"),),
+            split="train",
+            config=plain(CandidatesConfig, part),
+            options=self.options,
+        )
+        self.done(made)
+        for asked in filter(of_run, self.recipe.codeswitch):
+            self.done(switch(asked, self.folder, self.out, options=self.options))
+
+    def model(self, named: str, done: int) -> str:
+        """Returns the folder of a model that the recipe names, else that of the last stage done."""
+        return str(self.folder / named) if named else self.at(folder_of_model(done))
+
+    def evaluate(self) -> None:
+        """Measures the links, and every model from the one training began with to the last."""
+        if self.stages:
+            self.tell("evaluate")
+        measured = self.recipe.evaluate, self.folder, self.out
+        self.evaluations = link_figures(*measured)
+        if self.stages:
+            models = [folder_of_model(number) for number in range(len(self.stages) + 1)]
+            found = [model_figures(self.at(model), *measured) for model in models]
+            self.evaluations += compared(found)
 
     def finish(self) -> Summary:
         """Writes evaluation.json and report.html."""
@@ -232,16 +276,11 @@ class _Chain:
         return Summary(tuple(self.datasets), tuple(self.evaluations), report)
 
     def metrics(self) -> list[dict[str, Any]]:
-        """Returns the training curve, empty without training."""
-        path = Path(self.at("model")) / "metrics.jsonl"
-        if not path.is_file():
-            return []
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-
-
-def _retrieval_figures(name: str, result: dict[str, Any]) -> dict[str, tuple[float, str]]:
-    directions = ("src_to_tgt", "tgt_to_src")
-    return {
-        f"retrieval {name} {direction.replace('_', ' ')}": (result[direction]["value"], "accuracy")
-        for direction in directions
-    }
+        """Returns the training curve, stage behind stage; empty without training."""
+        rows: list[dict[str, Any]] = []
+        for stage in self.stages:
+            done = rows[-1]["step"] if rows else 0
+            text = Path(self.at(stage.folder), "metrics.jsonl").read_text(encoding="utf-8")
+            for row in map(json.loads, text.splitlines()):
+                rows.append(row | {"step": row["step"] + done, "stage": stage.number})
+        return rows

@@ -49,9 +49,19 @@ def check_variants(recipe: Recipe, folder: Path) -> None:
                     f"{folder_of(part)}: the lexicon has no {' and '.join(pair)}; "
                     "the recipe has no `bitext` in these languages"
                 )
+        if of_run(part) and recipe.candidates is None:
+            raise ConfigError(
+                f"{folder_of(part)}: no candidates; add a part `candidates` to the recipe, or name "
+                "a folder of some"
+            )
         for name in _files(part):
             if not (folder / name).exists():
                 raise ConfigError(f"{folder / name}: no such file; check `{folder_of(part)}`")
+
+
+def of_run(part: AnySwitch | DerivePart) -> bool:
+    """Returns whether a part waits for the candidates that the run's own model makes."""
+    return isinstance(part, ModelSwitch) and not part.candidates
 
 
 def _files(part: AnySwitch | DerivePart) -> list[str]:
@@ -93,7 +103,8 @@ def switch(part: AnySwitch, folder: Path, out: str, *, options: RunOptions) -> F
         config = plain(FieldSwitchConfig, part)
         return switching.codeswitch_fields(files, target, config=config, options=options)
     if isinstance(part, ModelSwitch):
-        config, candidates = plain(SwitchConfig, part), str(folder / part.candidates)
+        config = plain(SwitchConfig, part)
+        candidates = f"{out}/candidates" if of_run(part) else str(folder / part.candidates)
         return switching.codeswitch_by_candidates(
             candidates, target, config=config, options=options
         )

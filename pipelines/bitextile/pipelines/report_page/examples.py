@@ -65,7 +65,7 @@ class Example:
     """A row as it is shown.
 
     Attributes:
-        key: language pair or language.
+        key: language pair or language; of pseudo pairs, which was written from which.
         lines: its sentences; drawn ones too, for a narrow page.
         facts: provenance and scores, in a few words each.
         wide: the pair drawn for a wide page; None where nothing fits or nothing is linked.
@@ -95,7 +95,7 @@ def examples_of(dataset: Dataset, n_examples: int) -> list[Example]:
     """Returns rows to show: spread over the keys, and within a key over the sentence lengths.
 
     Args:
-        dataset: of kind pairs, mono, aligned, exchange or codeswitch; others give none.
+        dataset: of kind pairs, mono, aligned, exchange, codeswitch or pseudo; others give none.
         n_examples: at most so many (one per key where keys are as many).
     """
     show = _SHOW.get(dataset.kind.name)
@@ -147,6 +147,14 @@ def _show_pair(key: str, row: Row) -> Example:
 def _show_mono(key: str, row: Row) -> Example:
     line = _plain(row["lang"], row["text"])
     return Example(key=key, lines=(line,), facts=(_place(row), row["split"]))
+
+
+def _show_pseudo(_: str, row: Row) -> Example:
+    way = f"{row['src_lang']} → {row['tgt_lang']}"
+    lines = (_plain(row["src_lang"], row["src"]), _plain(row["tgt_lang"], row["tgt"]))
+    engine, _, digest = row["generator"].partition(" sha256:")
+    facts = (f"log probability {_signed(row['score'])}", f"by {engine} {digest[:12]}")
+    return Example(key=way, lines=lines, facts=facts)
 
 
 def _plain(lang: str, text: str) -> Line:
@@ -337,6 +345,7 @@ _SHOW: dict[str, Callable[[str, Row], Example]] = {
     "aligned": _show_aligned,
     "exchange": _show_exchange,
     "codeswitch": _show_switched,
+    "pseudo": _show_pseudo,
 }
 
 

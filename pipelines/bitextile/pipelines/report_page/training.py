@@ -33,22 +33,24 @@ class Tick:
 
 @dataclass(frozen=True, kw_only=True)
 class Chart:
-    """Curves in a box of `width` x `height`, with the marks of both axes."""
+    """Curves in a box of `width` x `height`, the marks of both axes, and where stages begin."""
 
     width: int
     height: int
     curves: tuple[Curve, ...]
     steps: tuple[Tick, ...]
     values: tuple[Tick, ...]
+    stages: tuple[Tick, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """A figure before and after training, formatted, with the difference."""
+    """A figure before, between and after stages of training, formatted, with the difference."""
 
     name: str
     unit: str
     before: str
+    between: tuple[str, ...]
     after: str
     change: str
 
@@ -61,7 +63,7 @@ def loss_chart(metrics: Sequence[dict[str, Any]]) -> Chart | None:
 
     Args:
         metrics: rows with `step`, `loss`, and losses per objective: further numbers whose names
-            begin with `loss`, or a mapping under such a name.
+            begin with `loss`, or a mapping under such a name; `stage`, where there are several.
     """
     series = {name: points for name, points in _series(metrics).items() if points}
     if not series:
@@ -96,7 +98,19 @@ def loss_chart(metrics: Sequence[dict[str, Any]]) -> Chart | None:
         values=tuple(
             Tick(label=f"{y:g}", percent=(high_y - y) / (high_y - low_y) * 100) for y in marks
         ),
+        stages=tuple(
+            Tick(label=str(stage), percent=(step - low_x) / (high_x - low_x) * 100)
+            for stage, step in _later_stages(metrics).items()
+        ),
     )
+
+
+def _later_stages(metrics: Sequence[dict[str, Any]]) -> dict[int, float]:
+    """Returns the first step of each stage but the first."""
+    first: dict[int, float] = {}
+    for number, row in enumerate(metrics, 1):
+        first.setdefault(int(row.get("stage", 1)), float(row.get("step", number)))
+    return {stage: step for stage, step in first.items() if stage > 1}
 
 
 def _series(metrics: Sequence[dict[str, Any]]) -> dict[str, Points]:
@@ -147,17 +161,20 @@ def evaluation_figures(evaluations: Sequence[dict[str, Any]]) -> list[Figure]:
     """Returns the rows of the evaluation table.
 
     Args:
-        evaluations: name, before, after (numbers, or None where not measured) and unit.
+        evaluations: name, before, after (numbers, or None where not measured) and unit; `between`,
+            a number after each stage but the last, where there were several.
 
     Raises:
         ConfigError: a row has other names or other values.
     """
     figures = []
+    n_between = max((len(row.get("between", ())) for row in evaluations), default=0)
     for row in evaluations:
         before, after = row.get("before"), row.get("after")
+        between = [*row.get("between", ())]
         numbers = [value for value in (before, after) if value is not None]
-        if set(row) - {"name", "before", "after", "unit"} or not all(
-            isinstance(value, int | float) for value in numbers
+        if set(row) - {"name", "before", "between", "after", "unit"} or not all(
+            isinstance(value, int | float) for value in (*numbers, *between)
         ):
             raise ConfigError(
                 f"evaluation is {row!r}, expected name, unit, and numbers before and after"
@@ -167,6 +184,7 @@ def evaluation_figures(evaluations: Sequence[dict[str, Any]]) -> list[Figure]:
                 name=str(row.get("name", "")),
                 unit=str(row.get("unit") or ""),
                 before=_number(before),
+                between=tuple(map(_number, between or [None] * n_between)),
                 after=_number(after),
                 change=_change(*numbers) if len(numbers) == 2 else "",
             )
