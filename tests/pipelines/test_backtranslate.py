@@ -21,7 +21,7 @@ from bitextile.schema.kinds import MONO
 from bitextile.trainer.generate.camlm import measure_ratios
 from bitextile.trainer.generate.checkpoint import own_coder
 from bitextile.transforms.batches import Ledger
-from bitextile.transforms.inference import encoder_digest
+from bitextile.transforms.inference import encoder_digest, model_digest
 from bitextile.transforms.write import WriteDataset
 
 # What 40 steps have taught is the commonest token everywhere; drawn among the best 20, its words
@@ -132,6 +132,9 @@ def test_what_is_wrong_is_said_in_a_sentence(world, call, capsys, tmp_path, trai
     given = ("--engine", "seq2seq", "--to", "en,de")
     assert "is no encoder-decoder" in refused(*given)
     assert "--refine is no option of --engine seq2seq" in refused(*given, "--refine", "1")
+    given = ("--engine", "ctranslate2", "--to", "en,de")
+    assert "--refine is no option of --engine ctranslate2" in refused(*given, "--refine", "1")
+    assert "take --engine seq2seq to sample" in refused(*given, "--top-k", "5")
     assert "--engine magic: expected" in refused("--to", "en", "--engine", "magic")
     assert "--split dev: expected" in refused("--to", "en", "--split", "dev")
     assert "no such folder" in refused("--to", "en", model=str(tmp_path / "none"))
@@ -233,3 +236,54 @@ def test_an_encoder_decoder_writes_the_same_on_two_workers(marian, world, call, 
     assert one.rows > 0
     generators = set(open_dataset(str(tmp_path / "1")).table()["generator"].to_pylist())
     assert generators == {f"seq2seq {encoder_digest(marian)}"}
+
+
+@pytest.fixture(scope="module")
+def converted(marian, tmp_path_factory) -> str:
+    """The same as CTranslate2's converter writes it."""
+    reason = "ctranslate2 is not installed: bitextile[ctranslate2]"
+    converters = pytest.importorskip("ctranslate2.converters", reason=reason)
+    names = ["source.spm", "target.spm", "vocab.json", "tokenizer_config.json"]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Recommended: pip install sacremoses")
+        made = converters.TransformersConverter(marian, copy_files=names)
+        return made.convert(str(tmp_path_factory.mktemp("converted") / "model"))
+
+
+@pytest.mark.slow
+def test_a_converted_model_writes_the_same_on_two_workers(converted, world, call, tmp_path) -> None:
+    mono = write(open_dataset(world.mono).table(key="de"), tmp_path / "mono")
+    given = ("--model", converted, "--engine", "ctranslate2", "--to", "en", "--beams", "2", *LAX)
+    for workers in "12":
+        out = str(tmp_path / workers)
+        assert call("backtranslate", mono, *given, "--out", out, "--workers", workers) == 0
+    one, two = (verify_dataset(str(tmp_path / workers)).manifest for workers in "12")
+    assert (one.digest, one.counts) == (two.digest, two.counts)
+    assert one.rows > 10
+    digest = model_digest(converted)
+    assert digest in [entry["digest"] for entry in one.inputs]
+    assert (one.config["engine"], one.config["beams"]) == ("ctranslate2", 2)
+    generators = set(open_dataset(str(tmp_path / "1")).table()["generator"].to_pylist())
+    assert generators == {f"ctranslate2 {digest}"}
+
+
+LAX = ("--max-repeated", "1")
+
+
+def test_what_ctranslate2_cannot_load_is_said_in_a_sentence(
+    converted, marian, world, call, capsys, tmp_path
+) -> None:
+    broken = shutil.copytree(converted, tmp_path / "broken")
+    (broken / "model.bin").write_bytes(b"no model")
+    mono = write(open_dataset(world.mono).table(key="de"), tmp_path / "mono")
+    for model, code, said in (
+        (marian, 2, "is no model of CTranslate2; convert it"),
+        (str(broken), 2, "CTranslate2 cannot load it"),
+        (str(tmp_path / "none"), 2, "no such folder"),
+    ):
+        given = ("--model", model, "--engine", "ctranslate2", "--to", "en", "--split", "all")
+        out = str(tmp_path / "out")
+        assert call("backtranslate", mono, *given, "--out", out) == code
+        (line,) = capsys.readouterr().err.splitlines()
+        assert said in line
+        assert not Path(out).exists()

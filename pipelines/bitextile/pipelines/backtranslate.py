@@ -12,8 +12,14 @@ from bitextile.schema.dataset import Dataset, open_dataset
 from bitextile.schema.errors import ConfigError, InputError
 from bitextile.schema.kinds import ALIGNED, EXCHANGE, MONO, PAIRS, PSEUDO
 from bitextile.trainer.generate.camlm import CamlmConfig, CamlmEngine, camlm_engine
+from bitextile.trainer.generate.ctranslate2 import (
+    Ctranslate2Config,
+    Ctranslate2Engine,
+    ctranslate2_engine,
+)
 from bitextile.trainer.generate.seq2seq import Seq2seqConfig, Seq2seqEngine, seq2seq_engine
 
+_NAMES = {CamlmConfig: "camlm", Seq2seqConfig: "seq2seq", Ctranslate2Config: "ctranslate2"}
 SPLITS = ("train", "valid", "test", "all")
 _SEEN_TEXTS = 2_000
 """Sentences of a language that tell its scripts."""
@@ -36,7 +42,7 @@ class BacktranslateConfig:
 
     model: str
     weights: Mapping[str, float]
-    engine: CamlmConfig | Seq2seqConfig = field(default_factory=CamlmConfig)
+    engine: CamlmConfig | Seq2seqConfig | Ctranslate2Config = field(default_factory=CamlmConfig)
     pairs: tuple[str, ...] = ()
     length_ratios: Mapping[tuple[str, str], float] = field(default_factory=dict)
     split: str = "train"
@@ -59,11 +65,12 @@ def backtranslate(
         InputError: there is nothing to translate.
         OutputExistsError: `out` is there.
     """
-    from bitextile.transforms.inference import encoder_digest
+    from bitextile.transforms.inference import encoder_digest, model_digest
 
     source = open_dataset(mono, MONO)
     check_split(source, config.split)
-    digest = encoder_digest(config.model)
+    converted = isinstance(config.engine, Ctranslate2Config)
+    digest = model_digest(config.model) if converted else encoder_digest(config.model)
     engine = _engine(source, config, digest)
     gate = _with_scripts(source, config)
 
@@ -73,7 +80,7 @@ def backtranslate(
         taken = rows if config.split == "all" else rows | TakeSplit(config.split)
         return taken | Backtranslate(engine, config.weights, gate, config.engine.seed)
 
-    name = "camlm" if isinstance(engine, CamlmEngine) else "seq2seq"
+    name = _NAMES[type(config.engine)]
     described = {"verb": "backtranslate", "engine": name, **asdict(config.engine)}
     described |= {"model": config.model, "to": dict(config.weights), "split": config.split}
     if isinstance(engine, CamlmEngine):
@@ -87,7 +94,7 @@ def backtranslate(
         kind=PSEUDO,
         config=described,
         options=options,
-        work=0.0,  # torch uses every core in one process; two would only hold two models
+        work=0.0,  # an engine uses every core in one process; two would only hold two models
         more_inputs=({"path": config.model, "digest": digest}, *pairs),
     )
 
@@ -119,7 +126,7 @@ def languages_of(source: Dataset) -> list[str]:
 
 def _engine(
     source: Dataset, config: BacktranslateConfig, digest: str
-) -> CamlmEngine | Seq2seqEngine:
+) -> CamlmEngine | Seq2seqEngine | Ctranslate2Engine:
     directions = {
         (src, tgt) for src in languages_of(source) for tgt in config.weights if src != tgt
     }
@@ -130,6 +137,10 @@ def _engine(
         )
     if isinstance(config.engine, Seq2seqConfig):
         return seq2seq_engine(
+            config.model, digest=digest, directions=directions, config=config.engine
+        )
+    if isinstance(config.engine, Ctranslate2Config):
+        return ctranslate2_engine(
             config.model, digest=digest, directions=directions, config=config.engine
         )
     return camlm_engine(

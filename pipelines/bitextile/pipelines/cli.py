@@ -526,18 +526,22 @@ def backtranslate(
     model: Model,
     to: Annotated[str, typer.Option(help="LANG[:WEIGHT],...; a sentence draws one of them")],
     out: Out,
-    engine: Annotated[str, typer.Option(help="camlm (a checkpoint of ours) or seq2seq")] = "camlm",
+    engine: Annotated[
+        str, typer.Option(help="camlm (a checkpoint of ours), seq2seq or ctranslate2")
+    ] = "camlm",
     pairs: Annotated[
         list[str] | None, typer.Option(help="pairs or aligned, to measure length ratios on; repeat")
     ] = None,
     length_ratio: Annotated[
         list[str] | None, typer.Option(help="camlm: SRC,TGT=RATIO of subwords; repeatable")
     ] = None,
-    top_k: Annotated[int, typer.Option(help="draw among the k best tokens; 1: the best")] = 1,
+    top_k: Annotated[
+        int, typer.Option(help="camlm, seq2seq: draw among the k best tokens; 1: the best")
+    ] = 1,
     refine: Annotated[int, typer.Option(help="camlm: mask-predict passes after the first")] = 0,
-    beams: Annotated[int, typer.Option(help="seq2seq: of the search")] = 4,
+    beams: Annotated[int, typer.Option(help="seq2seq, ctranslate2: of the search")] = 4,
     language_code: Annotated[
-        list[str] | None, typer.Option(help="seq2seq: LANG=CODE of the tokenizer; repeatable")
+        list[str] | None, typer.Option(help="the same: LANG=CODE of the tokenizer; repeatable")
     ] = None,
     max_repeated: Annotated[float, typer.Option(help="gate: share of repeated bigrams")] = 0.5,
     split: Split = "train",
@@ -554,11 +558,13 @@ def backtranslate(
 
     _check_generator(context, engine)
     codes = _by_name(language_code, "--language-code")
-    chosen: verb.CamlmConfig | verb.Seq2seqConfig
+    named = tuple((language_tag(tag), code) for tag, code in sorted(codes.items()))
+    chosen: verb.CamlmConfig | verb.Seq2seqConfig | verb.Ctranslate2Config
     if engine == "camlm":
         chosen = verb.CamlmConfig(top_k=top_k, refine=refine, seed=seed)
+    elif engine == "ctranslate2":
+        chosen = verb.Ctranslate2Config(beams=beams, codes=named, seed=seed)
     else:
-        named = tuple((language_tag(tag), code) for tag, code in sorted(codes.items()))
         chosen = verb.Seq2seqConfig(beams=beams, top_k=top_k, codes=named, seed=seed)
     ratios = {}
     for name, ratio in _by_name(length_ratio, "--length-ratio").items():
@@ -579,19 +585,26 @@ def backtranslate(
 
 
 _GENERATOR_OPTIONS = {
-    "camlm": ("length_ratio", "refine"),
-    "seq2seq": ("beams", "language_code"),
+    "camlm": ("length_ratio", "refine", "top_k"),
+    "seq2seq": ("beams", "language_code", "top_k"),
+    "ctranslate2": ("beams", "language_code"),
 }
 
 
 def _check_generator(context: typer.Context, engine: str) -> None:
     """Raises ConfigError for an unknown engine or an option that it would not read."""
     if engine not in _GENERATOR_OPTIONS:
-        raise ConfigError(f"--engine {engine}: expected camlm or seq2seq")
-    for option in (o for e, options in _GENERATOR_OPTIONS.items() if e != engine for o in options):
+        raise ConfigError(f"--engine {engine}: expected {', '.join(_GENERATOR_OPTIONS)}")
+    every = sorted({option for options in _GENERATOR_OPTIONS.values() for option in options})
+    for option in (o for o in every if o not in _GENERATOR_OPTIONS[engine]):
         source = context.get_parameter_source(option)
         if source is not None and source.name != "DEFAULT":
             flag = f"--{option.replace('_', '-')}"
+            if (engine, option) == ("ctranslate2", "top_k"):
+                raise ConfigError(
+                    "--top-k: CTranslate2 cannot key its draws by record, so --engine ctranslate2 "
+                    "only searches; take --engine seq2seq to sample"
+                )
             raise ConfigError(f"{flag} is no option of --engine {engine}; leave it out")
 
 

@@ -21,7 +21,7 @@ from bitextile.kernels.generation import Engine, Run, draw_targets
 from bitextile.kernels.sift import Sifted
 from bitextile.schema.errors import ConfigError
 from bitextile.transforms.batches import REJECTS_TAG, Ledger, MapBatches, SieveBatches, Sieved
-from bitextile.transforms.inference import encoder_digest
+from bitextile.transforms.inference import model_digest
 
 M = TypeVar("M")
 R = TypeVar("R")
@@ -52,9 +52,9 @@ class BatchHandler(ModelHandler[pa.RecordBatch, R, M]):
 
     def check(self) -> None:
         """Raises ConfigError if this worker's files are others."""
-        if (found := encoder_digest(self.folder)) != self.digest:
+        if (found := model_digest(self.folder)) != self.digest:
             raise ConfigError(
-                f"encoder {self.folder}: is {found} on this worker, expected "
+                f"model {self.folder}: is {found} on this worker, expected "
                 f"{self.digest}; put the same files there"
             )
 

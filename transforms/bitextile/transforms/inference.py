@@ -30,7 +30,7 @@ from bitextile.kernels.align.vectors import (
 )
 from bitextile.schema.errors import ConfigError, InputError
 
-ENCODER_FILES = (
+MODEL_FILES = (
     "config.json",
     "*.safetensors",
     "*.safetensors.index.json",
@@ -43,8 +43,13 @@ ENCODER_FILES = (
     "*.model",
     "*.spm",
     "generation_config.json",
+    "model.bin",
+    "*_vocabulary*.json",
+    "*_vocabulary*.txt",
+    "vmap.txt",
 )
-"""What of a model folder decides what it says; logs and cards beside it do not."""
+"""What of a model folder decides what it says; logs and cards beside it do not. The last four are
+CTranslate2's."""
 PAIRS_AT_ONCE = 4_096
 """Pairs sorted by length together, so that a batch has hardly any padding."""
 CHUNK_SUBWORDS = 1 << 16
@@ -64,23 +69,29 @@ def encoder_digest(folder: str) -> str:
     Raises:
         ConfigError: no such folder, or no encoder in it.
     """
+    _check_encoder(folder)
+    return model_digest(folder)
+
+
+def model_digest(folder: str) -> str:
+    """Returns the same for a folder of any model, as `encoder_digest` for an encoder's.
+
+    Args:
+        folder: of a model of transformers or CTranslate2.
+
+    Raises:
+        ConfigError: no such folder.
+    """
     digest = hashlib.sha256()
-    for path in _encoder_files(folder):
+    for path in _model_files(folder):
         with path.open("rb") as file:
             inner = hashlib.file_digest(file, "sha256").hexdigest()
         digest.update(f"{path.name} {inner}\n".encode())
     return f"sha256:{digest.hexdigest()}"
 
 
-def _encoder_files(folder: str) -> list[Path]:
-    place = Path(folder)
-    if not place.is_dir():
-        raise ConfigError(
-            f"encoder {folder!r}: no such folder; encoders are read from local folders as "
-            "save_pretrained writes them, never by name from a hub"
-        )
-    names = sorted(p.name for p in place.iterdir() if p.is_file())
-    found = [n for n in names if any(fnmatch(n, pattern) for pattern in ENCODER_FILES)]
+def _check_encoder(folder: str) -> None:
+    found = [path.name for path in _model_files(folder)]
     if "config.json" not in found:
         raise ConfigError(f"encoder {folder}: has no config.json; expected a transformers model")
     if not any(name.endswith(".safetensors") for name in found):
@@ -88,7 +99,17 @@ def _encoder_files(folder: str) -> list[Path]:
             f"encoder {folder}: has no *.safetensors; pickled weights are not read, save the model "
             "again with a current transformers"
         )
-    return [place / name for name in found]
+
+
+def _model_files(folder: str) -> list[Path]:
+    place = Path(folder)
+    if not place.is_dir():
+        raise ConfigError(
+            f"encoder {folder!r}: no such folder; encoders are read from local folders as "
+            "save_pretrained writes them, never by name from a hub"
+        )
+    names = sorted(p.name for p in place.iterdir() if p.is_file())
+    return [place / n for n in names if any(fnmatch(n, pattern) for pattern in MODEL_FILES)]
 
 
 @dataclass(frozen=True)
@@ -130,7 +151,7 @@ class EncoderAligner:
         Raises:
             ConfigError: no such folder, no encoder in it, or one without that layer.
         """
-        _encoder_files(folder)
+        _check_encoder(folder)
         import torch
 
         self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")

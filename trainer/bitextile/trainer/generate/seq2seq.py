@@ -6,33 +6,30 @@ depend on the others in its batch.
 
 The score is the mean log probability of the tokens under the model itself, from one pass over the
 finished sentences, so that beams and samples compare.
-
-A model of one direction has no say in languages; a multilingual one is told both by its tokenizer's
-codes, which are the tags unless others are given (NLLB: de=deu_Latn).
 """
 
-import warnings
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
 import torch
-from transformers import AutoConfig, AutoModelForSeq2SeqLM, AutoTokenizer, LogitsProcessor
+from transformers import AutoConfig, AutoModelForSeq2SeqLM, LogitsProcessor
 
-from bitextile.kernels.generation import GENERATED
-from bitextile.kernels.randomness import U64, hash64, uniform
-from bitextile.kernels.sift import Sifted, in_row_order, sift
+from bitextile.kernels.randomness import U64, uniform
 from bitextile.schema.errors import ConfigError
-from bitextile.trainer.generate.camlm import TOO_LONG
+from bitextile.trainer.generate.translator import (
+    LOCAL,
+    Said,
+    Sentences,
+    Translator,
+    check_directions,
+    load_tokenizer,
+    rounded,
+)
 from bitextile.trainer.model import quiet
 
 _BATCH_TOKENS = {"cpu": 1_024, "cuda": 16_384}
-"""Source tokens, padding included, that are translated together."""
-_SCORE_STEP = 1e-3
-_LOCAL = {"local_files_only": True, "trust_remote_code": False}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,9 +69,9 @@ class Seq2seqEngine:
     digest: str
     config: Seq2seqConfig
 
-    def load(self) -> "Translator":
+    def load(self) -> "Seq2seqTranslator":
         """Returns the model, loaded."""
-        return Translator(self)
+        return Seq2seqTranslator(self)
 
 
 def seq2seq_engine(
@@ -96,46 +93,10 @@ def seq2seq_engine(
         ConfigError: not an encoder-decoder, a language it has no code for, or several directions
             for a model of one.
     """
-    if not AutoConfig.from_pretrained(folder, **_LOCAL).is_encoder_decoder:
+    if not AutoConfig.from_pretrained(folder, **LOCAL).is_encoder_decoder:
         raise ConfigError(f"{folder}: is no encoder-decoder; expected a Marian, M2M-100 or NLLB")
-    tokenizer = _tokenizer(folder)
-    codes = dict(config.codes)
-    if _codes_of(tokenizer):
-        for tag in sorted({tag for direction in directions for tag in direction}):
-            _code_id(tokenizer, codes.get(tag, tag), tag, folder)
-    elif len(directions) > 1:
-        said = ", ".join(f"{src} -> {tgt}" for src, tgt in sorted(directions))
-        raise ConfigError(f"{folder}: translates one way only, but {said} are asked for")
+    check_directions(load_tokenizer(folder), directions, codes=dict(config.codes), folder=folder)
     return Seq2seqEngine(folder=folder, digest=digest, config=config)
-
-
-def _tokenizer(folder: str) -> Any:
-    try:
-        with warnings.catch_warnings():
-            # Marian's recommends sacremoses, which normalises punctuation; our text is normalised.
-            warnings.filterwarnings("ignore", message="Recommended: pip install sacremoses")
-            return AutoTokenizer.from_pretrained(folder, **_LOCAL)
-    except (OSError, ValueError, KeyError, ImportError) as error:
-        reason = str(error).splitlines()[0]
-        raise ConfigError(
-            f"{folder}: no tokenizer that transformers can load ({reason})"
-        ) from error
-
-
-def _codes_of(tokenizer: Any) -> bool:
-    """Returns whether the tokenizer tells languages apart."""
-    return hasattr(tokenizer, "src_lang")
-
-
-def _code_id(tokenizer: Any, code: str, tag: str, folder: str) -> int:
-    token = getattr(tokenizer, "lang_code_to_token", {}).get(code, code)
-    found = tokenizer.convert_tokens_to_ids(token)
-    if found is None or found == tokenizer.unk_token_id:
-        raise ConfigError(
-            f"{folder}: knows no language {code!r}; name its code for {tag} "
-            f"(--language-code {tag}=CODE)"
-        )
-    return int(found)
 
 
 class _KeyedSampling(LogitsProcessor):
@@ -158,8 +119,8 @@ class _KeyedSampling(LogitsProcessor):
         return torch.full_like(scores, -torch.inf).scatter_(1, chosen, 0.0)
 
 
-class Translator:
-    """A loaded encoder-decoder: REQUESTS in, GENERATED out."""
+class Seq2seqTranslator(Translator):
+    """A loaded encoder-decoder of transformers."""
 
     def __init__(self, engine: Seq2seqEngine) -> None:
         """Loads the model, on a GPU where there is one.
@@ -171,95 +132,42 @@ class Translator:
             ConfigError: weights are not safetensors, or not those of an encoder-decoder.
         """
         self.config = engine.config
-        self.folder = engine.folder
-        self.generator = f"seq2seq {engine.digest}"
         if not list(Path(engine.folder).glob("*.safetensors")):
             raise ConfigError(f"{engine.folder}: has no *.safetensors; pickles are not loaded")
+        generator = f"seq2seq {engine.digest}"
+        super().__init__(engine.folder, generator=generator, codes=engine.config.codes)
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
-        self.tokenizer = _tokenizer(engine.folder)
+        self.batch_tokens = _BATCH_TOKENS[self.device]
         with quiet():
             model = AutoModelForSeq2SeqLM.from_pretrained(
-                engine.folder, use_safetensors=True, dtype=torch.float32, **_LOCAL
+                engine.folder, use_safetensors=True, dtype=torch.float32, **LOCAL
             )
         self.model = model.to(self.device).eval()
         self.room = int(getattr(model.config, "max_position_embeddings", 0) or 512)
 
-    def __call__(self, batch: pa.RecordBatch) -> Sifted:
-        """Returns translations, and rejects of sentences too long for the model.
+    def say(self, batches: Sequence[Sentences]) -> list[list[Said]]:
+        """Returns a translation of each sentence of each batch."""
+        return [self._batch(batch) for batch in batches]
 
-        Args:
-            batch: rows of REQUESTS.
-        """
-        langs = list(zip(*(batch.column(c).to_pylist() for c in ("lang", "tgt_lang"))))
-        kept, rejects = [], []
-        for pair in sorted(set(langs)):
-            rows = np.flatnonzero([found == pair for found in langs])
-            part = batch.take(pa.array(rows))
-            ids = self._encode(part.column("text").to_pylist(), pair[0])
-            lengths = np.asarray([len(i) for i in ids], np.int64)
-            fits = lengths <= self.room
-            sifted = sift(part, fits, rule=TOO_LONG, value=lengths.astype(float))
-            fitting = [i for i, fit in zip(ids, fits) if fit]
-            kept.append((rows[fits], self._translate(sifted.kept, fitting, pair[1])))
-            rejects.append((rows[~fits], sifted.rejects))
-        return Sifted(in_row_order(kept, GENERATED), in_row_order(rejects))
-
-    def _encode(self, texts: list[str], lang: str) -> list[list[int]]:
-        if _codes_of(self.tokenizer):
-            self.tokenizer.src_lang = dict(self.config.codes).get(lang, lang)
-        return self.tokenizer(texts, truncation=False)["input_ids"] if texts else []
-
-    def _translate(
-        self, requests: pa.RecordBatch, ids: list[list[int]], lang: str
-    ) -> pa.RecordBatch:
-        """Translates sentences of one direction, longest first."""
-        keys = hash64(requests.column("text_id"))
-        order = sorted(range(len(ids)), key=lambda i: -len(ids[i]))
-        made: dict[int, tuple[list[int], float]] = {}
-        while order:
-            n = max(1, _BATCH_TOKENS[self.device] // len(ids[order[0]]))
-            rows, order = order[:n], order[n:]
-            made |= dict(zip(rows, self._batch([ids[i] for i in rows], keys[rows], lang)))
-        tokens = [made[i][0] for i in range(len(ids))]
-        columns = {
-            "text_id": requests.column("text_id"),
-            "src_lang": requests.column("lang"),
-            "tgt_lang": requests.column("tgt_lang"),
-            "src": requests.column("text"),
-            "tgt": [" ".join(self.tokenizer.decode(t).split()) for t in tokens],
-            "tgt_tokens": [self.tokenizer.convert_ids_to_tokens(t) for t in tokens],
-            "score": [made[i][1] for i in range(len(ids))],
-            "generator": [self.generator] * len(ids),
-            **{c: requests.column(c) for c in ("corpus", "file", "line")},
-        }
-        return pa.RecordBatch.from_pydict(columns, schema=GENERATED)
-
-    def _batch(self, ids: list[list[int]], keys: U64, lang: str) -> list[tuple[list[int], float]]:
-        """Returns tokens without special ones, and the score, of each sentence."""
-        inputs = self.tokenizer.pad({"input_ids": ids}, return_tensors="pt").to(self.device)
-        sampling = self.config.top_k > 1
+    def _batch(self, batch: Sentences) -> list[Said]:
+        inputs = self.tokenizer.pad({"input_ids": batch.ids}, return_tensors="pt").to(self.device)
         more: dict[str, Any] = {"num_beams": self.config.beams}
-        if sampling:
-            more = {"logits_processor": [_KeyedSampling(keys, self.config)], "num_beams": 1}
-        said_first = []
-        if _codes_of(self.tokenizer):
-            code = dict(self.config.codes).get(lang, lang)
-            said_first = [_code_id(self.tokenizer, code, lang, self.folder)]
-            more["forced_bos_token_id"] = said_first[0]
+        if self.config.top_k > 1:
+            more = {"logits_processor": [_KeyedSampling(batch.keys, self.config)], "num_beams": 1}
+        first = self.first_said(batch.lang)
+        if first:
+            more["forced_bos_token_id"] = first[0]
         with torch.inference_mode():
             found = self.model.generate(
                 input_ids=inputs["input_ids"],
                 attention_mask=inputs["attention_mask"],
                 do_sample=False,
-                # Twice as long as the source and some: what the gate would stop anyway.
-                max_length=min(self.room, 2 * inputs["input_ids"].shape[1] + 10),
+                max_length=self.most(batch.ids),  # <pad>, from which the decoder starts, counts
                 **more,
             )
-            return self._scored(inputs, found, [*self.tokenizer.all_special_ids, *said_first])
+            return self._scored(inputs, found, [*self.tokenizer.all_special_ids, *first])
 
-    def _scored(
-        self, inputs: Any, found: torch.Tensor, special: list[int]
-    ) -> list[tuple[list[int], float]]:
+    def _scored(self, inputs: Any, found: torch.Tensor, special: list[int]) -> list[Said]:
         logits = self.model(
             input_ids=inputs["input_ids"],
             attention_mask=inputs["attention_mask"],
@@ -269,6 +177,6 @@ class Translator:
         words = ~torch.isin(found[:, 1:], torch.tensor(special, device=found.device))
         scores = (said * words).sum(dim=1) / words.sum(dim=1).clamp(min=1)
         return [
-            (row[here].tolist(), round(float(score) / _SCORE_STEP) * _SCORE_STEP)
+            (row[here].tolist(), rounded(float(score)))
             for row, here, score in zip(found[:, 1:].cpu(), words.cpu(), scores.cpu())
         ]

@@ -1,0 +1,212 @@
+"""What engines that translate share: a tokenizer with language codes, batches, rows of GENERATED.
+
+    requests --one direction at a time--> token ids --batches, longest first--> tokens, scores
+
+A model of one direction has no say in languages; a multilingual one is told both by its tokenizer's
+codes, which are the tags unless others are given (NLLB: de=deu_Latn).
+"""
+
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from transformers import AutoTokenizer
+
+from bitextile.kernels.generation import GENERATED
+from bitextile.kernels.randomness import U64, hash64
+from bitextile.kernels.sift import Sifted, in_row_order, sift
+from bitextile.schema.errors import ConfigError
+from bitextile.trainer.generate.camlm import TOO_LONG
+
+LOCAL = {"local_files_only": True, "trust_remote_code": False}
+_SCORE_STEP = 1e-3
+
+Said = tuple[list[int], float]
+"""Token ids without special ones, and their mean log probability under the model."""
+
+
+class Sentences(NamedTuple):
+    """A batch of one direction.
+
+    Attributes:
+        ids: tokens of each source as the model takes them, special ones included.
+        keys: [n] of the records.
+        lang: target language.
+    """
+
+    ids: list[list[int]]
+    keys: U64
+    lang: str
+
+
+def load_tokenizer(folder: str) -> Any:
+    """Returns a folder's tokenizer.
+
+    Raises:
+        ConfigError: there is none that transformers can load.
+    """
+    try:
+        with warnings.catch_warnings():
+            # Marian's recommends sacremoses, which normalises punctuation; our text is normalised.
+            warnings.filterwarnings("ignore", message="Recommended: pip install sacremoses")
+            return AutoTokenizer.from_pretrained(folder, **LOCAL)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(
+            f"{folder}: no tokenizer that transformers can load ({reason})"
+        ) from error
+
+
+def has_codes(tokenizer: Any) -> bool:
+    """Returns whether the tokenizer tells languages apart."""
+    return hasattr(tokenizer, "src_lang")
+
+
+def code_id(tokenizer: Any, code: str, *, tag: str, folder: str) -> int:
+    """Returns the token of a language.
+
+    Raises:
+        ConfigError: the tokenizer has none.
+    """
+    token = getattr(tokenizer, "lang_code_to_token", {}).get(code, code)
+    found = tokenizer.convert_tokens_to_ids(token)
+    if found is None or found == tokenizer.unk_token_id:
+        raise ConfigError(
+            f"{folder}: knows no language {code!r}; name its code for {tag} "
+            f"(--language-code {tag}=CODE)"
+        )
+    return int(found)
+
+
+def check_directions(
+    tokenizer: Any,
+    directions: Collection[tuple[str, str]],
+    *,
+    codes: Mapping[str, str],
+    folder: str,
+) -> list[int]:
+    """Checks that a model can be asked for directions.
+
+    Args:
+        tokenizer: of the model.
+        directions: (source, target) languages.
+        codes: language tag to code, where that is another.
+        folder: of the model, to name it.
+
+    Returns:
+        The tokens of the languages, by tag; none for a model of one direction.
+
+    Raises:
+        ConfigError: a language has no code, or a model of one direction is asked for several.
+    """
+    if has_codes(tokenizer):
+        tags = sorted({tag for direction in directions for tag in direction})
+        return [code_id(tokenizer, codes.get(t, t), tag=t, folder=folder) for t in tags]
+    if len(directions) > 1:
+        said = ", ".join(f"{src} -> {tgt}" for src, tgt in sorted(directions))
+        raise ConfigError(f"{folder}: translates one way only, but {said} are asked for")
+    return []
+
+
+def rounded(score: float) -> float:
+    """Returns a score without the last bits, which depend on the batch: to a thousandth."""
+    return round(score / _SCORE_STEP) * _SCORE_STEP
+
+
+class Translator(ABC):
+    """A loaded model that translates: REQUESTS in, GENERATED out."""
+
+    batch_tokens: int
+    """Source tokens, padding included, that are translated together."""
+    room: int
+    """Tokens that the model takes on either side."""
+
+    def __init__(
+        self, folder: str, *, generator: str, codes: Sequence[tuple[str, str]] = ()
+    ) -> None:
+        """Loads the tokenizer.
+
+        Args:
+            folder: of the model.
+            generator: what rows call it.
+            codes: language tag to the tokenizer's code, where that is another.
+        """
+        self.folder = folder
+        self.generator = generator
+        self.codes = dict(codes)
+        self.tokenizer = load_tokenizer(folder)
+
+    @abstractmethod
+    def say(self, batches: Sequence[Sentences]) -> list[list[Said]]:
+        """Returns a translation of each sentence of each batch."""
+
+    def __call__(self, batch: pa.RecordBatch) -> Sifted:
+        """Returns translations, and rejects of sentences too long for the model.
+
+        Args:
+            batch: rows of REQUESTS.
+        """
+        langs = list(zip(*(batch.column(c).to_pylist() for c in ("lang", "tgt_lang"))))
+        kept, rejects = [], []
+        for pair in sorted(set(langs)):
+            rows = np.flatnonzero([found == pair for found in langs])
+            part = batch.take(pa.array(rows))
+            ids = self._encode(part.column("text").to_pylist(), pair[0])
+            lengths = np.asarray([len(i) for i in ids], np.int64)
+            fits = lengths <= self.room
+            sifted = sift(part, fits, rule=TOO_LONG, value=lengths.astype(float))
+            fitting = [i for i, fit in zip(ids, fits) if fit]
+            kept.append((rows[fits], self._translate(sifted.kept, fitting, pair[1])))
+            rejects.append((rows[~fits], sifted.rejects))
+        return Sifted(in_row_order(kept, GENERATED), in_row_order(rejects))
+
+    def first_said(self, lang: str) -> list[int]:
+        """Returns the tokens that a translation into a language is made to begin with."""
+        if not has_codes(self.tokenizer):
+            return []
+        code = self.codes.get(lang, lang)
+        return [code_id(self.tokenizer, code, tag=lang, folder=self.folder)]
+
+    def most(self, ids: Sequence[Sequence[int]]) -> int:
+        """Returns how many tokens a translation may have, first ones included.
+
+        Twice as many as the longest source of a batch and some: what is longer the gate would stop.
+        """
+        return min(self.room, 2 * max(len(i) for i in ids) + 10)
+
+    def _encode(self, texts: list[str], lang: str) -> list[list[int]]:
+        if has_codes(self.tokenizer):
+            self.tokenizer.src_lang = self.codes.get(lang, lang)
+        return self.tokenizer(texts, truncation=False)["input_ids"] if texts else []
+
+    def _translate(
+        self, requests: pa.RecordBatch, ids: list[list[int]], lang: str
+    ) -> pa.RecordBatch:
+        """Translates sentences of one direction, longest first."""
+        keys = hash64(requests.column("text_id"))
+        order = sorted(range(len(ids)), key=lambda i: -len(ids[i]))
+        groups = []
+        while order:
+            n = max(1, self.batch_tokens // len(ids[order[0]]))
+            groups.append(order[:n])
+            order = order[n:]
+        batches = [Sentences([ids[i] for i in rows], keys[rows], lang) for rows in groups]
+        made: dict[int, Said] = {}
+        for rows, said in zip(groups, self.say(batches), strict=True):
+            made |= dict(zip(rows, said, strict=True))
+        tokens = [made[i][0] for i in range(len(ids))]
+        columns = {
+            "text_id": requests.column("text_id"),
+            "src_lang": requests.column("lang"),
+            "tgt_lang": requests.column("tgt_lang"),
+            "src": requests.column("text"),
+            "tgt": [" ".join(self.tokenizer.decode(t).split()) for t in tokens],
+            "tgt_tokens": [self.tokenizer.convert_ids_to_tokens(t) for t in tokens],
+            "score": [made[i][1] for i in range(len(ids))],
+            "generator": [self.generator] * len(ids),
+            **{c: requests.column(c) for c in ("corpus", "file", "line")},
+        }
+        return pa.RecordBatch.from_pydict(columns, schema=GENERATED)
