@@ -253,7 +253,8 @@ def converted(marian, tmp_path_factory) -> str:
 @pytest.mark.slow
 def test_a_converted_model_writes_the_same_on_two_workers(converted, world, call, tmp_path) -> None:
     mono = write(open_dataset(world.mono).table(key="de"), tmp_path / "mono")
-    given = ("--model", converted, "--engine", "ctranslate2", "--to", "en", "--beams", "2", *LAX)
+    given = ("--model", converted, "--engine", "ctranslate2", "--to", "en", "--beams", "2")
+    given += ("--max-repeated", "1")
     for workers in "12":
         out = str(tmp_path / workers)
         assert call("backtranslate", mono, *given, "--out", out, "--workers", workers) == 0
@@ -267,7 +268,17 @@ def test_a_converted_model_writes_the_same_on_two_workers(converted, world, call
     assert generators == {f"ctranslate2 {digest}"}
 
 
-LAX = ("--max-repeated", "1")
+def test_the_digest_takes_in_what_a_converted_model_reads(converted, tmp_path) -> None:
+    copied = shutil.copytree(converted, tmp_path / "model")
+    (copied / "README.md").write_text("a card")
+    before = model_digest(str(copied))
+    assert before == model_digest(converted)
+    for path in sorted(copied.iterdir()):
+        if path.name != "README.md":
+            content = path.read_bytes()
+            path.write_bytes(content + b" ")
+            assert model_digest(str(copied)) != before, path.name
+            path.write_bytes(content)
 
 
 def test_what_ctranslate2_cannot_load_is_said_in_a_sentence(
