@@ -5,7 +5,13 @@ from pathlib import Path
 import pytest
 
 from bitextile.pipelines.recipe import Recipe, parse
-from bitextile.pipelines.recipe_models import CamlmConfig, Seq2seqConfig, engine_of, supplies_of
+from bitextile.pipelines.recipe_models import (
+    CamlmConfig,
+    Ctranslate2Config,
+    Seq2seqConfig,
+    engine_of,
+    supplies_of,
+)
 from bitextile.pipelines.run import run
 from bitextile.pipelines.running import RunOptions
 from bitextile.pipelines.schedule import config_of, stages_before_writing, stages_of
@@ -86,9 +92,16 @@ def test_languages_are_named_as_on_the_command_line() -> None:
         part = supplies_of(recipe(backtranslate={"to": to, "refine": 1})).backtranslate
         assert part.to == {"de": 2.0, "fr": 1.0}
         assert engine_of(part) == CamlmConfig(refine=1)
-    asked = {"engine": "seq2seq", "model": "m", "to": "de", "codes": {"de": "deu_Latn"}, "beams": 2}
-    part = supplies_of(recipe(backtranslate=asked)).backtranslate
-    assert engine_of(part) == Seq2seqConfig(beams=2, codes=(("de", "deu_Latn"),))
+    for engine, config in (("seq2seq", Seq2seqConfig), ("ctranslate2", Ctranslate2Config)):
+        asked = {
+            "engine": engine,
+            "model": "m",
+            "to": "de",
+            "codes": {"de": "deu_Latn"},
+            "beams": 2,
+        }
+        part = supplies_of(recipe(backtranslate=asked)).backtranslate
+        assert engine_of(part) == config(beams=2, codes=(("de", "deu_Latn"),))
 
 
 HELD_OUT = [{"corpus": "m", "language": "en", "files": ["mono.txt"], "split": "test"}]
@@ -164,6 +177,10 @@ REFUSED = {
     "seq2seq without a folder": (
         {"backtranslate": {"to": "de", "engine": "seq2seq"}},
         "name the folder of the `model`",
+    ),
+    "ctranslate2 without a folder": (
+        {"backtranslate": {"to": "de", "engine": "ctranslate2"}},
+        "by ctranslate2: name the folder of the `model`",
     ),
     "no such model": (
         {"backtranslate": {"to": "de", "engine": "seq2seq", "model": "opus"}},

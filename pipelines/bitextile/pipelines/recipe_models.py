@@ -18,6 +18,7 @@ from bitextile.schema.errors import ConfigError
 from bitextile.schema.ids import language_tag
 from bitextile.trainer.generate.camlm import CamlmConfig
 from bitextile.trainer.generate.candidates import CandidatesConfig
+from bitextile.trainer.generate.ctranslate2 import Ctranslate2Config
 from bitextile.trainer.generate.seq2seq import Seq2seqConfig
 
 
@@ -76,20 +77,41 @@ class CamlmPart(_Part, CamlmConfig):
         CamlmConfig.__post_init__(self)
 
 
+Codes = Annotated[tuple[tuple[Language, str], ...], BeforeValidator(_codes)]
+"""Language to the tokenizer's code, where that is another: `{de: deu_Latn}`."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Seq2seqPart(_Part, Seq2seqConfig):
-    """A local encoder-decoder translates."""
+    """A local encoder-decoder of transformers translates."""
 
     engine: Literal["seq2seq"]
-    codes: Annotated[tuple[tuple[Language, str], ...], BeforeValidator(_codes)] = ()
-    """Language to the tokenizer's code, where that is another: `{de: deu_Latn}`."""
+    codes: Codes = ()
 
     def __post_init__(self) -> None:
-        """Checks both halves, and that there is a model: the run trains none of this kind."""
-        _Part.__post_init__(self)
+        """Checks both halves."""
+        _check_translator(self)
         Seq2seqConfig.__post_init__(self)
-        if not self.model:
-            raise ConfigError("backtranslate by seq2seq: name the folder of the `model`")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ctranslate2Part(_Part, Ctranslate2Config):
+    """A model that CTranslate2 has converted translates."""
+
+    engine: Literal["ctranslate2"]
+    codes: Codes = ()
+
+    def __post_init__(self) -> None:
+        """Checks both halves."""
+        _check_translator(self)
+        Ctranslate2Config.__post_init__(self)
+
+
+def _check_translator(part: "Seq2seqPart | Ctranslate2Part") -> None:
+    """Raises ConfigError without a model: the run trains none that translates."""
+    _Part.__post_init__(part)
+    if not part.model:
+        raise ConfigError(f"backtranslate by {part.engine}: name the folder of the `model`")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,11 +129,13 @@ def _engine(value: Any) -> str:
 
 
 Backtranslate = Annotated[
-    Annotated[CamlmPart, Tag("camlm")] | Annotated[Seq2seqPart, Tag("seq2seq")],
+    Annotated[CamlmPart, Tag("camlm")]
+    | Annotated[Seq2seqPart, Tag("seq2seq")]
+    | Annotated[Ctranslate2Part, Tag("ctranslate2")],
     Discriminator(
         _engine,
         custom_error_type="engine",
-        custom_error_message="expected engine camlm or seq2seq",
+        custom_error_message="expected engine camlm, seq2seq or ctranslate2",
     ),
 ]
 
@@ -133,8 +157,10 @@ def supplies_of(recipe: Recipe) -> Supplies:
     return parse(Supplies, asked, "the recipe")
 
 
-def engine_of(part: Backtranslate) -> CamlmConfig | Seq2seqConfig:
+def engine_of(part: Backtranslate) -> CamlmConfig | Seq2seqConfig | Ctranslate2Config:
     """Returns the engine's configuration that a part carries."""
     if isinstance(part, CamlmConfig):
         return plain(CamlmConfig, part)
-    return plain(Seq2seqConfig, part)
+    if isinstance(part, Seq2seqConfig):
+        return plain(Seq2seqConfig, part)
+    return plain(Ctranslate2Config, part)

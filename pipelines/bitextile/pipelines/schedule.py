@@ -224,11 +224,15 @@ def _check_engine(
     folder: Path,
 ) -> None:
     from bitextile.trainer.generate.checkpoint import check_languages, check_objective
+    from bitextile.trainer.generate.ctranslate2 import ctranslate2_engine
     from bitextile.trainer.generate.seq2seq import seq2seq_engine
 
     model = existing_model(folder, writes.model, "backtranslate")
     if writes.engine == "seq2seq":
         seq2seq_engine(model, digest="", directions=directions, config=writes)
+        return
+    if writes.engine == "ctranslate2":
+        ctranslate2_engine(model, digest="", directions=directions, config=writes)
         return
     known = [
         pair for pair in directions if frozenset(pair) in pairs or pair in writes.length_ratios
