@@ -5,9 +5,10 @@ from pathlib import Path
 
 from bitextile.pipelines.recipe import load_recipe
 from bitextile.pipelines.run import Summary, Tell, run
-from bitextile.pipelines.running import RunOptions
+from bitextile.pipelines.running import Finished, RunOptions
 
 RECIPE = "recipe.yaml"
+PLAINLY = "what so small a model writes is poor: it shows the way, not the quality"
 
 
 def demo(out: str, *, options: RunOptions, tell: Tell) -> Summary:
@@ -16,8 +17,15 @@ def demo(out: str, *, options: RunOptions, tell: Tell) -> Summary:
     Args:
         out: folder for everything it writes.
         options: how to run.
-        tell: called with a stage's name when it begins, and with each dataset it wrote.
+        tell: called with a stage's name when it begins, and with each dataset it wrote; behind
+            the pseudo translations with what to think of them.
     """
+
+    def told(news: str | Finished) -> None:
+        tell(news)
+        if isinstance(news, Finished) and news.dataset.kind.name == "pseudo":
+            tell(PLAINLY)
+
     with resources.as_file(resources.files("bitextile.pipelines.sample")) as folder:
         recipe = load_recipe(str(folder / RECIPE))
-        return run(recipe, Path(folder), out, options=options, tell=tell)
+        return run(recipe, Path(folder), out, options=options, tell=told)
