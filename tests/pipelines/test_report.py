@@ -664,3 +664,20 @@ def test_words_that_changed_case_are_marked_in_turkish_too():
         ("İyi", "tr", "It"),
         (" is", "en", None),
     ]
+
+
+def test_stages_of_training_stand_side_by_side(tmp_path):
+    rows = [{"name": "aer", "before": None, "after": 0.25, "unit": ""}]
+    rows.append({"name": "p", "before": 90.0, "between": [50.0], "after": 40.0, "unit": ""})
+    links, perplexity = evaluation_figures(rows)
+    assert (links.before, links.between, links.after, links.change) == ("–", ("–",), "0.25", "")
+    assert (perplexity.between, perplexity.change) == (("50",), "−50")
+    metrics = [{"step": n, "loss": 9 - n, "stage": 1 + (n > 3)} for n in range(1, 6)]
+    (mark,) = loss_chart(metrics).stages
+    assert (mark.label, mark.percent) == ("2", 75.0)
+    assert loss_chart([{"step": n, "loss": 9 - n} for n in range(1, 6)]).stages == ()
+    page = tmp_path / "page.html"
+    write_report([], str(page), extras={"metrics": metrics, "evaluations": rows})
+    assert '>Before</th><th scope="col" class="r">Stage 1</th><th' in page.read_text()
+    with pytest.raises(ConfigError, match="expected name, unit, and numbers"):
+        evaluation_figures([rows[1] | {"between": ["50"]}])
