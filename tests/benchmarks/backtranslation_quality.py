@@ -1,0 +1,432 @@
+#!/usr/bin/env python
+"""What CAMLM writes, and what BTMLM learns from it. Several seeds, equal steps, two questions.
+
+    python tests/benchmarks/backtranslation_quality.py --out OUT              # data, runs, tables
+    python tests/benchmarks/backtranslation_quality.py --out OUT --only camlm --seeds 1 --steps 20
+
+Data: multi30k en-de by bitextile's own verbs, tokenizer and first weights of learning.py, which is
+called for them: the mini preset after 2,000 steps of MLM on all 58,000 sentences, so that what is
+compared knows both languages, and no pair. From there 1,024 tokens a step, bf16, language
+embeddings, fresh optimiser. A run that is finished is not repeated, so the command may be stopped
+and called again, and several be run at once with --only.
+
+1. Writing (WRITERS): all 29,000 pairs, --steps steps; each model then writes English for the 1,000
+   German sentences of test_2016_flickr. Words are those of our segmenter, lower-cased, with a
+   letter or digit; a word of a sentence is right if it stands in the translation, each as often as
+   there. Over all sentences together, none left out for the gate:
+
+    precision   right / written          recall   right / words of the translations
+    F1          their harmonic mean      rare F1  the same of words that are not among the 100 most
+                                                  frequent of the English training sentences
+
+   The baseline is one bag of words for all sentences: words are put in by P(the word stands at
+   least j times in a training sentence), j counting how often the bag has it by then, so that no
+   bag of k words has more right ones to be expected; k is the best by F1 on training sentences.
+
+2. Learning (LEARNERS): every 29th pair stays, 1,000 in all; of the others every second one gives
+   its German sentence only, the rest their English one only, 14,000 each, no sentence beside its
+   translation. Stage 1 trains on MLM, TLM and CAMLM for a third of --steps and translates the
+   28,000 sentences; stage 2 goes on from its weights for another third.
+
+    retrieval   accuracy at 1 among the 1,000 of test_2016_flickr, mean of both directions
+    perplexity  masked, of its German sentences: alone, and given the English translation
+"""
+
+import argparse
+import gzip
+import json
+import statistics
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+import learning
+import pyarrow as pa
+
+from bitextile.kernels.gate import GateConfig, gate, scripts_of
+from bitextile.kernels.generation import draw_targets
+from bitextile.kernels.segment import segment, words_of
+from bitextile.pipelines.backtranslate import BacktranslateConfig, backtranslate
+from bitextile.pipelines.ingest import ingest
+from bitextile.pipelines.running import RunOptions
+from bitextile.schema.dataset import open_dataset
+from bitextile.schema.kinds import MONO, PAIRS, PSEUDO
+from bitextile.trainer.config import parse_config
+from bitextile.trainer.evaluate.run import evaluate
+from bitextile.trainer.generate.camlm import CamlmConfig, CamlmEngine, measure_ratios
+from bitextile.trainer.generate.checkpoint import own_coder
+from bitextile.trainer.loop import pretrain
+from bitextile.transforms.batches import Ledger
+from bitextile.transforms.inference import encoder_digest
+from bitextile.transforms.write import WriteDataset
+
+MULTI30K = Path(__file__).resolve().parents[3] / "shared" / "data" / "parallel" / "multi30k"
+OPTIONS = RunOptions(workers=1, reuse=True)
+FREQUENT = 100
+REFINES = (0, 1, 2, 4)
+
+MLM = {"objective": "mlm"}
+TLM = {"objective": "tlm"}
+CAMLM = {"objective": "camlm", "weight": 2, "either_order": True}
+WRITERS: dict[str, list[dict[str, Any]]] = {
+    "MLM, TLM": [MLM, TLM],
+    "CAMLM": [MLM, TLM, CAMLM],
+    "CAMLM, half masked": [MLM, TLM, CAMLM | {"mask_rate": 0.5}],
+    "CAMLM, half masked, English first": [
+        MLM,
+        TLM,
+        CAMLM | {"mask_rate": 0.5, "either_order": False},
+    ],
+}
+"""Mixtures of question 1, from `pairs`."""
+LEARNERS = ("stage 1", "without", "btmlm", "btmlm, shuffled", "btmlm, true")
+"""Models of question 2: the beginning, and what goes on from it. `shuffled` has each pseudo
+sentence beside another one's source, `true` the translations that were taken away."""
+
+
+def read(name: str, lang: str) -> list[str]:
+    with gzip.open(MULTI30K / f"{name}.{lang}.gz", "rt", encoding="utf-8") as file:
+        return file.read().splitlines()
+
+
+def make_data(work: Path) -> None:
+    """Writes all/{pairs,mono}, few/{pairs,mono} and the tokenizer."""
+    work.mkdir(parents=True, exist_ok=True)
+    train = {lang: read("train", lang) for lang in ("en", "de")}
+    some = [i for i in range(len(train["en"])) if i % 29 == 0]
+    others = {
+        lang: [i for i in range(len(train[lang])) if i % 29 and i % 2 == odd]
+        for odd, lang in enumerate(train)
+    }
+    kept = {"few": {"en": some, "de": some}, "mono": others}
+    for name, sides in kept.items():
+        for lang, lines in sides.items():
+            text = "".join(f"{train[lang][i]}\n" for i in lines)
+            (work / f"{name}.{lang}").write_text(text, encoding="utf-8")
+    worlds: dict[str, tuple[str, tuple[str, ...]]] = {
+        "all": (f"{MULTI30K}/train.{{}}.gz", ()),
+        "few": ("few.{}", ("mono.{}",)),
+    }
+    for world, (pairs, mono) in worlds.items():
+        recipe = recipe_of(pairs, mono)
+        (work / f"{world}.yaml").write_text(json.dumps(recipe), encoding="utf-8")
+        ingest(str(work / f"{world}.yaml"), str(work / world), options=OPTIONS)
+
+
+def recipe_of(pairs: str, mono: Sequence[str]) -> dict[str, Any]:
+    """Returns a recipe: pairs and monolingual files to learn from, the test set to measure on."""
+    test, langs = f"{MULTI30K}/test_2016_flickr.{{}}.gz", ["en", "de"]
+    splits = [("test", test, True), ("train", pairs, False)]
+    texts = [("test", test), *(("train", name) for name in mono)]
+    return {
+        "bitext": [
+            {"corpus": s, "languages": langs, "split": s, "files": [f.format(x) for x in langs]}
+            for s, f, _ in splits
+        ],
+        "mono": [
+            {"corpus": s, "language": x, "split": s, "files": [f.format(x)]}
+            for s, f in texts
+            for x in langs
+        ],
+    }
+
+
+def start_of(work: Path) -> str:
+    """Returns the model that all begin with: MLM on the sentences of all pairs, 2,000 steps."""
+    folder = work / "learning" / "runs" / "mlm-2000-0"
+    if not (folder / "bitextile.json").exists():
+        learning.make_data(work / "learning")
+        learning.run_one(work / "learning", "mlm", 0, 2000)
+    return str(folder)
+
+
+def train(
+    work: Path, name: str, entries: list[dict[str, Any]], *, steps: int, seed: int, start: str
+) -> str:
+    """Trains a model, unless it is there; returns its folder, which also says what it took."""
+    out = work / "runs" / f"{name.replace(', ', '-').replace(' ', '-')}-{steps}-{seed}"
+    config = {
+        "tokenizer": str(work / "learning" / "real" / "tokenizer"),
+        "model": {"checkpoint": start},
+        "data": entries,
+        "steps": steps,
+        "warmup_steps": steps // 10,
+        "batch_tokens": 1024,
+        "lr": 5e-4,
+        "seed": seed,
+        "precision": "bf16",
+        "language_embeddings": True,
+    }
+    if not (out / "bitextile.json").exists():
+        began = time.process_time()
+        if pretrain(parse_config(config, base=work), str(out), resume=True).interrupted:
+            raise SystemExit("interrupted; the same command goes on")
+        note(out / "minutes.json", {"cpu_minutes": (time.process_time() - began) / 60})
+    return str(out)
+
+
+def note(path: Path, value: Any) -> Any:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(value, ensure_ascii=False, indent=1), encoding="utf-8")
+    return value
+
+
+# Question 1
+
+
+def write(work: Path, model: str, refine: int) -> pa.RecordBatch:
+    """Returns GENERATED rows: English for the German test sentences, the gate not asked."""
+    folder = work / "all"
+    ratios = measure_ratios(own_coder(model), [str(folder / "pairs")])
+    # Not camlm_engine, which rightly refuses a model that never saw CAMLM.
+    engine = CamlmEngine(
+        folder=model,
+        digest=encoder_digest(model),
+        ratios=(("de", "en", ratios["de", "en"]),),
+        config=CamlmConfig(refine=refine),
+    )
+    mono = open_dataset(str(folder / "mono"), MONO).table(key="de").combine_chunks()
+    rows = mono.filter(pa.compute.equal(mono["split"], "test")).to_batches()[0]
+    return engine.load()(draw_targets(rows, weights={"en": 1.0}, seed=0)).kept
+
+
+def truth(work: Path) -> dict[str, str]:
+    """Returns the English translation of each German test sentence."""
+    pairs = open_dataset(str(work / "all" / "pairs"), PAIRS).table(key="de-en")
+    return dict(zip(pairs["tgt"].to_pylist(), pairs["src"].to_pylist()))
+
+
+def bags(texts: Sequence[str]) -> list[Counter[str]]:
+    """Returns the words of English sentences, counted, as the head of this file says."""
+    array = pa.array(texts, pa.string())
+    found = words_of(array, segment(array, "en")).to_pylist()
+    return [Counter(w.lower() for w in words if any(map(str.isalnum, w))) for words in found]
+
+
+def scores(written: Iterable[Counter[str]], wanted: Iterable[Counter[str]]) -> dict[str, float]:
+    """Returns precision, recall and F1 of bags against bags, over all of them together."""
+    right = n_written = n_wanted = 0
+    for one, other in zip(written, wanted, strict=True):
+        right += (one & other).total()
+        n_written += one.total()
+        n_wanted += other.total()
+    f1 = 2 * right / max(n_written + n_wanted, 1)
+    return {"precision": right / max(n_written, 1), "recall": right / max(n_wanted, 1), "f1": f1}
+
+
+def best_bag(sentences: Sequence[Counter[str]]) -> Counter[str]:
+    """Returns the one bag with the best F1 against all of these sentences."""
+    at_least = Counter((w, j) for bag in sentences for w, n in bag.items() for j in range(1, n + 1))
+    total, right, best = sum(bag.total() for bag in sentences), 0, (0.0, 0)
+    order = at_least.most_common(100)
+    for k, (_, n) in enumerate(order, start=1):
+        right += n
+        best = max(best, (2 * right / (k * len(sentences) + total), k))
+    return Counter(w for (w, _), _ in order[: best[1]])
+
+
+def compared(
+    written: Sequence[Counter[str]], wanted: Sequence[Counter[str]], frequent: set[str]
+) -> dict[str, Any]:
+    """Returns the columns of a row of the first table."""
+
+    def rare(bag: Counter[str]) -> Counter[str]:
+        return Counter({w: n for w, n in bag.items() if w not in frequent})
+
+    rares = scores(map(rare, written), map(rare, wanted))
+    return scores(written, wanted) | {"rare_f1": rares["f1"]}
+
+
+def gated(rows: pa.RecordBatch, texts: Mapping[str, str]) -> dict[str, Any]:
+    """Returns how many rows the gate stops by each rule."""
+    config = GateConfig(scripts={"en": scripts_of(list(texts.values())[:2000])})
+    stopped = gate(rows, config=config).rejects
+    return dict(Counter(stopped.column("rule").to_pylist()))
+
+
+def writer(work: Path, name: str, seed: int, steps: int) -> dict[str, Any]:
+    """Trains one model of question 1, lets it write, and returns the figures by passes."""
+    pairs = {"dataset": str(work / "all" / "pairs")}
+    entries = [e | pairs for e in WRITERS[name]]
+    model = train(work, name, entries, steps=steps, seed=seed, start=start_of(work))
+    path = Path(model) / "written.json"
+    if path.exists():
+        return json.loads(path.read_text(encoding="utf-8"))
+    texts, english = truth(work), bags(read("train", "en"))
+    frequent = {w for w, _ in sum_of(english).most_common(FREQUENT)}
+    figures: dict[str, Any] = {}
+    for refine in REFINES:
+        rows = write(work, model, refine)
+        sources, made = rows.column("src").to_pylist(), rows.column("tgt").to_pylist()
+        wanted = bags([texts[s] for s in sources])
+        found = compared(bags(made), wanted, frequent)
+        found |= {"sentences": len(made), "gate": gated(rows, texts)}
+        figures[str(refine)] = found
+        (Path(model) / f"written-{refine}.tsv").write_text(
+            "".join(f"{s}\t{m}\t{texts[s]}\n" for s, m in zip(sources, made)), encoding="utf-8"
+        )
+    constant = best_bag(english)
+    figures["constant"] = compared([constant] * len(wanted), wanted, frequent)
+    figures["constant"]["bag"] = dict(constant)
+    return note(path, figures)
+
+
+def sum_of(counts: Iterable[Counter[str]]) -> Counter[str]:
+    total: Counter[str] = Counter()
+    for count in counts:
+        total.update(count)
+    return total
+
+
+# Question 2
+
+
+def learner(work: Path, name: str, seed: int, steps: int) -> dict[str, float]:
+    """Trains one model of question 2, with all that it needs, and measures it."""
+    few = work / "few"
+    entries: list[dict[str, Any]] = [
+        MLM | {"dataset": str(few / "mono")},
+        TLM | {"dataset": str(few / "pairs")},
+        CAMLM | {"dataset": str(few / "pairs"), "mask_rate": 0.5},
+    ]
+    start = start_of(work)
+    first = train(work, "stage 1", entries, steps=steps // 3, seed=seed, start=start)
+    model = first
+    if name != "stage 1":
+        if name != "without":
+            dataset = pseudo(work, first, name.removeprefix("btmlm").removeprefix(", "))
+            entries.append({"objective": "btmlm", "weight": 2, "dataset": dataset})
+        model = train(work, name, entries, steps=steps // 3, seed=100 + seed, start=first)
+    path = Path(model) / "measured.json"
+    if path.exists():
+        return json.loads(path.read_text(encoding="utf-8"))
+    return note(path, measure(model, str(few / "pairs"), str(few / "mono")))
+
+
+def measure(model: str, pairs: str, mono: str) -> dict[str, float]:
+    """Returns the figures of one model of question 2."""
+    (pair,) = evaluate(model, task="retrieval", data=[pairs])["results"].values()
+    alone = evaluate(model, task="mlm", data=[mono])["results"]["mono"]
+    given = evaluate(model, task="tlm", data=[pairs])["results"]["pairs"]
+    return {
+        "retrieval": pair["mean"]["value"],
+        "alone": alone["de"]["perplexity"]["value"],
+        "given": given["de"]["perplexity"]["value"],
+        "alone, en": alone["en"]["perplexity"]["value"],
+        "given, en": given["en"]["perplexity"]["value"],
+    }
+
+
+def pseudo(work: Path, model: str, variant: str) -> str:
+    """Writes the pseudo pairs of a model, or a variant of them, unless they are there."""
+    out, few = f"{model}-pseudo", work / "few"
+    config = BacktranslateConfig(
+        model=model, weights={"de": 1.0, "en": 1.0}, pairs=(str(few / "pairs"),)
+    )
+    backtranslate(str(few / "mono"), out, config=config, options=OPTIONS)
+    if not variant:
+        return out
+    varied = f"{out}-{variant}"
+    if not Path(varied, "manifest.json").exists():
+        turn = shuffled if variant == "shuffled" else replaced
+        dataset = open_dataset(out, PSEUDO)
+        batches = [turn(work, dataset.table(key=key).combine_chunks()) for key in dataset.keys]
+        write_pseudo(varied, batches)
+    return varied
+
+
+def shuffled(work: Path, rows: pa.Table) -> pa.RecordBatch:
+    """Returns rows of one key with the pseudo sentences of other rows of it and its direction."""
+    (rows,) = rows.to_batches()
+    columns = {name: rows.column(name).to_pylist() for name in rows.schema.names}
+    for lang in set(columns["src_lang"]):
+        here = [i for i, tag in enumerate(columns["src_lang"]) if tag == lang]
+        for name in ("tgt", "tgt_tokens"):
+            moved = [columns[name][i] for i in [*here[1:], *here[:1]]]
+            for i, value in zip(here, moved):
+                columns[name][i] = value
+    return pa.RecordBatch.from_pydict(columns, schema=rows.schema)
+
+
+def replaced(work: Path, rows: pa.Table) -> pa.RecordBatch:
+    """Returns rows of one key with the true translations in place of the pseudo sentences."""
+    (rows,) = rows.to_batches()
+    pairs = open_dataset(str(work / "all" / "pairs"), PAIRS).table(key="de-en").to_pylist()
+    known = {("en", p["src"]): p["tgt"] for p in pairs} | {
+        ("de", p["tgt"]): p["src"] for p in pairs
+    }
+    columns = {name: rows.column(name).to_pylist() for name in rows.schema.names}
+    columns["tgt"] = [known[key] for key in zip(columns["src_lang"], columns["src"])]
+    columns["tgt_tokens"] = [[] for _ in columns["tgt"]]
+    return pa.RecordBatch.from_pydict(columns, schema=rows.schema)
+
+
+def write_pseudo(path: str, batches: list[pa.RecordBatch]) -> None:
+    with beam.Pipeline(runner="DirectRunner") as root:
+        rows = root | beam.Create(batches, reshuffle=False)
+        read = rows | beam.Map(lambda batch: batch.num_rows)
+        Ledger(rows, (), read, ()) | WriteDataset(path, PSEUDO)
+
+
+# Tables
+
+
+def spread(values: Sequence[float]) -> str:
+    """Returns mean and range."""
+    digits = 1 if max(values) >= 2 else 3
+    mean, low, high = (
+        f"{v:.{digits}f}" for v in (statistics.fmean(values), min(values), max(values))
+    )
+    return mean if len(values) == 1 else f"{mean} ({low} to {high})"
+
+
+def print_writers(found: Mapping[str, list[dict[str, Any]]]) -> None:
+    columns = ("precision", "recall", "f1", "rare_f1")
+    print("| model | passes more | precision | recall | F1 | rare F1 | stopped by the gate |")
+    print("|---|---|---|---|---|---|---|")
+    for name, runs in found.items():
+        for passes in map(str, REFINES):
+            cells = [spread([run[passes][c] for run in runs]) for c in columns]
+            stopped = sum_of(Counter(run[passes]["gate"]) for run in runs)
+            told = ", ".join(f"{r} {n / len(runs):.0f}" for r, n in stopped.most_common())
+            print(f"| {name} | {passes} | {' | '.join(cells)} | {told or 'none'} |")
+    for runs in list(found.values())[:1]:
+        cells = [spread([runs[0]["constant"][c]]) for c in columns]
+        print(f"| the best constant bag | | {' | '.join(cells)} | |")
+
+
+def print_learners(found: Mapping[str, list[dict[str, float]]]) -> None:
+    print("| model | retrieval | German alone | German given English |")
+    print("|---|---|---|---|")
+    for name, runs in found.items():
+        cells = [spread([run[c] for run in runs]) for c in ("retrieval", "alone", "given")]
+        print(f"| {name} | {' | '.join(cells)} |")
+
+
+def main() -> None:
+    """Makes data and runs, and prints the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=2400)
+    parser.add_argument("--only", nargs="*", default=[*WRITERS, *LEARNERS])
+    args = parser.parse_args()
+    work = args.out.absolute()
+    make_data(work)
+    for names, one, table in (
+        (WRITERS, writer, print_writers),
+        (LEARNERS, learner, print_learners),
+    ):
+        found: dict[str, list[dict[str, Any]]] = {n: [] for n in names if n in args.only}
+        for seed in range(args.seeds):
+            for name in found:
+                found[name].append(one(work, name, seed, args.steps))
+        if found:
+            table(found)
+
+
+if __name__ == "__main__":
+    main()
