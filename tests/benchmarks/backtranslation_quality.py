@@ -60,7 +60,7 @@ from bitextile.trainer.generate.camlm import CamlmConfig, CamlmEngine, measure_r
 from bitextile.trainer.generate.checkpoint import own_coder
 from bitextile.trainer.loop import pretrain
 from bitextile.transforms.batches import Ledger
-from bitextile.transforms.inference import encoder_digest
+from bitextile.kernels.modelfiles import encoder_digest
 from bitextile.transforms.write import WriteDataset
 
 MULTI30K = Path(__file__).resolve().parents[3] / "shared" / "data" / "parallel" / "multi30k"

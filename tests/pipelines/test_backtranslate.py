@@ -15,13 +15,13 @@ from apache_beam import Create, Pipeline
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from transformers import MarianConfig, MarianMTModel, MarianTokenizer
 
+from bitextile.kernels.modelfiles import encoder_digest, model_digest
 from bitextile.schema.dataset import open_dataset, verify_dataset
 from bitextile.schema.errors import OutputExistsError
 from bitextile.schema.kinds import MONO
 from bitextile.trainer.generate.camlm import measure_ratios
 from bitextile.trainer.generate.checkpoint import own_coder
 from bitextile.transforms.batches import Ledger
-from bitextile.transforms.inference import encoder_digest, model_digest
 from bitextile.transforms.write import WriteDataset
 
 # What 40 steps have taught is the commonest token everywhere; drawn among the best 20, its words

@@ -11,6 +11,7 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
+from bitextile.kernels.modelfiles import encoder_digest
 from bitextile.pipelines.cli import main
 from bitextile.pipelines.recipe import load_recipe
 from bitextile.pipelines.run import Summary, run
@@ -18,7 +19,6 @@ from bitextile.pipelines.running import RunOptions
 from bitextile.schema.dataset import open_dataset, verify_dataset
 from bitextile.schema.errors import BitextileError
 from bitextile.trainer.metrics import Metrics
-from bitextile.transforms.inference import encoder_digest
 
 WHO = (("the dog", "der Hund"), ("a cat", "eine Katze"), ("my friend", "mein Freund"))
 DOES = (("sleeps", "schläft"), ("sings", "singt"), ("waits", "wartet"), ("laughs", "lacht"))

@@ -13,13 +13,13 @@ from apache_beam.testing.util import assert_that, equal_to
 
 from bitextile.kernels.gate import GateConfig
 from bitextile.kernels.generation import GENERATED, Run
+from bitextile.kernels.modelfiles import encoder_digest
 from bitextile.kernels.sift import Sifted, sift
 from bitextile.schema.errors import ConfigError
 from bitextile.schema.kinds import PSEUDO
 from bitextile.transforms import generation
 from bitextile.transforms.batches import Ledger
 from bitextile.transforms.generation import Backtranslate, EngineHandler, RunModel, TakeSplit
-from bitextile.transforms.inference import encoder_digest
 
 LOADED: list[str] = []
 

@@ -25,11 +25,12 @@ from transformers import (
 )
 
 from bitextile.kernels.align.vectors import Matcher
+from bitextile.kernels.modelfiles import encoder_digest
 from bitextile.kernels.wordlinks import SimalignConfig
 from bitextile.schema.errors import ConfigError, InputError
 from bitextile.schema.ids import pair_ids
 from bitextile.schema.kinds import ALIGNED, PAIRS
-from bitextile.transforms.inference import EncoderAligner, encoder_digest
+from bitextile.transforms.inference import EncoderAligner
 from bitextile.transforms.neural import AlignWordsByEncoder, EncoderHandler
 
 MULTI30K = Path(__file__).parents[3] / "shared/data/parallel/multi30k"

@@ -133,7 +133,7 @@ def _by_encoder(
             f"aligner simalign needs {missing[0]}, which is not installed: "
             "pip install 'bitextile[align-neural]'"
         )
-    from bitextile.transforms.inference import encoder_digest
+    from bitextile.kernels.modelfiles import encoder_digest
 
     digest = encoder_digest(config.encoder)
 

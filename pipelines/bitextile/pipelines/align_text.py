@@ -164,7 +164,8 @@ def _by_encoder(
 ) -> Alignments:
     import torch
 
-    from bitextile.transforms.inference import EncoderAligner, encoder_digest
+    from bitextile.kernels.modelfiles import encoder_digest
+    from bitextile.transforms.inference import EncoderAligner
 
     summary.model = encoder_digest(config.encoder)
     torch.set_num_threads(threads or len(os.sched_getaffinity(0)))

@@ -65,7 +65,7 @@ def backtranslate(
         InputError: there is nothing to translate.
         OutputExistsError: `out` is there.
     """
-    from bitextile.transforms.inference import encoder_digest, model_digest
+    from bitextile.kernels.modelfiles import encoder_digest, model_digest
 
     source = open_dataset(mono, MONO)
     check_split(source, config.split)

@@ -18,10 +18,10 @@ from apache_beam.typehints.decorators import no_annotations
 
 from bitextile.kernels.gate import GateConfig, gate
 from bitextile.kernels.generation import Engine, Run, draw_targets
+from bitextile.kernels.modelfiles import model_digest
 from bitextile.kernels.sift import Sifted
 from bitextile.schema.errors import ConfigError
 from bitextile.transforms.batches import REJECTS_TAG, Ledger, MapBatches, SieveBatches, Sieved
-from bitextile.transforms.inference import model_digest
 
 M = TypeVar("M")
 R = TypeVar("R")

@@ -4,14 +4,11 @@ torch and transformers are imported when an encoder is loaded, so that importing
 launcher without a model does, costs and needs neither.
 """
 
-import hashlib
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from fnmatch import fnmatch
 from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,28 +25,9 @@ from bitextile.kernels.align.vectors import (
     context_windows,
     match_words,
 )
+from bitextile.kernels.modelfiles import check_encoder
 from bitextile.schema.errors import ConfigError, InputError
 
-MODEL_FILES = (
-    "config.json",
-    "*.safetensors",
-    "*.safetensors.index.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab.*",
-    "merges.txt",
-    "*.model",
-    "*.spm",
-    "generation_config.json",
-    "model.bin",
-    "*_vocabulary*.json",
-    "*_vocabulary*.txt",
-    "vmap.txt",
-)
-"""What of a model folder decides what it says; logs and cards beside it do not. The last four are
-CTranslate2's."""
 PAIRS_AT_ONCE = 4_096
 """Pairs sorted by length together, so that a batch has hardly any padding."""
 CHUNK_SUBWORDS = 1 << 16
@@ -58,58 +36,6 @@ BATCH_TOKENS = {"cpu": 512, "cuda": 65_536}
 """Tokens of a forward pass. On a CPU 256 to 512 are fastest, since what lies between two layers
 then stays in the cache (BERT-base, one core: 22 pairs/s, with 4,096 tokens 15); a GPU wants more.
 """
-
-
-def encoder_digest(folder: str) -> str:
-    """Returns a sha256 over an encoder's weight, configuration and tokenizer files.
-
-    Args:
-        folder: with config.json and *.safetensors.
-
-    Raises:
-        ConfigError: no such folder, or no encoder in it.
-    """
-    _check_encoder(folder)
-    return model_digest(folder)
-
-
-def model_digest(folder: str) -> str:
-    """Returns the same for a folder of any model, as `encoder_digest` for an encoder's.
-
-    Args:
-        folder: of a model of transformers or CTranslate2.
-
-    Raises:
-        ConfigError: no such folder.
-    """
-    digest = hashlib.sha256()
-    for path in _model_files(folder):
-        with path.open("rb") as file:
-            inner = hashlib.file_digest(file, "sha256").hexdigest()
-        digest.update(f"{path.name} {inner}\n".encode())
-    return f"sha256:{digest.hexdigest()}"
-
-
-def _check_encoder(folder: str) -> None:
-    found = [path.name for path in _model_files(folder)]
-    if "config.json" not in found:
-        raise ConfigError(f"encoder {folder}: has no config.json; expected a transformers model")
-    if not any(name.endswith(".safetensors") for name in found):
-        raise ConfigError(
-            f"encoder {folder}: has no *.safetensors; pickled weights are not read, save the model "
-            "again with a current transformers"
-        )
-
-
-def _model_files(folder: str) -> list[Path]:
-    place = Path(folder)
-    if not place.is_dir():
-        raise ConfigError(
-            f"encoder {folder!r}: no such folder; encoders are read from local folders as "
-            "save_pretrained writes them, never by name from a hub"
-        )
-    names = sorted(p.name for p in place.iterdir() if p.is_file())
-    return [place / n for n in names if any(fnmatch(n, pattern) for pattern in MODEL_FILES)]
 
 
 @dataclass(frozen=True)
@@ -151,7 +77,7 @@ class EncoderAligner:
         Raises:
             ConfigError: no such folder, no encoder in it, or one without that layer.
         """
-        _check_encoder(folder)
+        check_encoder(folder)
         import torch
 
         self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")

@@ -58,7 +58,7 @@ class AlignWordsByEncoder(beam.PTransform):
 
     Attributes:
         config: encoder and matching.
-        digest: of the encoder's files, from `inference.encoder_digest`; workers compare theirs.
+        digest: of the encoder's files, from `modelfiles.encoder_digest`; workers compare theirs.
 
     Counters: `AlignWords/pairs`, `AlignWords/links`, and those of Beam's RunInference.
     """
