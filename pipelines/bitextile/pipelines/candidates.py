@@ -1,11 +1,13 @@
-"""`bitextile candidates`: mono -> candidates, what an encoder would say in a word's place."""
+"""`bitextile candidates`: sentences -> candidates, what an encoder would say in a word's place."""
 
 from dataclasses import asdict
 from typing import Any
 
+from bitextile.kernels.taskdata import read_nli
 from bitextile.pipelines.backtranslate import check_split, languages_of
+from bitextile.pipelines.inputs import plain_inputs
 from bitextile.pipelines.running import Finished, RunOptions, dataset_input
-from bitextile.pipelines.stage import run_stage
+from bitextile.pipelines.stage import run_files, run_stage
 from bitextile.schema.dataset import Dataset, open_dataset
 from bitextile.schema.errors import ConfigError
 from bitextile.schema.kinds import CANDIDATES, MONO
@@ -43,7 +45,7 @@ def candidates(
         InputError: there is no sentence.
         OutputExistsError: `out` is there.
     """
-    from bitextile.transforms.inference import encoder_digest
+    from bitextile.kernels.modelfiles import encoder_digest
 
     source = open_dataset(mono, MONO)
     check_split(source, split)
@@ -71,13 +73,64 @@ def candidates(
     )
 
 
+def task_candidates(
+    file: str,
+    out: str,
+    *,
+    language: str,
+    model: str,
+    shards: tuple[str, ...],
+    config: CandidatesConfig,
+    options: RunOptions,
+) -> Finished:
+    """Writes the switching candidates of the fields of task data, each sentence once.
+
+    Args:
+        file: TSV of premise, hypothesis and label.
+        out: folder for the `candidates` dataset.
+        language: BCP-47 tag of the file's text.
+        model: folder of a masked language model with its tokenizer.
+        shards: datasets whose texts tell which token is a word of which language; best with text
+            of the file's language among them.
+        config: languages and limits.
+        options: how to run.
+
+    Raises:
+        ConfigError: the model cannot be used, or a language has no text.
+        InputError: the file is not of this form.
+        OutputExistsError: `out` is there.
+    """
+    from bitextile.kernels.modelfiles import encoder_digest
+
+    read_nli(file)  # what is wrong with it is said before the model is loaded
+    _refuse_alone(file, [language], config)
+    digest = encoder_digest(model)
+    engine = candidates_engine(
+        model, digest=digest, sources=[language], shards=shards, config=config
+    )
+
+    def make(root: Any) -> Any:
+        from bitextile.transforms.generation import FindCandidates
+        from bitextile.transforms.read import ReadTaskSentences
+
+        return root | ReadTaskSentences(file, language) | FindCandidates(engine)
+
+    described = {"verb": "candidates", "model": model, "task": "nli", **asdict(config)}
+    described["words"] = {tag: len(ids) for tag, ids in engine.vocabulary}
+    counted = tuple(dataset_input(open_dataset(path)) for path in shards)
+    inputs = (*plain_inputs([file]), {"path": model, "digest": digest}, *counted)
+    return run_files(inputs, out, make, kind=CANDIDATES, config=described, options=options)
+
+
 def _engine(
     source: Dataset, model: str, digest: str, shards: tuple[str, ...], config: CandidatesConfig
 ) -> CandidatesEngine:
     languages = languages_of(source)
-    if alone := [lang for lang in languages if {*config.languages} == {lang}]:
-        raise ConfigError(
-            f"{source.path} holds sentences in {alone[0]}; name another language as well"
-        )
+    _refuse_alone(source.path, languages, config)
     texts = tuple(dict.fromkeys((source.path, *shards)))
     return candidates_engine(model, digest=digest, sources=languages, shards=texts, config=config)
+
+
+def _refuse_alone(path: str, languages: list[str], config: CandidatesConfig) -> None:
+    if alone := [lang for lang in languages if {*config.languages} == {lang}]:
+        raise ConfigError(f"{path} holds sentences in {alone[0]}; name another language as well")

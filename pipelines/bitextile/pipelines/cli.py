@@ -10,7 +10,7 @@ import gc
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
 
@@ -610,7 +610,8 @@ def _check_generator(context: typer.Context, engine: str) -> None:
 
 @app.command()
 def candidates(
-    mono: Annotated[str, typer.Argument(help="folder of a mono dataset")],
+    context: typer.Context,
+    mono: Annotated[str, typer.Argument(help="folder of a mono dataset, or a task file (TSV)")],
     model: Model,
     languages: Annotated[str, typer.Option(help="of the candidates: de,fr,...")],
     out: Out,
@@ -621,6 +622,9 @@ def candidates(
     min_probability: Annotated[float, typer.Option(help="least p of a candidate, 0 to 1")] = 0.01,
     min_cosine: Annotated[float, typer.Option(help="least, of the two embeddings, -1 to 1")] = 0.0,
     min_count: Annotated[int, typer.Option(help="of a candidate in text of its language")] = 2,
+    task_language: Annotated[
+        str | None, typer.Option(help="of a task file: premise TAB hypothesis TAB label")
+    ] = None,
     split: Split = "train",
     overwrite: Overwrite = False,
     reuse: Reuse = False,
@@ -637,16 +641,15 @@ def candidates(
         min_cosine=min_cosine,
         min_count=min_count,
     )
-    made = verb.candidates(
-        mono,
-        out,
-        model=model,
-        shards=tuple(shards or ()),
-        split=split,
-        config=config,
-        options=_options(overwrite, reuse, workers),
-    )
-    say(made)
+    given: dict[str, Any] = {"model": model, "shards": tuple(shards or ()), "config": config}
+    given["options"] = _options(overwrite, reuse, workers)
+    if task_language is None:
+        say(verb.candidates(mono, out, split=split, **given))
+        return
+    source = context.get_parameter_source("split")
+    if source is not None and source.name != "DEFAULT":
+        raise ConfigError("--split: a task file has none; leave it out")
+    say(verb.task_candidates(mono, out, language=language_tag(task_language), **given))
 
 
 @app.command()
@@ -794,24 +797,47 @@ def _conclude(summary: "Summary") -> None:
     typer.echo(summary.report)
 
 
+Run = Annotated[str, typer.Option(help="local folder for the run, a model folder at the end")]
+Resume = Annotated[bool, typer.Option("--resume", help="go on from the last checkpoint")]
+
+
 @app.command()
 def pretrain(
     config: Annotated[str, typer.Argument(help="YAML file; see trainer/README.md")],
-    out: Annotated[str, typer.Option(help="local folder for the run, a model folder at the end")],
+    out: Run,
     overwrite: Overwrite = False,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="go on from the last checkpoint")
-    ] = False,
+    resume: Resume = False,
 ) -> None:
     """Pre-trains an encoder on datasets, on several devices or machines if started by torchrun."""
     from bitextile.trainer.config import load_config
     from bitextile.trainer.loop import pretrain as train
+
+    _train(load_config, train, config, out, overwrite=overwrite, resume=resume)
+
+
+@app.command()
+def finetune(
+    config: Annotated[str, typer.Argument(help="YAML file; see trainer/README.md")],
+    out: Run,
+    overwrite: Overwrite = False,
+    resume: Resume = False,
+) -> None:
+    """Makes a classifier of sentence pairs of an encoder; plain, with SALT, on switched data."""
+    from bitextile.trainer.finetune.config import load_config
+    from bitextile.trainer.finetune.loop import finetune as train
+
+    _train(load_config, train, config, out, overwrite=overwrite, resume=resume)
+
+
+def _train(
+    load: Callable[[str], Any], train: Callable[..., Any], config: str, out: str, **flags: bool
+) -> None:
     from bitextile.trainer.ranks import StoppedError, joined
 
     try:
         with joined() as ranks:
-            settings = ranks.together(lambda: load_config(config))
-            made = train(settings, out, overwrite=overwrite, resume=resume, ranks=ranks)
+            settings = ranks.together(lambda: load(config))
+            made = train(settings, out, ranks=ranks, **flags)
     except StoppedError as error:  # the rank it began on says why
         raise typer.Exit(error.exit_code) from error
     if ranks.leads:
@@ -823,7 +849,9 @@ def pretrain(
 @app.command()
 def evaluate(
     model: Annotated[str, typer.Argument(help="model folder; for alignment also a dataset")],
-    task: Annotated[str, typer.Option(help="retrieval, alignment, mlm, tlm or embedding")],
+    task: Annotated[
+        str, typer.Option(help="retrieval, alignment, mlm, tlm, embedding or classification")
+    ],
     data: Annotated[list[str], typer.Option(help="datasets, gold files or text files; repeatable")],
     out: Annotated[str | None, typer.Option(help="JSON file for the figures")] = None,
     layer: Annotated[int | None, typer.Option(help="whose vectors; default two thirds up")] = None,

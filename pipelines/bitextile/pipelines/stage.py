@@ -69,7 +69,8 @@ def run_files(
     """Runs a chain of transforms that begins with files.
 
     Args:
-        inputs: path, digest and size of each file, as `file_inputs` gives them.
+        inputs: path, digest and size of each file, as `file_inputs` gives them; of what else
+            shapes the rows, such as a model, path and digest.
         out: folder for the new dataset.
         make: from the pipeline's root to the rows to write, a Ledger.
         kind: of the new rows.
@@ -85,5 +86,5 @@ def run_files(
             places[out], kind, config=config, inputs=inputs, software=software()
         )
 
-    input_bytes = sum(int(entry["bytes"]) for entry in inputs)
+    input_bytes = sum(int(entry.get("bytes", 0)) for entry in inputs)
     return run_pipeline(build, [output], options, input_bytes=input_bytes)[0]

@@ -28,7 +28,7 @@ from bitextile.kernels.switching import (
     shares,
     switch,
 )
-from bitextile.kernels.taskdata import questions, read_nli, read_qa
+from bitextile.kernels.taskdata import NO_SENTENCE, questions, read_nli, read_qa
 from bitextile.schema.errors import ConfigError, InputError
 from bitextile.schema.ids import digest_of
 from bitextile.schema.kinds import list_of
@@ -92,9 +92,6 @@ class TaskFiles:
                 f"translations of {self.file} are in {', '.join(self.translations) or 'nothing'}, "
                 f"expected one language or more other than {self.lang}"
             )
-
-
-_NO_SENTENCE = ("", "NS")
 
 
 class _Example(NamedTuple):
@@ -216,7 +213,7 @@ def _row(
             if files.task == "nli" and other.label.strip() != example.label.strip():
                 continue
             mine = example.fields[number].strip()
-            if mine not in _NO_SENTENCE and translated.strip() not in (*_NO_SENTENCE, mine):
+            if mine not in NO_SENTENCE and translated.strip() not in (*NO_SENTENCE, mine):
                 found.append({"field": number, "lang": lang, "text": translated})
     label = {_LABELS[files.task].name: example.label}
     return {

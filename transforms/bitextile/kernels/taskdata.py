@@ -13,12 +13,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from bitextile.kernels.corpora import Source, read_source
+from bitextile.kernels.normalise import normalise_text
+from bitextile.kernels.sift import Sifted, join, sift
 from bitextile.schema.errors import InputError
+from bitextile.schema.ids import text_ids
+from bitextile.schema.kinds import MONO
 from bitextile.schema.storage import filesystem
 
 MAX_JSON_BYTES = 1 << 29
 """SQuAD's training part, the largest in use, has 30 MB; untrusted files get no more than this."""
+
+NO_SENTENCE = ("", "NS")
+"""What PAWS-X has in place of a sentence that was not translated."""
 
 _PREMISE = ("premise", "sentence1", "sentence_A")
 _HYPOTHESIS = ("hypothesis", "sentence2", "sentence_B")
@@ -97,6 +108,46 @@ def read_nli(path: str) -> NliTable:
                 "(premise, hypothesis and label between tabs)"
             )
     return NliTable(header, rows, *columns)
+
+
+def nli_sentences(path: str, *, lang: str) -> Sifted:
+    """Returns the fields of an NLI file as sentences, each once, for verbs that take sentences.
+
+    Args:
+        path: the file.
+        lang: BCP-47 tag of its text.
+
+    Returns:
+        Kept: rows of MONO, normalised, premise before hypothesis, split "train". Rejects:
+        "no_sentence/1" (value: characters), "duplicate/1" (value: the line it stood on first).
+
+    Raises:
+        InputError: as `read_nli`.
+    """
+    table = read_nli(path)
+    begin = 2 if table.header else 1
+    cells = [
+        (row[column], line, name)
+        for line, row in enumerate(table.rows, begin)
+        for column, name in ((table.premise, "premise"), (table.hypothesis, "hypothesis"))
+    ]
+    texts, lines, fields = map(list, zip(*cells))
+    text, n = normalise_text(pa.array(texts, pa.string())), len(texts)
+    ids = text_ids(lang, text)
+    columns = [ids, pa.repeat(lang, n), text, pa.repeat("nli", n), pa.repeat(path, n)]
+    columns += [pa.array(lines, pa.int64()), pa.repeat("train", n)]
+    batch = pa.RecordBatch.from_arrays(columns, schema=MONO.schema)
+    spoken = np.array([t not in NO_SENTENCE for t in text.to_pylist()])
+    size = pc.utf8_length(text).to_numpy().astype(float)
+    some, silent = sift(batch, spoken, rule="no_sentence/1", value=size, detail=fields)
+    first: dict[str, int] = {}
+    kept_ids = some.column("text_id").to_pylist()
+    where = [first.setdefault(i, place) for place, i in enumerate(kept_ids)]
+    own = np.arange(some.num_rows) == where
+    at = some.column("line").to_numpy()[where].astype(float)
+    named = [name for name, has in zip(fields, spoken) if has]
+    kept, again = sift(some, own, rule="duplicate/1", value=at, detail=named)
+    return Sifted(kept, join([silent, again]))
 
 
 def nli_lines(table: NliTable) -> list[str]:

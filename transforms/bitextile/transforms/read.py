@@ -1,17 +1,19 @@
-"""Datasets into a pipeline: one element per stretch of a shard, read on the workers."""
+"""Datasets and task files into a pipeline, read on the workers."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import apache_beam as beam
 import pyarrow as pa
 from apache_beam.typehints.decorators import no_annotations
 
+from bitextile.kernels.taskdata import nli_sentences
 from bitextile.schema.dataset import BATCH_ROWS, Dataset
 from bitextile.schema.kinds import Kind
 from bitextile.schema.manifest import Shard
 from bitextile.schema.shards import ROW_GROUP_ROWS, read_shard
-from bitextile.transforms.batches import Ledger
+from bitextile.transforms.batches import REJECTS_TAG, Ledger
 
 _ROW_GROUPS = 2
 """Row groups read at once, 32,768 rows: a second's work for most verbs."""
@@ -71,3 +73,36 @@ def _read(
     yield from read_shard(
         path, shard, kind, columns=columns, batch_rows=batch_rows, row_groups=groups
     )
+
+
+@dataclass(eq=False)
+class ReadTaskSentences(beam.PTransform):
+    """Reads the fields of a file of sentence pairs with labels, each sentence once, as MONO.
+
+    Attributes:
+        path: of the file, where workers can read.
+        lang: of its text.
+    """
+
+    path: str
+    lang: str
+
+    @no_annotations
+    def expand(self, root: beam.Pipeline) -> Ledger:
+        """Returns the sentences, and as rejects those that stand there again or are none."""
+        read = beam.FlatMap(_sentences, lang=self.lang).with_output_types(pa.RecordBatch)
+        out = (
+            root
+            | "ListTask" >> beam.Create([self.path])
+            | "ReadTask" >> read.with_outputs(REJECTS_TAG, "read", main="kept")
+        )
+        return Ledger(out.kept, (out[REJECTS_TAG],), out.read)
+
+
+def _sentences(path: str, *, lang: str) -> Iterator[Any]:
+    sentences = nli_sentences(path, lang=lang)
+    for at in range(0, sentences.kept.num_rows, BATCH_ROWS):
+        yield sentences.kept.slice(at, BATCH_ROWS)
+    yield beam.pvalue.TaggedOutput(REJECTS_TAG, sentences.rejects)
+    count = sentences.kept.num_rows + sentences.rejects.num_rows
+    yield beam.pvalue.TaggedOutput("read", count)

@@ -40,10 +40,10 @@ def evaluate(
 
     Args:
         model: a model folder; for task alignment, an aligned dataset's folder will do.
-        task: retrieval, alignment, mlm, tlm or embedding.
+        task: retrieval, alignment, mlm, tlm, embedding or classification.
         data: retrieval: one pairs or aligned dataset, or two text files, line by line;
             alignment: gold files (JSON lines); mlm: mono, pairs or aligned datasets; tlm: pairs
-            or aligned; embedding: lexicons.
+            or aligned; embedding: lexicons; classification: task files (TSV).
         out: JSON file to write; None writes none.
         layer: whose vectors; None two thirds up (see vectors.py).
         split: of datasets: train, valid, test or all.
@@ -65,6 +65,7 @@ def evaluate(
         "mlm": lambda: _mlm(model, data, split, limit, given=False),
         "tlm": lambda: _mlm(model, data, split, limit, given=True),
         "embedding": lambda: _embedding(model, data),
+        "classification": lambda: _classification(model, data),
     }
     if task not in tasks:
         raise ConfigError(f"task is {task!r}, expected one of {', '.join(tasks)}")
@@ -198,3 +199,13 @@ def _embedding(model: str, data: list[str]) -> dict[str, Any]:
         found = embedding_alignment(embedder, path)
         results[name] = {key: result.to_json() for key, result in found.items()}
     return {"results": results}
+
+
+def _classification(model: str, data: list[str]) -> dict[str, Any]:
+    from bitextile.trainer.evaluate.classification import accuracy, load_classifier
+    from bitextile.trainer.finetune.data import read_file
+
+    tasks = {name: read_file(path) for name, path in _named(data).items()}
+    classifier = load_classifier(model)
+    results = {name: accuracy(classifier, task).to_json() for name, task in tasks.items()}
+    return {"labels": list(classifier.labels), "results": results}

@@ -1,0 +1,1 @@
+"""Fine-tuning for sentence-pair classification: plain, SALT, and on switched task data."""
