@@ -1,0 +1,207 @@
+"""The loss is that of rows one by one: plain, switched, mixed; heads are those of transformers."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from transformers import (
+    AutoConfig,
+    AutoModelForMaskedLM,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+)
+
+from bitextile.schema.dataset import open_dataset
+from bitextile.schema.errors import ConfigError
+from bitextile.trainer.data.collate import Collation
+from bitextile.trainer.data.masking import Masking
+from bitextile.trainer.finetune.classify import VIEWS, Classify, logits
+from bitextile.trainer.finetune.data import read_file
+from bitextile.trainer.finetune.loop import _copies, _entry
+from bitextile.trainer.finetune.model import (
+    Classifier,
+    fresh_classifier,
+    pair_tokenizer,
+    save_classifier,
+)
+from bitextile.trainer.model import Encoder, load_masked_lm
+
+
+@pytest.fixture
+def collation(coder) -> Collation:
+    masking = Masking(rate=0.0, mask=coder.mask, ordinary=coder.ordinary, seed=0)
+    return Collation(masking=masking, pad=coder.pad, width=64)
+
+
+@pytest.fixture
+def learned(tuning, salt, encoder, coder):
+    """The entry of a fine-tuning with both augmentations, its encoder and head, without dropout."""
+    entry, _ = _entry(tuning(**salt), coder)
+    body = Encoder(load_masked_lm(encoder)).eval()
+    with torch.random.fork_rng():
+        torch.manual_seed(4)
+        head = fresh_classifier(body, entry.objective.labels).eval()
+    return entry, body, head
+
+
+def examples(entry, coder, epoch: int = 0) -> list:
+    rows = entry.streams[0].rows
+    return entry.objective.examples(rows, np.full(len(rows), epoch), coder)
+
+
+def test_parts_are_sums_over_forms_divided_by_all_rows(learned, coder, collation):
+    entry, body, head = learned
+    made = examples(entry, coder)
+    has = {name: sum(k in e.views for e in made) for k, name in enumerate(VIEWS)}
+    assert has["plain"] == 20
+    assert 0 < has["copy"] < 20
+    assert has["mixup"] < 20  # the first row's fields have no candidates
+    batch = entry.objective.collate(made, collation)
+    with torch.no_grad():
+        losses = entry.objective.losses(body, head, batch)
+    assert entry.objective.weights(batch) == dict.fromkeys(VIEWS, 20)
+    want = dict.fromkeys(VIEWS, 0.0)
+    for e in made:
+        for view, form in zip(e.views, e.inputs):
+            ids = torch.from_numpy(form.tokens.astype(np.int64))[None]
+            embedded = body.table[ids].detach().clone()
+            for m, place in enumerate(e.mixing.places if view == 2 else ()):
+                here = e.mixing.rows == m
+                other = sum(
+                    float(w) * body.table[int(i)]
+                    for i, w in zip(e.mixing.ids[here], e.mixing.weights[here])
+                )
+                embedded[0, place] = e.share * embedded[0, place] + (1 - e.share) * other
+            with torch.no_grad():
+                hidden = body.mlm.base_model(inputs_embeds=embedded).last_hidden_state
+                scores = head(hidden[:, 0]).log_softmax(dim=1)
+            want[VIEWS[view]] -= float(scores[0, e.label])
+    for name in VIEWS:
+        assert float(losses[name].total) == pytest.approx(want[name], rel=1e-4)
+        assert int(losses[name].weight) == 20
+
+
+@pytest.mark.parametrize(
+    ("settings", "parts"),
+    [((), ("plain",)), (("copies",), VIEWS[:2]), (("candidates",), VIEWS[::2])],
+)
+def test_each_augmentation_is_on_alone(tuning, salt, coder, settings, parts):
+    entry, _ = _entry(tuning(**{name: salt[name] for name in settings}), coder)
+    assert entry.objective.parts == parts
+    forms = {VIEWS[view] for e in examples(entry, coder) for view in e.views}
+    assert forms == set(parts)
+
+
+def test_a_row_is_augmented_alike_in_any_batch_and_anew_in_each_epoch(tuning, salt, coder):
+    entry, _ = _entry(tuning(**salt), coder)
+    rows = entry.streams[0].rows
+    order = np.arange(len(rows))[::-1].copy()
+    there = entry.objective.examples(rows.take(pa.array(order)), np.zeros(20, np.int64), coder)
+    here = examples(entry, coder)
+
+    def told(example) -> tuple:
+        forms = [tuple(form.tokens.tolist()) for form in example.inputs]
+        return example.record, example.share, example.views, forms
+
+    assert [told(e) for e in there] == [told(e) for e in here][::-1]
+    later = examples(entry, coder, epoch=1)
+    assert [e.share for e in later] != [e.share for e in here]
+    assert [told(e)[3] for e in later] != [told(e)[3] for e in here]  # other copies of the fields
+
+
+def test_copies_are_the_rows_fields_switched(tuning, salt, task_rows, coder):
+    entry, _ = _entry(tuning(**salt), coder)
+    known = _copies([open_dataset(salt["copies"][0])], _ids(entry))
+    for row, example in zip(task_rows, examples(entry, coder)):
+        if 1 not in example.views:
+            continue
+        tokens = example.inputs[example.views.index(1)].tokens.tolist()
+        own = entry.streams[0].rows.filter(
+            pa.compute.equal(entry.streams[0].rows.column("record"), example.record)
+        )
+        options = [
+            {row[k], *known.get(own.column(name)[0].as_py(), ())}
+            for k, name in enumerate(("premise_id", "hypothesis_id"))
+        ]
+        forms = [
+            [coder.cls, *coder.sides([p])[0].ids, coder.sep, *coder.sides([h])[0].ids, coder.sep]
+            for p in options[0]
+            for h in options[1]
+        ]
+        assert tokens in forms
+        assert tokens != example.inputs[0].tokens.tolist()
+
+
+def _ids(entry) -> set[str]:
+    rows = entry.streams[0].rows
+    return {i for n in ("premise_id", "hypothesis_id") for i in rows.column(n).to_pylist()}
+
+
+FAMILIES = {
+    "xlm-roberta": {"num_hidden_layers": 2},
+    "roberta": {"num_hidden_layers": 1},
+    "bert": {"num_hidden_layers": 2},
+    "modernbert": {"num_hidden_layers": 2, "tie_word_embeddings": True},
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_what_is_written_says_what_was_trained(family, coder, collation, task_file, tmp_path):
+    config = AutoConfig.for_model(
+        family,
+        vocab_size=coder.size,
+        hidden_size=32,
+        num_attention_heads=2,
+        intermediate_size=48,
+        max_position_embeddings=80,
+        pad_token_id=coder.pad,
+        bos_token_id=coder.cls,
+        eos_token_id=coder.sep,
+        cls_token_id=coder.cls,
+        sep_token_id=coder.sep,
+        **FAMILIES[family],
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        encoder = Encoder(AutoModelForMaskedLM.from_config(config)).eval()
+        objective = Classify(("a", "b", "c"), 64)
+        head: Classifier = objective.module(encoder).eval()
+    task = read_file(task_file, language="en")
+    rows = task.rows.append_column("class", pa.array(np.zeros(20, np.int64)))
+    batch = objective.collate(objective.examples(rows, np.zeros(20, int), coder), collation)
+    with torch.no_grad():
+        ours = logits(encoder, head, batch)
+    body = {n: t.detach() for n, t in encoder.mlm.state_dict().items()}
+    save_classifier(tmp_path, encoder, objective.labels, body=body, head=head.state_dict())
+    pair_tokenizer(coder).save_pretrained(tmp_path)
+    loaded = AutoModelForSequenceClassification.from_pretrained(tmp_path).eval()
+    assert loaded.config.id2label == {0: "a", 1: "b", 2: "c"}
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path)
+    fields = [rows.column(name).to_pylist() for name in ("premise", "hypothesis")]
+    for i, pair in enumerate(zip(*fields)):
+        ids = tokenizer(*pair, return_tensors="pt")
+        allowed = {k: v for k, v in ids.items() if k in ("input_ids", "attention_mask")}
+        with torch.no_grad():
+            theirs = loaded(**allowed).logits[0]
+            whole = loaded(**ids).logits[0] if family == "bert" else theirs
+        assert torch.allclose(theirs, ours[i], atol=1e-5)
+        assert torch.allclose(whole, ours[i], atol=1e-5)  # types, where there are any, are 0
+
+
+def test_an_architecture_without_such_a_head_is_refused(coder):
+    config = AutoConfig.for_model(
+        "electra", vocab_size=coder.size, hidden_size=32, num_attention_heads=2,
+        embedding_size=32, num_hidden_layers=1, intermediate_size=48,
+    )  # fmt: skip
+    mlm = AutoModelForMaskedLM.from_config(config)
+
+    class Body:
+        def __init__(self):
+            self.mlm = mlm
+
+    assert fresh_classifier(Body(), ("a", "b")).parts  # dense and out_proj: it has one
+
+    config.model_type = "none"
+    mlm.config = type("Strange", (type(config),), {})()
+    with pytest.raises(ConfigError, match="no sequence classifier for Strange"):
+        fresh_classifier(Body(), ("a", "b"))

@@ -1,0 +1,186 @@
+"""Fine-tunings: they learn, resume exactly, leave a folder that transformers loads."""
+
+import json
+import signal
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+import torch
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+from bitextile.kernels.fieldswitch import FieldSwitchConfig, TaskFiles, read_task, switch_fields
+from bitextile.schema.kinds import KINDS
+from bitextile.schema.manifest import Counts, Manifest, write_manifest
+from bitextile.schema.shards import shard_path, write_shard
+from bitextile.trainer.checkpoint import checkpoints
+from bitextile.trainer.evaluate.run import evaluate
+from bitextile.trainer.finetune.loop import finetune
+from bitextile.trainer.metrics import Metrics
+
+AUGMENTED = {"epochs": 3, "accumulate": 2, "keep_checkpoints": 9}
+
+
+def metrics(run: Path) -> list[dict]:
+    lines = (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    volatile = ("tokens_per_s", "data_wait")
+    return [{k: v for k, v in json.loads(x).items() if k not in volatile} for x in lines]
+
+
+def same_weights(one: Path, two: Path) -> bool:
+    a, b = (
+        dict(AutoModelForSequenceClassification.from_pretrained(p).named_parameters())
+        for p in (one, two)
+    )
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+
+
+def test_it_learns_twenty_rows_by_heart(tuning, task_file, tmp_path):
+    run = tmp_path / "run"
+    summary = finetune(
+        tuning(epochs=60, batch_rows=20, lr=3e-3, valid=[task_file], evaluate_every=30), str(run)
+    )
+    assert summary.steps == 60
+    valid = [m["valid"] for m in metrics(run) if "valid" in m]
+    assert valid[0]["train.tsv/loss"] > valid[1]["train.tsv/loss"]
+    assert valid[-1]["train.tsv/accuracy"] == 1.0
+    assert valid[-1]["train.tsv/loss"] < 0.3
+    report = evaluate(str(run), task="classification", data=[task_file])
+    result = report["results"]["train.tsv"]
+    assert result["accuracy"]["value"] == 1.0
+    assert (result["rows"], result["left_out"], result["cut"]) == (20, 0, 0)
+    assert report["labels"] == ["contradiction", "entailment", "neutral"]
+
+
+@pytest.mark.parametrize("kind", [("copies",), ("candidates",), ("copies", "candidates")])
+def test_it_learns_with_what_salt_adds(tuning, salt, task_file, tmp_path, kind):
+    run = tmp_path / "run"
+    more = {name: salt[name] for name in kind}
+    finetune(tuning(epochs=40, batch_rows=20, lr=3e-3, checkpoint_every=40, **more), str(run))
+    report = evaluate(str(run), task="classification", data=[task_file])
+    assert report["results"]["train.tsv"]["accuracy"]["value"] > 0.9
+    last = metrics(run)[-1]["losses"]
+    assert set(last) == {"classify/plain"} | {
+        f"classify/{'copy' if name == 'copies' else 'mixup'}" for name in kind
+    }
+
+
+def test_the_folder_is_a_classifier_with_card_and_digests(tuning, salt, task_rows, tmp_path):
+    run = tmp_path / "run"
+    finetune(tuning(epochs=1, **salt), str(run))
+    model = AutoModelForSequenceClassification.from_pretrained(run)
+    assert model.config.label2id == {"contradiction": 0, "entailment": 1, "neutral": 2}
+    tokenizer = AutoTokenizer.from_pretrained(run)
+    ids = tokenizer(*task_rows[0][:2], return_tensors="pt")["input_ids"]
+    assert model(ids).logits.shape == (1, 3)
+    identity = json.loads((run / "bitextile.json").read_text())
+    assert identity["task"] == "classification"
+    assert identity["datasets"][0]["digest"].startswith("sha256:")
+    card = (run / "README.md").read_text(encoding="utf-8")
+    assert identity["datasets"][0]["digest"] in card
+    assert "fields with switched copies" in card
+    assert "text-classification" in card
+    assert not list(run.rglob("*.bin"))
+    assert not list(run.rglob(".*.tmp"))
+
+
+def test_an_epoch_has_every_row_once_whatever_the_lanes(tuning, tmp_path):
+    for lanes in (1, 2):
+        run = tmp_path / str(lanes)
+        finetune(tuning(epochs=2, batch_rows=4, accumulate=lanes), str(run))
+        rows = [m["rows"] for m in metrics(run)]
+        assert rows == [4] * 10
+        assert [m["epoch"] for m in metrics(run)] == [0] * 5 + [1] * 5
+
+
+def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(tuning, salt, tmp_path, monkeypatch):
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    finetune(tuning(**AUGMENTED, **salt), str(whole))
+    write = Metrics.write
+
+    def write_and_be_stopped(self, values):
+        write(self, values)
+        if values["step"] == 4:
+            signal.raise_signal(signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Metrics, "write", write_and_be_stopped)
+        summary = finetune(tuning(**AUGMENTED, **salt), str(stopped))
+    assert (summary.steps, summary.interrupted) == (4, True)
+    assert [c.name for c in checkpoints(stopped)] == ["step-00000003", "step-00000004"]
+    assert not (stopped / "bitextile.json").exists()
+    assert not (stopped / "model.safetensors").exists()
+    assert not finetune(tuning(**AUGMENTED, **salt), str(stopped), resume=True).interrupted
+    assert metrics(stopped) == metrics(whole)
+    assert same_weights(whole, stopped)
+
+
+def test_a_killed_run_goes_on_from_the_last_epoch(tuning, tmp_path, monkeypatch):
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    finetune(tuning(epochs=3), str(whole))
+    write = Metrics.write
+
+    def write_or_die(self, values):
+        if values["step"] == 5:
+            raise KeyboardInterrupt  # what stands on disk is what a SIGKILL leaves
+        write(self, values)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Metrics, "write", write_or_die)
+        with pytest.raises(KeyboardInterrupt):
+            finetune(tuning(epochs=3), str(killed))
+    finetune(tuning(epochs=3), str(killed), resume=True)
+    assert metrics(killed) == metrics(whole)
+    assert same_weights(whole, killed)
+
+
+def write_fields(path: Path, rows: pa.RecordBatch) -> str:
+    table = pa.Table.from_batches([rows]).sort_by("switch_id")
+    shard = write_shard(str(path), shard_path("en", 0, 1), table, KINDS["codeswitch"])
+    manifest = Manifest(
+        kind="codeswitch",
+        schema_version=1,
+        columns={f.name: str(f.type) for f in table.schema},
+        shards=(shard,),
+        counts=Counts(read=len(table), kept=len(table)),
+        keys={"en": {"rows": len(table), "languages": ["en"]}},
+    )
+    write_manifest(str(path), manifest)
+    return str(path)
+
+
+def test_switched_task_data_and_files_are_learned_from_together(
+    tuning, write_task, task_rows, task_file, tmp_path
+):
+    translated = [(a[::-1], b[::-1], label) for a, b, label in task_rows]
+    files = TaskFiles(
+        task="nli", lang="en", file=task_file, translations={"ar": write_task(translated)}
+    )
+    switched = switch_fields(read_task(files).kept, config=FieldSwitchConfig(token_rate=0.5)).kept
+    folder = write_fields(tmp_path / "fields", switched)
+    train = [{"file": task_file, "language": "en"}, {"dataset": folder}]
+    run = tmp_path / "run"
+    finetune(tuning(train=train, epochs=1, batch_rows=4), str(run))
+    assert sum(m["rows"] for m in metrics(run)) >= 20 + switched.num_rows
+    assert metrics(run)[-1]["step"] == -(-(20 + switched.num_rows) // 4)
+    card = (run / "README.md").read_text(encoding="utf-8")
+    assert "| fields |" in card
+
+
+def test_rows_without_a_sentence_are_left_out_and_counted(tuning, write_task, task_rows, tmp_path):
+    holes = [*task_rows, ("NS", "the dog", "neutral"), ("the dog", " ", "neutral")]
+    path = write_task(holes, "holes.tsv")
+    run = tmp_path / "run"
+    finetune(tuning(train=[{"file": path, "language": "en"}], epochs=1, batch_rows=20), str(run))
+    assert metrics(run)[0]["rows"] == 20
+    assert "| holes.tsv | 20 | 2 |" in (run / "README.md").read_text(encoding="utf-8")
+    result = evaluate(str(run), task="classification", data=[path])["results"]["holes.tsv"]
+    assert (result["rows"], result["left_out"]) == (20, 2)
+
+
+def test_long_fields_are_cut_and_counted(tuning, task_file, tmp_path):
+    run = tmp_path / "run"
+    finetune(tuning(epochs=1, max_length=12), str(run))
+    assert sum(m["cut"] for m in metrics(run)) > 0
+    result = evaluate(str(run), task="classification", data=[task_file])["results"]["train.tsv"]
+    assert result["cut"] > 0
