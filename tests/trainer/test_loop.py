@@ -157,6 +157,17 @@ def test_training_goes_on_from_a_checkpoint_of_a_run(config, tmp_path):
     assert all(torch.allclose(a[k], b[k], atol=1e-6) for k in a)
 
 
+def test_the_checkpoint_a_run_began_with_may_move_but_not_change(config, tmp_path):
+    first, run = tmp_path / "first", str(tmp_path / "run")
+    pretrain(config(), str(first))
+    pretrain(config(model={"checkpoint": str(first)}), run)
+    moved = first.rename(tmp_path / "moved")
+    assert pretrain(config(model={"checkpoint": str(moved)}), run, resume=True).loss is None
+    pretrain(config(steps=6), str(moved), resume=True)
+    with pytest.raises(ConfigError, match="was trained with model ="):
+        pretrain(config(model={"checkpoint": str(moved)}), run, resume=True)
+
+
 def test_an_output_that_exists_is_refused(config, tmp_path):
     run = tmp_path / "run"
     pretrain(config(), str(run))

@@ -8,6 +8,7 @@ from typing import Any, Generic
 import torch
 from torch import nn
 
+from bitextile.kernels.modelfiles import encoder_digest
 from bitextile.schema.dataset import open_dataset
 from bitextile.schema.errors import ConfigError, DatasetError, SchemaError
 from bitextile.trainer.card import read_identity
@@ -128,6 +129,8 @@ def comparable(config: PretrainConfig, opened: Opened[Entry]) -> dict[str, Any]:
     """Returns what must not change when a run is resumed: settings, and digests for paths."""
     settings = config.model_dump(mode="json", exclude=set(FREE_ON_RESUME))
     settings["tokenizer"] = opened.coder.digest
+    if config.model.checkpoint is not None:
+        settings["model"]["checkpoint"] = encoder_digest(config.model.checkpoint)
     for data in settings["data"]:
         for name in PATHS & data.keys():
             data[name] = open_dataset(data[name]).manifest.digest
