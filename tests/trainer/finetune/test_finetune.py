@@ -1,12 +1,17 @@
 """Fine-tunings: they learn, resume exactly, leave a folder that transformers loads."""
 
 import json
+import os
 import signal
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 import torch
+import yaml
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from bitextile.kernels.fieldswitch import FieldSwitchConfig, TaskFiles, read_task, switch_fields
@@ -132,6 +137,33 @@ def test_a_killed_run_goes_on_from_the_last_epoch(tuning, tmp_path, monkeypatch)
     finetune(tuning(epochs=3), str(killed), resume=True)
     assert metrics(killed) == metrics(whole)
     assert same_weights(whole, killed)
+
+
+def test_two_processes_learn_what_one_learns(tuning, salt, tmp_path):
+    config = tuning(**AUGMENTED, **salt)
+    one, two = tmp_path / "one", tmp_path / "two"
+    finetune(config, str(one))
+    (tmp_path / "run.yaml").write_text(yaml.safe_dump(config.model_dump(mode="json")))
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+    place = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    command = [sys.executable, "-m", "bitextile.pipelines.cli", "finetune"]
+    command += [str(tmp_path / "run.yaml"), "--out", str(two)]
+    ranks = [
+        subprocess.Popen(
+            command,
+            env=os.environ | place | {"RANK": r, "LOCAL_RANK": r, "OMP_NUM_THREADS": "1"},
+            stderr=subprocess.PIPE,
+        )
+        for r in "01"
+    ]
+    said = [rank.communicate(timeout=300)[1].decode() for rank in ranks]
+    assert [rank.returncode for rank in ranks] == [0, 0], said
+    for a, b in zip(metrics(one), metrics(two), strict=True):
+        assert (a["records"], a["rows"], a["epoch"]) == (b["records"], b["rows"], b["epoch"])
+        assert b["losses"] == pytest.approx(a["losses"], rel=1e-6)
+    assert AutoModelForSequenceClassification.from_pretrained(two).config.num_labels == 3
 
 
 def write_fields(path: Path, rows: pa.RecordBatch) -> str:
