@@ -125,7 +125,7 @@ def run_one(
     work: Path, arm: str, seed: int, args: argparse.Namespace, *, lr: float, part: str = "train"
 ) -> dict[str, float]:
     """Trains and scores one classifier, unless it is there."""
-    out = work / "runs" / f"{arm}-{part}-{args.epochs:g}-{lr:g}-{seed}"
+    out = work / "runs" / f"{arm}-{part}-{args.epochs:g}x{args.batch}-{lr:g}-{seed}"
     if (out / "scores.json").exists():
         return dict(json.loads((out / "scores.json").read_text()))
     train = [{"file": str(work / f"{part}-en.tsv"), "language": "en"}]
@@ -192,7 +192,8 @@ def tune(work: Path, args: argparse.Namespace) -> None:
     print(f"majority {majority(work, 'en', 'tune'):.3f}")
     for lr in args.rates:
         found = [run_one(work, "plain", s, args, lr=lr, part="fit") for s in range(args.seeds)]
-        print(f"lr {lr:g}, {args.epochs:g} epochs: en {spread(f['en'] for f in found)}", flush=True)
+        how = f"lr {lr:g}, {args.epochs:g} epochs, batch {args.batch}"
+        print(f"{how}: en {spread(f['en'] for f in found)}", flush=True)
 
 
 def main() -> None:
@@ -205,12 +206,12 @@ def main() -> None:
     parser.add_argument("--tasks", nargs="+", default=list(LANGUAGES))
     parser.add_argument("--arms", nargs="+", default=list(ARMS))
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--epochs", type=float, default=4)
+    parser.add_argument("--epochs", type=float, default=6)
     parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--lr", type=float, default=5e-4)
+    parser.add_argument("--lr", type=float, default=2e-4)
     parser.add_argument("--precision", default="bf16")
     parser.add_argument("--tune", action="store_true")
-    parser.add_argument("--rates", type=float, nargs="+", default=[2e-4, 5e-4, 1e-3])
+    parser.add_argument("--rates", type=float, nargs="+", default=[1e-4, 2e-4, 5e-4])
     args = parser.parse_args()
     args.model = str(Path(args.model).resolve())
     shards = tuple(str(Path(path).resolve()) for path in args.shards)
