@@ -32,6 +32,7 @@ import gzip
 import json
 import statistics
 import time
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -47,6 +48,7 @@ from bitextile.pipelines.codeswitch import (
     codeswitch_fields,
 )
 from bitextile.pipelines.running import RunOptions
+from bitextile.schema.dataset import open_dataset
 from bitextile.trainer.evaluate.run import evaluate
 from bitextile.trainer.finetune.config import parse_config
 from bitextile.trainer.finetune.loop import finetune
@@ -119,6 +121,21 @@ def make_augmented(work: Path, task: str, model: str, shards: tuple[str, ...], k
     files = TaskFiles(task="nli", lang="en", file=train, translations=translations)
     fields = FieldSwitchConfig()
     codeswitch_fields(files, str(work / "fields"), config=fields, options=OPTIONS)
+
+
+def tell_candidates(work: Path) -> None:
+    """Prints how many words have candidates, and the most frequent first candidates."""
+    rows = open_dataset(str(work / "candidates")).table().column("candidates").to_pylist()
+    words = [word for row in rows for word in row]
+    firsts = Counter((word[0]["text"], word[0]["lang"]) for word in words if word)
+    langs = Counter(c["lang"] for word in words for c in word)
+    print(
+        f"{firsts.total():,} of {len(words):,} words have candidates: {dict(langs.most_common())}"
+    )
+    often = [
+        f"{text} ({lang}) {n / firsts.total():.1%}" for (text, lang), n in firsts.most_common(8)
+    ]
+    print(f"the first one is most often {', '.join(often)}")
 
 
 def run_one(
@@ -224,6 +241,7 @@ def main() -> None:
         known = [tag for tag in LANGUAGES[task] if tag in args.known]
         if set(args.arms) - {"plain"}:
             make_augmented(work, task, args.model, shards, known)
+            tell_candidates(work)
         show(work, task, args.arms, args)
 
 
