@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 import torch
 import yaml
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
 
 from bitextile.kernels.fieldswitch import FieldSwitchConfig, TaskFiles, read_task, switch_fields
 from bitextile.schema.kinds import KINDS
@@ -87,6 +87,15 @@ def test_the_folder_is_a_classifier_with_card_and_digests(tuning, salt, task_row
     assert "text-classification" in card
     assert not list(run.rglob("*.bin"))
     assert not list(run.rglob(".*.tmp"))
+
+
+def test_an_encoder_saved_without_its_head_will_do(tuning, encoder, coder, tmp_path):
+    bare, run = tmp_path / "bare", tmp_path / "run"
+    AutoModel.from_pretrained(encoder).save_pretrained(bare)
+    coder.tokenizer.save_pretrained(bare)
+    finetune(tuning(model=str(bare), epochs=1), str(run))
+    finetune(tuning(epochs=1), str(tmp_path / "whole"))
+    assert same_weights(run, tmp_path / "whole")
 
 
 def test_an_epoch_has_every_row_once_whatever_the_lanes(tuning, tmp_path):
