@@ -180,8 +180,10 @@ def majority(work: Path, language: str, tested: str = "test") -> float:
 
 
 def spread(values: Iterable[float]) -> str:
-    """Returns mean and range, in percent."""
+    """Returns mean and range, in percent; of one value itself."""
     percent = [100 * value for value in values]
+    if len(percent) == 1:
+        return f"{percent[0]:.1f}"
     return f"{statistics.fmean(percent):.1f} ({min(percent):.1f} to {max(percent):.1f})"
 
 
