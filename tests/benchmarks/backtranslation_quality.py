@@ -2,7 +2,7 @@
 """What CAMLM writes, and what BTMLM learns from it. Several seeds, equal steps, two questions.
 
     python tests/benchmarks/backtranslation_quality.py --out OUT              # data, runs, tables
-    python tests/benchmarks/backtranslation_quality.py --out OUT --only camlm --seeds 1 --steps 20
+    python tests/benchmarks/backtranslation_quality.py --out OUT --only CAMLM --seeds 1 --steps 20
 
 Data: multi30k en-de by bitextile's own verbs, tokenizer and first weights of learning.py, which is
 called for them: the mini preset after 2,000 steps of WEAM on all pairs (question 1), or of MLM on
@@ -11,14 +11,14 @@ embeddings, fresh optimiser. A run that is finished is not repeated, so the comm
 and called again, and several be run at once with --only.
 
 1. Writing (WRITERS): all 29,000 pairs, --steps steps; each model then writes English for the 1,000
-   German sentences of test_2016_flickr. Words are those of our segmenter, lower-cased, with a
-   letter or digit; a word of a sentence is right if it stands in the translation, each as often as
-   there. Over all sentences together, none left out for the gate:
+   German sentences of test_2016_flickr, and German for the English ones, which stand first in every
+   pair. Words are those of our segmenter, lower-cased, with a letter or digit; a word of a sentence
+   is right if it stands in the translation, each as often as there. Over all sentences together,
+   none left out for the gate:
 
     precision   right / written          recall   right / words of the translations
     F1          their harmonic mean      rare F1  the same of words that are not among the 100 most
-                                                  frequent of the English training sentences
-
+                                                  frequent of the training sentences
     blind F1    of the baseline: a bag of as many words as the model wrote, which knows nothing of
                 the sentence; words are put in by P(the word stands at least j times in a training
                 sentence), j counting how often the bag has it by then, so that no bag of k words
@@ -69,6 +69,7 @@ MULTI30K = Path(__file__).resolve().parents[3] / "shared" / "data" / "parallel" 
 OPTIONS = RunOptions(workers=1, reuse=True)
 FREQUENT = 100
 REFINES = (0, 1, 2, 4)
+DIRECTIONS = (("de", "en"), ("en", "de"))
 
 MLM = {"objective": "mlm"}
 TLM = {"objective": "tlm"}
@@ -177,32 +178,33 @@ def note(path: Path, value: Any) -> Any:
 # Question 1
 
 
-def write(work: Path, model: str, refine: int) -> pa.RecordBatch:
-    """Returns GENERATED rows: English for the German test sentences, the gate not asked."""
+def write(work: Path, model: str, src: str, tgt: str, refine: int) -> pa.RecordBatch:
+    """Returns GENERATED rows: the test sentences of a language in the other, the gate not asked."""
     folder = work / "all"
     ratios = measure_ratios(own_coder(model), [str(folder / "pairs")])
     # Not camlm_engine, which rightly refuses a model that never saw CAMLM.
     engine = CamlmEngine(
         folder=model,
         digest=encoder_digest(model),
-        ratios=(("de", "en", ratios["de", "en"]),),
+        ratios=((src, tgt, ratios[src, tgt]),),
         config=CamlmConfig(refine=refine),
     )
-    mono = open_dataset(str(folder / "mono"), MONO).table(key="de").combine_chunks()
+    mono = open_dataset(str(folder / "mono"), MONO).table(key=src).combine_chunks()
     rows = mono.filter(pa.compute.equal(mono["split"], "test")).to_batches()[0]
-    return engine.load()(draw_targets(rows, weights={"en": 1.0}, seed=0)).kept
+    return engine.load()(draw_targets(rows, weights={tgt: 1.0}, seed=0)).kept
 
 
-def truth(work: Path) -> dict[str, str]:
-    """Returns the English translation of each German test sentence."""
+def truth(work: Path, src: str) -> dict[str, str]:
+    """Returns the translation of each test sentence of a language."""
     pairs = open_dataset(str(work / "all" / "pairs"), PAIRS).table(key="de-en")
-    return dict(zip(pairs["tgt"].to_pylist(), pairs["src"].to_pylist()))
+    sides = [pairs[side].to_pylist() for side in ("src", "tgt")]
+    return dict(zip(*(sides if src == "en" else sides[::-1])))
 
 
-def bags(texts: Sequence[str]) -> list[Counter[str]]:
-    """Returns the words of English sentences, counted, as the head of this file says."""
+def bags(texts: Sequence[str], lang: str) -> list[Counter[str]]:
+    """Returns the words of sentences, counted, as the head of this file says."""
     array = pa.array(texts, pa.string())
-    found = words_of(array, segment(array, "en")).to_pylist()
+    found = words_of(array, segment(array, lang)).to_pylist()
     return [Counter(w.lower() for w in words if any(map(str.isalnum, w))) for words in found]
 
 
@@ -240,15 +242,15 @@ def compared(
     return scores(written, wanted) | {"rare_f1": rares["f1"]}
 
 
-def gated(rows: pa.RecordBatch, texts: Mapping[str, str]) -> dict[str, Any]:
+def gated(rows: pa.RecordBatch, tgt: str, texts: Mapping[str, str]) -> dict[str, Any]:
     """Returns how many rows the gate stops by each rule."""
-    config = GateConfig(scripts={"en": scripts_of(list(texts.values())[:2000])})
+    config = GateConfig(scripts={tgt: scripts_of(list(texts.values())[:2000])})
     stopped = gate(rows, config=config).rejects
     return dict(Counter(stopped.column("rule").to_pylist()))
 
 
 def writer(work: Path, name: str, seed: int, steps: int) -> dict[str, Any]:
-    """Trains one model of question 1, lets it write, and returns the figures by passes."""
+    """Trains one model of question 1, lets it write, and returns the figures by direction."""
     pairs = {"dataset": str(work / "all" / "pairs")}
     start, mixture = WRITERS[name]
     entries = [e | pairs for e in mixture]
@@ -256,24 +258,28 @@ def writer(work: Path, name: str, seed: int, steps: int) -> dict[str, Any]:
     path = Path(model) / "written.json"
     if path.exists():
         return json.loads(path.read_text(encoding="utf-8"))
-    texts, english = truth(work), bags(read("train", "en"))
-    best, k = blind(english)
-    frequent = {w for w, _ in sum_of(english).most_common(FREQUENT)}
+    return note(path, {f"{s} to {t}": written(work, model, s, t) for s, t in DIRECTIONS})
+
+
+def written(work: Path, model: str, src: str, tgt: str) -> dict[str, Any]:
+    """Returns the figures of what a model writes in one direction, by passes; keeps the texts."""
+    texts, seen = truth(work, src), bags(read("train", tgt), tgt)
+    best, k = blind(seen)
+    frequent = {w for w, _ in sum_of(seen).most_common(FREQUENT)}
     figures: dict[str, Any] = {}
     for refine in REFINES:
-        rows = write(work, model, refine)
+        rows = write(work, model, src, tgt, refine)
         sources, made = rows.column("src").to_pylist(), rows.column("tgt").to_pylist()
-        wanted = bags([texts[s] for s in sources])
-        found = compared(bags(made), wanted, frequent)
-        as_long = [Counter(best[: bag.total()]) for bag in bags(made)]
-        found |= {"blind_f1": scores(as_long, wanted)["f1"], "gate": gated(rows, texts)}
-        figures[str(refine)] = found
-        (Path(model) / f"written-{refine}.tsv").write_text(
+        wanted, found = bags([texts[s] for s in sources], tgt), bags(made, tgt)
+        figures[str(refine)] = compared(found, wanted, frequent)
+        as_long = scores([Counter(best[: bag.total()]) for bag in found], wanted)
+        figures[str(refine)] |= {"blind_f1": as_long["f1"], "gate": gated(rows, tgt, texts)}
+        (Path(model) / f"written-{tgt}-{refine}.tsv").write_text(
             "".join(f"{s}\t{m}\t{texts[s]}\n" for s, m in zip(sources, made)), encoding="utf-8"
         )
     figures["constant"] = compared([Counter(best[:k])] * len(wanted), wanted, frequent)
     figures["constant"]["bag"] = best[:k]
-    return note(path, figures)
+    return figures
 
 
 def sum_of(counts: Iterable[Counter[str]]) -> Counter[str]:
@@ -386,19 +392,21 @@ def spread(values: Sequence[float]) -> str:
 
 
 def print_writers(found: Mapping[str, list[dict[str, Any]]]) -> None:
-    columns = ("precision", "recall", "f1", "rare_f1")
-    names = "precision | recall | F1 | rare F1 | blind F1 | stopped by the gate"
-    print(f"| model | `--refine` | {names} |")
-    print("|---|---|---|---|---|---|---|---|")
-    for name, runs in found.items():
-        for passes in map(str, REFINES):
-            cells = [spread([run[passes][c] for run in runs]) for c in (*columns, "blind_f1")]
-            stopped = sum_of(Counter(run[passes]["gate"]) for run in runs)
-            told = ", ".join(f"{r} {n / len(runs):.0f}" for r, n in stopped.most_common())
-            print(f"| {name} | {passes} | {' | '.join(cells)} | {told or 'none'} |")
-    for runs in list(found.values())[:1]:
-        cells = [spread([runs[0]["constant"][c]]) for c in columns]
-        print(f"| the best constant bag | | {' | '.join(cells)} | | |")
+    columns = ("f1", "rare_f1", "precision", "recall", "blind_f1")
+    names = "F1 | rare F1 | precision | recall | blind F1 | stopped: repeated/1 | by other rules"
+    for direction in (f"{s} to {t}" for s, t in DIRECTIONS):
+        print(f"| {direction}, `--refine` {' / '.join(map(str, REFINES))} | {names} |")
+        print("|---|---|---|---|---|---|---|---|")
+        for name, all_runs in found.items():
+            by_passes = [[run[direction][str(p)] for run in all_runs] for p in REFINES]
+            cells = [[spread([r[c] for r in runs]) for runs in by_passes] for c in columns]
+            gates = [sum_of(Counter(r["gate"]) for r in runs) for runs in by_passes]
+            n = len(all_runs)
+            cells += [[f"{g['repeated/1'] / n:.0f}" for g in gates]]
+            cells += [[f"{(g.total() - g['repeated/1']) / n:.0f}" for g in gates]]
+            print(f"| {name} | {' | '.join(' / '.join(cell) for cell in cells)} |")
+        constant = [spread([all_runs[0][direction]["constant"][c]]) for c in columns[:-1]]
+        print(f"| the best bag of one length | {' | '.join(constant)} | | | |")
 
 
 def print_learners(found: Mapping[str, list[dict[str, float]]]) -> None:
