@@ -133,10 +133,16 @@ def steps(
         multiprocessing_context="spawn" if workers else None,
         worker_init_fn=_begin_worker if workers else None,
     )
-    shares = iter(share)
-    while True:
-        parts = [_received(shares) for _ in range(max(1, workers))]
-        yield sorted((b for part in parts for b in part), key=lambda b: b.lane)
+    shares: Any = iter(share)
+    try:
+        while True:
+            parts = [_received(shares) for _ in range(max(1, workers))]
+            yield sorted((b for part in parts for b in part), key=lambda b: b.lane)
+    finally:
+        # torch ends workers when the iterator is garbage, but an error's traceback may keep it for
+        # long, and at exit Python would wait for workers that are deaf to its SIGTERM.
+        if workers:
+            shares._shutdown_workers()
 
 
 def _received(shares: Iterator[list[LaneBatch] | BitextileError]) -> list[LaneBatch]:
