@@ -46,12 +46,17 @@ for verb in VERBS:
     app.command()(verb)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs the command line and exits with its code."""
+def command() -> None:
+    """Runs the command line in a process of its own."""
     # Loading libraries makes objects, hardly any garbage: looking for it takes a tenth of a second,
     # and a third when the interpreter does so once more on its way out.
     gc.set_threshold(_ALLOCATIONS_BETWEEN_COLLECTIONS)
     atexit.register(gc.freeze)
+    main()
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command line and exits with its code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     cut = given.index("--") if "--" in given else len(given)
     given, BEAM_ARGUMENTS[:] = given[:cut], given[cut + 1 :]
@@ -127,4 +132,4 @@ def _missing(module: str) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    command()

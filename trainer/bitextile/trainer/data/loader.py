@@ -8,6 +8,7 @@ counters its lane stood at behind it, so that a checkpoint knows them whoever ma
 import os
 import signal
 from collections.abc import Generator, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -142,7 +143,8 @@ def steps(
         # torch ends workers when the iterator is garbage, but an error's traceback may keep it for
         # long, and at exit Python would wait for workers that are deaf to its SIGTERM.
         if workers:
-            shares._shutdown_workers()
+            with suppress(RuntimeError):  # one that dies on its way out has nothing left to give
+                shares._shutdown_workers()
 
 
 def _received(shares: Iterator[list[LaneBatch] | BitextileError]) -> list[LaneBatch]:
