@@ -69,24 +69,31 @@ def backtranslate(
         chosen = verb.Ctranslate2Config(beams=beams, codes=named, seed=seed)
     else:
         chosen = verb.Seq2seqConfig(beams=beams, top_k=top_k, codes=named, seed=seed)
-    ratios = {}
-    for name, ratio in by_name(length_ratio, "--length-ratio").items():
-        tags = [language_tag(tag) for tag in name.split(",")]
-        if len(tags) != 2:
-            raise ConfigError(f"--length-ratio {name}: expected SRC,TGT=RATIO, as de,en=1.1")
-        ratios[tags[0], tags[1]] = number(ratio, "--length-ratio")
     config = verb.BacktranslateConfig(
         model=model,
         weights=parse_weights(to),
         engine=chosen,
         pairs=tuple(pairs or ()),
-        length_ratios=ratios,
+        length_ratios=_ratios(length_ratio),
         split=split,
         gate=GateConfig(max_repeated=max_repeated),
     )
     say(
         verb.backtranslate(mono, out, config=config, options=run_options(overwrite, reuse, workers))
     )
+
+
+def _ratios(given: list[str] | None) -> dict[tuple[str, str], float]:
+    """Returns SRC,TGT=RATIO options by (source, target)."""
+    from bitextile.schema.ids import language_tag
+
+    ratios = {}
+    for name, ratio in by_name(given, "--length-ratio").items():
+        tags = [language_tag(tag) for tag in name.split(",")]
+        if len(tags) != 2:
+            raise ConfigError(f"--length-ratio {name}: expected SRC,TGT=RATIO, as de,en=1.1")
+        ratios[tags[0], tags[1]] = number(ratio, "--length-ratio")
+    return ratios
 
 
 _GENERATOR_OPTIONS = {
