@@ -165,8 +165,7 @@ class Classify:
             return [None] * len(texts)
         fields = []
         for number, name in enumerate(FIELDS):
-            operation = {"seed": self.seed, "operation": "finetune/copy"}
-            drawn = draws(keys, epochs, **operation, positions=number)  # type: ignore[arg-type]
+            drawn = draws(keys, epochs, seed=self.seed, operation="finetune/copy", positions=number)
             ids = rows.column(f"{name}_id").to_pylist()
             known = [self.copies.get(text_id, ()) for text_id in ids]
             fields.append([c[int(u * len(c))] if c else None for c, u in zip(known, drawn)])

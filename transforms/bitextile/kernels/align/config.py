@@ -20,8 +20,8 @@ class AlignerConfig:
     and the AER of Hansards, CzEnAli and KFTT rises by 3 to 12 % (Liang et al. 2006 used five)."""
     hmm_iterations: int = 2
     """Rounds of the HMM. Two: with classes of words a third costs time and gains nothing (mean AER
-    of 13 sets 1 % higher; Hansards 3 % lower, the embedded sample 8 % higher), as does a fifth;
-    Liang et al. used five without classes."""
+    of 13 sets 1 % higher; Hansards 3 % lower, the embedded sample's en-de 8 % higher); Liang et al.
+    used five without classes."""
     null_start: float = 0.2
     """Weight of the null word in model 1, against a weight of 1 per real word; flat 0.05 to 1."""
     p_null: float = 0.2

@@ -108,9 +108,7 @@ def fit(
     say(f"model 1: {len(state.table.tgt):,} word pairs kept")
     statistics["log_likelihood"] = _run_hmm(pieces, state, config, threads, say)
     if known.num_rows:
-        used = len(prior.tgt)
-        digest = lexicon_digest(known)
-        statistics["lexicon"] = {"entries": known.num_rows, "used": used, "digest": digest}
+        statistics["lexicon"] = _lexicon_statistics(known, prior)
     return AlignerModel(
         config=config,
         src_words=src_words,
@@ -280,3 +278,7 @@ def _statistics(corpus: Corpus) -> dict[str, object]:
         "src_words": len(corpus.src),
         "tgt_words": len(corpus.tgt),
     }
+
+
+def _lexicon_statistics(known: pa.Table, prior: Prior) -> dict[str, object]:
+    return {"entries": known.num_rows, "used": len(prior.tgt), "digest": lexicon_digest(known)}
