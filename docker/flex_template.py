@@ -8,7 +8,7 @@ import argparse
 import shlex
 import sys
 
-from bitextile.pipelines import cli
+from bitextile.pipelines.cli import main as cli
 from bitextile.schema.storage import exists
 
 VERBS = ("align", "lexicon", "exchange", "codeswitch")

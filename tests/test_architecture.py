@@ -89,7 +89,7 @@ def test_the_schema_needs_pyarrow_alone() -> None:
 
 def test_transforms_know_beam_and_no_torch() -> None:
     # What stands on Beam's RunInference gets torch from it, wherever that is installed.
-    inferring = ("bitextile.transforms.generation", "bitextile.transforms.neural")
+    inferring = ("bitextile.transforms.generation", "bitextile.transforms.align_encoder")
     loaded = importing("transforms", without=inferring)
     assert "apache_beam" in loaded
     assert not loaded & {"torch", "transformers", "bitextile.pipelines", "bitextile.trainer"}
@@ -105,13 +105,13 @@ def test_the_trainer_knows_torch_and_no_beam() -> None:
 def test_help_starts_without_beam_and_torch(arguments: list[str]) -> None:
     start = (
         "import sys\n"
-        "from bitextile.pipelines.cli import main\n"
+        "from bitextile.pipelines.cli.main import main\n"
         "try:\n    main(sys.argv[1:])\n"
         "except SystemExit as ended:\n    assert not ended.code, ended.code"
     )
     loaded = loaded_by(start, *arguments)
     assert not loaded & {"apache_beam", "torch", "transformers", "pandas", "sentencepiece", "jieba"}
-    assert "bitextile.pipelines.cli" in loaded
+    assert "bitextile.pipelines.cli.main" in loaded
 
 
 def test_the_layers_hold() -> None:
@@ -142,6 +142,6 @@ def test_there_are_examples_to_hold() -> None:
     finder = doctest.DocTestFinder(exclude_empty=True)
     examples = {
         name: sum(len(test.examples) for test in finder.find(importlib.import_module(name)))
-        for name in ("bitextile.schema.ids", "bitextile.kernels.normalise")
+        for name in ("bitextile.schema.ids", "bitextile.kernels.text.normalise")
     }
     assert min(examples.values()) > 0

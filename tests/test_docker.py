@@ -165,7 +165,7 @@ def test_template_parameters_are_those_of_the_launcher_entry(flex_template):
 def test_template_verbs_are_verbs_of_the_command_line(flex_template):
     from typer.main import get_command
 
-    from bitextile.pipelines.cli import app
+    from bitextile.pipelines.cli.main import app
 
     commands = get_command(app).commands
     for verb in flex_template.VERBS:

@@ -39,8 +39,8 @@ def run(row, kind, transform, wanted):
 """
 VERBS = {
     "ingest": """
-from bitextile.kernels.filters import FilterConfig, filter_mono
-from bitextile.kernels.normalise import normalise_mono
+from bitextile.kernels.filters.pairs import FilterConfig, filter_mono
+from bitextile.kernels.text.normalise import normalise_mono
 from bitextile.transforms.ingest import Filter, Normalise
 row = dict(MONO_ROW, text=" cafe\u0301 ")
 batch = normalise_mono(pa.RecordBatch.from_pylist([row], schema=MONO.schema))
@@ -49,8 +49,8 @@ run(row, MONO, Normalise(MONO), dict(text="caf\xe9"))
 """,
     "align": """
 import tempfile
-from bitextile.kernels.wordlinks import segment_pairs
-from bitextile.pipelines.recipe import Recipe
+from bitextile.kernels.align.engine import segment_pairs
+from bitextile.pipelines.recipe.recipe import Recipe
 from bitextile.transforms.align import AlignWords
 config = Recipe().align
 batch = pa.RecordBatch.from_pylist([PAIR], schema=PAIRS.schema)
@@ -66,25 +66,26 @@ assert exchange(batch, config=config).kept["src_exchanged"][0].as_py() == "The �
 run(ALIGNED_ROW, ALIGNED, ExchangeWords(config), dict(src_exchanged="The 狗跑."))
 """,
     "alignment": """
-from bitextile.kernels.codeswitch import CodeswitchConfig, switch_by_alignment
-from bitextile.transforms.variants import SwitchWords
+from bitextile.kernels.switch.alignment import CodeswitchConfig, switch_by_alignment
+from bitextile.transforms.variants import SwitchByAlignment
 config = CodeswitchConfig(token_rate=1.0, sides="src")
 batch = pa.RecordBatch.from_pylist([ALIGNED_ROW], schema=ALIGNED.schema)
 assert switch_by_alignment(batch, config=config).kept["text"][0].as_py() == "The 狗跑."
-run(ALIGNED_ROW, ALIGNED, SwitchWords(config), dict(text="The 狗跑."))
+run(ALIGNED_ROW, ALIGNED, SwitchByAlignment(config), dict(text="The 狗跑."))
 """,
     "multiway": """
-from bitextile.kernels.multiway import MultiwayConfig, switch_multiway
-from bitextile.transforms.variants import MixTranslations
+from bitextile.kernels.switch.pivot import MultiwayConfig, switch_multiway
+from bitextile.transforms.variants import SwitchMultilingual
 config = MultiwayConfig(pivot="zh", token_rate=1.0)
 batch = pa.RecordBatch.from_pylist([ALIGNED_ROW], schema=ALIGNED.schema)
 assert switch_multiway(batch, config=config).kept["text"][0].as_py() == "dog 在 runs。"
-run(ALIGNED_ROW, ALIGNED, MixTranslations(config), dict(text="dog 在 runs。"))
+run(ALIGNED_ROW, ALIGNED, SwitchMultilingual(config), dict(text="dog 在 runs。"))
 """,
     "dictionary": """
 import pathlib, tempfile
-from bitextile.kernels.dictionary import DictionarySource, read_dictionary
-from bitextile.kernels.dictswitch import DictionarySwitchConfig, index_of, switch_by_dictionary
+from bitextile.kernels.bitext.dictionary.source import DictionarySource, read_dictionary
+from bitextile.kernels.switch.dictionary import DictionarySwitchConfig, index_of
+from bitextile.kernels.switch.dictionary import switch_by_dictionary
 from bitextile.transforms.variants import SwitchByDictionary
 file = pathlib.Path(tempfile.mkdtemp()) / "d.txt"
 file.write_text("dog 犬\\n", encoding="utf-8")
@@ -96,8 +97,8 @@ assert made.kept["text"][0].as_py() == "The 犬 runs."
 run(MONO_ROW, MONO, SwitchByDictionary((read.source,), config), dict(text="The 犬 runs."))
 """,
     "model": """
-from bitextile.kernels.modelswitch import switch_by_candidates
-from bitextile.kernels.switching import SwitchConfig
+from bitextile.kernels.switch.candidates import switch_by_candidates
+from bitextile.kernels.switch.core import SwitchConfig
 from bitextile.transforms.variants import SwitchByCandidates
 config = SwitchConfig(token_rate=1.0)
 batch = pa.RecordBatch.from_pylist([CANDIDATES_ROW], schema=CANDIDATES.schema)
@@ -106,8 +107,9 @@ run(CANDIDATES_ROW, CANDIDATES, SwitchByCandidates(config), dict(text="The Hund 
 """,
     "sentence": """
 import pathlib, tempfile
-from bitextile.kernels.fieldswitch import FieldSwitchConfig, TaskFiles, read_task, switch_fields
-from bitextile.transforms.variants import SwitchFields
+from bitextile.kernels.switch.task_field import FieldSwitchConfig, TaskFiles
+from bitextile.kernels.switch.task_field import read_task, switch_fields
+from bitextile.transforms.variants import SwitchTaskFields
 folder = pathlib.Path(tempfile.mkdtemp())
 (folder / "en.tsv").write_text("A.\\tB.\\tneutral\\n")
 (folder / "de.tsv").write_text("X.\\tY.\\tneutral\\n")
@@ -118,17 +120,17 @@ made = switch_fields(read_task(files).kept, config=config)
 assert made.kept["premise"][0].as_py() == "X."
 with beam.Pipeline(runner=FnApiRunner()) as p:
     def check(found): assert found["hypothesis"][0].as_py() == "Y."
-    (p | SwitchFields(files, config)).kept | beam.Map(check)
+    (p | SwitchTaskFields(files, config)).kept | beam.Map(check)
 """,
     "lexicon": """
-from bitextile.kernels.lexicon import LexiconConfig, count_links
+from bitextile.kernels.bitext.lexicon import LexiconConfig, count_links
 from bitextile.transforms.lexicon import CountLexicon
 batch = pa.RecordBatch.from_pylist([ALIGNED_ROW], schema=ALIGNED.schema)
 assert count_links(batch)["tgt"].to_pylist() == ["狗", "跑"]
 run(ALIGNED_ROW, ALIGNED, CountLexicon(LexiconConfig(min_count=1)), dict(src="dog", tgt="狗"))
 """,
     "derive": """
-from bitextile.kernels.derive import DeriveConfig, derive_rows, restore
+from bitextile.kernels.derive.rows import DeriveConfig, derive_rows, restore
 from bitextile.transforms.derive import DeriveLanguage
 config = DeriveConfig(transforms=("invert",))
 kept = derive_rows(pa.RecordBatch.from_pylist([MONO_ROW], schema=MONO.schema), config=config).kept
@@ -136,8 +138,8 @@ assert restore(kept).to_pylist() == ["The dog runs."]
 run(MONO_ROW, MONO, DeriveLanguage(config), dict(tgt="runs dog The."))
 """,
     "exchange, recase": """
-from bitextile.kernels.exchange import ExchangeConfig, exchange, exchange_back
-from bitextile.kernels.recase import casing_of
+from bitextile.kernels.exchange import ExchangeConfig, exchange, undo_exchange
+from bitextile.kernels.text.truecase import casing_of
 from bitextile.transforms.variants import ExchangeWords
 row = dict(ALIGNED_ROW, links=[dict(src=0, tgt=1, score=0.9)])
 seen = dict(row, src="In the dog", src_spans=spans((0, 2), (3, 6), (7, 10)))
@@ -145,11 +147,11 @@ casing = casing_of([pa.RecordBatch.from_pylist([seen], schema=ALIGNED.schema)])
 config = ExchangeConfig(rate=1.0, recase=True)
 batch = pa.RecordBatch.from_pylist([row], schema=ALIGNED.schema)
 kept = exchange(batch, config=config, casing=casing).kept
-assert exchange_back(kept)[1].to_pylist() == [row["tgt"]]
+assert undo_exchange(kept)[1].to_pylist() == [row["tgt"]]
 run(row, ALIGNED, ExchangeWords(config, casing), dict(tgt_exchanged="狗 the 跑。"))
 """,
     "derive, aligned": """
-from bitextile.kernels.derive import DeriveConfig, derive_aligned, restore_aligned
+from bitextile.kernels.derive.rows import DeriveConfig, derive_aligned, restore_aligned
 from bitextile.transforms.derive import DeriveAligned
 config = DeriveConfig(transforms=("invert",), sides="src")
 batch = pa.RecordBatch.from_pylist([ALIGNED_ROW], schema=ALIGNED.schema)
@@ -158,14 +160,14 @@ assert restore_aligned(kept, config=config)[0].to_pylist() == ["The dog runs."]
 run(ALIGNED_ROW, ALIGNED, DeriveAligned(config), dict(src="runs dog The.", tgt="狗在跑。"))
 """,
     "derive, pairs": """
-from bitextile.kernels.derive import DeriveConfig, sentences_of
-from bitextile.transforms.derive import DeriveLanguage, SplitPairs
+from bitextile.kernels.derive.rows import DeriveConfig, sentences_of
+from bitextile.transforms.derive import DeriveLanguage, ExplodePairs
 config = DeriveConfig(transforms=("invert",), sides="src")
 batch = pa.RecordBatch.from_pylist([PAIR], schema=PAIRS.schema)
 assert sentences_of(batch, sides="src")["text"].to_pylist() == ["The dog runs."]
 with beam.Pipeline(runner=FnApiRunner()) as p:
     def check(found): assert found["tgt"][0].as_py() == "runs dog The."
-    made = p | beam.Create([batch]) | SplitPairs("src") | DeriveLanguage(config)
+    made = p | beam.Create([batch]) | ExplodePairs("src") | DeriveLanguage(config)
     made.kept | beam.Map(check)
 """,
 }

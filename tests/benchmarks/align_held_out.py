@@ -23,7 +23,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from bitextile.kernels.segment import segment, words_of
+from bitextile.kernels.text.segment import segment, words_of
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SAMPLE = REPOSITORY / "pipelines" / "bitextile" / "pipelines" / "sample"

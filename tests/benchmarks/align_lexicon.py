@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from bitextile.kernels.align.apply import apply
 from bitextile.kernels.align.corpus import list_of_words
-from bitextile.kernels.align.fit import fit
+from bitextile.kernels.align.hmm.apply import apply
+from bitextile.kernels.align.hmm.fit import fit
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 MUSE = SHARED / "data" / "dictionaries" / "muse"

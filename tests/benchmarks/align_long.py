@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from bitextile.kernels.align.apply import apply
-from bitextile.kernels.align.fit import fit
+from bitextile.kernels.align.hmm.apply import apply
+from bitextile.kernels.align.hmm.fit import fit
 
 NAME = "hansards-en-fr"
 GOLD = 447

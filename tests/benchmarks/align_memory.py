@@ -27,8 +27,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from bitextile.kernels.align.apply import apply
-from bitextile.kernels.align.fit import fit
+from bitextile.kernels.align.hmm.apply import apply
+from bitextile.kernels.align.hmm.fit import fit
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 WORDS = pa.list_(pa.string())

@@ -36,7 +36,7 @@ from pathlib import Path
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 HEURISTICS = ("intersect", "grow-diag", "grow-diag-final-and")
-BITEXTILE = [sys.executable, "-m", "bitextile.pipelines.cli"]
+BITEXTILE = [sys.executable, "-m", "bitextile.pipelines.cli.main"]
 
 
 @dataclass(frozen=True)
@@ -276,9 +276,9 @@ def inside(folder, name, *, threads):
     """Fits and applies in this process, which imports what it measures."""
     import pyarrow as pa
 
-    from bitextile.kernels.align.apply import apply
     from bitextile.kernels.align.corpus import list_of_words
-    from bitextile.kernels.align.fit import fit
+    from bitextile.kernels.align.hmm.apply import apply
+    from bitextile.kernels.align.hmm.fit import fit
 
     def peak():
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

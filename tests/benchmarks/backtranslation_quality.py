@@ -48,21 +48,21 @@ import apache_beam as beam
 import learning
 import pyarrow as pa
 
-from bitextile.kernels.gate import GateConfig, gate, scripts_of
-from bitextile.kernels.generation import draw_targets
-from bitextile.kernels.modelfiles import encoder_digest
-from bitextile.kernels.segment import segment, words_of
+from bitextile.kernels.backtranslate import draw_targets
+from bitextile.kernels.filters.translation import GateConfig, gate, scripts_of
+from bitextile.kernels.model_digest import encoder_digest
+from bitextile.kernels.text.segment import segment, words_of
 from bitextile.pipelines.backtranslate import BacktranslateConfig, backtranslate
 from bitextile.pipelines.ingest import ingest
-from bitextile.pipelines.running import RunOptions
+from bitextile.pipelines.runner.job import RunOptions
 from bitextile.schema.dataset import open_dataset
 from bitextile.schema.kinds import MONO, PAIRS, PSEUDO
 from bitextile.trainer.config import parse_config
 from bitextile.trainer.evaluate.run import evaluate
 from bitextile.trainer.generate.camlm import CamlmConfig, CamlmEngine, measure_ratios
 from bitextile.trainer.generate.checkpoint import own_coder
-from bitextile.trainer.loop import pretrain
-from bitextile.transforms.batches import Ledger
+from bitextile.trainer.train.pretrain import pretrain
+from bitextile.transforms.batches import TrackedRows
 from bitextile.transforms.write import WriteDataset
 
 MULTI30K = Path(__file__).resolve().parents[3] / "shared" / "data" / "parallel" / "multi30k"
@@ -376,7 +376,7 @@ def write_pseudo(path: str, batches: list[pa.RecordBatch]) -> None:
     with beam.Pipeline(runner="DirectRunner") as root:
         rows = root | beam.Create(batches, reshuffle=False)
         read = rows | beam.Map(lambda batch: batch.num_rows)
-        Ledger(rows, (), read, ()) | WriteDataset(path, PSEUDO)
+        TrackedRows(rows, (), read, ()) | WriteDataset(path, PSEUDO)
 
 
 # Tables

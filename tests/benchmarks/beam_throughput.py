@@ -50,8 +50,8 @@ def make(path: str, pairs: int) -> None:
     """Writes the dataset to read."""
     import apache_beam as beam
 
-    from bitextile.pipelines.running import Output, RunOptions, run_pipeline
-    from bitextile.transforms.batches import Ledger
+    from bitextile.pipelines.runner.job import Output, RunOptions, run_pipeline
+    from bitextile.transforms.batches import TrackedRows
     from bitextile.transforms.write import WriteDataset
 
     batches = max(1, pairs // BATCH_ROWS)
@@ -60,7 +60,7 @@ def make(path: str, pairs: int) -> None:
         numbers = root | beam.Create(range(batches))
         rows = numbers | beam.Map(short_pairs).with_output_types(pa.RecordBatch)
         read = root | "Read" >> beam.Create([batches * BATCH_ROWS])
-        Ledger(rows, (), read) | WriteDataset(places[path], PAIRS)
+        TrackedRows(rows, (), read) | WriteDataset(places[path], PAIRS)
 
     run_pipeline(build, [Output(path=path, config={}, inputs=())], RunOptions(workers=1))
 
@@ -69,7 +69,7 @@ def measure(path: str, out: str, workers: int) -> None:
     """Copies the dataset through Beam and prints seconds, peak bytes and digest as JSON."""
     import apache_beam as beam
 
-    from bitextile.pipelines.running import Output, RunOptions, run_pipeline
+    from bitextile.pipelines.runner.job import Output, RunOptions, run_pipeline
     from bitextile.transforms.batches import MapBatches
     from bitextile.transforms.read import ReadDataset
     from bitextile.transforms.write import WriteDataset

@@ -47,7 +47,7 @@ from bitextile.pipelines.codeswitch import (
     codeswitch_by_candidates,
     codeswitch_fields,
 )
-from bitextile.pipelines.running import RunOptions
+from bitextile.pipelines.runner.job import RunOptions
 from bitextile.schema.dataset import open_dataset
 from bitextile.trainer.evaluate.run import evaluate
 from bitextile.trainer.finetune.config import parse_config

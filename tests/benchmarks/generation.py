@@ -18,14 +18,14 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from bitextile.kernels.generation import draw_targets
+from bitextile.kernels.backtranslate import draw_targets
 from bitextile.schema.dataset import open_dataset
 from bitextile.schema.kinds import MONO
 from bitextile.trainer.config import ModelConfig
 from bitextile.trainer.data.tokens import Coder, load_coder
 from bitextile.trainer.generate import checkpoint
 from bitextile.trainer.generate.camlm import CamlmConfig, CamlmEngine, CamlmWriter
-from bitextile.trainer.model import build_encoder
+from bitextile.trainer.model.encoder import build_encoder
 
 MAX_LENGTH = 256
 TARGET = "zxx"

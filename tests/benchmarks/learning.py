@@ -22,18 +22,18 @@ import math
 import statistics
 from pathlib import Path
 
-from bitextile.kernels.derive import DeriveConfig
-from bitextile.kernels.lexicon import LexiconConfig
-from bitextile.kernels.wordlinks import HmmConfig
+from bitextile.kernels.align.engine import HmmConfig
+from bitextile.kernels.bitext.lexicon import LexiconConfig
+from bitextile.kernels.derive.rows import DeriveConfig
 from bitextile.pipelines.align import align
 from bitextile.pipelines.derive import derive
 from bitextile.pipelines.ingest import ingest
 from bitextile.pipelines.lexicon import lexicon
-from bitextile.pipelines.running import RunOptions
+from bitextile.pipelines.runner.job import RunOptions
 from bitextile.pipelines.tokenizer import TokenizerConfig, train_tokenizer
 from bitextile.trainer.config import parse_config
 from bitextile.trainer.evaluate.run import evaluate
-from bitextile.trainer.loop import pretrain
+from bitextile.trainer.train.pretrain import pretrain
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 MULTI30K = SHARED / "data" / "parallel" / "multi30k"

@@ -17,8 +17,14 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from bitextile.kernels.dictionary import DictionarySource, read_dictionary
-from bitextile.kernels.lexicon import LexiconConfig, count_links, fold, lexicon_rows, merge_counts
+from bitextile.kernels.bitext.dictionary.source import DictionarySource, read_dictionary
+from bitextile.kernels.bitext.lexicon import (
+    LexiconConfig,
+    count_links,
+    fold,
+    lexicon_rows,
+    merge_counts,
+)
 from bitextile.schema.dataset import Dataset, open_dataset
 
 DICTIONARIES = Path(__file__).parents[3] / "shared/data/dictionaries"

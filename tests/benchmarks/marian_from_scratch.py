@@ -34,10 +34,10 @@ import torch
 from torch.nn import functional
 from transformers import MarianConfig, MarianMTModel, MarianTokenizer
 
-from bitextile.kernels.generation import draw_targets
+from bitextile.kernels.backtranslate import draw_targets
 from bitextile.pipelines.backtranslate import BacktranslateConfig, backtranslate
 from bitextile.pipelines.ingest import ingest
-from bitextile.pipelines.running import RunOptions
+from bitextile.pipelines.runner.job import RunOptions
 from bitextile.schema.dataset import Dataset, open_dataset
 from bitextile.schema.kinds import MONO
 from bitextile.trainer.generate.ctranslate2 import Ctranslate2Config, Ctranslate2Engine

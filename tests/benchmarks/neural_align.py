@@ -23,8 +23,8 @@ import torch
 from tokenizers import BertWordPieceTokenizer
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
-from bitextile.kernels.align.vectors import Matcher
-from bitextile.transforms.inference import EncoderAligner
+from bitextile.kernels.align.encoder import Matcher
+from bitextile.transforms.encoder_model import EncoderAligner
 
 MULTI30K = Path(__file__).parents[3] / "shared" / "data" / "parallel" / "multi30k"
 LETTER = {"inter": "a", "itermax": "i", "mwmf": "m"}

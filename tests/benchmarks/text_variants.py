@@ -28,21 +28,21 @@ from typing import Any
 import pyarrow as pa
 import regex
 
-from bitextile.kernels.codeswitch import CodeswitchConfig, switch_by_alignment
-from bitextile.kernels.derive import DeriveConfig, derive_rows
-from bitextile.kernels.dictionary import ENTRIES, Dictionary, DictionarySource
-from bitextile.kernels.dictswitch import (
+from bitextile.kernels.bitext.dictionary.source import ENTRIES, Dictionary, DictionarySource
+from bitextile.kernels.bitext.lexicon import LexiconConfig, count_links
+from bitextile.kernels.derive.rows import DeriveConfig, derive_rows
+from bitextile.kernels.exchange import ExchangeConfig, exchange
+from bitextile.kernels.switch.alignment import CodeswitchConfig, switch_by_alignment
+from bitextile.kernels.switch.dictionary import (
     DictionarySwitchConfig,
     Index,
     index_of,
     switch_by_dictionary,
 )
-from bitextile.kernels.exchange import ExchangeConfig, exchange
-from bitextile.kernels.lexicon import LexiconConfig, count_links
-from bitextile.kernels.multiway import MultiwayConfig, switch_multiway
-from bitextile.kernels.recase import casing_of
+from bitextile.kernels.switch.pivot import MultiwayConfig, switch_multiway
+from bitextile.kernels.text.truecase import casing_of
 from bitextile.schema.dataset import BATCH_ROWS, Dataset, open_dataset, verify_dataset
-from bitextile.schema.ids import digest_of
+from bitextile.schema.ids import stable_id
 from bitextile.schema.kinds import ALIGNED, CODESWITCH, EXCHANGE, LEXICON, MONO, Kind
 
 SHARED = Path(__file__).parents[3] / "shared/data"
@@ -73,7 +73,7 @@ def aligned(pairs: int) -> list[pa.RecordBatch]:
         a, b = ([{"start": s, "end": e} for s, e in side] for side in spans)
         links = [{"src": i, "tgt": i, "score": 0.9} for i in range(min(map(len, spans)))]
         rows.append(
-            {"pair_id": digest_of(str(line)), "src_lang": "en", "tgt_lang": "de"}
+            {"pair_id": stable_id(str(line)), "src_lang": "en", "tgt_lang": "de"}
             | {"src": src, "tgt": tgt, "corpus": "multi30k", "file": "train", "line": line}
             | {"split": "train", "src_spans": a, "tgt_spans": b, "links": links}
             | {"align_score": -0.1}
@@ -132,17 +132,17 @@ def pipelines(path: str) -> dict[str, tuple[Verb, Kind, Transform]]:
         "codeswitch, src": (
             partial(switching.codeswitch, path, config=one),
             CODESWITCH,
-            variants.SwitchWords(one),
+            variants.SwitchByAlignment(one),
         ),
         "codeswitch, both": (
             partial(switching.codeswitch, path, config=both),
             CODESWITCH,
-            variants.SwitchWords(both),
+            variants.SwitchByAlignment(both),
         ),
         "codeswitch, pivot": (
             partial(switching.codeswitch_multiway, path, config=mixed),
             CODESWITCH,
-            variants.MixTranslations(mixed),
+            variants.SwitchMultilingual(mixed),
         ),
         "lexicon": (partial(lexicon, path, config=counted), LEXICON, CountLexicon(counted)),
         "derive, invert": (
@@ -164,7 +164,7 @@ def pipelines(path: str) -> dict[str, tuple[Verb, Kind, Transform]]:
 
 def measure_pipelines(path: str, workers: int, *, check: bool) -> None:
     """Prints the times of each verb on a whole dataset, and what `check` finds."""
-    from bitextile.pipelines.running import RunOptions
+    from bitextile.pipelines.runner.job import RunOptions
 
     dataset = open_dataset(path)
     for name, (verb, kind, transform) in pipelines(path).items():

@@ -34,10 +34,10 @@ from bitextile.schema.dataset import open_dataset
 from bitextile.trainer.config import ModelConfig, PretrainConfig, parse_config
 from bitextile.trainer.data.loader import steps
 from bitextile.trainer.data.tokens import load_coder
-from bitextile.trainer.model import build_encoder
+from bitextile.trainer.model.encoder import build_encoder
 from bitextile.trainer.objectives.tlm import joined_pairs
-from bitextile.trainer.prepare import prepare
-from bitextile.trainer.step import train_step
+from bitextile.trainer.train.setup import prepare
+from bitextile.trainer.train.step import train_step
 
 BATCH_TOKENS = 4096
 MAX_LENGTH = 128

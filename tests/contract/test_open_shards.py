@@ -17,7 +17,7 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from bitextile.schema.ids import pair_ids
 from bitextile.schema.kinds import ALIGNED
-from bitextile.transforms.batches import Ledger
+from bitextile.transforms.batches import TrackedRows
 from bitextile.transforms.write import WriteDataset
 
 SENTENCES = [
@@ -61,7 +61,7 @@ def shards(tmp_path_factory) -> list[str]:
     with beam.Pipeline(runner=FnApiRunner()) as root:
         batch = pa.RecordBatch.from_pylist(ROWS, schema=ALIGNED.schema)
         read = root | "Read" >> beam.Create([len(ROWS)])
-        rows = Ledger(root | "Rows" >> beam.Create([batch]), (), read)
+        rows = TrackedRows(root | "Rows" >> beam.Create([batch]), (), read)
         _ = rows | WriteDataset(str(folder), ALIGNED, max_shard_rows=30)
     found = sorted(str(path) for path in folder.glob("data/*/*.parquet"))
     assert len(found) > 2

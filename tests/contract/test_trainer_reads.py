@@ -11,17 +11,17 @@ import pytest
 pytest.importorskip("apache_beam")
 pytest.importorskip("torch")
 
-from bitextile.kernels.wordlinks import HmmConfig
+from bitextile.kernels.align.engine import HmmConfig
 from bitextile.pipelines.align import align
 from bitextile.pipelines.ingest import ingest
-from bitextile.pipelines.running import RunOptions
+from bitextile.pipelines.runner.job import RunOptions
 from bitextile.pipelines.tokenizer import TokenizerConfig, train_tokenizer
 from bitextile.schema.dataset import open_dataset, verify_dataset
 from bitextile.schema.errors import DatasetError, SchemaError
 from bitextile.schema.manifest import write_manifest
 from bitextile.trainer.config import PretrainConfig, parse_config
 from bitextile.trainer.evaluate.run import evaluate
-from bitextile.trainer.loop import pretrain
+from bitextile.trainer.train.pretrain import pretrain
 
 SAMPLE = importlib.resources.files("bitextile.pipelines") / "sample"
 RECIPE = f"""

@@ -13,12 +13,12 @@ from typing import Any
 import pyarrow as pa
 import torch
 
-from bitextile.kernels.lexicon import LexiconConfig
-from bitextile.kernels.wordlinks import HmmConfig
+from bitextile.kernels.align.engine import HmmConfig
+from bitextile.kernels.bitext.lexicon import LexiconConfig
 from bitextile.pipelines.align import align
 from bitextile.pipelines.ingest import ingest
 from bitextile.pipelines.lexicon import lexicon
-from bitextile.pipelines.running import RunOptions
+from bitextile.pipelines.runner.job import RunOptions
 from bitextile.pipelines.tokenizer import TokenizerConfig, train_tokenizer
 from bitextile.schema.dataset import open_dataset
 from bitextile.schema.ids import text_ids
@@ -26,8 +26,8 @@ from bitextile.schema.kinds import PSEUDO
 from bitextile.schema.manifest import Counts, Manifest, write_manifest
 from bitextile.schema.shards import shard_path, write_shard
 from bitextile.trainer.config import parse_config
-from bitextile.trainer.loop import pretrain
-from bitextile.trainer.metrics import METRICS
+from bitextile.trainer.observe.metrics import METRICS
+from bitextile.trainer.train.pretrain import pretrain
 
 CURVES = Path(__file__).with_name("curves.json")
 SAMPLE = importlib.resources.files("bitextile.pipelines") / "sample"

@@ -7,7 +7,7 @@ import pytest
 import regex
 from hypothesis import strategies as st
 
-from bitextile.schema.ids import digest_of
+from bitextile.schema.ids import stable_id
 from bitextile.schema.kinds import ALIGNED
 
 WORD = regex.compile(r"\p{Han}|[\p{Hiragana}\p{Katakana}ー]+|[\p{L}\p{M}\p{N}]+|[^\w\s]")
@@ -30,7 +30,7 @@ def aligned_row(sides, links, line: int = 1, **columns) -> dict:
         row |= {f"{name}_lang": lang, name: text}
         row[f"{name}_spans"] = [{"start": start, "end": end} for start, end in found]
     row["links"] = [{"src": a, "tgt": b, "score": s} for a, b, s in sorted(links)]
-    return row | {"pair_id": digest_of(str(line), row["src"], row["tgt"])} | columns
+    return row | {"pair_id": stable_id(str(line), row["src"], row["tgt"])} | columns
 
 
 @pytest.fixture(scope="session")

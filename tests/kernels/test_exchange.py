@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bitextile.kernels.exchange import ExchangeConfig, exchange, exchange_back, exchanged_spans
+from bitextile.kernels.exchange import ExchangeConfig, exchange, exchanged_spans, undo_exchange
 from bitextile.schema.checks import check_rows
 from bitextile.schema.errors import ConfigError, RowError
 from bitextile.schema.kinds import ALIGNED, EXCHANGE, REJECTS
@@ -110,7 +110,7 @@ def test_links_below_the_score_stay(aligned) -> None:
 @given(st.data(), CONFIGS)
 def test_exchanging_again_gives_the_original_pair(aligned_batches, data, config) -> None:
     kept = exchange(data.draw(aligned_batches), config=config).kept
-    src, tgt = exchange_back(kept)
+    src, tgt = undo_exchange(kept)
     assert (src.to_pylist(), tgt.to_pylist()) == (kept["src"].to_pylist(), kept["tgt"].to_pylist())
 
 
@@ -127,7 +127,7 @@ def test_unusual_spaces_come_back_too(aligned, src, tgt, exchanged) -> None:
     n_words = len(tgt[1].split())
     kept = exchange(aligned((src, tgt, [(1, n_words - 1)])), config=ALL).kept
     assert [kept["src_exchanged"][0].as_py(), kept["tgt_exchanged"][0].as_py()] == exchanged
-    back = exchange_back(kept)
+    back = undo_exchange(kept)
     assert [side[0].as_py() for side in back] == [src[1], tgt[1]]
 
 
@@ -208,7 +208,7 @@ def test_a_changed_row_is_refused_when_exchanged_back(aligned) -> None:
     for damage in ({"src_exchanged": "x c"}, {"exchanged": [{"src": 1, "tgt": 1}]}):
         damaged = pa.RecordBatch.from_pylist([row | damage], schema=EXCHANGE.schema)
         with pytest.raises(RowError, match="does not give the exchanged texts in the row with"):
-            exchange_back(damaged)
+            undo_exchange(damaged)
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bitextile.pipelines.cli import main
+from bitextile.pipelines.cli.main import main
 from bitextile.pipelines.ingest import ingest
-from bitextile.pipelines.running import RunOptions
+from bitextile.pipelines.runner.job import RunOptions
 from bitextile.pipelines.tokenizer import TokenizerConfig, train_tokenizer
 
 MODEL = {

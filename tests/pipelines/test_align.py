@@ -11,14 +11,15 @@ import torch
 from tokenizers import BertWordPieceTokenizer
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
-from bitextile.kernels.wordlinks import EflomalConfig, HmmConfig, SimalignConfig
+from bitextile.kernels.align.engine import EflomalConfig, HmmConfig, SimalignConfig
 from bitextile.pipelines.align import align, beside
-from bitextile.pipelines.cli import main
+from bitextile.pipelines.cli.main import main
 from bitextile.pipelines.ingest import ingest
-from bitextile.pipelines.recipe import Recipe, parse
-from bitextile.pipelines.running import RunOptions
+from bitextile.pipelines.recipe.recipe import Recipe, parse
+from bitextile.pipelines.runner.job import RunOptions
 from bitextile.schema.dataset import open_dataset, verify_dataset
 from bitextile.schema.errors import ConfigError, OutputExistsError
+from project import TESTS
 
 TEXTS = [
     ("a small dog runs .", "我 狗 。"),
@@ -40,7 +41,7 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture
 def eflomal(tmp_path: Path) -> str:
-    text = Path(__file__).parents[1].joinpath("fake_eflomal.py").read_text(encoding="utf-8")
+    text = TESTS.joinpath("fake_eflomal.py").read_text(encoding="utf-8")
     for name in ("eflomal-align", "eflomal-makepriors"):
         path = tmp_path / "programs" / name
         path.parent.mkdir(exist_ok=True)

@@ -13,7 +13,8 @@ import torch
 from tokenizers import BertWordPieceTokenizer
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
-from bitextile.pipelines.cli import main
+from bitextile.pipelines.cli.main import main
+from project import TESTS
 
 TEXT = [
     f"das {w} ist {a} ||| the {v} is {b}"
@@ -56,7 +57,7 @@ def align_text(tmp_path: Path, capsys) -> Callable[..., Done]:
 
 @pytest.fixture
 def eflomal(tmp_path: Path) -> list[str]:
-    text = Path(__file__).parents[1].joinpath("fake_eflomal.py").read_text(encoding="utf-8")
+    text = TESTS.joinpath("fake_eflomal.py").read_text(encoding="utf-8")
     for name in ("eflomal-align", "eflomal-makepriors"):
         path = tmp_path / "programs" / name
         path.parent.mkdir(exist_ok=True)

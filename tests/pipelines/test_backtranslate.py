@@ -15,13 +15,13 @@ from apache_beam import Create, Pipeline
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from transformers import MarianConfig, MarianMTModel, MarianTokenizer
 
-from bitextile.kernels.modelfiles import encoder_digest, model_digest
+from bitextile.kernels.model_digest import encoder_digest, model_digest
 from bitextile.schema.dataset import open_dataset, verify_dataset
 from bitextile.schema.errors import OutputExistsError
 from bitextile.schema.kinds import MONO
 from bitextile.trainer.generate.camlm import measure_ratios
 from bitextile.trainer.generate.checkpoint import own_coder
-from bitextile.transforms.batches import Ledger
+from bitextile.transforms.batches import TrackedRows
 from bitextile.transforms.write import WriteDataset
 
 # What 40 steps have taught is the commonest token everywhere; drawn among the best 20, its words
@@ -88,7 +88,7 @@ def write(table: pa.Table, path: Path) -> str:
         kept = root | Create(table.combine_chunks().to_batches())
         read = root | "Read" >> Create([table.num_rows])
         rows = max(table.num_rows // 8, 1)
-        _ = Ledger(kept, (), read) | WriteDataset(str(path), MONO, max_shard_rows=rows)
+        _ = TrackedRows(kept, (), read) | WriteDataset(str(path), MONO, max_shard_rows=rows)
     return str(path)
 
 

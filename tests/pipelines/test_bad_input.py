@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bitextile.pipelines.cli import main
+from bitextile.pipelines.cli.main import main
 from bitextile.schema.dataset import Dataset, open_dataset, verify_dataset
 from bitextile.schema.kinds import REJECTS
 from bitextile.schema.shards import read_shard
@@ -267,7 +267,7 @@ def test_an_interrupt_leaves_nothing_behind_and_says_so(tmp_path, refused, monke
     def interrupted(source: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("bitextile.kernels.corpora._rows", interrupted)
+    monkeypatch.setattr("bitextile.kernels.readers.corpus._rows", interrupted)
     (tmp_path / "a.tsv").write_text("Dog\tHund\n")
     told = refused(ingest(tmp_path, corpus(tmp_path, "a.tsv")), 130)
     assert told == "bitextile: interrupted; what was finished stays, nothing is half-written\n"
@@ -351,7 +351,7 @@ def test_a_manifest_that_points_outside_its_folder(pairs: Path, refused) -> None
 
 
 def shell(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "bitextile.pipelines.cli", *arguments]
+    command = [sys.executable, "-m", "bitextile.pipelines.cli.main", *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from bitextile.kernels.segment import segment
+from bitextile.kernels.text.segment import segment
 from bitextile.schema.dataset import open_dataset, verify_dataset
 from bitextile.schema.errors import OutputExistsError
 

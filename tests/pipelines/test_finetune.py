@@ -102,7 +102,7 @@ def test_finetune_needs_no_beam(tmp_path) -> None:
     code = (
         "import sys\n"
         "sys.modules['apache_beam'] = None\n"
-        "from bitextile.pipelines.cli import main\n"
+        "from bitextile.pipelines.cli.main import main\n"
         f"main(['finetune', '{tmp_path}/none.yaml', '--out', '{tmp_path}/run'])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

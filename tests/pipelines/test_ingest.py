@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from bitextile.pipelines.cli import main
-from bitextile.pipelines.recipe import Recipe, parse, sources_of
+from bitextile.pipelines.cli.main import main
+from bitextile.pipelines.recipe.recipe import Recipe, parse, sources_of
 from bitextile.schema.dataset import Dataset, open_dataset, verify_dataset
 from bitextile.schema.errors import ConfigError
 from bitextile.schema.kinds import REJECTS

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bitextile.pipelines.cli import main
-from bitextile.trainer.metrics import Metrics
+from bitextile.pipelines.cli.main import main
+from bitextile.trainer.observe.metrics import Metrics
 
 ENGLISH = ("the dog", "a cat", "my friend", "the child", "our teacher", "the old man")
 GERMAN = ("der Hund", "eine Katze", "mein Freund", "das Kind", "unser Lehrer", "der alte Mann")

@@ -10,16 +10,16 @@ import pytest
 from apache_beam import Create, Pipeline
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
-from bitextile.kernels.derive import DeriveConfig, restore, restore_aligned
-from bitextile.kernels.dictionary import DictionarySource
-from bitextile.kernels.dictswitch import DictionarySwitchConfig
-from bitextile.kernels.exchange import ExchangeConfig, exchange_back
+from bitextile.kernels.bitext.dictionary.source import DictionarySource
+from bitextile.kernels.derive.rows import DeriveConfig, restore, restore_aligned
+from bitextile.kernels.exchange import ExchangeConfig, undo_exchange
 from bitextile.kernels.exchange import exchange as exchange_words
-from bitextile.kernels.fieldswitch import FieldSwitchConfig, TaskFiles
-from bitextile.kernels.multiway import MultiwayConfig
-from bitextile.kernels.recase import casing_of
-from bitextile.kernels.switching import SwitchConfig
-from bitextile.pipelines.cli import main
+from bitextile.kernels.switch.core import SwitchConfig
+from bitextile.kernels.switch.dictionary import DictionarySwitchConfig
+from bitextile.kernels.switch.pivot import MultiwayConfig
+from bitextile.kernels.switch.task_field import FieldSwitchConfig, TaskFiles
+from bitextile.kernels.text.truecase import casing_of
+from bitextile.pipelines.cli.main import main
 from bitextile.pipelines.codeswitch import (
     codeswitch_by_candidates,
     codeswitch_by_dictionary,
@@ -30,20 +30,20 @@ from bitextile.pipelines.derive import derive, derive_conllu, derive_file
 from bitextile.pipelines.exchange import exchange
 from bitextile.pipelines.export import export_dataset
 from bitextile.pipelines.lexicon import lexicon
-from bitextile.pipelines.running import Finished, RunOptions
+from bitextile.pipelines.runner.job import DatasetResult, RunOptions
 from bitextile.schema.dataset import open_dataset, verify_dataset
 from bitextile.schema.errors import ConfigError, OutputExistsError
 from bitextile.schema.ids import language_key, pair_ids, text_ids
 from bitextile.schema.kinds import ALIGNED, CANDIDATES, CODESWITCH, MONO, PAIRS
-from bitextile.transforms.batches import Ledger
-from bitextile.transforms.derive import DeriveAligned, DeriveLanguage, SplitPairs
+from bitextile.transforms.batches import TrackedRows
+from bitextile.transforms.derive import DeriveAligned, DeriveLanguage, ExplodePairs
 from bitextile.transforms.ingest import DropDuplicates
 from bitextile.transforms.read import ReadDataset
 from bitextile.transforms.variants import (
     ExchangeWords,
-    MixTranslations,
     SwitchByCandidates,
     SwitchByDictionary,
+    SwitchMultilingual,
 )
 from bitextile.transforms.write import WriteDataset
 
@@ -56,7 +56,7 @@ def write(rows: list[dict], kind, path: Path) -> str:
     with Pipeline(runner=FnApiRunner()) as root:
         kept = root | Create([batch])
         read = root | "Read" >> Create([batch.num_rows])
-        _ = Ledger(kept, (), read) | WriteDataset(str(path), kind)
+        _ = TrackedRows(kept, (), read) | WriteDataset(str(path), kind)
     return str(path)
 
 
@@ -124,7 +124,7 @@ def folder(tmp_path_factory) -> Path:
     return path
 
 
-def verbs(folder: Path, out: Path, options: RunOptions) -> dict[str, Finished]:
+def verbs(folder: Path, out: Path, options: RunOptions) -> dict[str, DatasetResult]:
     dictionary = DictionarySource(path=str(folder / "en-ja.txt.gz"), src_lang="en", tgt_lang="ja")
     files = TaskFiles(
         task="nli",
@@ -188,7 +188,7 @@ def verbs(folder: Path, out: Path, options: RunOptions) -> dict[str, Finished]:
 
 
 @pytest.fixture(scope="module")
-def made(folder: Path, tmp_path_factory) -> dict[str, Finished]:
+def made(folder: Path, tmp_path_factory) -> dict[str, DatasetResult]:
     return verbs(folder, tmp_path_factory.mktemp("one"), RunOptions(workers=1))
 
 
@@ -258,7 +258,7 @@ def test_pairs_are_derived_sentence_by_sentence_aligned_ones_with_their_links(ma
 def test_recased_pairs_go_back_and_have_other_capitals(made) -> None:
     n_other = 0
     for batch in made["recased"].dataset.batches():
-        assert [side.to_pylist() for side in exchange_back(batch)] == [
+        assert [side.to_pylist() for side in undo_exchange(batch)] == [
             batch[side].to_pylist() for side in ("src", "tgt")
         ]
         config = ExchangeConfig(one_to_one=False, variants=2)
@@ -279,7 +279,7 @@ def test_any_batch_size_gives_the_same_digests(folder, made, tmp_path) -> None:
     one = DeriveConfig(transforms=("permute", "transliterate"), sides="src")
     steps = {
         "recased": ("turned", [ExchangeWords(recased, casing)]),
-        "multiway": ("aligned", [MixTranslations(MultiwayConfig(variants=2))]),
+        "multiway": ("aligned", [SwitchMultilingual(MultiwayConfig(variants=2))]),
         "dictionary": (
             "mono",
             [SwitchByDictionary((dictionary,), DictionarySwitchConfig(token_rate=0.5))],
@@ -289,7 +289,7 @@ def test_any_batch_size_gives_the_same_digests(folder, made, tmp_path) -> None:
         "derive pairs": (
             "pairs",
             [
-                SplitPairs(),
+                ExplodePairs(),
                 DropDuplicates(kind=MONO),
                 DeriveLanguage(DeriveConfig(transforms=("invert",))),
             ],
@@ -329,7 +329,7 @@ def test_reuse_sees_that_a_dictionary_changed(folder, made, tmp_path) -> None:
 
 
 def test_a_lexicon_is_exported_and_switched_with(folder, tmp_path) -> None:
-    from bitextile.kernels.lexicon import LexiconConfig
+    from bitextile.kernels.bitext.lexicon import LexiconConfig
 
     options = RunOptions(workers=1)
     counted = str(tmp_path / "lexicon")

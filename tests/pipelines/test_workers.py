@@ -6,19 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from bitextile.kernels.codeswitch import CodeswitchConfig
+from bitextile.kernels.align.engine import HmmConfig
+from bitextile.kernels.bitext.lexicon import LexiconConfig
 from bitextile.kernels.exchange import ExchangeConfig
-from bitextile.kernels.lexicon import LexiconConfig
-from bitextile.kernels.wordlinks import HmmConfig
+from bitextile.kernels.switch.alignment import CodeswitchConfig
 from bitextile.pipelines.align import align
 from bitextile.pipelines.codeswitch import codeswitch
 from bitextile.pipelines.exchange import exchange
 from bitextile.pipelines.ingest import ingest
 from bitextile.pipelines.lexicon import lexicon
-from bitextile.pipelines.running import Finished, RunOptions
+from bitextile.pipelines.runner.job import DatasetResult, RunOptions
 from bitextile.schema.dataset import verify_dataset
 
-Chain = dict[str, Finished]
+Chain = dict[str, DatasetResult]
 
 
 def run_chain(out: Path, workers: int) -> Chain:
@@ -27,7 +27,7 @@ def run_chain(out: Path, workers: int) -> Chain:
         pairs, mono = ingest(str(folder / "recipe.yaml"), str(out), options=options)
     source = pairs.dataset.path
     aligned = align(source, str(out / "aligned"), config=HmmConfig(), options=options)
-    verbs: dict[str, tuple[Callable[..., Finished], object]] = {
+    verbs: dict[str, tuple[Callable[..., DatasetResult], object]] = {
         "lexicon": (lexicon, LexiconConfig()),
         "exchange": (exchange, ExchangeConfig(variants=2)),
         "codeswitch": (codeswitch, CodeswitchConfig(sentence_rate=0.8, variants=2)),

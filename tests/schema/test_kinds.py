@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bitextile.schema.errors import SchemaError
-from bitextile.schema.kinds import CODESWITCH, KINDS, PAIRS, REJECTS, Kind, kind_named
+from bitextile.schema.kinds import CODESWITCH, KINDS, PAIRS, REJECTS, Kind, get_kind
 
 EVERY = [*KINDS.values(), REJECTS]
 CONTRACT = {
@@ -116,6 +116,6 @@ def test_a_column_after_the_last_passes_only_where_labels_may_follow() -> None:
 
 
 def test_names_find_their_kind_and_an_unknown_one_lists_them() -> None:
-    assert all(kind_named(name) is kind for name, kind in KINDS.items())
+    assert all(get_kind(name) is kind for name, kind in KINDS.items())
     with pytest.raises(SchemaError, match="'rejects', expected one of pairs, mono, aligned"):
-        kind_named("rejects")
+        get_kind("rejects")

@@ -1,4 +1,4 @@
-"""Kernels over batches: rows counted in and out, and a Ledger that carries what became of each."""
+"""Kernels over batches: rows counted in and out, and carried along with what became of each."""
 
 from functools import partial
 
@@ -11,8 +11,8 @@ from apache_beam.metrics import MetricsFilter
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.testing.util import assert_that, equal_to
 
-from bitextile.kernels.sift import Sifted, sift
-from bitextile.transforms.batches import Ledger, MapBatches, SieveBatches, Sieved
+from bitextile.kernels.rejects import Filtered, split_rejects
+from bitextile.transforms.batches import FilterBatches, FilterOutput, MapBatches, TrackedRows
 
 
 def upper(batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -20,9 +20,9 @@ def upper(batch: pa.RecordBatch) -> pa.RecordBatch:
     return batch.set_column(at, batch.schema.field("text"), pc.utf8_upper(batch.column("text")))
 
 
-def drop_multiples(batch: pa.RecordBatch, *, of: int) -> Sifted:
+def drop_multiples(batch: pa.RecordBatch, *, of: int) -> Filtered:
     line = batch.column("line").to_numpy()
-    return sift(batch, line % of != 0, rule=f"multiple_{of}/1", value=line.astype(float))
+    return split_rejects(batch, line % of != 0, rule=f"multiple_{of}/1", value=line.astype(float))
 
 
 def nothing(batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -50,8 +50,8 @@ def test_a_kernel_is_applied_to_each_batch_on_a_plain_list(mono_rows) -> None:
 def test_kept_and_rejected_rows_come_out_apart_and_are_counted(mono_rows) -> None:
     pipeline = beam.Pipeline(runner=FnApiRunner())
     batches = pipeline | beam.Create([mono_rows(7), mono_rows(5, first=7)])
-    out = batches | SieveBatches(partial(drop_multiples, of=3), "DropThirds")
-    assert isinstance(out, Sieved)
+    out = batches | FilterBatches(partial(drop_multiples, of=3), "DropThirds")
+    assert isinstance(out, FilterOutput)
     kept = out.kept | "KeptLines" >> beam.FlatMap(lines)
     dropped = out.rejects | "DroppedLines" >> beam.FlatMap(lines)
     rules = out.rejects | beam.FlatMap(lambda b: b.column("rule").to_pylist())
@@ -73,20 +73,20 @@ def test_empty_batches_are_not_passed_on(pipeline, mono_rows) -> None:
         assert_that(out, equal_to([]))
 
 
-def ledger(root: beam.Pipeline, batch: pa.RecordBatch) -> Ledger:
+def tracked(root: beam.Pipeline, batch: pa.RecordBatch) -> TrackedRows:
     kept = root | "Rows" >> beam.Create([batch.slice(0, 5), batch.slice(5)])
-    return Ledger(kept, (), root | "Read" >> beam.Create([batch.num_rows]))
+    return TrackedRows(kept, (), root | "Read" >> beam.Create([batch.num_rows]))
 
 
 def test_a_ledger_carries_rejects_and_counts_through_every_step(pipeline, mono_rows) -> None:
     with pipeline() as root:
         out = (
-            ledger(root, mono_rows(12))
-            | SieveBatches(partial(drop_multiples, of=3), "DropThirds")
+            tracked(root, mono_rows(12))
+            | FilterBatches(partial(drop_multiples, of=3), "DropThirds")
             | MapBatches(upper, "Upper")
-            | "DropFifths" >> SieveBatches(partial(drop_multiples, of=5), "Sieve")
+            | "DropFifths" >> FilterBatches(partial(drop_multiples, of=5), "Sieve")
         )
-        assert isinstance(out, Ledger)
+        assert isinstance(out, TrackedRows)
         assert len(out.rejects) == 2
         kept = out.kept | beam.FlatMap(lines)
         dropped = out.rejects | beam.Flatten() | "Lines" >> beam.FlatMap(lines)
@@ -97,21 +97,21 @@ def test_a_ledger_carries_rejects_and_counts_through_every_step(pipeline, mono_r
 
 def test_a_transform_of_another_library_may_stand_in_the_chain(pipeline, mono_rows) -> None:
     with pipeline() as root:
-        out = ledger(root, mono_rows(4)) | beam.Map(lambda b: b) | "Again" >> beam.Map(lambda b: b)
-        assert isinstance(out, Ledger)
+        out = tracked(root, mono_rows(4)) | beam.Map(lambda b: b) | "Again" >> beam.Map(lambda b: b)
+        assert isinstance(out, TrackedRows)
         assert_that(out.kept | beam.FlatMap(lines), equal_to([1, 2, 3, 4]))
 
 
-def doubled(batch: pa.RecordBatch) -> Sifted:
+def doubled(batch: pa.RecordBatch) -> Filtered:
     twice = pa.concat_batches([batch, batch])
-    return sift(twice, np.arange(twice.num_rows) > 0, rule="first/1", value=0.0)
+    return split_rejects(twice, np.arange(twice.num_rows) > 0, rule="first/1", value=0.0)
 
 
 def test_rows_made_of_rows_are_expected_of_each_of_them(pipeline, mono_rows) -> None:
     with pipeline() as root:
-        once = ledger(root, mono_rows(8)) | SieveBatches(doubled, "Double", outputs_per_row=2)
-        twice = once | "Label" >> SieveBatches(doubled, "DoubleAgain", outputs_per_row=2)
-        thrice = twice | "Third" >> SieveBatches(doubled, "DoubleMore", outputs_per_row=2)
+        once = tracked(root, mono_rows(8)) | FilterBatches(doubled, "Double", outputs_per_row=2)
+        twice = once | "Label" >> FilterBatches(doubled, "DoubleAgain", outputs_per_row=2)
+        thrice = twice | "Third" >> FilterBatches(doubled, "DoubleMore", outputs_per_row=2)
         assert_that(once.read, equal_to([16]), label="once")
         assert_that(twice.read, equal_to([32]), label="twice")
         assert_that(thrice.read, equal_to([64]), label="thrice")

@@ -11,15 +11,15 @@ from apache_beam.metrics import MetricsFilter
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.testing.util import assert_that, equal_to
 
-from bitextile.kernels.gate import GateConfig
-from bitextile.kernels.generation import GENERATED, Run
-from bitextile.kernels.modelfiles import encoder_digest
-from bitextile.kernels.sift import Sifted, sift
+from bitextile.kernels.backtranslate import GENERATED, Run
+from bitextile.kernels.filters.translation import GateConfig
+from bitextile.kernels.model_digest import encoder_digest
+from bitextile.kernels.rejects import Filtered, split_rejects
 from bitextile.schema.errors import ConfigError
 from bitextile.schema.kinds import PSEUDO
 from bitextile.transforms import generation
-from bitextile.transforms.batches import Ledger
-from bitextile.transforms.generation import Backtranslate, EngineHandler, RunModel, TakeSplit
+from bitextile.transforms.batches import TrackedRows
+from bitextile.transforms.generation import Backtranslate, EngineHandler, RunModel, SelectSplit
 
 LOADED: list[str] = []
 
@@ -27,16 +27,18 @@ LOADED: list[str] = []
 class Shout:
     """A model that cannot take every fifth line and says each other one in capitals."""
 
-    def __call__(self, batch: pa.RecordBatch) -> Sifted:
+    def __call__(self, batch: pa.RecordBatch) -> Filtered:
         line = batch.column("line").to_numpy()
-        kept, rejects = sift(batch, line % 5 != 0, rule="fifth/1", value=line.astype(float))
+        kept, rejects = split_rejects(
+            batch, line % 5 != 0, rule="fifth/1", value=line.astype(float)
+        )
         columns = {name: kept.column(name) for name in ("text_id", "tgt_lang", "corpus", "file")}
         columns |= {"src_lang": kept.column("lang"), "src": kept.column("text")}
         columns["line"] = kept.column("line")
         columns["tgt"] = [f"zu {n} viel" if n % 2 else "" for n in kept["line"].to_pylist()]
         columns["tgt_tokens"] = [text.split() for text in columns["tgt"]]
         columns |= {"score": [-1.0] * len(kept), "generator": ["shout"] * len(kept)}
-        return Sifted(pa.RecordBatch.from_pydict(columns, schema=GENERATED), rejects)
+        return Filtered(pa.RecordBatch.from_pydict(columns, schema=GENERATED), rejects)
 
 
 @dataclass(frozen=True)
@@ -61,11 +63,13 @@ def test_every_row_comes_out_kept_or_rejected_by_model_or_gate(
 ) -> None:
     monkeypatch.setattr(generation, "DEAL_ROWS", 7)
     with pipeline() as root:
-        rows = Ledger(root | beam.Create([mono_rows(30)]), (), root | "Read" >> beam.Create([30]))
-        ledger = rows | Backtranslate(engine, {"ar": 1.0, "de": 1.0}, GateConfig())
-        kept = ledger.kept | beam.FlatMap(lambda batch: batch["src"].to_pylist())
-        schemas = ledger.kept | "Schemas" >> beam.Map(lambda batch: tuple(batch.schema.names))
-        named = ledger.rejects[0] | "Rules" >> beam.FlatMap(lambda b: b["rule"].to_pylist())
+        rows = TrackedRows(
+            root | beam.Create([mono_rows(30)]), (), root | "Read" >> beam.Create([30])
+        )
+        tracked = rows | Backtranslate(engine, {"ar": 1.0, "de": 1.0}, GateConfig())
+        kept = tracked.kept | beam.FlatMap(lambda batch: batch["src"].to_pylist())
+        schemas = tracked.kept | "Schemas" >> beam.Map(lambda batch: tuple(batch.schema.names))
+        named = tracked.rejects[0] | "Rules" >> beam.FlatMap(lambda b: b["rule"].to_pylist())
         counts = named | beam.combiners.Count.PerElement()
         odd = [f"جملة {n - 1} Satz" for n in range(1, 31) if n % 2 and n % 5]
         assert_that(kept, equal_to(odd), "kept")
@@ -78,8 +82,8 @@ def test_it_loads_once_counts_rows_and_never_regroups(mono_rows, engine, monkeyp
     monkeypatch.setattr(generation, "DEAL_ROWS", 8)
     asked = mono_rows(20).append_column("tgt_lang", pa.array(["en"] * 20))
     root = beam.Pipeline(runner=FnApiRunner())
-    sieved = root | beam.Create([asked]) | RunModel(engine)
-    sizes = sieved.kept | beam.Map(lambda batch: batch.num_rows)
+    filtered = root | beam.Create([asked]) | RunModel(engine)
+    sizes = filtered.kept | beam.Map(lambda batch: batch.num_rows)
     assert_that(sizes, equal_to([7, 6, 3]))  # of 8, 8 and 4 rows, less every fifth line
     done = root.run()
     done.wait_until_finish()
@@ -105,7 +109,7 @@ def test_a_split_counts_what_it_takes(pipeline, mono_rows) -> None:
     splits = pa.array(["train", "test", "train", "valid", "train", "test"])
     batch = batch.set_column(batch.schema.get_field_index("split"), "split", splits)
     with pipeline() as root:
-        rows = Ledger(root | beam.Create([batch]), (), root | "Read" >> beam.Create([6]))
-        ledger = rows | TakeSplit("test")
-        assert_that(ledger.kept | beam.Map(lambda b: b["line"].to_pylist()), equal_to([[2, 6]]))
-        assert_that(ledger.read | beam.CombineGlobally(sum), equal_to([2]), "read")
+        rows = TrackedRows(root | beam.Create([batch]), (), root | "Read" >> beam.Create([6]))
+        tracked = rows | SelectSplit("test")
+        assert_that(tracked.kept | beam.Map(lambda b: b["line"].to_pylist()), equal_to([[2, 6]]))
+        assert_that(tracked.read | beam.CombineGlobally(sum), equal_to([2]), "read")

@@ -5,12 +5,12 @@ import pyarrow as pa
 import pytest
 from apache_beam.testing.util import assert_that, equal_to
 
-from bitextile.kernels.corpora import Source
-from bitextile.kernels.filters import FilterConfig
-from bitextile.kernels.split import SplitConfig
+from bitextile.kernels.filters.pairs import FilterConfig
+from bitextile.kernels.readers.corpus import Source
+from bitextile.kernels.splits import SplitConfig
 from bitextile.schema.dataset import BATCH_ROWS
 from bitextile.schema.kinds import MONO, PAIRS
-from bitextile.transforms.batches import Ledger, Sieved
+from bitextile.transforms.batches import FilterOutput, TrackedRows
 from bitextile.transforms.ingest import (
     AssignSplits,
     DropDuplicates,
@@ -54,7 +54,7 @@ def test_corpora_become_rows_rejects_and_a_count(pipeline, tmp_path) -> None:
     )
     with pipeline() as root:
         read = root | ReadCorpora(sources)
-        assert isinstance(read, Ledger)
+        assert isinstance(read, TrackedRows)
         kept = read.kept | "Kept" >> rows("lang", "text", "file", "line", "corpus")
         dropped = read.rejects[0] | "Dropped" >> rows("rule", "file", "line")
         assert_that(
@@ -84,13 +84,15 @@ def test_normalising_takes_ids_over_the_text() -> None:
 def test_filters_drop_pairs_and_sentences_by_their_rules(pipeline) -> None:
     with pipeline() as root:
         both = root | "Pairs" >> beam.Create([pairs(("Hund", "狗"), ("", "狗"), ("a " * 40, "狗"))])
-        sieved = both | Filter(FilterConfig(max_words=30))
+        filtered = both | Filter(FilterConfig(max_words=30))
         one = root | "Mono" >> beam.Create([mono("قط", "", "a " * 40)])
         single = one | "FilterMono" >> Filter(FilterConfig(max_words=30), MONO)
-        assert isinstance(sieved, Sieved)
-        assert_that(sieved.kept | "K" >> rows("src"), equal_to([("Hund",)]), label="pairs")
+        assert isinstance(filtered, FilterOutput)
+        assert_that(filtered.kept | "K" >> rows("src"), equal_to([("Hund",)]), label="pairs")
         expected = [("empty/1", 2), ("too_long/1", 3)]
-        assert_that(sieved.rejects | "R" >> rows("rule", "line"), equal_to(expected), label="rules")
+        assert_that(
+            filtered.rejects | "R" >> rows("rule", "line"), equal_to(expected), label="rules"
+        )
         assert_that(single.kept | "K1" >> rows("text"), equal_to([("قط",)]), label="mono")
         rules = single.rejects | "R1" >> rows("rule")
         assert_that(rules, equal_to([("empty/1",), ("too_long/1",)]), label="mono rules")

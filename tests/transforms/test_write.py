@@ -13,19 +13,19 @@ from apache_beam.testing.util import assert_that, equal_to
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bitextile.kernels.sift import Sifted, sift
+from bitextile.kernels.rejects import Filtered, split_rejects
 from bitextile.schema.dataset import open_dataset, verify_dataset
 from bitextile.schema.kinds import MONO
 from bitextile.schema.manifest import Shard
 from bitextile.schema.shards import reject_path, shard_path
-from bitextile.transforms.batches import Ledger, MapBatches, SieveBatches
+from bitextile.transforms.batches import FilterBatches, MapBatches, TrackedRows
 from bitextile.transforms.read import ReadDataset
 from bitextile.transforms.write import WriteDataset, _merge_keys
 
 
-def drop_sevenths(batch: pa.RecordBatch) -> Sifted:
+def drop_sevenths(batch: pa.RecordBatch) -> Filtered:
     keep = batch.column("line").to_numpy() % 7 != 0
-    return sift(batch, keep, rule="seventh/1", value=7.0)
+    return split_rejects(batch, keep, rule="seventh/1", value=7.0)
 
 
 def losing(batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -40,10 +40,10 @@ def pieces(rows: pa.RecordBatch, n: int, seed: int) -> list[pa.RecordBatch]:
     return [shuffled.slice(a, b - a) for a, b in itertools.pairwise(edges)]
 
 
-def ledger(root: beam.Pipeline, batches: list[pa.RecordBatch]) -> Ledger:
+def tracked(root: beam.Pipeline, batches: list[pa.RecordBatch]) -> TrackedRows:
     kept = root | "Rows" >> beam.Create(batches)
     read = root | "Read" >> beam.Create([batch.num_rows for batch in batches])
-    return Ledger(kept, (), read) | SieveBatches(drop_sevenths, "DropSevenths")
+    return TrackedRows(kept, (), read) | FilterBatches(drop_sevenths, "DropSevenths")
 
 
 def files(folder: Path) -> dict[str, str]:
@@ -59,7 +59,7 @@ def test_batches_of_any_number_and_order_give_the_same_bytes(pipeline, mono_rows
     for n in (1, 2, 9):
         folder = tmp_path / str(n)
         with pipeline() as root:
-            _ = ledger(root, pieces(rows, n, seed=n)) | WriteDataset(
+            _ = tracked(root, pieces(rows, n, seed=n)) | WriteDataset(
                 str(folder), MONO, max_shard_rows=80
             )
         written[n] = (verify_dataset(str(folder)).manifest, files(folder))
@@ -81,7 +81,7 @@ def test_every_row_is_in_a_shard_of_its_key_or_in_the_rejects(
     rows = mono_rows(100)
     out = tmp_path / "d"
     with pipeline() as root:
-        _ = ledger(root, pieces(rows, 3, 0)) | WriteDataset(
+        _ = tracked(root, pieces(rows, 3, 0)) | WriteDataset(
             str(out),
             MONO,
             config={"verb": "test", "seed": 3},
@@ -112,7 +112,7 @@ def test_every_row_is_in_a_shard_of_its_key_or_in_the_rejects(
 @pytest.mark.parametrize("limit", [1_000, 100])
 def test_no_shard_is_larger_than_allowed(pipeline, mono_rows, tmp_path, limit: int) -> None:
     with pipeline() as root:
-        _ = ledger(root, [mono_rows(2_500, ("ar",))]) | WriteDataset(
+        _ = tracked(root, [mono_rows(2_500, ("ar",))]) | WriteDataset(
             str(tmp_path / "d"), MONO, max_shard_rows=limit
         )
     manifest = open_dataset(str(tmp_path / "d")).manifest
@@ -126,7 +126,7 @@ def test_no_rows_make_a_dataset_without_shards(pipeline, tmp_path) -> None:
     with pipeline() as root:
         none = root | "Rows" >> beam.Create([])
         read = root | "Read" >> beam.Create([])
-        _ = Ledger(none, (), read) | WriteDataset(str(tmp_path / "d"), MONO)
+        _ = TrackedRows(none, (), read) | WriteDataset(str(tmp_path / "d"), MONO)
     dataset = verify_dataset(str(tmp_path / "d"))
     assert (dataset.manifest.rows, dataset.manifest.counts.read, dataset.keys) == (0, 0, [])
 
@@ -134,16 +134,16 @@ def test_no_rows_make_a_dataset_without_shards(pipeline, tmp_path) -> None:
 def write(pipeline, out: Path, read: int, batches: list[pa.RecordBatch], *steps) -> None:
     with pipeline() as root:
         rows = root | "Rows" >> beam.Create(batches)
-        ledger = Ledger(rows, (), root | "Read" >> beam.Create([read]))
+        tracked = TrackedRows(rows, (), root | "Read" >> beam.Create([read]))
         for step in steps:
-            ledger = ledger | step
-        _ = ledger | WriteDataset(str(out), MONO)
+            tracked = tracked | step
+        _ = tracked | WriteDataset(str(out), MONO)
 
 
 def test_a_transform_that_loses_a_row_silently_ends_the_run_without_a_dataset(
     pipeline, mono_rows, tmp_path
 ) -> None:
-    steps = SieveBatches(drop_sevenths, "DropSevenths"), MapBatches(losing, "Lose")
+    steps = FilterBatches(drop_sevenths, "DropSevenths"), MapBatches(losing, "Lose")
     message = r"read 20 rows, but kept 16 and rejected 2; a transform .* without saying so"
     with pytest.raises(Exception, match=message):
         write(pipeline, tmp_path, 20, [mono_rows(10), mono_rows(10, first=10)], *steps)
@@ -167,7 +167,7 @@ def test_an_id_twice_ends_the_run_and_is_named(pipeline, mono_rows, tmp_path) ->
 def test_what_is_read_back_is_what_was_written(pipeline, mono_rows, tmp_path) -> None:
     rows = mono_rows(50)
     with pipeline() as root:
-        _ = ledger(root, [rows]) | WriteDataset(str(tmp_path / "d"), MONO, max_shard_rows=20)
+        _ = tracked(root, [rows]) | WriteDataset(str(tmp_path / "d"), MONO, max_shard_rows=20)
     dataset = open_dataset(str(tmp_path / "d"))
     with pipeline() as root:
         back = root | ReadDataset(dataset, columns=["line", "lang"], batch_rows=3)
@@ -186,7 +186,7 @@ def test_a_dataset_copied_through_a_pipeline_has_the_same_digest(
     pipeline, mono_rows, tmp_path
 ) -> None:
     with pipeline() as root:
-        _ = ledger(root, [mono_rows(60)]) | WriteDataset(str(tmp_path / "a"), MONO)
+        _ = tracked(root, [mono_rows(60)]) | WriteDataset(str(tmp_path / "a"), MONO)
     first = open_dataset(str(tmp_path / "a"))
     with pipeline() as root:
         _ = root | ReadDataset(first) | WriteDataset(str(tmp_path / "b"), MONO)

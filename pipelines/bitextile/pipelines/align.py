@@ -8,10 +8,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from bitextile.kernels.dictionary import read_dictionary
-from bitextile.kernels.eflomal import find_program
-from bitextile.kernels.segment import segmenter_for
-from bitextile.kernels.wordlinks import (
+from bitextile.kernels.align.eflomal import find_program
+from bitextile.kernels.align.engine import (
     AlignConfig,
     EflomalConfig,
     FittedConfig,
@@ -20,10 +18,12 @@ from bitextile.kernels.wordlinks import (
     lexicon_of,
     lexicon_sources,
 )
-from bitextile.pipelines.inputs import dictionary_input
-from bitextile.pipelines.recipe import as_config
-from bitextile.pipelines.running import Finished, RunOptions
-from bitextile.pipelines.stage import run_stage
+from bitextile.kernels.bitext.dictionary.source import read_dictionary
+from bitextile.kernels.text.segment import segmenter_for
+from bitextile.pipelines.recipe.recipe import as_config
+from bitextile.pipelines.runner.inputs import dictionary_input
+from bitextile.pipelines.runner.job import DatasetResult, RunOptions
+from bitextile.pipelines.runner.stage import run_stage
 from bitextile.schema.dataset import Dataset, open_dataset
 from bitextile.schema.errors import ConfigError
 from bitextile.schema.kinds import ALIGNED, PAIRS
@@ -34,7 +34,7 @@ _WORK = 25.0
 _WORK_OF_ENCODER = 0.0
 
 
-def align(pairs: str, out: str, *, config: AlignConfig, options: RunOptions) -> Finished:
+def align(pairs: str, out: str, *, config: AlignConfig, options: RunOptions) -> DatasetResult:
     """Aligns the words of a `pairs` dataset; models that are fitted stay in `OUT/models/KEY`.
 
     Args:
@@ -133,12 +133,12 @@ def _by_encoder(
             f"aligner simalign needs {missing[0]}, which is not installed: "
             "pip install 'bitextile[align-neural]'"
         )
-    from bitextile.kernels.modelfiles import encoder_digest
+    from bitextile.kernels.model_digest import encoder_digest
 
     digest = encoder_digest(config.encoder)
 
     def make(pairs: Any, place: str) -> Any:
-        from bitextile.transforms.neural import AlignWordsByEncoder
+        from bitextile.transforms.align_encoder import AlignWordsByEncoder
 
         return pairs | "AlignWords" >> AlignWordsByEncoder(config, digest)
 

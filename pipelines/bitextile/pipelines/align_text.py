@@ -8,27 +8,27 @@ from typing import TextIO
 
 import pyarrow as pa
 
-from bitextile.kernels.align.apply import Alignment
-from bitextile.kernels.align.text import (
-    PAIRS_PER_BATCH,
-    TextSummary,
-    align_text,
-    sides_of,
-    write_links,
-)
-from bitextile.kernels.eflomal import (
+from bitextile.kernels.align.eflomal import (
     EflomalModel,
     alignment_of_sampled,
     find_program,
     model_of_sampled,
     sample_links,
 )
-from bitextile.kernels.wordlinks import (
+from bitextile.kernels.align.engine import (
     AlignConfig,
     EflomalConfig,
     HmmConfig,
     SimalignConfig,
     lexicon_of,
+)
+from bitextile.kernels.align.hmm.apply import Alignment
+from bitextile.kernels.align.pharaoh import (
+    PAIRS_PER_BATCH,
+    TextSummary,
+    align_text,
+    sides_of,
+    write_links,
 )
 from bitextile.schema.errors import ConfigError, InputError
 
@@ -59,7 +59,7 @@ def align_files(
         save_model: folder the fitted model is saved to.
         scores: where the mean log score of each line's links goes.
         lexicon: known translations for the statistical aligner, source word first, of any format
-            that `kernels.dictionary` reads.
+            that `kernels.bitext.dictionary.source` reads.
         threads: 0 takes every core.
         progress: told now and then how far it is.
 
@@ -107,7 +107,7 @@ def _check_call(
 
 
 def _known(path: str) -> pa.Table:
-    from bitextile.kernels.dictionary import DictionarySource, read_dictionary
+    from bitextile.kernels.bitext.dictionary.source import DictionarySource, read_dictionary
 
     # The lines name no languages; their order does.
     source = DictionarySource(path=path, src_lang="a", tgt_lang="b", columns="src,tgt")
@@ -164,8 +164,8 @@ def _by_encoder(
 ) -> Alignments:
     import torch
 
-    from bitextile.kernels.modelfiles import encoder_digest
-    from bitextile.transforms.inference import EncoderAligner
+    from bitextile.kernels.model_digest import encoder_digest
+    from bitextile.transforms.encoder_model import EncoderAligner
 
     summary.model = encoder_digest(config.encoder)
     torch.set_num_threads(threads or len(os.sched_getaffinity(0)))

@@ -5,9 +5,9 @@ from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from typing import Any
 
-from bitextile.kernels.gate import GateConfig, scripts_of
-from bitextile.pipelines.running import Finished, RunOptions, dataset_input
-from bitextile.pipelines.stage import run_stage
+from bitextile.kernels.filters.translation import GateConfig, scripts_of
+from bitextile.pipelines.runner.job import DatasetResult, RunOptions, dataset_input
+from bitextile.pipelines.runner.stage import run_stage
 from bitextile.schema.dataset import Dataset, open_dataset
 from bitextile.schema.errors import ConfigError, InputError
 from bitextile.schema.kinds import ALIGNED, EXCHANGE, MONO, PAIRS, PSEUDO
@@ -51,7 +51,7 @@ class BacktranslateConfig:
 
 def backtranslate(
     mono: str, out: str, *, config: BacktranslateConfig, options: RunOptions
-) -> Finished:
+) -> DatasetResult:
     """Writes pseudo translations of a `mono` dataset; what the gate stops goes to rejects.
 
     Args:
@@ -65,7 +65,7 @@ def backtranslate(
         InputError: there is nothing to translate.
         OutputExistsError: `out` is there.
     """
-    from bitextile.kernels.modelfiles import encoder_digest, model_digest
+    from bitextile.kernels.model_digest import encoder_digest, model_digest
 
     source = open_dataset(mono, MONO)
     check_split(source, config.split)
@@ -75,9 +75,9 @@ def backtranslate(
     gate = _with_scripts(source, config)
 
     def make(rows: Any, _: str) -> Any:
-        from bitextile.transforms.generation import Backtranslate, TakeSplit
+        from bitextile.transforms.generation import Backtranslate, SelectSplit
 
-        taken = rows if config.split == "all" else rows | TakeSplit(config.split)
+        taken = rows if config.split == "all" else rows | SelectSplit(config.split)
         return taken | Backtranslate(engine, config.weights, gate, config.engine.seed)
 
     name = _NAMES[type(config.engine)]

@@ -3,11 +3,11 @@
 from dataclasses import asdict
 from typing import Any
 
-from bitextile.kernels.taskdata import read_nli
+from bitextile.kernels.tasks.files import read_nli
 from bitextile.pipelines.backtranslate import check_split, languages_of
-from bitextile.pipelines.inputs import plain_inputs
-from bitextile.pipelines.running import Finished, RunOptions, dataset_input
-from bitextile.pipelines.stage import run_files, run_stage
+from bitextile.pipelines.runner.inputs import plain_inputs
+from bitextile.pipelines.runner.job import DatasetResult, RunOptions, dataset_input
+from bitextile.pipelines.runner.stage import run_files, run_stage
 from bitextile.schema.dataset import Dataset, open_dataset
 from bitextile.schema.errors import ConfigError
 from bitextile.schema.kinds import CANDIDATES, MONO
@@ -27,7 +27,7 @@ def candidates(
     split: str,
     config: CandidatesConfig,
     options: RunOptions,
-) -> Finished:
+) -> DatasetResult:
     """Writes the switching candidates of each word of a `mono` dataset.
 
     Args:
@@ -45,7 +45,7 @@ def candidates(
         InputError: there is no sentence.
         OutputExistsError: `out` is there.
     """
-    from bitextile.kernels.modelfiles import encoder_digest
+    from bitextile.kernels.model_digest import encoder_digest
 
     source = open_dataset(mono, MONO)
     check_split(source, split)
@@ -53,9 +53,9 @@ def candidates(
     engine = _engine(source, model, digest, shards, config)
 
     def make(rows: Any, _: str) -> Any:
-        from bitextile.transforms.generation import FindCandidates, TakeSplit
+        from bitextile.transforms.generation import FindCandidates, SelectSplit
 
-        taken = rows if split == "all" else rows | TakeSplit(split)
+        taken = rows if split == "all" else rows | SelectSplit(split)
         return taken | FindCandidates(engine)
 
     described = {"verb": "candidates", "model": model, "split": split, **asdict(config)}
@@ -82,7 +82,7 @@ def task_candidates(
     shards: tuple[str, ...],
     config: CandidatesConfig,
     options: RunOptions,
-) -> Finished:
+) -> DatasetResult:
     """Writes the switching candidates of the fields of task data, each sentence once.
 
     Args:
@@ -100,7 +100,7 @@ def task_candidates(
         InputError: the file is not of this form.
         OutputExistsError: `out` is there.
     """
-    from bitextile.kernels.modelfiles import encoder_digest
+    from bitextile.kernels.model_digest import encoder_digest
 
     read_nli(file)  # what is wrong with it is said before the model is loaded
     _refuse_alone(file, [language], config)

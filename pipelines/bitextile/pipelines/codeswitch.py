@@ -7,22 +7,22 @@ from typing import Any
 
 import pyarrow as pa
 
-from bitextile.kernels.codeswitch import SIDES, CodeswitchConfig
-from bitextile.kernels.dictionary import (
+from bitextile.kernels.bitext.dictionary.source import (
     Dictionary,
     DictionarySource,
     read_dictionary,
     words_of_text,
 )
-from bitextile.kernels.dictswitch import DictionarySwitchConfig
-from bitextile.kernels.fieldswitch import FieldSwitchConfig, TaskFiles
-from bitextile.kernels.multiway import MultiwayConfig
-from bitextile.kernels.segment import segment
-from bitextile.kernels.switching import SwitchConfig
-from bitextile.pipelines.inputs import dictionary_input, plain_inputs
-from bitextile.pipelines.recipe import as_config
-from bitextile.pipelines.running import Finished, RunOptions
-from bitextile.pipelines.stage import run_files, run_stage
+from bitextile.kernels.switch.alignment import SIDES, CodeswitchConfig
+from bitextile.kernels.switch.core import SwitchConfig
+from bitextile.kernels.switch.dictionary import DictionarySwitchConfig
+from bitextile.kernels.switch.pivot import MultiwayConfig
+from bitextile.kernels.switch.task_field import FieldSwitchConfig, TaskFiles
+from bitextile.kernels.text.segment import segment
+from bitextile.pipelines.recipe.recipe import as_config
+from bitextile.pipelines.runner.inputs import dictionary_input, plain_inputs
+from bitextile.pipelines.runner.job import DatasetResult, RunOptions
+from bitextile.pipelines.runner.stage import run_files, run_stage
 from bitextile.schema.dataset import Dataset, open_dataset
 from bitextile.schema.errors import ConfigError
 from bitextile.schema.kinds import ALIGNED, CANDIDATES, CODESWITCH, MONO, PAIRS
@@ -35,7 +35,7 @@ _KNOWN_SENTENCES = 2_000
 
 def codeswitch(
     aligned: str, out: str, *, config: CodeswitchConfig, options: RunOptions
-) -> Finished:
+) -> DatasetResult:
     """Writes code-switched sentences made from the links of an `aligned` dataset.
 
     Args:
@@ -46,9 +46,9 @@ def codeswitch(
     """
 
     def make(rows: Any, _: str) -> Any:
-        from bitextile.transforms.variants import SwitchWords
+        from bitextile.transforms.variants import SwitchByAlignment
 
-        return rows | SwitchWords(config)
+        return rows | SwitchByAlignment(config)
 
     source = open_dataset(aligned, ALIGNED)
     described = {"verb": "codeswitch", "method": "alignment", **as_config(config)}
@@ -57,7 +57,7 @@ def codeswitch(
 
 def codeswitch_multiway(
     aligned: str, out: str, *, config: MultiwayConfig, options: RunOptions
-) -> Finished:
+) -> DatasetResult:
     """Writes sentences switched into all languages they are aligned with, mixed.
 
     Args:
@@ -72,10 +72,10 @@ def codeswitch_multiway(
     """
 
     def make(rows: Any, _: str) -> Any:
-        from bitextile.transforms.variants import MixTranslations
+        from bitextile.transforms.variants import SwitchMultilingual
 
         n_buckets = 1 + source.manifest.rows // _BUCKET_ROWS
-        return rows | MixTranslations(config, n_buckets)
+        return rows | SwitchMultilingual(config, n_buckets)
 
     source = open_dataset(aligned, ALIGNED)
     languages = _languages(source)
@@ -102,7 +102,7 @@ def codeswitch_by_dictionary(
     dictionaries: Sequence[DictionarySource],
     config: DictionarySwitchConfig,
     options: RunOptions,
-) -> Finished:
+) -> DatasetResult:
     """Writes sentences whose words are replaced by translations from dictionaries.
 
     Args:
@@ -164,7 +164,7 @@ def settled(dataset: Dataset, dictionaries: Sequence[DictionarySource]) -> list[
 
 def codeswitch_by_candidates(
     candidates: str, out: str, *, config: SwitchConfig, options: RunOptions
-) -> Finished:
+) -> DatasetResult:
     """Writes sentences whose words are replaced by what a model suggested.
 
     Args:
@@ -186,7 +186,7 @@ def codeswitch_by_candidates(
 
 def codeswitch_fields(
     files: TaskFiles, out: str, *, config: FieldSwitchConfig, options: RunOptions
-) -> Finished:
+) -> DatasetResult:
     """Writes task data with whole fields replaced by their translations.
 
     Args:
@@ -200,9 +200,9 @@ def codeswitch_fields(
     """
 
     def make(root: Any) -> Any:
-        from bitextile.transforms.variants import SwitchFields
+        from bitextile.transforms.variants import SwitchTaskFields
 
-        return root | SwitchFields(files, config)
+        return root | SwitchTaskFields(files, config)
 
     for lang in config.weights:
         if lang not in files.translations:

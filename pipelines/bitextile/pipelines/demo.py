@@ -3,9 +3,9 @@
 from importlib import resources
 from pathlib import Path
 
-from bitextile.pipelines.recipe import load_recipe
+from bitextile.pipelines.recipe.recipe import load_recipe
 from bitextile.pipelines.run import Summary, Tell, run
-from bitextile.pipelines.running import Finished, RunOptions
+from bitextile.pipelines.runner.job import DatasetResult, RunOptions
 
 RECIPE = "recipe.yaml"
 PLAINLY = "what so small a model writes is poor: it shows the way, not the quality"
@@ -21,9 +21,9 @@ def demo(out: str, *, options: RunOptions, tell: Tell) -> Summary:
             the pseudo translations with what to think of them.
     """
 
-    def told(news: str | Finished) -> None:
+    def told(news: str | DatasetResult) -> None:
         tell(news)
-        if isinstance(news, Finished) and news.dataset.kind.name == "pseudo":
+        if isinstance(news, DatasetResult) and news.dataset.kind.name == "pseudo":
             tell(PLAINLY)
 
     with resources.as_file(resources.files("bitextile.pipelines.sample")) as folder:

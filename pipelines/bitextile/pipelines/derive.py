@@ -4,12 +4,12 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bitextile.kernels.derive import DeriveConfig, derived_language
-from bitextile.kernels.derivetask import derive_task, derived_name
-from bitextile.pipelines.inputs import plain_inputs
-from bitextile.pipelines.recipe import as_config
-from bitextile.pipelines.running import Finished, RunOptions, software, staged
-from bitextile.pipelines.stage import run_files, run_stage
+from bitextile.kernels.derive.rows import DeriveConfig, derived_tag
+from bitextile.kernels.tasks.derive import derive_task, derived_name
+from bitextile.pipelines.recipe.recipe import as_config
+from bitextile.pipelines.runner.inputs import plain_inputs
+from bitextile.pipelines.runner.job import DatasetResult, RunOptions, software, staged
+from bitextile.pipelines.runner.stage import run_files, run_stage
 from bitextile.schema.dataset import open_dataset
 from bitextile.schema.errors import ConfigError
 from bitextile.schema.kinds import ALIGNED, MONO, PAIRS
@@ -28,7 +28,7 @@ class DerivedFile(NamedTuple):
     counts: dict[str, int]
 
 
-def derive(dataset: str, out: str, *, config: DeriveConfig, options: RunOptions) -> Finished:
+def derive(dataset: str, out: str, *, config: DeriveConfig, options: RunOptions) -> DatasetResult:
     """Writes a derived language with exact links.
 
     Sentences (`mono`, and those of `pairs`, each once) are paired with their derived forms. Pairs
@@ -46,13 +46,13 @@ def derive(dataset: str, out: str, *, config: DeriveConfig, options: RunOptions)
     """
 
     def make(rows: Any, _: str) -> Any:
-        from bitextile.transforms.derive import DeriveAligned, DeriveLanguage, SplitPairs
+        from bitextile.transforms.derive import DeriveAligned, DeriveLanguage, ExplodePairs
         from bitextile.transforms.ingest import DropDuplicates
 
         if source.kind is ALIGNED:
             return rows | DeriveAligned(config)
         if source.kind is PAIRS:
-            rows = rows | SplitPairs(config.sides) | DropDuplicates(kind=MONO)
+            rows = rows | ExplodePairs(config.sides) | DropDuplicates(kind=MONO)
         return rows | DeriveLanguage(config)
 
     if "syntax" in config.transforms:
@@ -75,7 +75,7 @@ def _refuse_sides(source: str, config: DeriveConfig) -> None:
 
 def derive_conllu(
     file: str, out: str, *, lang: str, config: DeriveConfig, options: RunOptions
-) -> Finished:
+) -> DatasetResult:
     """Writes the sentences of a CoNLL-U file and their derived forms, word by word linked.
 
     Args:
@@ -121,7 +121,7 @@ def derive_file(
     made = derive_task(task, file, lang=lang, config=config)
     receipt = {
         "task": task,
-        "language": derived_language(lang, config.transforms),
+        "language": derived_tag(lang, config.transforms),
         "counts": made.counts,
         "config": as_config(config),
         "inputs": inputs,

@@ -7,10 +7,10 @@ from typing import Any
 import pyarrow as pa
 
 from bitextile.kernels.exchange import ExchangeConfig
-from bitextile.kernels.recase import NOTHING_SEEN, casing_of
-from bitextile.pipelines.recipe import as_config
-from bitextile.pipelines.running import Finished, RunOptions
-from bitextile.pipelines.stage import run_stage
+from bitextile.kernels.text.truecase import EMPTY_CASING, casing_of
+from bitextile.pipelines.recipe.recipe import as_config
+from bitextile.pipelines.runner.job import DatasetResult, RunOptions
+from bitextile.pipelines.runner.stage import run_stage
 from bitextile.schema.dataset import Dataset, open_dataset
 from bitextile.schema.kinds import ALIGNED, EXCHANGE
 
@@ -19,7 +19,9 @@ _CASING_BATCHES = 4
 as good as drawn: 32,768 pairs of captions hold 800,000 running words."""
 
 
-def exchange(aligned: str, out: str, *, config: ExchangeConfig, options: RunOptions) -> Finished:
+def exchange(
+    aligned: str, out: str, *, config: ExchangeConfig, options: RunOptions
+) -> DatasetResult:
     """Writes word-exchange variants of an `aligned` dataset.
 
     Args:
@@ -35,7 +37,7 @@ def exchange(aligned: str, out: str, *, config: ExchangeConfig, options: RunOpti
         return rows | ExchangeWords(config, casing)
 
     source = open_dataset(aligned, ALIGNED)
-    casing = casing_of(_first_batches(source)) if config.recase else NOTHING_SEEN
+    casing = casing_of(_first_batches(source)) if config.recase else EMPTY_CASING
     described = {"verb": "exchange", **as_config(config)}
     return run_stage(source, out, make, kind=EXCHANGE, config=described, options=options)
 

@@ -17,7 +17,7 @@ from typing import Literal, TextIO, get_args
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bitextile.pipelines.staging import check_free, staged
+from bitextile.pipelines.runner.atomic import check_free, staged
 from bitextile.schema.dataset import Dataset, open_dataset
 from bitextile.schema.errors import ConfigError, DatasetError, RowError
 from bitextile.schema.ids import language_key

@@ -3,17 +3,17 @@
 from pathlib import Path
 from typing import Any
 
-from bitextile.kernels.corpora import Source
-from bitextile.pipelines.inputs import file_inputs
-from bitextile.pipelines.recipe import Recipe, as_config, load_recipe, sources_of
-from bitextile.pipelines.running import Finished, Output, RunOptions, run_pipeline, software
+from bitextile.kernels.readers.corpus import Source
+from bitextile.pipelines.recipe.recipe import Recipe, as_config, load_recipe, sources_of
+from bitextile.pipelines.runner.inputs import file_inputs
+from bitextile.pipelines.runner.job import DatasetResult, Output, RunOptions, run_pipeline, software
 from bitextile.schema.kinds import MONO, PAIRS, Kind
 
 CORPORA = ("bitext", "mono", "filters", "splits")
 """The parts of a recipe that ingest reads."""
 
 
-def ingest(recipe: str, out: str, *, options: RunOptions) -> list[Finished]:
+def ingest(recipe: str, out: str, *, options: RunOptions) -> list[DatasetResult]:
     """Reads the corpora of a recipe file into DIR/pairs and DIR/mono.
 
     Args:
@@ -31,7 +31,7 @@ def ingest(recipe: str, out: str, *, options: RunOptions) -> list[Finished]:
 
 def ingest_corpora(
     recipe: Recipe, folder: Path, out: str, *, options: RunOptions
-) -> list[Finished]:
+) -> list[DatasetResult]:
     """Does what `ingest` does, with a recipe that is parsed already.
 
     Args:

@@ -2,15 +2,15 @@
 
 from typing import Any
 
-from bitextile.kernels.lexicon import LexiconConfig
-from bitextile.pipelines.recipe import as_config
-from bitextile.pipelines.running import Finished, RunOptions
-from bitextile.pipelines.stage import run_stage
+from bitextile.kernels.bitext.lexicon import LexiconConfig
+from bitextile.pipelines.recipe.recipe import as_config
+from bitextile.pipelines.runner.job import DatasetResult, RunOptions
+from bitextile.pipelines.runner.stage import run_stage
 from bitextile.schema.dataset import open_dataset
 from bitextile.schema.kinds import ALIGNED, LEXICON
 
 
-def lexicon(aligned: str, out: str, *, config: LexiconConfig, options: RunOptions) -> Finished:
+def lexicon(aligned: str, out: str, *, config: LexiconConfig, options: RunOptions) -> DatasetResult:
     """Writes the dictionary that the links of an `aligned` dataset amount to.
 
     Args:

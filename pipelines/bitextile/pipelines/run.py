@@ -11,18 +11,16 @@ from bitextile.pipelines.align import align, beside
 from bitextile.pipelines.exchange import exchange
 from bitextile.pipelines.ingest import ingest_corpora
 from bitextile.pipelines.lexicon import lexicon
-from bitextile.pipelines.measure import (
+from bitextile.pipelines.recipe.evaluation import (
     Evaluation,
     check_evaluation,
     compared,
     link_figures,
     model_figures,
 )
-from bitextile.pipelines.recipe import Recipe, sources_of
-from bitextile.pipelines.recipe_variants import plain
-from bitextile.pipelines.report import write_report
-from bitextile.pipelines.running import Finished, RunOptions
-from bitextile.pipelines.schedule import (
+from bitextile.pipelines.recipe.recipe import Recipe, sources_of
+from bitextile.pipelines.recipe.run_variants import check_variants, derived, of_run, switch
+from bitextile.pipelines.recipe.training_stages import (
     Stage,
     check_stages,
     config_of,
@@ -30,22 +28,24 @@ from bitextile.pipelines.schedule import (
     stages_before_writing,
     stages_of,
 )
+from bitextile.pipelines.recipe.variants import plain
+from bitextile.pipelines.report.page import write_report
+from bitextile.pipelines.runner.job import DatasetResult, RunOptions
 from bitextile.pipelines.tokenizer import same_tokenizer, train_tokenizer
-from bitextile.pipelines.variants import check_variants, derived, of_run, switch
 from bitextile.schema.errors import BitextileError, ConfigError, OutputExistsError
 from bitextile.schema.storage import exists, write_atomically
 
 if TYPE_CHECKING:
-    from bitextile.pipelines.recipe_models import Backtranslate, CandidatesPart
+    from bitextile.pipelines.recipe.models import Backtranslate, CandidatesPart
 
-Tell = Callable[[str | Finished], None]
+Tell = Callable[[str | DatasetResult], None]
 
 
 @dataclass(frozen=True)
 class Summary:
     """What a run came to: every dataset, every figure, and the page that shows them."""
 
-    datasets: tuple[Finished, ...]
+    datasets: tuple[DatasetResult, ...]
     evaluations: tuple[Evaluation, ...]
     report: str
 
@@ -84,7 +84,7 @@ class _Chain:
         self.stages: tuple[Stage, ...] = ()
         self.writes: Backtranslate | None = None
         self.asks: CandidatesPart | None = None
-        self.datasets: list[Finished] = []
+        self.datasets: list[DatasetResult] = []
         self.evaluations: list[Evaluation] = []
 
     def at(self, name: str) -> str:
@@ -99,14 +99,14 @@ class _Chain:
         check_variants(self.recipe, self.folder)
         check_evaluation(self.recipe.evaluate, self.folder)
         if self.recipe.backtranslate is not None or self.recipe.candidates is not None:
-            from bitextile.pipelines.recipe_models import supplies_of
+            from bitextile.pipelines.recipe.models import supplies_of
 
             supplies = supplies_of(self.recipe)
             self.writes, self.asks = supplies.backtranslate, supplies.candidates
         self.stages = stages_of(self.recipe)
         check_stages(self.recipe, self.folder, self.out, writes=self.writes, asks=self.asks)
 
-    def done(self, *finished: Finished) -> None:
+    def done(self, *finished: DatasetResult) -> None:
         """Notes what a stage wrote."""
         self.datasets += finished
         for dataset in finished:
@@ -165,7 +165,7 @@ class _Chain:
         Raises:
             BitextileError: a signal ended it; the run has not come to what it was asked for.
         """
-        from bitextile.trainer.loop import save_initial
+        from bitextile.trainer.train.pretrain import save_initial
 
         config = config_of(stage, self.recipe, self.folder, self.out)
         self.tell(stage.name)
@@ -181,7 +181,7 @@ class _Chain:
 
     def trained(self, config: Any, model: str) -> Any:
         """Returns what training came to; as with datasets, --reuse keeps only what is the same."""
-        from bitextile.trainer.loop import pretrain
+        from bitextile.trainer.train.pretrain import pretrain
 
         if self.options.reuse:
             try:
@@ -204,7 +204,7 @@ class _Chain:
         if part is None:
             return
         from bitextile.pipelines.backtranslate import BacktranslateConfig, backtranslate
-        from bitextile.pipelines.recipe_models import engine_of
+        from bitextile.pipelines.recipe.models import engine_of
 
         self.tell("backtranslate")
         config = BacktranslateConfig(

@@ -28,7 +28,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bitextile.kernels.randomness import U64, bits, hash64
-from bitextile.pipelines.staging import check_free, staged
+from bitextile.pipelines.runner.atomic import check_free, staged
 from bitextile.schema.dataset import Dataset, open_dataset
 from bitextile.schema.errors import ConfigError, InputError
 from bitextile.schema.ids import text_ids

@@ -150,6 +150,6 @@ def corpus():
 @pytest.fixture(scope="session")
 def model(corpus):
     """Fitted to `corpus`."""
-    from bitextile.kernels.align.fit import fit
+    from bitextile.kernels.align.hmm.fit import fit
 
     return fit(*corpus, n_threads=1)

@@ -9,7 +9,7 @@ from bitextile.trainer.config import ModelConfig
 from bitextile.trainer.data.tokens import load_coder
 from bitextile.trainer.evaluate.embedding import embedding_alignment
 from bitextile.trainer.evaluate.vectors import Embedder
-from bitextile.trainer.model import build_encoder
+from bitextile.trainer.model.encoder import build_encoder
 
 GEOMETRY = {
     "model_type": "bert",

@@ -16,8 +16,8 @@ from bitextile.trainer.data.examples import Example, join
 from bitextile.trainer.evaluate.mlm import _masking
 from bitextile.trainer.evaluate.run import _in_key_order, evaluate
 from bitextile.trainer.evaluate.vectors import load_embedder, sentence_vectors, word_vectors
-from bitextile.trainer.loop import save_initial
 from bitextile.trainer.objectives.objective import records
+from bitextile.trainer.train.pretrain import save_initial
 
 
 @pytest.fixture

@@ -7,15 +7,15 @@ import pyarrow as pa
 import pytest
 import yaml
 
-from bitextile.kernels.modelfiles import encoder_digest
-from bitextile.kernels.modelswitch import switch_by_candidates
-from bitextile.kernels.switching import SwitchConfig
+from bitextile.kernels.model_digest import encoder_digest
+from bitextile.kernels.switch.candidates import switch_by_candidates
+from bitextile.kernels.switch.core import SwitchConfig
 from bitextile.schema.ids import text_ids
 from bitextile.schema.kinds import KINDS
 from bitextile.schema.manifest import Counts, Manifest, write_manifest
 from bitextile.schema.shards import shard_path, write_shard
 from bitextile.trainer.finetune.config import FinetuneConfig, parse_config
-from bitextile.trainer.loop import save_initial
+from bitextile.trainer.train.pretrain import save_initial
 
 # fmt: off
 ENGLISH = ["the", "red", "dog", "sees", "a", "small", "house", "near",

@@ -24,7 +24,7 @@ from bitextile.trainer.finetune.model import (
     pair_tokenizer,
     save_classifier,
 )
-from bitextile.trainer.model import Encoder, load_masked_lm
+from bitextile.trainer.model.encoder import Encoder, load_masked_lm
 
 
 @pytest.fixture

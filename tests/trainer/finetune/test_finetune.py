@@ -14,14 +14,19 @@ import torch
 import yaml
 from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
 
-from bitextile.kernels.fieldswitch import FieldSwitchConfig, TaskFiles, read_task, switch_fields
+from bitextile.kernels.switch.task_field import (
+    FieldSwitchConfig,
+    TaskFiles,
+    read_task,
+    switch_fields,
+)
 from bitextile.schema.kinds import KINDS
 from bitextile.schema.manifest import Counts, Manifest, write_manifest
 from bitextile.schema.shards import shard_path, write_shard
-from bitextile.trainer.checkpoint import checkpoints
 from bitextile.trainer.evaluate.run import evaluate
 from bitextile.trainer.finetune.loop import finetune
-from bitextile.trainer.metrics import Metrics
+from bitextile.trainer.observe.metrics import Metrics
+from bitextile.trainer.train.checkpoint import checkpoints
 
 AUGMENTED = {"epochs": 3, "accumulate": 2, "keep_checkpoints": 9}
 
@@ -157,7 +162,7 @@ def test_two_processes_learn_what_one_learns(tuning, salt, tmp_path):
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
     place = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    command = [sys.executable, "-m", "bitextile.pipelines.cli", "finetune"]
+    command = [sys.executable, "-m", "bitextile.pipelines.cli.main", "finetune"]
     command += [str(tmp_path / "run.yaml"), "--out", str(two)]
     ranks = [
         subprocess.Popen(

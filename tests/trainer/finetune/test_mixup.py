@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bitextile.kernels.randomness import hash64
 from bitextile.schema.dataset import open_dataset
-from bitextile.schema.ids import digest_of
+from bitextile.schema.ids import stable_id
 from bitextile.schema.kinds import CANDIDATES
 from bitextile.trainer.data.tokens import Side
 from bitextile.trainer.finetune.mixup import (
@@ -70,7 +70,7 @@ def test_the_gradient_reaches_words_and_candidates(table):
 
 
 def keys_of(n: int) -> np.ndarray:
-    return hash64(pa.array([digest_of(str(i)) for i in range(n)]))
+    return hash64(pa.array([stable_id(str(i)) for i in range(n)]))
 
 
 def test_lambda_is_beta_one_one_folded():

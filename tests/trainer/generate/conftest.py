@@ -9,12 +9,12 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForMaskedLM
 
-from bitextile.kernels.generation import REQUESTS
+from bitextile.kernels.backtranslate import REQUESTS
 from bitextile.schema.ids import text_ids
-from bitextile.trainer.card import write_identity
-from bitextile.trainer.checkpoint import save_model, tensors_of
 from bitextile.trainer.data.tokens import Coder
-from bitextile.trainer.model import Encoder
+from bitextile.trainer.model.encoder import Encoder
+from bitextile.trainer.observe.card import write_identity
+from bitextile.trainer.train.checkpoint import save_model, tensors_of
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForMaskedLM
 
-from bitextile.kernels.segment import segment
+from bitextile.kernels.text.segment import segment
 from bitextile.schema.checks import check_rows
 from bitextile.schema.dataset import open_dataset
 from bitextile.schema.errors import ConfigError

@@ -10,7 +10,7 @@ from torch import nn
 from transformers import AutoConfig, AutoModelForMaskedLM
 
 from bitextile.trainer.data.tokens import Coder
-from bitextile.trainer.model import Encoder
+from bitextile.trainer.model.encoder import Encoder
 from bitextile.trainer.objectives.align_mlm import AlignMlm
 from bitextile.trainer.objectives.btmlm import Btmlm
 from bitextile.trainer.objectives.camlm import Camlm

@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from bitextile.trainer.loop import pretrain
+from bitextile.trainer.train.pretrain import pretrain
 
 
 @pytest.fixture

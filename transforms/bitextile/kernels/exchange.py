@@ -5,7 +5,7 @@
 
 Texts are put together by `spelling`, so whatever is not exchanged stays byte for byte and spaces
 at the seams follow the scripts. A row carries the original pair with its spans and links, from
-which `exchange_back` gives the original pair again, exactly.
+which `undo_exchange` gives the original pair again, exactly.
 """
 
 from dataclasses import dataclass
@@ -14,12 +14,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bitextile.kernels.codepoints import Ints, Mask, list_offsets, offsets_of, rows_of, to_texts
-from bitextile.kernels.phrases import Bitext, bitext_of, exchangeable, stretches, translate
+from bitextile.kernels.bitext.phrases import Bitext, bitext_of, exchangeable, stretches, translate
 from bitextile.kernels.randomness import hash64, uniform
-from bitextile.kernels.recase import NOTHING_SEEN, Casing, as_found, recased
-from bitextile.kernels.sift import Sifted, in_row_order, reject_rows
-from bitextile.kernels.spelling import Edits, Respelled, respell
+from bitextile.kernels.rejects import Filtered, merge_by_row, reject_rows
+from bitextile.kernels.text.codepoints import (
+    Ints,
+    Mask,
+    list_offsets,
+    offsets_of,
+    rows_of,
+    to_texts,
+)
+from bitextile.kernels.text.replace_spans import Edits, ReplacedTexts, replace_spans
+from bitextile.kernels.text.truecase import EMPTY_CASING, Casing, match_case, recased
 from bitextile.schema.checks import check_rows
 from bitextile.schema.errors import ConfigError, RowError
 from bitextile.schema.kinds import ALIGNED, EXCHANGE, EXCHANGED, SPAN, SPANS, list_of
@@ -65,8 +72,8 @@ def check_variants(variants: int) -> None:
 
 
 def exchange(
-    batch: pa.RecordBatch, *, config: ExchangeConfig, casing: Casing = NOTHING_SEEN
-) -> Sifted:
+    batch: pa.RecordBatch, *, config: ExchangeConfig, casing: Casing = EMPTY_CASING
+) -> Filtered:
     """Swaps linked words between the two sentences of each pair.
 
     Each eligible link is drawn with probability `rate`. Eligible is a link (or group of links)
@@ -107,10 +114,10 @@ def exchange(
         kept.append(_exchanged_rows(batch, bitext, chosen=chosen, variant=variant, casing=known))
         dropped = np.bincount(phrases.row[chosen], minlength=batch.num_rows) == 0
         rejects.extend(_rejected_rows(batch, dropped, n_eligible=n_eligible, variant=variant))
-    return Sifted(in_row_order(kept, EXCHANGE.schema), in_row_order(rejects))
+    return Filtered(merge_by_row(kept, EXCHANGE.schema), merge_by_row(rejects))
 
 
-def exchange_back(batch: pa.RecordBatch) -> tuple[pa.StringArray, pa.StringArray]:
+def undo_exchange(batch: pa.RecordBatch) -> tuple[pa.StringArray, pa.StringArray]:
     """Exchanges the same links again and returns the original pair, exactly, for each row.
 
     Args:
@@ -128,7 +135,7 @@ def exchange_back(batch: pa.RecordBatch) -> tuple[pa.StringArray, pa.StringArray
         words = stretches(view.src, view.phrases.src[order])
         edits = Edits(view.phrases.row[order], new.start, new.end, *words)
         host = to_texts(batch.column(f"{name}_exchanged"))
-        back.append(respell(host, edits, view.src.texts.points, seams=-new.seams).strings)
+        back.append(replace_spans(host, edits, view.src.texts.points, seams=-new.seams).strings)
     return back[0], back[1]
 
 
@@ -143,7 +150,7 @@ def exchanged_spans(batch: pa.RecordBatch) -> tuple[pa.ListArray, pa.ListArray]:
         group of links.
 
     Raises:
-        RowError: as in `exchange_back`.
+        RowError: as in `undo_exchange`.
     """
     lists = []
     for view, order, new in _again(batch):
@@ -155,7 +162,7 @@ def exchanged_spans(batch: pa.RecordBatch) -> tuple[pa.ListArray, pa.ListArray]:
     return lists[0], lists[1]
 
 
-def _again(batch: pa.RecordBatch) -> list[tuple[Bitext, Ints, Respelled]]:
+def _again(batch: pa.RecordBatch) -> list[tuple[Bitext, Ints, ReplacedTexts]]:
     """Returns the exchange of a batch done once more, for each side; see `translate`."""
     check_rows(batch, EXCHANGE, "exchange")
     bitext = bitext_of(batch)
@@ -183,7 +190,7 @@ def _again(batch: pa.RecordBatch) -> list[tuple[Bitext, Ints, Respelled]]:
 
 def _cased_as(
     view: Bitext, chosen: Ints, given: pa.StringArray, lang: pa.StringArray
-) -> tuple[Ints, Respelled]:
+) -> tuple[Ints, ReplacedTexts]:
     """Translates as `translate` does, each word with its first letter cased as in `given`.
 
     Args:
@@ -197,7 +204,7 @@ def _cased_as(
     place = found.offsets[row] + plain.start
     inside = place < found.offsets[row + 1]
     first = np.append(found.points, np.uint32(0))[np.where(inside, place, len(found.points))]
-    return translate(view, chosen, pool=as_found(view, order, first, lang=lang))
+    return translate(view, chosen, pool=match_case(view, order, first, lang=lang))
 
 
 def _places(links: pa.ListArray) -> Ints:

@@ -16,7 +16,7 @@ from bitextile.schema.errors import ConfigError
 _TAG = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z]{4})?(-([A-Za-z]{2}|[0-9]{3}))?(-[A-Za-z0-9]{5,8})*")
 
 
-def digest_of(*parts: str) -> str:
+def stable_id(*parts: str) -> str:
     """Returns the 128-bit id over `parts` in their order, as 32 hex digits."""
     return blake2b("\x1e".join(parts).encode(), digest_size=16).hexdigest()
 
@@ -36,7 +36,7 @@ def pair_ids(src_lang: str, src: pa.StringArray, tgt_lang: str, tgt: pa.StringAr
     """
     a, b = f"{src_lang}\x1f", f"{tgt_lang}\x1f"
     ids = [
-        digest_of(*sorted((a + s, b + t)))
+        stable_id(*sorted((a + s, b + t)))
         for s, t in zip(src.to_pylist(), tgt.to_pylist(), strict=True)
     ]
     return pa.array(ids, pa.string())
@@ -49,7 +49,7 @@ def text_ids(lang: str, text: pa.StringArray) -> pa.Array:
     >>> chinese == japanese
     False
     """
-    return pa.array([digest_of(f"{lang}\x1f{t}") for t in text.to_pylist()], pa.string())
+    return pa.array([stable_id(f"{lang}\x1f{t}") for t in text.to_pylist()], pa.string())
 
 
 def language_tag(tag: str) -> str:

@@ -251,7 +251,7 @@ def _known(name: str) -> Kind:
     return REJECTS if name == REJECTS.name else KINDS[name]
 
 
-def kind_named(name: str) -> Kind:
+def get_kind(name: str) -> Kind:
     """Returns the kind of that name.
 
     Raises:

@@ -7,7 +7,7 @@ from hashlib import sha256
 from typing import Any
 
 from bitextile.schema.errors import DatasetError, SchemaError
-from bitextile.schema.kinds import Kind, kind_named
+from bitextile.schema.kinds import Kind, get_kind
 from bitextile.schema.storage import filesystem, write_atomically
 
 FORMAT = "bitextile/1"
@@ -126,7 +126,7 @@ class Manifest:
 
     def check_version(self, where: str) -> Kind:
         """Returns the kind; raises SchemaError if this software does not know its version."""
-        kind = kind_named(self.kind)
+        kind = get_kind(self.kind)
         if self.schema_version > kind.version:
             raise SchemaError(
                 f"{where}: {self.kind} has schema version {self.schema_version}, this software "

@@ -12,9 +12,8 @@ from apache_beam.metrics import Metrics
 from apache_beam.pvalue import AsDict
 from pyarrow import fs
 
-from bitextile.kernels import wordlinks
-from bitextile.kernels.partition import by_key
-from bitextile.kernels.wordlinks import (
+from bitextile.kernels.align import engine as wordlinks
+from bitextile.kernels.align.engine import (
     AlignConfig,
     FittedConfig,
     HmmConfig,
@@ -25,6 +24,7 @@ from bitextile.kernels.wordlinks import (
     link_words,
     segment_pairs,
 )
+from bitextile.kernels.sharding import by_key
 from bitextile.schema.kinds import PAIRS
 from bitextile.schema.storage import filesystem, is_local
 
@@ -40,7 +40,7 @@ class SegmentWords(beam.PTransform):
     config: AlignConfig
 
     def expand(self, pairs: beam.PCollection) -> beam.PCollection:
-        """Returns batches as `kernels.wordlinks.segment_pairs` makes them."""
+        """Returns batches as `kernels.align.engine.segment_pairs` makes them."""
         cut = beam.Map(partial(segment_pairs, config=self.config))
         return (
             pairs
@@ -60,7 +60,7 @@ class AlignWords(beam.PTransform):
         models: folder or URI that all workers reach; KEY/ is written into it.
         rows: of each language key, as the manifest gives them; the sample's rate follows.
         config: of aligner and sample.
-        lexicons: known translations of language keys, of `kernels.wordlinks.lexicon_of`.
+        lexicons: known translations of language keys, of `kernels.align.engine.lexicon_of`.
 
     Counters: `AlignWords/pairs`, `AlignWords/links`, `FitAligner/pairs`.
     """

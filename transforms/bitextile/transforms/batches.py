@@ -1,9 +1,9 @@
 """Kernels over PCollections of record batches, with counters and without losing a row.
 
-A `Ledger` is what flows: the rows kept so far, the rows rejected on the way, and how many were
-read. A transform that drops rows returns one; piping a Ledger into the next transform applies it to
+A `TrackedRows` is what flows: the rows kept so far, the rows rejected on the way, and how many were
+read. A transform that drops rows returns one; piping it into the next transform applies that to
 the rows kept and carries the rest along, so that the last one, `WriteDataset`, can prove that
-read = kept + rejected, and writes what was drawn (tallies) into the manifest.
+read = kept + rejected, and writes what was drawn (counters) into the manifest.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,63 +14,63 @@ import pyarrow as pa
 from apache_beam.metrics import Metrics
 from apache_beam.typehints.decorators import no_annotations
 
-from bitextile.kernels.sift import Sifted
-from bitextile.kernels.switching import Switched, Tallies
+from bitextile.kernels.rejects import Filtered
+from bitextile.kernels.switch.core import Counters, SwitchOutput
 from bitextile.transforms.coders import RecordBatchCoder
 
-Kernel = Callable[[pa.RecordBatch], pa.RecordBatch | Sifted | Switched]
+Kernel = Callable[[pa.RecordBatch], pa.RecordBatch | Filtered | SwitchOutput]
 
 REJECTS_TAG = "rejects"
-TALLIES_TAG = "tallies"
+COUNTERS_TAG = "counters"
 
-TALLIES = pa.schema([("key", pa.string()), ("name", pa.string()), ("count", pa.int64())])
-"""Columns of tallies: numbers that add up over batches, by the key of the rows they are about."""
+COUNTERS = pa.schema([("key", pa.string()), ("name", pa.string()), ("count", pa.int64())])
+"""Columns of counters: numbers that add up over batches, by the key of the rows they are about."""
 RecordBatchCoder  # noqa: B018 - importing it registers it, for every pipeline that has batches
 
 
-class Ledger(NamedTuple):
+class TrackedRows(NamedTuple):
     """Rows on their way, with what became of the others.
 
     Attributes:
         kept: PCollection of record batches.
         rejects: PCollections of REJECTS batches, one for each step that dropped rows.
         read: PCollection of row counts; their sum must be kept + rejected.
-        tallies: PCollections of TALLIES batches, one for each step that counts what it draws.
+        counters: PCollections of COUNTERS batches, one for each step that counts what it draws.
     """
 
     kept: beam.PCollection
     rejects: tuple[beam.PCollection, ...]
     read: beam.PCollection
-    tallies: tuple[beam.PCollection, ...] = ()
+    counters: tuple[beam.PCollection, ...] = ()
 
     def __or__(self, transform: beam.PTransform) -> Any:
         """Applies a transform to the rows kept; rejects and counts are carried along.
 
-        A transform that makes rows of another sort (entries of words) returns a Ledger of its own.
+        A transform that makes rows of another sort (entries of words) returns its own TrackedRows.
         """
-        if getattr(transform, "takes_ledger", False):
+        if getattr(transform, "takes_tracked", False):
             return tuple(self) | transform
         result = self.kept | transform
-        if isinstance(result, Ledger):
+        if isinstance(result, TrackedRows):
             return result
         read = self.read
         if (factor := getattr(transform, "outputs_per_row", 1)) != 1:
             read = read | f"Expect{transform.label}" >> beam.Map(lambda n, k: n * k, factor)
-        if isinstance(result, Sieved):
-            rejects, tallies = (*self.rejects, result.rejects), (*self.tallies, *result.tallies)
-            return Ledger(result.kept, rejects, read, tallies)
-        return Ledger(result, self.rejects, read, self.tallies)
+        if isinstance(result, FilterOutput):
+            rejects, counters = (*self.rejects, result.rejects), (*self.counters, *result.counters)
+            return TrackedRows(result.kept, rejects, read, counters)
+        return TrackedRows(result, self.rejects, read, self.counters)
 
 
-class Sieved(NamedTuple):
+class FilterOutput(NamedTuple):
     """What a transform that may drop rows returns: PCollections of batches kept and rejected.
 
-    `tallies` holds one PCollection if the transform counts what it draws.
+    `counters` holds one PCollection if the transform counts what it draws.
     """
 
     kept: beam.PCollection
     rejects: beam.PCollection
-    tallies: tuple[beam.PCollection, ...] = ()
+    counters: tuple[beam.PCollection, ...] = ()
 
 
 class _ApplyKernel(beam.DoFn):
@@ -81,7 +81,9 @@ class _ApplyKernel(beam.DoFn):
     def process(self, batch: pa.RecordBatch) -> Iterator[Any]:
         Metrics.counter(self.namespace, "in").inc(batch.num_rows)
         result = self.kernel(batch)
-        kept, rejects = result[:2] if isinstance(result, Sifted | Switched) else (result, None)
+        kept, rejects = (
+            result[:2] if isinstance(result, Filtered | SwitchOutput) else (result, None)
+        )
         Metrics.counter(self.namespace, "kept").inc(kept.num_rows)
         if kept.num_rows:
             yield kept
@@ -89,20 +91,20 @@ class _ApplyKernel(beam.DoFn):
             for rule, rows in _count(rejects.column("rule")):
                 Metrics.counter(self.namespace, f"rejected/{rule}").inc(rows)
             yield beam.pvalue.TaggedOutput(REJECTS_TAG, rejects)
-        if isinstance(result, Switched) and result.tallies:
-            yield beam.pvalue.TaggedOutput(TALLIES_TAG, tally_batch(result.tallies))
+        if isinstance(result, SwitchOutput) and result.counters:
+            yield beam.pvalue.TaggedOutput(COUNTERS_TAG, counter_batch(result.counters))
 
 
-def tally_batch(tallies: Tallies) -> pa.RecordBatch:
-    """Returns tallies as rows (key, name, count).
+def counter_batch(counters: Counters) -> pa.RecordBatch:
+    """Returns counters as rows (key, name, count).
 
-    >>> tally_batch({"en": {"words": 3}}).to_pylist()
+    >>> counter_batch({"en": {"words": 3}}).to_pylist()
     [{'key': 'en', 'name': 'words', 'count': 3}]
     """
-    rows = [(key, *item) for key, tally in tallies.items() for item in tally.items()]
+    rows = [(key, *item) for key, tally in counters.items() for item in tally.items()]
     columns = zip(*rows) if rows else ((), (), ())
     return pa.RecordBatch.from_arrays(
-        [pa.array(column, field.type) for column, field in zip(columns, TALLIES)], schema=TALLIES
+        [pa.array(column, field.type) for column, field in zip(columns, COUNTERS)], schema=COUNTERS
     )
 
 
@@ -129,13 +131,13 @@ class MapBatches(beam.PTransform):
         return batches | "Apply" >> beam.ParDo(do).with_output_types(pa.RecordBatch)
 
 
-class SieveBatches(beam.PTransform):
+class FilterBatches(beam.PTransform):
     """Applies a kernel that sorts rows into kept ones and rejects.
 
     Args:
-        kernel: RecordBatch -> Sifted; picklable.
+        kernel: RecordBatch -> Filtered; picklable.
         outputs_per_row: how many rows, kept or rejected, the kernel makes of one (variants).
-        tallied: whether the kernel counts what it draws, that is returns Switched.
+        tallied: whether the kernel counts what it draws, that is returns SwitchOutput.
 
     Counters, in the namespace of the label: `in`, `kept` and `rejected/RULE`, in rows.
     """
@@ -154,9 +156,11 @@ class SieveBatches(beam.PTransform):
         self.tallied = tallied
 
     @no_annotations
-    def expand(self, batches: beam.PCollection) -> Sieved:
+    def expand(self, batches: beam.PCollection) -> FilterOutput:
         """Returns the kept and the rejected batches."""
         do = beam.ParDo(_ApplyKernel(self.kernel, self.label)).with_output_types(pa.RecordBatch)
-        tags = (REJECTS_TAG, *((TALLIES_TAG,) if self.tallied else ()))
+        tags = (REJECTS_TAG, *((COUNTERS_TAG,) if self.tallied else ()))
         out = batches | "Apply" >> do.with_outputs(*tags, main="kept")
-        return Sieved(out.kept, out[REJECTS_TAG], (out[TALLIES_TAG],) if self.tallied else ())
+        return FilterOutput(
+            out.kept, out[REJECTS_TAG], (out[COUNTERS_TAG],) if self.tallied else ()
+        )

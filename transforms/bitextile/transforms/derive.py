@@ -7,15 +7,15 @@ import apache_beam as beam
 import pyarrow as pa
 from apache_beam.typehints.decorators import no_annotations
 
-from bitextile.kernels.derive import (
+from bitextile.kernels.derive.rows import (
     SIDES,
     DeriveConfig,
     derive_aligned,
     derive_rows,
     sentences_of,
 )
-from bitextile.kernels.derivetask import derive_parsed
-from bitextile.transforms.batches import Ledger, MapBatches, SieveBatches, Sieved
+from bitextile.kernels.tasks.derive import derive_parsed
+from bitextile.transforms.batches import FilterBatches, FilterOutput, MapBatches, TrackedRows
 
 
 @dataclass(eq=False)
@@ -29,13 +29,13 @@ class DeriveLanguage(beam.PTransform):
     config: DeriveConfig = field(default_factory=DeriveConfig)
 
     @no_annotations
-    def expand(self, mono: beam.PCollection) -> Sieved:
+    def expand(self, mono: beam.PCollection) -> FilterOutput:
         """Returns kept and rejected batches."""
-        return mono | SieveBatches(partial(derive_rows, config=self.config), "DeriveLanguage")
+        return mono | FilterBatches(partial(derive_rows, config=self.config), "DeriveLanguage")
 
 
 @dataclass(eq=False)
-class SplitPairs(beam.PTransform):
+class ExplodePairs(beam.PTransform):
     """Takes the sentences of pairs one by one: rows of PAIRS or ALIGNED to rows of MONO.
 
     A sentence of several pairs comes as often; `DropDuplicates(kind=MONO)` leaves one.
@@ -54,7 +54,7 @@ class SplitPairs(beam.PTransform):
     @no_annotations
     def expand(self, pairs: beam.PCollection) -> beam.PCollection:
         """Returns batches of sentences."""
-        return pairs | MapBatches(partial(sentences_of, sides=self.sides), "SplitPairs")
+        return pairs | MapBatches(partial(sentences_of, sides=self.sides), "ExplodePairs")
 
 
 @dataclass(eq=False)
@@ -68,9 +68,9 @@ class DeriveAligned(beam.PTransform):
     config: DeriveConfig = field(default_factory=DeriveConfig)
 
     @no_annotations
-    def expand(self, aligned: beam.PCollection) -> Sieved:
+    def expand(self, aligned: beam.PCollection) -> FilterOutput:
         """Returns kept and rejected batches."""
-        return aligned | SieveBatches(partial(derive_aligned, config=self.config), "DeriveAligned")
+        return aligned | FilterBatches(partial(derive_aligned, config=self.config), "DeriveAligned")
 
 
 @dataclass(eq=False)
@@ -88,15 +88,15 @@ class DeriveParsed(beam.PTransform):
     config: DeriveConfig = field(default_factory=DeriveConfig)
 
     @no_annotations
-    def expand(self, root: beam.Pipeline) -> Ledger:
-        """Returns rows of ALIGNED as a Ledger; read are the distinct sentences."""
+    def expand(self, root: beam.Pipeline) -> TrackedRows:
+        """Returns rows of ALIGNED as a TrackedRows; read are the distinct sentences."""
         read = beam.Map(_parsed, lang=self.lang, config=self.config)
         rows = (
             root
             | "ListFiles" >> beam.Create(list(self.files))
             | "ReadParses" >> read.with_output_types(pa.RecordBatch)
         )
-        return Ledger(rows, (), rows | "CountRead" >> beam.Map(lambda batch: batch.num_rows))
+        return TrackedRows(rows, (), rows | "CountRead" >> beam.Map(lambda batch: batch.num_rows))
 
 
 def _parsed(path: str, *, lang: str, config: DeriveConfig) -> pa.RecordBatch:

@@ -1,7 +1,7 @@
 """Models over batches through Beam's RunInference: pseudo translations, switching candidates.
 
 Importable in pipelines of one's own: `rows | RunModel(engine)`, for any engine of
-`kernels.generation.Engine`. It knows no torch; the engine imports what it needs where it is loaded.
+`kernels.backtranslate.Engine`. It knows no torch; the engine imports what it needs when loaded.
 """
 
 import threading
@@ -16,12 +16,18 @@ from apache_beam.metrics import Metrics
 from apache_beam.ml.inference.base import ModelHandler, RunInference
 from apache_beam.typehints.decorators import no_annotations
 
-from bitextile.kernels.gate import GateConfig, gate
-from bitextile.kernels.generation import Engine, Run, draw_targets
-from bitextile.kernels.modelfiles import model_digest
-from bitextile.kernels.sift import Sifted
+from bitextile.kernels.backtranslate import Engine, Run, draw_targets
+from bitextile.kernels.filters.translation import GateConfig, gate
+from bitextile.kernels.model_digest import model_digest
+from bitextile.kernels.rejects import Filtered
 from bitextile.schema.errors import ConfigError
-from bitextile.transforms.batches import REJECTS_TAG, Ledger, MapBatches, SieveBatches, Sieved
+from bitextile.transforms.batches import (
+    REJECTS_TAG,
+    FilterBatches,
+    FilterOutput,
+    MapBatches,
+    TrackedRows,
+)
 
 M = TypeVar("M")
 R = TypeVar("R")
@@ -63,7 +69,7 @@ class BatchHandler(ModelHandler[pa.RecordBatch, R, M]):
         return sum(rows.nbytes for rows in batch)
 
 
-class EngineHandler(BatchHandler[Sifted, Run]):
+class EngineHandler(BatchHandler[Filtered, Run]):
     """Loads an engine once in each worker process and runs batches through it."""
 
     def __init__(self, engine: Engine, namespace: str) -> None:
@@ -87,7 +93,7 @@ class EngineHandler(BatchHandler[Sifted, Run]):
         batch: Sequence[pa.RecordBatch],
         model: Run,
         inference_args: dict[str, Any] | None = None,
-    ) -> Iterable[Sifted]:
+    ) -> Iterable[Filtered]:
         """Yields what the model makes of each batch."""
         for rows in batch:
             with _ONE_AT_A_TIME:
@@ -111,7 +117,7 @@ class RunModel(beam.PTransform):
     engine: Engine
 
     @no_annotations
-    def expand(self, rows: beam.PCollection) -> Sieved:
+    def expand(self, rows: beam.PCollection) -> FilterOutput:
         """Returns the batches the model made, and the rejects."""
         run = RunInference(EngineHandler(self.engine, "RunModel"))
         part = beam.FlatMap(_parted).with_output_types(pa.RecordBatch)
@@ -122,14 +128,14 @@ class RunModel(beam.PTransform):
             | "RunInference" >> run.with_output_types(Any)
             | "PartRows" >> part.with_outputs(REJECTS_TAG, main="kept")
         )
-        return Sieved(out.kept, out[REJECTS_TAG])
+        return FilterOutput(out.kept, out[REJECTS_TAG])
 
 
 def _cut(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
     return (batch.slice(at, DEAL_ROWS) for at in range(0, batch.num_rows, DEAL_ROWS))
 
 
-def _parted(made: Sifted) -> Iterator[Any]:
+def _parted(made: Filtered) -> Iterator[Any]:
     if made.kept.num_rows:
         yield made.kept
     if made.rejects.num_rows:
@@ -137,7 +143,7 @@ def _parted(made: Sifted) -> Iterator[Any]:
 
 
 @dataclass(eq=False)
-class TakeSplit(beam.PTransform):
+class SelectSplit(beam.PTransform):
     """Takes the rows of one split; what was read is counted anew, as if no others had been there.
 
     Datasets that models write have no split of their own, so that whoever learns from them would
@@ -150,11 +156,11 @@ class TakeSplit(beam.PTransform):
     split: str
 
     @no_annotations
-    def expand(self, rows: beam.PCollection) -> Ledger:
-        """Returns a Ledger of its own."""
-        taken = rows | "Take" >> MapBatches(partial(_of_split, split=self.split), "TakeSplit")
+    def expand(self, rows: beam.PCollection) -> TrackedRows:
+        """Returns a TrackedRows of its own."""
+        taken = rows | "Take" >> MapBatches(partial(_of_split, split=self.split), "SelectSplit")
         read = taken | "CountTaken" >> beam.Map(lambda batch: batch.num_rows)
-        return Ledger(taken, (), read)
+        return TrackedRows(taken, (), read)
 
 
 def _of_split(batch: pa.RecordBatch, *, split: str) -> pa.RecordBatch:
@@ -180,13 +186,13 @@ class Backtranslate(beam.PTransform):
     seed: int = 0
 
     @no_annotations
-    def expand(self, sentences: beam.PCollection) -> Sieved:
+    def expand(self, sentences: beam.PCollection) -> FilterOutput:
         """Returns the pseudo rows and the rejects of model and gate."""
         draw = partial(draw_targets, weights=self.weights, seed=self.seed)
         made = sentences | MapBatches(draw, "DrawLanguages") | "Generate" >> RunModel(self.engine)
-        gated = made.kept | SieveBatches(partial(gate, config=self.gate), "Gate")
+        gated = made.kept | FilterBatches(partial(gate, config=self.gate), "Gate")
         rejects = (made.rejects, gated.rejects) | "JoinRejects" >> beam.Flatten()
-        return Sieved(gated.kept, rejects)
+        return FilterOutput(gated.kept, rejects)
 
 
 @dataclass(eq=False)
@@ -202,6 +208,6 @@ class FindCandidates(beam.PTransform):
     engine: Engine
 
     @no_annotations
-    def expand(self, sentences: beam.PCollection) -> Sieved:
+    def expand(self, sentences: beam.PCollection) -> FilterOutput:
         """Returns rows of CANDIDATES, and the rejects of the model."""
         return sentences | "Ask" >> RunModel(self.engine)

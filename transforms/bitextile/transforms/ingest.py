@@ -9,21 +9,21 @@ import apache_beam as beam
 import pyarrow as pa
 from apache_beam.typehints.decorators import no_annotations
 
-from bitextile.kernels.corpora import Source, read_source
-from bitextile.kernels.deduplicate import drop_duplicates
-from bitextile.kernels.filters import FilterConfig, filter_mono, filter_pairs
-from bitextile.kernels.normalise import normalise_mono, normalise_pairs
-from bitextile.kernels.partition import by_bucket, by_key, record_hash
-from bitextile.kernels.split import SplitConfig, assign_splits
+from bitextile.kernels.dedup.exact import drop_duplicates
+from bitextile.kernels.filters.pairs import FilterConfig, filter_mono, filter_pairs
+from bitextile.kernels.readers.corpus import Source, read_source
+from bitextile.kernels.sharding import by_bucket, by_key, record_hash
+from bitextile.kernels.splits import SplitConfig, assign_splits
+from bitextile.kernels.text.normalise import normalise_mono, normalise_pairs
 from bitextile.schema.dataset import BATCH_ROWS
 from bitextile.schema.kinds import PAIRS, Kind
 from bitextile.transforms.batches import (
     REJECTS_TAG,
+    FilterBatches,
+    FilterOutput,
     Kernel,
-    Ledger,
     MapBatches,
-    SieveBatches,
-    Sieved,
+    TrackedRows,
 )
 
 N_BUCKETS = 64
@@ -41,12 +41,12 @@ class ReadCorpora(beam.PTransform):
     sources: tuple[Source, ...]
 
     @no_annotations
-    def expand(self, root: beam.Pipeline) -> Ledger:
-        """Returns rows, rejects and the number of rows read, as a Ledger."""
+    def expand(self, root: beam.Pipeline) -> TrackedRows:
+        """Returns rows, rejects and the number of rows read, as a TrackedRows."""
         sources = root | "ListSources" >> beam.Create(list(self.sources)) | beam.Reshuffle()
         read = beam.ParDo(_ReadSource()).with_output_types(pa.RecordBatch)
         out = sources | "ReadSource" >> read.with_outputs(REJECTS_TAG, "read", main="kept")
-        return Ledger(out.kept, (out[REJECTS_TAG],), out.read)
+        return TrackedRows(out.kept, (out[REJECTS_TAG],), out.read)
 
 
 class _ReadSource(beam.DoFn):
@@ -79,10 +79,10 @@ class Filter(beam.PTransform):
     kind: Kind = PAIRS
 
     @no_annotations
-    def expand(self, batches: beam.PCollection) -> Sieved:
+    def expand(self, batches: beam.PCollection) -> FilterOutput:
         """Returns kept and rejected batches."""
         kernel: Callable = filter_pairs if self.kind is PAIRS else filter_mono
-        return batches | SieveBatches(partial(kernel, config=self.config), "Filter")
+        return batches | FilterBatches(partial(kernel, config=self.config), "Filter")
 
 
 @dataclass(eq=False)
@@ -98,7 +98,7 @@ class DropDuplicates(beam.PTransform):
     kind: Kind = PAIRS
 
     @no_annotations
-    def expand(self, batches: beam.PCollection) -> Sieved:
+    def expand(self, batches: beam.PCollection) -> FilterOutput:
         """Returns kept and rejected batches."""
         kernel: Kernel = partial(drop_duplicates, corpora=self.corpora)
         return (
@@ -109,7 +109,7 @@ class DropDuplicates(beam.PTransform):
             )
             | "GroupById" >> beam.GroupByKey()
             | "Join" >> beam.Map(_join).with_output_types(pa.RecordBatch)
-            | SieveBatches(kernel, "DropDuplicates")
+            | FilterBatches(kernel, "DropDuplicates")
             | _Resize()
         )
 
@@ -128,7 +128,7 @@ class _Resize(beam.PTransform):
     """Cuts the large batches of a group back to the usual size."""
 
     @no_annotations
-    def expand(self, rows: Sieved) -> Sieved:
+    def expand(self, rows: FilterOutput) -> FilterOutput:
         cut = beam.FlatMap(_slices).with_output_types(pa.RecordBatch)
         return rows._replace(kept=rows.kept | "Cut" >> cut)
 

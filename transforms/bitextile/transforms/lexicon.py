@@ -8,11 +8,11 @@ import apache_beam as beam
 import pyarrow as pa
 from apache_beam.typehints.decorators import no_annotations
 
-from bitextile.kernels.lexicon import LexiconConfig, count_links, lexicon_rows, merge_counts
-from bitextile.kernels.partition import by_key
-from bitextile.kernels.sift import Sifted
+from bitextile.kernels.bitext.lexicon import LexiconConfig, count_links, lexicon_rows, merge_counts
+from bitextile.kernels.rejects import Filtered
+from bitextile.kernels.sharding import by_key
 from bitextile.schema.kinds import LEXICON
-from bitextile.transforms.batches import Ledger, SieveBatches
+from bitextile.transforms.batches import FilterBatches, TrackedRows
 
 _BATCHES_BEFORE_MERGE = 16
 
@@ -28,8 +28,8 @@ class CountLexicon(beam.PTransform):
     config: LexiconConfig = field(default_factory=LexiconConfig)
 
     @no_annotations
-    def expand(self, aligned: beam.PCollection) -> Ledger:
-        """Returns the entries as a Ledger of their own: read are the distinct linked word pairs."""
+    def expand(self, aligned: beam.PCollection) -> TrackedRows:
+        """Returns the entries as their own TrackedRows: read are the distinct linked word pairs."""
         entries = (
             aligned
             | "CountLinks" >> beam.FlatMap(_counts).with_output_types(tuple[str, pa.RecordBatch])
@@ -37,8 +37,8 @@ class CountLexicon(beam.PTransform):
             | "DropKeys" >> beam.Values()
         )
         read = entries | "CountEntries" >> beam.Map(lambda batch: batch.num_rows)
-        sieved = entries | SieveBatches(partial(_keep, config=self.config), "KeepEntries")
-        return Ledger(sieved.kept, (sieved.rejects,), read)
+        filtered = entries | FilterBatches(partial(_keep, config=self.config), "KeepEntries")
+        return TrackedRows(filtered.kept, (filtered.rejects,), read)
 
 
 def _counts(batch: pa.RecordBatch) -> Iterator[tuple[str, pa.RecordBatch]]:
@@ -47,7 +47,7 @@ def _counts(batch: pa.RecordBatch) -> Iterator[tuple[str, pa.RecordBatch]]:
         yield from by_key(counts, LEXICON)
 
 
-def _keep(counts: pa.RecordBatch, *, config: LexiconConfig) -> Sifted:
+def _keep(counts: pa.RecordBatch, *, config: LexiconConfig) -> Filtered:
     return lexicon_rows(pa.Table.from_batches([counts]), config=config)
 
 

@@ -8,12 +8,12 @@ import apache_beam as beam
 import pyarrow as pa
 from apache_beam.typehints.decorators import no_annotations
 
-from bitextile.kernels.taskdata import nli_sentences
+from bitextile.kernels.tasks.files import nli_sentences
 from bitextile.schema.dataset import BATCH_ROWS, Dataset
 from bitextile.schema.kinds import Kind
 from bitextile.schema.manifest import Shard
 from bitextile.schema.shards import ROW_GROUP_ROWS, read_shard
-from bitextile.transforms.batches import REJECTS_TAG, Ledger
+from bitextile.transforms.batches import REJECTS_TAG, TrackedRows
 
 _ROW_GROUPS = 2
 """Row groups read at once, 32,768 rows: a second's work for most verbs."""
@@ -34,8 +34,8 @@ class ReadDataset(beam.PTransform):
     batch_rows: int = BATCH_ROWS
 
     @no_annotations
-    def expand(self, root: beam.Pipeline) -> Ledger:
-        """Returns the rows and the count the manifest promises, as a Ledger."""
+    def expand(self, root: beam.Pipeline) -> TrackedRows:
+        """Returns the rows and the count the manifest promises, as a TrackedRows."""
         stretches = [part for shard in self.dataset.manifest.shards for part in _stretches(shard)]
         batches = (
             root
@@ -51,7 +51,7 @@ class ReadDataset(beam.PTransform):
             ).with_output_types(pa.RecordBatch)
         )
         read = root | "CountRead" >> beam.Create([self.dataset.manifest.rows])
-        return Ledger(batches, (), read)
+        return TrackedRows(batches, (), read)
 
 
 def _stretches(shard: Shard) -> Iterator[tuple[Shard, range]]:
@@ -88,7 +88,7 @@ class ReadTaskSentences(beam.PTransform):
     lang: str
 
     @no_annotations
-    def expand(self, root: beam.Pipeline) -> Ledger:
+    def expand(self, root: beam.Pipeline) -> TrackedRows:
         """Returns the sentences, and as rejects those that stand there again or are none."""
         read = beam.FlatMap(_sentences, lang=self.lang).with_output_types(pa.RecordBatch)
         out = (
@@ -96,7 +96,7 @@ class ReadTaskSentences(beam.PTransform):
             | "ListTask" >> beam.Create([self.path])
             | "ReadTask" >> read.with_outputs(REJECTS_TAG, "read", main="kept")
         )
-        return Ledger(out.kept, (out[REJECTS_TAG],), out.read)
+        return TrackedRows(out.kept, (out[REJECTS_TAG],), out.read)
 
 
 def _sentences(path: str, *, lang: str) -> Iterator[Any]:

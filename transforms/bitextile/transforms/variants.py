@@ -10,31 +10,35 @@ import numpy as np
 import pyarrow as pa
 from apache_beam.typehints.decorators import no_annotations
 
-from bitextile.kernels.codeswitch import SIDES, CodeswitchConfig, switch_by_alignment
-from bitextile.kernels.dictionary import DictionarySource
-from bitextile.kernels.dictswitch import DictionarySwitchConfig, load_index, switch_by_dictionary
+from bitextile.kernels.bitext.dictionary.source import DictionarySource
 from bitextile.kernels.exchange import ExchangeConfig, exchange
-from bitextile.kernels.fieldswitch import (
+from bitextile.kernels.randomness import hash64
+from bitextile.kernels.sharding import by_bucket
+from bitextile.kernels.switch.alignment import SIDES, CodeswitchConfig, switch_by_alignment
+from bitextile.kernels.switch.candidates import switch_by_candidates
+from bitextile.kernels.switch.core import SwitchConfig, SwitchOutput
+from bitextile.kernels.switch.dictionary import (
+    DictionarySwitchConfig,
+    load_index,
+    switch_by_dictionary,
+)
+from bitextile.kernels.switch.pivot import MultiwayConfig, pivot_texts, switch_multiway
+from bitextile.kernels.switch.task_field import (
     FieldSwitchConfig,
     TaskFiles,
     read_task,
     switch_fields,
 )
-from bitextile.kernels.modelswitch import switch_by_candidates
-from bitextile.kernels.multiway import MultiwayConfig, pivot_texts, switch_multiway
-from bitextile.kernels.partition import by_bucket
-from bitextile.kernels.randomness import hash64
-from bitextile.kernels.recase import NOTHING_SEEN, Casing
-from bitextile.kernels.switching import SwitchConfig, Switched
+from bitextile.kernels.text.truecase import EMPTY_CASING, Casing
 from bitextile.schema.dataset import BATCH_ROWS
 from bitextile.schema.ids import text_ids
 from bitextile.transforms.batches import (
+    COUNTERS_TAG,
     REJECTS_TAG,
-    TALLIES_TAG,
-    Ledger,
-    SieveBatches,
-    Sieved,
-    tally_batch,
+    FilterBatches,
+    FilterOutput,
+    TrackedRows,
+    counter_batch,
 )
 
 
@@ -48,7 +52,7 @@ class ExchangeWords(beam.PTransform):
     """
 
     config: ExchangeConfig = field(default_factory=ExchangeConfig)
-    casing: Casing = NOTHING_SEEN
+    casing: Casing = EMPTY_CASING
 
     @property
     def outputs_per_row(self) -> int:
@@ -56,14 +60,14 @@ class ExchangeWords(beam.PTransform):
         return self.config.variants
 
     @no_annotations
-    def expand(self, aligned: beam.PCollection) -> Sieved:
+    def expand(self, aligned: beam.PCollection) -> FilterOutput:
         """Returns kept and rejected batches."""
         kernel = partial(exchange, config=self.config, casing=self.casing)
-        return aligned | SieveBatches(kernel, "ExchangeWords")
+        return aligned | FilterBatches(kernel, "ExchangeWords")
 
 
 @dataclass(eq=False)
-class SwitchWords(beam.PTransform):
+class SwitchByAlignment(beam.PTransform):
     """Replaces words by their linked words: rows of ALIGNED to rows of CODESWITCH.
 
     Attributes:
@@ -78,10 +82,10 @@ class SwitchWords(beam.PTransform):
         return self.config.variants * len(SIDES[self.config.sides])
 
     @no_annotations
-    def expand(self, aligned: beam.PCollection) -> Sieved:
+    def expand(self, aligned: beam.PCollection) -> FilterOutput:
         """Returns kept and rejected batches."""
         kernel = partial(switch_by_alignment, config=self.config)
-        return aligned | SieveBatches(kernel, "SwitchWords", tallied=True)
+        return aligned | FilterBatches(kernel, "SwitchByAlignment", tallied=True)
 
 
 @dataclass(eq=False)
@@ -105,10 +109,10 @@ class SwitchByDictionary(beam.PTransform):
         return self.config.variants * self.sides
 
     @no_annotations
-    def expand(self, rows: beam.PCollection) -> Sieved:
+    def expand(self, rows: beam.PCollection) -> FilterOutput:
         """Returns kept and rejected batches, and what was drawn."""
         kernel = partial(_by_dictionary, sources=self.sources, config=self.config)
-        return rows | SieveBatches(kernel, "SwitchByDictionary", tallied=True)
+        return rows | FilterBatches(kernel, "SwitchByDictionary", tallied=True)
 
 
 def _by_dictionary(
@@ -116,7 +120,7 @@ def _by_dictionary(
     *,
     sources: tuple[DictionarySource, ...],
     config: DictionarySwitchConfig,
-) -> Switched:
+) -> SwitchOutput:
     return switch_by_dictionary(batch, index=load_index(sources), config=config)
 
 
@@ -136,14 +140,14 @@ class SwitchByCandidates(beam.PTransform):
         return self.config.variants
 
     @no_annotations
-    def expand(self, candidates: beam.PCollection) -> Sieved:
+    def expand(self, candidates: beam.PCollection) -> FilterOutput:
         """Returns kept and rejected batches, and what was drawn."""
         kernel = partial(switch_by_candidates, config=self.config)
-        return candidates | SieveBatches(kernel, "SwitchByCandidates", tallied=True)
+        return candidates | FilterBatches(kernel, "SwitchByCandidates", tallied=True)
 
 
 @dataclass(eq=False)
-class MixTranslations(beam.PTransform):
+class SwitchMultilingual(beam.PTransform):
     """Replaces words by links into all translations of a sentence: ALIGNED to CODESWITCH.
 
     Attributes:
@@ -155,8 +159,8 @@ class MixTranslations(beam.PTransform):
     n_buckets: int = 64
 
     @no_annotations
-    def expand(self, aligned: beam.PCollection) -> Ledger:
-        """Returns a Ledger of its own: read are the distinct sentences, once for each variant."""
+    def expand(self, aligned: beam.PCollection) -> TrackedRows:
+        """Returns its own TrackedRows: read are the distinct sentences, once for each variant."""
         deal = beam.FlatMap(_by_sentence, pivot=self.config.pivot, n_buckets=self.n_buckets)
         groups = (
             aligned
@@ -167,8 +171,8 @@ class MixTranslations(beam.PTransform):
         count = partial(_n_sentences, pivot=self.config.pivot, variants=self.config.variants)
         read = groups | "CountSentences" >> beam.Map(count)
         kernel = partial(switch_multiway, config=self.config)
-        sieved = groups | SieveBatches(kernel, "MixTranslations", tallied=True)
-        return Ledger(sieved.kept, (sieved.rejects,), read, sieved.tallies)
+        filtered = groups | FilterBatches(kernel, "SwitchMultilingual", tallied=True)
+        return TrackedRows(filtered.kept, (filtered.rejects,), read, filtered.counters)
 
 
 def _by_sentence(
@@ -187,7 +191,7 @@ def _n_sentences(batch: pa.RecordBatch, *, pivot: str, variants: int) -> int:
 
 
 @dataclass(eq=False)
-class SwitchFields(beam.PTransform):
+class SwitchTaskFields(beam.PTransform):
     """Reads task data in several languages and replaces fields by their translations.
 
     Attributes:
@@ -199,9 +203,9 @@ class SwitchFields(beam.PTransform):
     config: FieldSwitchConfig = field(default_factory=FieldSwitchConfig)
 
     @no_annotations
-    def expand(self, root: beam.Pipeline) -> Ledger:
-        """Returns rows of CODESWITCH with fields and labels, as a Ledger of their own."""
-        tags = (REJECTS_TAG, TALLIES_TAG, "read")
+    def expand(self, root: beam.Pipeline) -> TrackedRows:
+        """Returns rows of CODESWITCH with fields and labels, as a TrackedRows of their own."""
+        tags = (REJECTS_TAG, COUNTERS_TAG, "read")
         task = (
             root
             | "ListTask" >> beam.Create([self.files])
@@ -210,13 +214,13 @@ class SwitchFields(beam.PTransform):
             .with_output_types(pa.RecordBatch)
             .with_outputs(*tags, main="kept")
         )
-        sieved = task.kept | SieveBatches(
-            partial(switch_fields, config=self.config), "SwitchFields", tallied=True
+        filtered = task.kept | FilterBatches(
+            partial(switch_fields, config=self.config), "SwitchTaskFields", tallied=True
         )
-        rejects = (task[REJECTS_TAG], sieved.rejects)
-        tallies = (task[TALLIES_TAG], *sieved.tallies)
+        rejects = (task[REJECTS_TAG], filtered.rejects)
+        counters = (task[COUNTERS_TAG], *filtered.counters)
         read = task.read | "CountRead" >> beam.Map(lambda batch: batch.num_rows)
-        return Ledger(sieved.kept, rejects, read, tallies)
+        return TrackedRows(filtered.kept, rejects, read, counters)
 
 
 def _task(files: TaskFiles, *, variants: int) -> Iterator[Any]:
@@ -229,4 +233,4 @@ def _task(files: TaskFiles, *, variants: int) -> Iterator[Any]:
             yield beam.pvalue.TaggedOutput("read", part.select(["text_id"]))
     yield beam.pvalue.TaggedOutput("read", examples.rejects)
     yield beam.pvalue.TaggedOutput(REJECTS_TAG, examples.rejects)
-    yield beam.pvalue.TaggedOutput(TALLIES_TAG, tally_batch(examples.tallies))
+    yield beam.pvalue.TaggedOutput(COUNTERS_TAG, counter_batch(examples.counters))

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from apache_beam.pvalue import AsDict, AsList, AsSingleton
 from apache_beam.typehints.decorators import no_annotations
 
-from bitextile.kernels.partition import by_bucket, by_key, n_shards, record_hash
+from bitextile.kernels.sharding import by_bucket, by_key, n_shards, record_hash
 from bitextile.schema.errors import ConservationError
 from bitextile.schema.kinds import REJECTS, Kind
 from bitextile.schema.manifest import Counts, Manifest, Shard, write_manifest
@@ -31,7 +31,7 @@ Statistics = dict[str, Any]
 
 @dataclass(eq=False)
 class WriteDataset(beam.PTransform):
-    """Writes a Ledger as a dataset: shards, rejects, and last the manifest.
+    """Writes a TrackedRows as a dataset: shards, rejects, and last the manifest.
 
     Attributes:
         path: folder or URI; it is written into, so give one that is not there yet.
@@ -51,21 +51,21 @@ class WriteDataset(beam.PTransform):
     inputs: tuple[dict[str, str], ...] = ()
     software: dict[str, str] = field(default_factory=dict)
     max_shard_rows: int = MAX_SHARD_ROWS
-    takes_ledger = True
+    takes_tracked = True
 
     @no_annotations
-    def expand(self, ledger: tuple) -> beam.PCollection:
+    def expand(self, tracked: tuple) -> beam.PCollection:
         """Returns a PCollection of one element, the Manifest that was written."""
-        kept, rejects, read, tallies = ledger
+        kept, rejects, read, counters = tracked
         root = kept.pipeline
         rejects = rejects | "JoinRejects" >> beam.Flatten(pipeline=root)
         shards = kept | "WriteShards" >> _WriteShards(self.path, self.kind, self.max_shard_rows)
         dropped = rejects | "WriteRejects" >> _WriteShards(self.path, REJECTS, self.max_shard_rows)
         total = read | "SumRead" >> beam.CombineGlobally(sum)
         tallied = (
-            tallies
+            counters
             | "JoinTallies" >> beam.Flatten(pipeline=root)
-            | "ListTallies" >> beam.FlatMap(_tally_rows)
+            | "ListTallies" >> beam.FlatMap(_counter_rows)
             | "SumTallies" >> beam.CombinePerKey(sum)
         )
         return (
@@ -86,7 +86,7 @@ class WriteDataset(beam.PTransform):
         shards: Iterable[tuple[Shard, Statistics]],
         rejects: Iterable[tuple[Shard, Statistics]],
         read: int,
-        tallies: dict[tuple[str, str], int] | None = None,
+        counters: dict[tuple[str, str], int] | None = None,
     ) -> Manifest:
         """Returns the manifest over what was written; raises ConservationError if rows are gone.
 
@@ -94,7 +94,7 @@ class WriteDataset(beam.PTransform):
             shards: of the rows kept, with their statistics.
             rejects: likewise.
             read: rows.
-            tallies: (key, name) to what steps counted; they stand in the manifest as the key's
+            counters: (key, name) to what steps counted; they stand in the manifest as the key's
                 "drawn". A key none of whose rows was kept has no entry there; its rejects tell.
         """
         shards = sorted(shards, key=lambda item: item[0].path)
@@ -115,7 +115,7 @@ class WriteDataset(beam.PTransform):
             shards=tuple(shard for shard, _ in shards),
             rejects=tuple(shard for shard, _ in rejects),
             counts=Counts(read, kept, dict(sorted(rules.items()))),
-            keys=_with_tallies(_merge_keys(shards), tallies or {}),
+            keys=_with_counters(_merge_keys(shards), counters or {}),
             config=self.config,
             inputs=self.inputs,
             software=self.software,
@@ -124,9 +124,9 @@ class WriteDataset(beam.PTransform):
 
 
 def _write_manifest(
-    write: WriteDataset, shards: list, rejects: list, read: int, tallies: dict
+    write: WriteDataset, shards: list, rejects: list, read: int, counters: dict
 ) -> Manifest:
-    manifest = write.manifest(shards, rejects, read, tallies)
+    manifest = write.manifest(shards, rejects, read, counters)
     write_manifest(write.path, manifest)
     return manifest
 
@@ -204,15 +204,15 @@ def _tally(column: pa.ChunkedArray) -> dict[str, int]:
     return {c["values"]: c["counts"] for c in column.value_counts().to_pylist()}
 
 
-def _tally_rows(batch: pa.RecordBatch) -> Iterator[tuple[tuple[str, str], int]]:
+def _counter_rows(batch: pa.RecordBatch) -> Iterator[tuple[tuple[str, str], int]]:
     for row in batch.to_pylist():
         yield (row["key"], row["name"]), row["count"]
 
 
-def _with_tallies(
-    keys: dict[str, Statistics], tallies: dict[tuple[str, str], int]
+def _with_counters(
+    keys: dict[str, Statistics], counters: dict[tuple[str, str], int]
 ) -> dict[str, Statistics]:
-    for (key, name), count in sorted(tallies.items()):
+    for (key, name), count in sorted(counters.items()):
         if key in keys:
             keys[key].setdefault("drawn", {})[name] = count
     return keys

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from bitextile.kernels.pack import I64, pack, pack_narrow
+from bitextile.kernels.packing import I64, pack, pack_narrow
 from bitextile.trainer.data.examples import I8, Input
 from bitextile.trainer.data.tokens import I32, Bool
 

@@ -15,14 +15,14 @@ import torch
 from transformers import AutoModelForSequenceClassification
 
 from bitextile.schema.errors import ConfigError
-from bitextile.trainer.card import read_identity
 from bitextile.trainer.data.examples import join
 from bitextile.trainer.data.tokens import Coder
 from bitextile.trainer.evaluate.intervals import Estimate, bootstrap
 from bitextile.trainer.finetune.data import FIELDS, Task, classes
 from bitextile.trainer.generate.checkpoint import own_coder
-from bitextile.trainer.model import load_masked_lm, quiet
+from bitextile.trainer.model.encoder import load_masked_lm, quiet
 from bitextile.trainer.objectives.objective import fitted_pair, texts_of
+from bitextile.trainer.observe.card import read_identity
 
 BATCH_TOKENS = 8_192
 """Tokens of a batch, padding included: keeps a base model within some hundred MB."""

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bitextile.kernels.corpora import Source, read_source
-from bitextile.kernels.normalise import normalise_text
+from bitextile.kernels.readers.corpus import Source, read_source
+from bitextile.kernels.text.normalise import normalise_text
 from bitextile.schema.dataset import open_dataset
 from bitextile.schema.errors import ConfigError, InputError, OutputExistsError
 from bitextile.schema.kinds import ALIGNED, PAIRS

@@ -12,7 +12,7 @@ from bitextile.trainer.data.packed import Packed, flatten, lay_out, moved
 from bitextile.trainer.data.tokens import Coder, Side, cut, load_coder
 from bitextile.trainer.evaluate.gold import Spans
 from bitextile.trainer.evaluate.intervals import F64
-from bitextile.trainer.model import Encoder, load_masked_lm
+from bitextile.trainer.model.encoder import Encoder, load_masked_lm
 
 BATCH_TOKENS = 8_192
 """Tokens of a batch: keeps a base model within some hundred MB."""

@@ -9,7 +9,7 @@ Source: SALT (arXiv 2309.10891), methods.md 5; the loss on original + augmented 
 counts as much however it is augmented, and one without an augmented form adds nothing for it: all
 three are divided by the n rows of the step.
 
-Switched copies are written offline (`codeswitch --method model`, or any other), field by field;
+SwitchOutput copies are written offline (`codeswitch --method model`, or any other), field by field;
 where a field has several, each epoch draws one. A row has a copy if one of its fields has.
 """
 
@@ -39,7 +39,7 @@ from bitextile.trainer.finetune.mixup import (
 )
 from bitextile.trainer.finetune.model import Classifier, fresh_classifier
 from bitextile.trainer.losses import LossSum, masked_lm
-from bitextile.trainer.model import Encoder
+from bitextile.trainer.model.encoder import Encoder
 from bitextile.trainer.objectives.objective import fitted_pair, texts_of
 
 VIEWS = ("plain", "copy", "mixup")

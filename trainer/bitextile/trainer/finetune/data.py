@@ -9,11 +9,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bitextile.kernels.normalise import normalise_text
-from bitextile.kernels.taskdata import NO_SENTENCE, read_nli
+from bitextile.kernels.tasks.files import NO_SENTENCE, read_nli
+from bitextile.kernels.text.normalise import normalise_text
 from bitextile.schema.dataset import open_dataset
 from bitextile.schema.errors import InputError, SchemaError
-from bitextile.schema.ids import digest_of, text_ids
+from bitextile.schema.ids import stable_id, text_ids
 from bitextile.schema.kinds import CODESWITCH
 from bitextile.schema.manifest import FILE_NAME
 from bitextile.schema.storage import exists, filesystem
@@ -132,7 +132,7 @@ def _rows(
     fields = [normalise_text(pa.array(f, pa.string())) for f in (premises, hypotheses)]
     pairs = zip(*(f.to_pylist() for f in fields))
     # As the rows of `codeswitch --method sentence` have it.
-    records = [digest_of(f"{language}\x1f{premise}\n{hypothesis}") for premise, hypothesis in pairs]
+    records = [stable_id(f"{language}\x1f{premise}\n{hypothesis}") for premise, hypothesis in pairs]
     ids = [text_ids(language, f) for f in fields]
     columns = [pa.array(records, pa.string()), *ids, *fields]
     return pa.Table.from_arrays([*columns, pa.array(labels, pa.string())], schema=TASK)

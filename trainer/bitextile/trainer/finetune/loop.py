@@ -9,17 +9,17 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from bitextile.kernels.modelfiles import encoder_digest
+from bitextile.kernels.model_digest import encoder_digest
 from bitextile.schema.dataset import Dataset, open_dataset
 from bitextile.schema.errors import ConfigError, InputError
 from bitextile.schema.kinds import CANDIDATES, CODESWITCH
-from bitextile.trainer.card import write_identity
-from bitextile.trainer.checkpoint import Tensors
 from bitextile.trainer.config import ModelConfig
 from bitextile.trainer.data.collate import Collation
 from bitextile.trainer.data.masking import Masking
 from bitextile.trainer.data.mixture import Lane
 from bitextile.trainer.data.tokens import Coder, load_coder
+from bitextile.trainer.distributed.fsdp import refuse_uneven
+from bitextile.trainer.distributed.process_group import ALONE, Ranks
 from bitextile.trainer.finetune.card import write_card
 from bitextile.trainer.finetune.classify import Classify
 from bitextile.trainer.finetune.config import FREE, FinetuneConfig
@@ -36,11 +36,11 @@ from bitextile.trainer.finetune.mixup import Choices, Tokens, read_choices
 from bitextile.trainer.finetune.model import pair_tokenizer, save_classifier
 from bitextile.trainer.finetune.score import scores
 from bitextile.trainer.generate.checkpoint import own_coder
-from bitextile.trainer.prepare import Opened, assemble, device_of, encoder_of, own_modules
-from bitextile.trainer.ranks import ALONE, Ranks
-from bitextile.trainer.run import RunSummary, run
-from bitextile.trainer.sharding import refuse_uneven
-from bitextile.trainer.step import Training
+from bitextile.trainer.observe.card import write_identity
+from bitextile.trainer.train.checkpoint import Tensors
+from bitextile.trainer.train.loop import RunSummary, run
+from bitextile.trainer.train.setup import Opened, assemble, device_of, encoder_of, own_modules
+from bitextile.trainer.train.step import Training
 
 
 @dataclass(frozen=True)

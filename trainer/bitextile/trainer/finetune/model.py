@@ -19,7 +19,7 @@ from transformers import AutoModelForSequenceClassification
 
 from bitextile.schema.errors import ConfigError
 from bitextile.trainer.data.tokens import Coder
-from bitextile.trainer.model import Encoder, quiet
+from bitextile.trainer.model.encoder import Encoder, quiet
 
 
 class Classifier(nn.Module):

@@ -9,10 +9,10 @@ import pyarrow as pa
 import torch
 
 from bitextile.trainer.data.examples import within
+from bitextile.trainer.distributed.fsdp import gather_root
 from bitextile.trainer.finetune.classify import Pairs, logits
 from bitextile.trainer.finetune.data import Task, classes
 from bitextile.trainer.losses import masked_lm
-from bitextile.trainer.sharding import gather_root
 
 BATCH_TOKENS = 8_192
 """Tokens of a batch: keeps a base model within some hundred MB."""

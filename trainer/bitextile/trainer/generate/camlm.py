@@ -32,9 +32,9 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from bitextile.kernels.generation import GENERATED
+from bitextile.kernels.backtranslate import GENERATED
 from bitextile.kernels.randomness import U64, hash64, uniform
-from bitextile.kernels.sift import Sifted, sift
+from bitextile.kernels.rejects import Filtered, split_rejects
 from bitextile.schema.dataset import open_dataset
 from bitextile.schema.errors import ConfigError
 from bitextile.schema.kinds import ALIGNED, EXCHANGE, PAIRS
@@ -202,7 +202,7 @@ class CamlmWriter:
         barred = np.setdiff1d(np.arange(n_rows), checkpoint.coder.ordinary)
         self._barred = torch.from_numpy(barred).to(checkpoint.device)
 
-    def __call__(self, batch: pa.RecordBatch) -> Sifted:
+    def __call__(self, batch: pa.RecordBatch) -> Filtered:
         """Returns pseudo translations, and rejects of sentences too long for the model.
 
         The tokens of a row depend on that row alone, but for the last bits of the model's numbers,
@@ -216,11 +216,11 @@ class CamlmWriter:
         n_tgt = [self._placeholders(len(s.ids), pair) for s, pair in zip(sources, langs)]
         lengths = np.asarray([len(s.ids) + 2 + n for s, n in zip(sources, n_tgt)], np.int64)
         fits = lengths <= self.checkpoint.room
-        sifted = sift(batch, fits, rule=TOO_LONG, value=lengths.astype(float))
+        sifted = split_rejects(batch, fits, rule=TOO_LONG, value=lengths.astype(float))
         kept = np.flatnonzero(fits).tolist()
         inputs = [self._input(sources[i].ids, n_tgt[i], langs[i]) for i in kept]
         keys = hash64(sifted.kept.column("text_id"))
-        return Sifted(self._rows(sifted.kept, self.write(inputs, keys)), sifted.rejects)
+        return Filtered(self._rows(sifted.kept, self.write(inputs, keys)), sifted.rejects)
 
     def _placeholders(self, n_src: int, pair: tuple[str, str]) -> int:
         return max(1, round(self._ratios[pair] * n_src)) if n_src else 0

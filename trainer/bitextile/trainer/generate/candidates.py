@@ -24,9 +24,9 @@ import pyarrow as pa
 import regex
 import torch
 
-from bitextile.kernels.partition import by_key
-from bitextile.kernels.segment import segment
-from bitextile.kernels.sift import Sifted, in_row_order, sift
+from bitextile.kernels.rejects import Filtered, merge_by_row, split_rejects
+from bitextile.kernels.sharding import by_key
+from bitextile.kernels.text.segment import segment
 from bitextile.schema.dataset import open_dataset
 from bitextile.schema.errors import ConfigError
 from bitextile.schema.kinds import ALIGNED, CANDIDATES, EXCHANGE, MONO, PAIRS
@@ -242,7 +242,7 @@ class CandidateFinder:
         with torch.inference_mode():
             self._unit = torch.nn.functional.normalize(checkpoint.encoder.table.float(), dim=1)
 
-    def __call__(self, batch: pa.RecordBatch) -> Sifted:
+    def __call__(self, batch: pa.RecordBatch) -> Filtered:
         """Returns the candidates of every sentence, none for words that are not eligible.
 
         Those of a word depend on its sentence alone, but for the last bits of the model's numbers.
@@ -256,11 +256,11 @@ class CandidateFinder:
             sides = self.checkpoint.coder.sides(part.column("text").to_pylist())
             lengths = np.asarray([2 * len(s.ids) + 3 for s in sides], np.int64)
             fits = lengths <= self.checkpoint.room
-            sifted = sift(part, fits, rule=TOO_LONG, value=lengths.astype(float))
+            sifted = split_rejects(part, fits, rule=TOO_LONG, value=lengths.astype(float))
             fitting = [side for side, fit in zip(sides, fits) if fit]
             kept.append((rows[fits], self._candidates(sifted.kept, fitting, lang)))
             rejects.append((rows[~fits], sifted.rejects))
-        return Sifted(in_row_order(kept, CANDIDATES.schema), in_row_order(rejects))
+        return Filtered(merge_by_row(kept, CANDIDATES.schema), merge_by_row(rejects))
 
     def _candidates(self, batch: pa.RecordBatch, sides: list[Side], lang: str) -> pa.RecordBatch:
         texts = batch.column("text")

@@ -13,10 +13,10 @@ from safetensors import safe_open
 from torch import nn
 
 from bitextile.schema.errors import ConfigError
-from bitextile.trainer.card import IDENTITY, read_identity
 from bitextile.trainer.config import ModelConfig
 from bitextile.trainer.data.tokens import Coder, load_coder
-from bitextile.trainer.model import LANGUAGES, Encoder, build_encoder
+from bitextile.trainer.model.encoder import LANGUAGES, Encoder, build_encoder
+from bitextile.trainer.observe.card import IDENTITY, read_identity
 
 T = TypeVar("T")
 U = TypeVar("U")

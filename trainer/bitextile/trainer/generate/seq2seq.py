@@ -27,7 +27,7 @@ from bitextile.trainer.generate.translator import (
     load_tokenizer,
     rounded,
 )
-from bitextile.trainer.model import quiet
+from bitextile.trainer.model.encoder import quiet
 
 _BATCH_TOKENS = {"cpu": 1_024, "cuda": 16_384}
 

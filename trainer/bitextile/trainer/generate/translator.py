@@ -15,9 +15,9 @@ import numpy as np
 import pyarrow as pa
 from transformers import AutoTokenizer
 
-from bitextile.kernels.generation import GENERATED
+from bitextile.kernels.backtranslate import GENERATED
 from bitextile.kernels.randomness import U64, hash64
-from bitextile.kernels.sift import Sifted, in_row_order, sift
+from bitextile.kernels.rejects import Filtered, merge_by_row, split_rejects
 from bitextile.schema.errors import ConfigError
 from bitextile.trainer.generate.camlm import TOO_LONG
 
@@ -143,7 +143,7 @@ class Translator(ABC):
     def say(self, batches: Sequence[Sentences]) -> list[list[Said]]:
         """Returns a translation of each sentence of each batch."""
 
-    def __call__(self, batch: pa.RecordBatch) -> Sifted:
+    def __call__(self, batch: pa.RecordBatch) -> Filtered:
         """Returns translations, and rejects of sentences too long for the model.
 
         Args:
@@ -157,11 +157,11 @@ class Translator(ABC):
             ids = self._encode(part.column("text").to_pylist(), pair[0])
             lengths = np.asarray([len(i) for i in ids], np.int64)
             fits = lengths <= self.room
-            sifted = sift(part, fits, rule=TOO_LONG, value=lengths.astype(float))
+            sifted = split_rejects(part, fits, rule=TOO_LONG, value=lengths.astype(float))
             fitting = [i for i, fit in zip(ids, fits) if fit]
             kept.append((rows[fits], self._translate(sifted.kept, fitting, pair[1])))
             rejects.append((rows[~fits], sifted.rejects))
-        return Sifted(in_row_order(kept, GENERATED), in_row_order(rejects))
+        return Filtered(merge_by_row(kept, GENERATED), merge_by_row(rejects))
 
     def first_said(self, lang: str) -> list[int]:
         """Returns the tokens that a translation into a language is made to begin with."""

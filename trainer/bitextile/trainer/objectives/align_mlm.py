@@ -27,7 +27,7 @@ from bitextile.trainer.data.order import I64
 from bitextile.trainer.data.packed import I64 as Rows
 from bitextile.trainer.data.tokens import Coder
 from bitextile.trainer.losses import LossSum
-from bitextile.trainer.model import Encoder
+from bitextile.trainer.model.encoder import Encoder
 from bitextile.trainer.objectives.dictionary import SubwordEntries
 from bitextile.trainer.objectives.mlm import Mlm, predict
 

@@ -22,7 +22,7 @@ from bitextile.trainer.data.examples import Example, Input, join
 from bitextile.trainer.data.order import I64
 from bitextile.trainer.data.tokens import Coder, Side
 from bitextile.trainer.losses import LossSum
-from bitextile.trainer.model import Encoder
+from bitextile.trainer.model.encoder import Encoder
 from bitextile.trainer.objectives.mlm import predict
 from bitextile.trainer.objectives.objective import fitted_pair, records, texts_of
 

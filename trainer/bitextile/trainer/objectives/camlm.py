@@ -36,7 +36,7 @@ from bitextile.trainer.data.masking import draws
 from bitextile.trainer.data.order import I64
 from bitextile.trainer.data.tokens import Coder
 from bitextile.trainer.losses import LossSum, masked_lm
-from bitextile.trainer.model import Encoder
+from bitextile.trainer.model.encoder import Encoder
 from bitextile.trainer.objectives.objective import records
 from bitextile.trainer.objectives.tlm import Tlm, joined_pairs
 

@@ -29,7 +29,7 @@ from bitextile.trainer.data.masking import Masking, draws
 from bitextile.trainer.data.order import I64
 from bitextile.trainer.data.tokens import I32, Coder, Side, cut
 from bitextile.trainer.losses import LossSum
-from bitextile.trainer.model import Encoder
+from bitextile.trainer.model.encoder import Encoder
 from bitextile.trainer.objectives.dictionary import TokenEntries
 from bitextile.trainer.objectives.mlm import Mlm, monolingual, predict
 from bitextile.trainer.objectives.objective import records

@@ -10,7 +10,7 @@ import pyarrow as pa
 from bitextile.kernels.randomness import hash64, uniform
 from bitextile.schema.dataset import open_dataset
 from bitextile.schema.errors import DatasetError
-from bitextile.schema.ids import digest_of
+from bitextile.schema.ids import stable_id
 from bitextile.schema.kinds import LEXICON
 from bitextile.trainer.data.packed import I64
 from bitextile.trainer.data.tokens import Coder
@@ -140,7 +140,7 @@ def _pairs(path: str, *, share: float, seed: int) -> pa.Table:
     if share >= 1.0:
         return table
     names = zip(*(table.column(c).to_pylist() for c in LEXICON.id_columns))
-    keys = hash64(pa.array([digest_of("\t".join(name)) for name in names], pa.string()))
+    keys = hash64(pa.array([stable_id("\t".join(name)) for name in names], pa.string()))
     chosen = table.filter(pa.array(uniform(keys, seed=seed, operation="lexicon/share") < share))
     if not len(chosen):
         raise DatasetError(f"{path}: of {len(table)} pairs a share of {share} is none; raise share")

@@ -21,7 +21,7 @@ from bitextile.trainer.data.examples import Example, join
 from bitextile.trainer.data.order import I64
 from bitextile.trainer.data.tokens import Coder, split
 from bitextile.trainer.losses import LossSum, masked_lm
-from bitextile.trainer.model import Encoder
+from bitextile.trainer.model.encoder import Encoder
 from bitextile.trainer.objectives.objective import records, texts_of
 
 MAX_PARTS = 16

@@ -34,7 +34,7 @@ from bitextile.trainer.data.order import I64
 from bitextile.trainer.data.packed import Packed, moved
 from bitextile.trainer.data.tokens import Bool, Coder, Side, cut
 from bitextile.trainer.losses import LossSum
-from bitextile.trainer.model import Encoder
+from bitextile.trainer.model.encoder import Encoder
 from bitextile.trainer.objectives.mlm import predict
 from bitextile.trainer.objectives.objective import Gather, fitted_pair, records, texts_of
 from bitextile.trainer.objectives.tlm import PAIR_COLUMNS

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from bitextile.kernels.randomness import U64, hash64
-from bitextile.schema.ids import digest_of
+from bitextile.schema.ids import stable_id
 from bitextile.schema.kinds import Kind
 from bitextile.trainer.data.collate import Collation
 from bitextile.trainer.data.examples import Example
@@ -17,7 +17,7 @@ from bitextile.trainer.data.order import I64
 from bitextile.trainer.data.packed import Packed
 from bitextile.trainer.data.tokens import I32, Coder, Side, cut, limits
 from bitextile.trainer.losses import LossSum
-from bitextile.trainer.model import Encoder
+from bitextile.trainer.model.encoder import Encoder
 
 
 class Batch(Protocol):
@@ -94,7 +94,7 @@ def records(rows: pa.Table) -> tuple[list[str], U64]:
     if more not in rows.column_names:
         return ids, hash64(pa.array(ids, pa.string()))
     ids = [f"{i}/{v}" for i, v in zip(ids, rows.column(more).to_pylist())]
-    return ids, hash64(pa.array([digest_of(i) for i in ids], pa.string()))
+    return ids, hash64(pa.array([stable_id(i) for i in ids], pa.string()))
 
 
 def texts_of(rows: pa.Table, *columns: str) -> list[list[str]]:

@@ -38,7 +38,7 @@ from bitextile.trainer.data.examples import Example, SubwordLinks, join
 from bitextile.trainer.data.order import I64
 from bitextile.trainer.data.tokens import I32, Bool, Coder, Side
 from bitextile.trainer.losses import LossSum, masked_lm
-from bitextile.trainer.model import Encoder
+from bitextile.trainer.model.encoder import Encoder
 from bitextile.trainer.objectives.objective import fitted_pair, list_slices, records, texts_of
 
 

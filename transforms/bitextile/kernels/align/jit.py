@@ -40,7 +40,7 @@ def inner(function: Function) -> Function:
     return cast(Function, numba.njit(**_OPTIONS, no_cpython_wrapper=True)(function))
 
 
-def greatest_of(function: Function) -> Function:
+def njit_max(function: Function) -> Function:
     """As `inner`, for a function that is given no NaN and does nothing but look for the greatest.
 
     Returns:

@@ -24,7 +24,7 @@ def usable_threads(n_threads: int | None) -> int:
     return max(1, n_threads or len(os.sched_getaffinity(0)))
 
 
-def over_parts(
+def map_parts(
     function: Callable[[Part], Result], parts: Iterable[Part], *, n_threads: int
 ) -> list[Result]:
     """Returns function(part) for each part, in order; the function must release the GIL to gain."""

@@ -1,0 +1,85 @@
+"""`pretrain`, `finetune`, `evaluate`: the trainer, which works without Beam."""
+
+import json
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from bitextile.pipelines.cli.shared import Overwrite, console
+
+Run = Annotated[str, typer.Option(help="local folder for the run, a model folder at the end")]
+Resume = Annotated[bool, typer.Option("--resume", help="go on from the last checkpoint")]
+
+
+def pretrain(
+    config: Annotated[str, typer.Argument(help="YAML file; see trainer/README.md")],
+    out: Run,
+    overwrite: Overwrite = False,
+    resume: Resume = False,
+) -> None:
+    """Pre-trains an encoder on datasets, on several devices or machines if started by torchrun."""
+    from bitextile.trainer.config import load_config
+    from bitextile.trainer.train.pretrain import pretrain as train
+
+    _train(load_config, train, config, out, overwrite=overwrite, resume=resume)
+
+
+def finetune(
+    config: Annotated[str, typer.Argument(help="YAML file; see trainer/README.md")],
+    out: Run,
+    overwrite: Overwrite = False,
+    resume: Resume = False,
+) -> None:
+    """Makes a classifier of sentence pairs of an encoder; plain, with SALT, on switched data."""
+    from bitextile.trainer.finetune.config import load_config
+    from bitextile.trainer.finetune.loop import finetune as train
+
+    _train(load_config, train, config, out, overwrite=overwrite, resume=resume)
+
+
+def _train(
+    load: Callable[[str], Any], train: Callable[..., Any], config: str, out: str, **flags: bool
+) -> None:
+    from bitextile.trainer.distributed.process_group import StoppedError, joined
+
+    try:
+        with joined() as ranks:
+            settings = ranks.together(lambda: load(config))
+            made = train(settings, out, ranks=ranks, **flags)
+    except StoppedError as error:  # the rank it began on says why
+        raise typer.Exit(error.exit_code) from error
+    if ranks.leads:
+        state = "interrupted; --resume goes on" if made.interrupted else "done"
+        line = f"{out}: {made.steps:,} steps, {made.tokens:,} tokens, {made.seconds:.0f} s, {state}"
+        console.print(line, markup=False)
+
+
+def evaluate(
+    model: Annotated[str, typer.Argument(help="model folder; for alignment also a dataset")],
+    task: Annotated[
+        str, typer.Option(help="retrieval, alignment, mlm, tlm, embedding or classification")
+    ],
+    data: Annotated[list[str], typer.Option(help="datasets, gold files or text files; repeatable")],
+    out: Annotated[str | None, typer.Option(help="JSON file for the figures")] = None,
+    layer: Annotated[int | None, typer.Option(help="whose vectors; default two thirds up")] = None,
+    split: Annotated[str, typer.Option(help="of datasets: train, valid, test or all")] = "test",
+    key: Annotated[str | None, typer.Option(help="of a dataset, such as de-en")] = None,
+    limit: Annotated[int, typer.Option(help="rows per key, at most")] = 10_000,
+    overwrite: Overwrite = False,
+) -> None:
+    """Measures a model, or the links of a dataset, and prints the figures as JSON."""
+    from bitextile.trainer.evaluate.run import evaluate as measure
+
+    found = measure(
+        model,
+        task=task,
+        data=data,
+        out=out,
+        layer=layer,
+        split=split,
+        key=key,
+        limit=limit,
+        overwrite=overwrite,
+    )
+    typer.echo(json.dumps(found, ensure_ascii=False, indent=1))

@@ -1,0 +1,1 @@
+"""The recipe: its parts, and the chain of commands that `run` makes of it."""

@@ -1,0 +1,274 @@
+"""The stages of a recipe's `pretrain`, and what must be so that one can supply the next.
+
+    pretrain:
+      - {steps: 2000, language_embeddings: true, objectives: {mlm: 1, tlm: 1, camlm: 2}}
+      - {steps: 1000, objectives: {mlm: 1, tlm: 1, camlm: 1, btmlm: 1}}
+    backtranslate: {to: {de: 1, fr: 1}}
+
+is ERNIE-M's schedule (arXiv 2012.15674, section 3): the model of the first stage writes the pseudo
+translations that the second one, which begins with that model, learns from too.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bitextile.pipelines.recipe.recipe import Recipe
+from bitextile.schema.errors import ConfigError
+
+if TYPE_CHECKING:
+    from bitextile.pipelines.recipe.models import Backtranslate, CandidatesPart
+    from bitextile.trainer.config import PretrainConfig
+
+OBJECTIVES = {"mlm": 1.0, "tlm": 1.0, "weam": 1.0}
+ON_MONO = frozenset({"mlm", "align_mlm", "dict_mlm"})
+"""Objectives on single sentences: they read `mono` where the recipe has some, else `aligned`."""
+WITH_LEXICON = frozenset({"align_mlm", "dict_mlm"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One pre-training of a run.
+
+    Attributes:
+        number: from 1.
+        settings: of `pretrain`, without paths and objectives.
+        objectives: name to weight, or to options such as {weight: 2}.
+    """
+
+    number: int
+    settings: dict[str, Any]
+    objectives: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """What the stage is called when it begins."""
+        return "pretrain" if self.number == 1 else f"pretrain, stage {self.number}"
+
+    @property
+    def folder(self) -> str:
+        """Of the model: the first keeps its name when a recipe gets more stages."""
+        return folder_of_model(self.number)
+
+
+def folder_of_model(number: int) -> str:
+    """Returns the folder of the model of a stage; that of stage 0 is the one all began with.
+
+    >>> [folder_of_model(number) for number in range(3)]
+    ['initial', 'model', 'model-2']
+    """
+    return ("initial", "model")[number] if number < 2 else f"model-{number}"
+
+
+def stages_of(recipe: Recipe) -> tuple[Stage, ...]:
+    """Returns the stages; what one does not say is as in the stage before it.
+
+    But for `model`, which is that of the stage before, and `seed`, which counts up: with the same
+    one a stage would see the same sentences under the same masks once more.
+
+    Raises:
+        ConfigError: a later stage names a model, or objectives are no mapping.
+    """
+    stages: list[Stage] = []
+    for number, given in enumerate(recipe.pretrain, 1):
+        settings = dict(given)
+        objectives = settings.pop("objectives", stages[-1].objectives if stages else OBJECTIVES)
+        if not isinstance(objectives, dict):
+            raise ConfigError(
+                f"pretrain.objectives is {objectives!r}, expected a weight, or options such as "
+                "{weight: 2}, by name"
+            )
+        if stages:
+            settings = _going_on(stages[-1], settings)
+        stages.append(Stage(number=number, settings=settings, objectives=objectives))
+    return tuple(stages)
+
+
+def _going_on(before: Stage, settings: dict[str, Any]) -> dict[str, Any]:
+    if "model" in settings:
+        raise ConfigError(
+            f"stage {before.number + 1} of `pretrain` names a model, but it goes on with that of "
+            "the stage before it; leave it out"
+        )
+    kept = {name: value for name, value in before.settings.items() if name != "model"}
+    seed = before.settings.get("seed", 0)
+    return kept | ({"seed": seed + 1} if isinstance(seed, int) else {}) | settings
+
+
+def stages_before_writing(stages: tuple[Stage, ...]) -> int:
+    """Returns how many stages are done when pseudo translations are written.
+
+    All before the first that learns from them; every stage, if none does.
+    """
+    return next((s.number - 1 for s in stages if "btmlm" in s.objectives), len(stages))
+
+
+def config_of(stage: Stage, recipe: Recipe, folder: Path, out: str) -> "PretrainConfig":
+    """Returns the trainer's configuration of a stage, on the datasets and models of a run.
+
+    Args:
+        stage: of the recipe.
+        recipe: says whether there is monolingual text.
+        folder: what the recipe's paths are relative to.
+        out: folder of the run.
+
+    Raises:
+        ConfigError: an unknown key or a wrong value.
+    """
+    from bitextile.trainer.config import parse_config
+
+    here = out if "://" in out else os.path.abspath(out)
+    mono = bool(recipe.mono)
+    data = [_entry(name, value, here, mono=mono) for name, value in stage.objectives.items()]
+    content = {"tokenizer": f"{here}/tokenizer", "data": data, **stage.settings}
+    if stage.number > 1:
+        content["model"] = {"checkpoint": f"{here}/{folder_of_model(stage.number - 1)}"}
+    number = f", stage {stage.number}" if len(recipe.pretrain) > 1 else ""
+    return parse_config(content, base=folder, where=f"the recipe's `pretrain`{number}")
+
+
+def _entry(name: str, value: Any, out: str, *, mono: bool) -> dict[str, Any]:
+    """Returns an entry of the mixture on the run's datasets."""
+    options = value if isinstance(value, dict) else {"weight": value}
+    dataset = "pseudo" if name == "btmlm" else "mono" if name in ON_MONO and mono else "aligned"
+    lexicon = {"lexicon": f"{out}/lexicon"} if name in WITH_LEXICON else {}
+    return {"objective": name, "dataset": f"{out}/{dataset}"} | lexicon | options
+
+
+def check_stages(
+    recipe: Recipe,
+    folder: Path,
+    out: str,
+    *,
+    writes: "Backtranslate | None",
+    asks: "CandidatesPart | None",
+) -> None:
+    """Raises ConfigError, before anything runs, where a stage or what it needs could not be made.
+
+    Args:
+        recipe: names the corpora and stages.
+        folder: what its paths are relative to.
+        out: folder of the run.
+        writes: the recipe's `backtranslate`, parsed.
+        asks: its `candidates`.
+    """
+    stages = stages_of(recipe)
+    configs = [config_of(stage, recipe, folder, out) for stage in stages]
+    if writes is None and any("btmlm" in stage.objectives for stage in stages):
+        raise ConfigError(
+            "btmlm learns from pseudo translations, and the recipe makes none; add "
+            "`backtranslate: {to: LANGUAGE}`"
+        )
+    if writes is not None:
+        _check_text(recipe, "backtranslate")
+        _check_directions(recipe, writes, folder)
+        if not writes.model:
+            _check_writer(stages, configs)
+    if asks is not None:
+        _check_candidates(recipe, asks, folder)
+
+
+def _check_text(recipe: Recipe, verb: str) -> None:
+    """Raises ConfigError unless there are monolingual sentences that training may see."""
+    if not any(entry.split in ("", "train") for entry in recipe.mono):
+        held = ", but for held-out ones" if recipe.mono else ""
+        raise ConfigError(f"`{verb}` needs sentences, and the recipe names no `mono`{held}")
+
+
+def _check_writer(stages: tuple[Stage, ...], configs: "list[PretrainConfig]") -> None:
+    """Raises ConfigError unless the model of the run can write when it is asked to."""
+    done = stages_before_writing(stages)
+    if not stages:
+        raise ConfigError("`backtranslate` has no model: add `pretrain`, or name a `model` in it")
+    if not done:
+        raise ConfigError(
+            "the first stage of `pretrain` has btmlm, but no model is there yet to write its "
+            "pseudo translations; make it a second stage, or name a `model` in `backtranslate`"
+        )
+    if "camlm" not in stages[done - 1].objectives:
+        raise ConfigError(
+            f"`backtranslate` writes with the model of stage {done} of `pretrain`, which has no "
+            "camlm among its objectives; add it, as in {mlm: 1, tlm: 1, camlm: 1}"
+        )
+    if not configs[done - 1].language_embeddings:
+        raise ConfigError(
+            f"`backtranslate` writes with the model of stage {done} of `pretrain`, which has no "
+            "language embeddings to tell it the language; add `language_embeddings: true`"
+        )
+
+
+def _check_directions(recipe: Recipe, writes: "Backtranslate", folder: Path) -> None:
+    """Raises ConfigError where a sentence could get a language that is not to be written."""
+    pairs = {frozenset(entry.languages) for entry in recipe.bitext}
+    known = {lang for pair in pairs for lang in pair}
+    if strange := sorted(set(writes.to) - known):
+        raise ConfigError(
+            f"backtranslate: to {strange[0]}, but no `bitext` has it; there is "
+            f"{', '.join(sorted(known))}"
+        )
+    sources = sorted({entry.language for entry in recipe.mono})
+    directions = {(src, tgt) for src in sources for tgt in writes.to if src != tgt}
+    if alone := sorted(set(sources) - {src for src, _ in directions}):
+        raise ConfigError(
+            f"backtranslate: `mono` has sentences in {alone[0]}, and `to` names no other language; "
+            "a sentence is never turned into its own"
+        )
+    _check_engine(writes, directions, pairs, folder)
+
+
+def _check_engine(
+    writes: "Backtranslate",
+    directions: set[tuple[str, str]],
+    pairs: set[frozenset[str]],
+    folder: Path,
+) -> None:
+    from bitextile.trainer.generate.checkpoint import check_languages, check_objective
+    from bitextile.trainer.generate.ctranslate2 import ctranslate2_engine
+    from bitextile.trainer.generate.seq2seq import seq2seq_engine
+
+    model = existing_model(folder, writes.model, "backtranslate")
+    if writes.engine == "seq2seq":
+        seq2seq_engine(model, digest="", directions=directions, config=writes)
+        return
+    if writes.engine == "ctranslate2":
+        ctranslate2_engine(model, digest="", directions=directions, config=writes)
+        return
+    known = [
+        pair for pair in directions if frozenset(pair) in pairs or pair in writes.length_ratios
+    ]
+    if missing := sorted(directions - set(known)):
+        src, tgt = missing[0]
+        raise ConfigError(
+            f"backtranslate: a sentence in {src} may be turned into {tgt}, but no `bitext` has "
+            f"both, on which the ratio of their lengths could be measured; leave one of them out, "
+            f"or give `length_ratios: {{'{src},{tgt}': 1.1}}`"
+        )
+    if model:
+        check_objective(model, "camlm")
+        check_languages(model, [tag for direction in directions for tag in direction])
+
+
+def _check_candidates(recipe: Recipe, asked: "CandidatesPart", folder: Path) -> None:
+    """Raises ConfigError where nobody or nothing could be asked for candidates."""
+    _check_text(recipe, "candidates")
+    existing_model(folder, asked.model, "candidates")
+    if not asked.model and not recipe.pretrain:
+        raise ConfigError("`candidates` has no model: add `pretrain`, or name a `model` in it")
+    known = {lang for entry in recipe.bitext for lang in entry.languages}
+    sources = {entry.language for entry in recipe.mono}
+    if strange := sorted(set(asked.languages) - known - sources):
+        raise ConfigError(
+            f"candidates: the recipe has no text of {strange[0]} to find its words in"
+        )
+    if alone := sorted(lang for lang in sources if {*asked.languages} == {lang}):
+        raise ConfigError(
+            f"candidates: `mono` has sentences in {alone[0]}; name another language as well"
+        )
+
+
+def existing_model(folder: Path, model: str, part: str) -> str:
+    """Returns the path of a model that a part names, "" for none; raises ConfigError if absent."""
+    if model and not (folder / model / "config.json").is_file():
+        raise ConfigError(f"{folder / model}: no model is there; check the recipe's `{part}`")
+    return str(folder / model) if model else ""

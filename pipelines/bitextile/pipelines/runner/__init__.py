@@ -1,0 +1,1 @@
+"""How a Beam pipeline is run and its output made to appear whole or not at all."""

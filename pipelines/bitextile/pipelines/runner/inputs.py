@@ -1,0 +1,59 @@
+"""What a verb was given: files with their digests, for manifests and for `--reuse`."""
+
+import hashlib
+from collections.abc import Iterable
+
+from pyarrow import fs
+
+from bitextile.kernels.bitext.dictionary.source import DictionarySource
+from bitextile.kernels.readers.corpus import Source, archive_member
+from bitextile.pipelines.runner.job import dataset_input
+from bitextile.schema.dataset import open_dataset
+from bitextile.schema.errors import InputError
+from bitextile.schema.storage import filesystem
+
+
+def file_inputs(sources: Iterable[Source]) -> tuple[dict[str, str], ...]:
+    """Returns path (as the recipe names it), size in bytes and sha256 of each source's files.
+
+    Raises:
+        InputError: a file is not there.
+    """
+    found: dict[str, dict[str, str]] = {}
+    for source in sources:
+        for name, file in zip(source.names, source.files, strict=True):
+            if name not in found:
+                found[name] = {"path": name, **_fingerprint(archive_member(file)[0], source.corpus)}
+    return tuple(found.values())
+
+
+def _fingerprint(path: str, corpus: str) -> dict[str, str]:
+    filesystem_, place = filesystem(path)
+    info = filesystem_.get_file_info(place)
+    if info.type != fs.FileType.File:
+        raise InputError(f"{path}: no such file (corpus {corpus}); check the recipe's `files`")
+    digest = hashlib.sha256()
+    with filesystem_.open_input_file(place) as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return {"digest": f"sha256:{digest.hexdigest()}", "bytes": str(info.size)}
+
+
+def plain_inputs(paths: Iterable[str]) -> tuple[dict[str, str], ...]:
+    """Returns path, size in bytes and sha256 of files that no recipe names.
+
+    Raises:
+        InputError: a file is not there.
+    """
+    return tuple({"path": path, **_fingerprint(path, "none")} for path in paths)
+
+
+def dictionary_input(source: DictionarySource) -> dict[str, str]:
+    """Returns a dictionary that was read as a manifest's `inputs` names it.
+
+    Args:
+        source: with its format settled, as `read_dictionary` returns it.
+    """
+    if source.format == "lexicon":
+        return dataset_input(open_dataset(source.path))
+    return plain_inputs([source.path])[0]

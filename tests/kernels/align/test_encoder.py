@@ -1,0 +1,207 @@
+"""Matching against slow, obvious versions that see one pair at a time, and what holds always."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bitextile.kernels.align import encoder as module
+from bitextile.kernels.align.encoder import (
+    Matcher,
+    Units,
+    alignment_of,
+    context_windows,
+    match_words,
+    means_of_words,
+)
+from bitextile.kernels.randomness import uniform
+
+MATCHINGS = ["inter", "itermax", "mwmf", "softmax"]
+
+
+def matcher(matching: str, token_type: str = "bpe", distortion: float = 0.0) -> Matcher:
+    distortion = 0.0 if matching == "softmax" else distortion
+    return Matcher(matching=matching, token_type=token_type, distortion=distortion, threshold=0.001)
+
+
+def numbers(key: int, n: int, what: str) -> np.ndarray:
+    return uniform(
+        np.asarray([key], np.uint64), seed=3, operation=what, position=np.arange(n)
+    ).ravel()
+
+
+def units_of(lengths: list[int], key: int, width: int = 6) -> Units:
+    """Sentences of that many subwords; a word has one to three, and some words have none."""
+    at = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    flat = (numbers(key, int(at[-1]) * width, "vectors") - 0.5).reshape(-1, width)
+    words = []
+    for k, length in enumerate(lengths):
+        steps = np.minimum(numbers(key + k + 1, length, "words") * 3, 2).astype(np.int64)
+        words.append(np.cumsum(steps) - (steps[0] if length else 0))
+    word = np.concatenate(words) if words else np.zeros(0, np.int64)
+    return Units(flat.astype(np.float32), at, word)
+
+
+def sentence(units: Units, k: int) -> tuple[np.ndarray, np.ndarray]:
+    part = slice(units.at[k], units.at[k + 1])
+    return units.vectors[part].astype(np.float64), units.word[part]
+
+
+def slow_matches(one, two, how: Matcher) -> np.ndarray:
+    """The cells matched, in loops over one pair's similarities, from the papers' definitions."""
+    m, n = len(one), len(two)
+    if how.matching == "softmax":
+        dots = one @ two.T
+        rows = np.exp(dots) / np.exp(dots).sum(1, keepdims=True)
+        columns = np.exp(dots) / np.exp(dots).sum(0, keepdims=True)
+        return (rows > how.threshold) & (columns > how.threshold)
+    norms = np.linalg.norm(one, axis=1)[:, None] * np.linalg.norm(two, axis=1)
+    similarity = (one @ two.T / norms + 1) / 2
+    for i in range(m):
+        for j in range(n):
+            if m > 1 and n > 1:
+                similarity[i, j] *= 1 - how.distortion * (j / (n - 1) - i / (m - 1)) ** 2
+    if how.matching == "mwmf":
+        return best_assignment(similarity)
+    on = mutual(similarity)
+    if how.matching == "itermax" and min(m, n) > 2:
+        rows, columns = ~on.any(1), ~on.any(0)
+        if rows.any() and columns.any():
+            factor = np.array([[(0, 0.9, 1)[int(r) + int(c)] for c in columns] for r in rows])
+            on = on | (mutual(similarity * factor) & (factor > 0))
+    return on
+
+
+def mutual(similarity: np.ndarray) -> np.ndarray:
+    m, n = similarity.shape
+    return np.array(
+        [
+            [similarity[i].argmax() == j and similarity[:, j].argmax() == i for j in range(n)]
+            for i in range(m)
+        ]
+    )
+
+
+def best_assignment(similarity: np.ndarray) -> np.ndarray:
+    """By dynamic programming over the sets of rows used."""
+    m, n = similarity.shape
+    if m > n:
+        return best_assignment(similarity.T).T
+    best: dict[int, tuple[float, list]] = {0: (0.0, [])}
+    for j in range(n):
+        for used, (weight, cells) in list(best.items()):
+            for i in range(m):
+                if not used >> i & 1:
+                    found = (weight + similarity[i, j], [*cells, (i, j)])
+                    if found[0] > best.get(used | 1 << i, (-1.0, []))[0]:
+                        best[used | 1 << i] = found
+    on = np.zeros((m, n), bool)
+    on[tuple(zip(*best[(1 << m) - 1][1]))] = True
+    return on
+
+
+def slow_links(src: Units, tgt: Units, how: Matcher) -> set[tuple[int, int, int]]:
+    found = set()
+    for k in range(len(src.at) - 1):
+        (one, words), (two, others) = sentence(src, k), sentence(tgt, k)
+        if how.token_type == "word":
+            one, words = means(one, words)
+            two, others = means(two, others)
+        if len(one) and len(two):
+            for i, j in np.argwhere(slow_matches(one, two, how)):
+                found.add((k, int(words[i]), int(others[j])))
+    return found
+
+
+def means(vectors: np.ndarray, words: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    distinct = np.unique(words)
+    return np.array([vectors[words == w].mean(axis=0) for w in distinct]), distinct
+
+
+LENGTHS = st.lists(st.tuples(st.integers(0, 7), st.integers(0, 7)), max_size=8)
+
+
+@pytest.mark.parametrize("matching", MATCHINGS)
+@pytest.mark.parametrize("token_type", ["bpe", "word"])
+@given(lengths=LENGTHS, key=st.integers(0, 1000), distortion=st.sampled_from([0.0, 0.5, 1.0]))
+def test_links_are_those_of_the_slow_version(matching, token_type, lengths, key, distortion):
+    src = units_of([m for m, _ in lengths], 2 * key)
+    tgt = units_of([n for _, n in lengths], 2 * key + 5000)
+    how = matcher(matching, token_type, distortion)
+    links = match_words(src, tgt, matcher=how)
+    found = list(zip(links.pair.tolist(), links.src.tolist(), links.tgt.tolist()))
+    assert found == sorted(slow_links(src, tgt, how))
+    assert ((links.score > 0) & (links.score <= 1)).all()
+
+
+@pytest.mark.parametrize("matching", MATCHINGS)
+def test_a_batch_gives_what_its_pairs_give_alone(matching: str) -> None:
+    lengths = [3, 9, 1, 0, 30, 4]
+    src, tgt = units_of(lengths, 1), units_of(lengths[::-1], 2)
+    together = match_words(src, tgt, matcher=matcher(matching))
+    for k in range(len(lengths)):
+        alone = match_words(only(src, k), only(tgt, k), matcher=matcher(matching))
+        mine = together.pair == k
+        assert together.src[mine].tolist() == alone.src.tolist()
+        assert together.tgt[mine].tolist() == alone.tgt.tolist()
+        np.testing.assert_allclose(together.score[mine], alone.score, rtol=1e-5)
+
+
+def only(units: Units, k: int) -> Units:
+    part = slice(units.at[k], units.at[k + 1])
+    at = np.array([0, units.at[k + 1] - units.at[k]])
+    return Units(units.vectors[part], at, units.word[part])
+
+
+@pytest.mark.parametrize("matching", MATCHINGS)
+def test_long_pairs_are_matched_in_windows(matching: str, monkeypatch) -> None:
+    # A copy: every unit's best is itself, wherever the windows are cut.
+    monkeypatch.setattr(module, "MAX_UNITS", 16)
+    vectors = np.linalg.qr(numbers(9, 100 * 100, "square").reshape(100, 100))[0] * 20
+    units = Units(vectors.astype(np.float32), np.array([0, 100]), np.arange(100))
+    links = match_words(units, units, matcher=matcher(matching))
+    assert links.src.tolist() == links.tgt.tolist() == list(range(100))
+
+
+@pytest.mark.parametrize("matching", MATCHINGS)
+def test_equal_and_zero_vectors_give_no_nan(matching: str) -> None:
+    for value in (0.0, 1.0, 1e4):
+        units = Units(np.full((6, 4), value, np.float32), np.array([0, 6]), np.arange(6))
+        links = match_words(units, units, matcher=matcher(matching, distortion=0.5))
+        assert np.isfinite(links.score).all()
+        assert len(links.pair) >= 1
+        if matching != "softmax":
+            assert len(set(links.src.tolist())) == len(links.src)
+
+
+def test_mean_counts_each_subword_once() -> None:
+    units = units_of([5, 0, 7], 4)
+    averaged = means_of_words(units)
+    for k in range(3):
+        expected = means(*sentence(units, k)) if k != 1 else (np.zeros((0, 6)), np.zeros(0))
+        got = sentence(averaged, k)
+        np.testing.assert_allclose(got[0].reshape(-1, 6), expected[0], rtol=1e-5, atol=1e-7)
+        assert got[1].tolist() == expected[1].tolist()
+
+
+def test_align_score_is_the_mean_log_score_and_defined_without_links() -> None:
+    src, tgt = units_of([4, 0], 1), units_of([4, 3], 2)
+    links = match_words(src, tgt, matcher=matcher("inter"))
+    made = alignment_of(links, 2)
+    scores = [link["score"] for link in made.links[0].as_py()]
+    assert made.score[0].as_py() == pytest.approx(np.mean(np.log(scores)), rel=1e-5)
+    assert made.links[1].as_py() == []
+    assert np.isfinite(made.score[1].as_py())
+
+
+@given(length=st.integers(0, 3000), room=st.integers(4, 700))
+def test_windows_own_everything_once_with_context(length: int, room: int) -> None:
+    pieces = context_windows(length, room)
+    owned = [k for piece in pieces for k in range(piece.own_start, piece.own_stop)]
+    assert owned == list(range(length))
+    for piece in pieces:
+        assert piece.stop - piece.start <= room
+        assert piece.start <= piece.own_start <= piece.own_stop <= piece.stop
+        left, right = piece.own_start - piece.start, piece.stop - piece.own_stop
+        assert piece.start == 0 or left >= room // 8
+        assert piece.stop == length or right >= room // 8

@@ -1,0 +1,193 @@
+"""Packed equals unpacked: no input of a row sees another, in any model, under any rule."""
+
+from copy import deepcopy
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn.attention.flex_attention import create_mask, flex_attention
+from torch.nn.functional import scaled_dot_product_attention
+from transformers import AutoConfig, AutoModelForMaskedLM
+
+from bitextile.trainer.data.examples import Input
+from bitextile.trainer.data.packed import FULL, Packed, flatten, lay_out
+from bitextile.trainer.model.attention import block_mask, dense_mask
+from bitextile.trainer.model.encoder import Encoder
+from bitextile.trainer.objectives.camlm import SEES
+
+WINDOW = 4
+"""Distance that a layer of the ModernBERT below sees: shorter than most of the inputs."""
+
+PAD = 1
+GEOMETRY = {
+    "vocab_size": 60,
+    "hidden_size": 32,
+    "num_attention_heads": 2,
+    "num_hidden_layers": 4,
+    "intermediate_size": 48,
+    "max_position_embeddings": 64,
+    "pad_token_id": PAD,
+}
+MODELS = {
+    "bert": {},
+    "xlm-roberta": {},
+    "modernbert": {"local_attention": 2 * WINDOW, "global_attn_every_n_layers": 2},
+}
+LENGTHS = (17, 3, 9, 22, 2, 14, 11)
+INDEX = {"ar": 0, "en": 1}
+
+
+def inputs_of(lengths, seed: int = 0) -> list[Input]:
+    generator = np.random.default_rng(seed)
+    made = []
+    for n in lengths:
+        sides = (np.arange(n) >= n // 2).astype(np.int8)
+        tokens = generator.integers(5, 60, n).astype(np.int32)
+        made.append(Input(tokens, np.ones(n, bool), sides, ("en", "ar")))
+    return made
+
+
+def pack(inputs: list[Input], *, sees=FULL, width: int = 40, fixed: bool = False):
+    """Rows of inputs, every third position in the role of a selected one if there are roles."""
+    flat = flatten(inputs)
+    roles = 2 * flat.sides.astype(np.int64) + (flat.positions % 3 == 1)
+    languages = flat.sides.astype(np.int64)
+    return lay_out(
+        flat,
+        flat.tokens,
+        width=width,
+        pad=PAD,
+        fixed=fixed,
+        roles=roles if len(sees) > 1 else None,
+        sees=sees,
+        languages=languages,
+    )
+
+
+@cache
+def model(model_type: str) -> Encoder:
+    """A random model, its attention far from uniform."""
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        config = AutoConfig.for_model(model_type, **GEOMETRY, **MODELS[model_type])
+        encoder = Encoder(AutoModelForMaskedLM.from_config(config), ("ar", "en"))
+        with torch.no_grad():
+            for name, parameter in encoder.named_parameters():
+                if parameter.dim() == 2 and "embeddings" not in name:
+                    parameter.mul_(8)
+    return encoder.eval()
+
+
+def naive_mask(packed: Packed, window: int | None) -> torch.Tensor:
+    rows, width = packed.groups.shape
+    mask = torch.zeros(rows, 1, width, width, dtype=torch.bool)
+    for r in range(rows):
+        for q in range(width):
+            for k in range(width):
+                same = packed.groups[r, q] == packed.groups[r, k]
+                seen = packed.sees[packed.roles[r, q], packed.roles[r, k]]
+                near = window is None or abs(q - k) <= window
+                mask[r, 0, q, k] = bool(same and seen and near)
+    return mask
+
+
+@pytest.mark.parametrize("sees", [FULL, SEES])
+@pytest.mark.parametrize("window", [None, 3])
+def test_dense_mask_equals_the_naive_loop(sees, window):
+    packed, _ = pack(inputs_of((7, 3, 5)), sees=sees, width=12)
+    assert torch.equal(dense_mask(packed, window=window), naive_mask(packed, window))
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    st.lists(st.integers(1, 30), min_size=1, max_size=12),
+    st.sampled_from([FULL, SEES]),
+    st.sampled_from([None, 5]),
+)
+def test_block_mask_equals_dense_mask(lengths, sees, window):
+    packed, _ = pack(inputs_of(lengths), sees=sees, width=200, fixed=True)
+    dense = dense_mask(packed, window=window)
+    block = block_mask(packed, window=window)
+    rows, width = packed.groups.shape
+    told = create_mask(block.mask_mod, rows, 1, width, width, device="cpu")
+    assert torch.equal(told, dense)
+    # What the blocks leave out is nothing that anybody sees.
+    size = block.BLOCK_SIZE[0]
+    kept = block.to_dense().repeat_interleave(size, -1).repeat_interleave(size, -2)
+    assert not dense[kept[..., :width, :width] == 0].any()
+
+
+@pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
+@pytest.mark.parametrize("sees", [FULL, SEES])
+def test_flex_attention_equals_sdpa(sees):
+    packed, _ = pack(inputs_of(LENGTHS), sees=sees, width=128, fixed=True)
+    generator = torch.Generator().manual_seed(1)
+    q, k, v = torch.randn(3, len(packed.groups), 2, 128, 16, generator=generator)
+    try:
+        with torch.no_grad():
+            got = flex_attention(q, k, v, block_mask=block_mask(packed))
+    except (RuntimeError, NotImplementedError) as error:
+        pytest.skip(f"this torch has no FlexAttention on the CPU: {error}")
+    want = scaled_dot_product_attention(q, k, v, attn_mask=dense_mask(packed))
+    useful = packed.groups > 0
+    gap = (got - want).transpose(1, 2)[useful].abs().max()
+    assert float(gap) < 1e-5
+
+
+@pytest.mark.parametrize("fixed", [False, True])
+@pytest.mark.parametrize("model_type", list(MODELS))
+def test_packed_equals_each_input_alone_in_transformers(model_type, fixed):
+    """The oracle: transformers' plain attention, one input at a time, no mask of ours."""
+    encoder = model(model_type)
+    inputs = inputs_of(LENGTHS)
+    packed, places = pack(inputs, fixed=fixed)
+    assert len(packed.groups) < len(inputs)
+    config = deepcopy(encoder.mlm.config)  # models share theirs, and the next line changes it
+    plain = AutoModelForMaskedLM.from_config(config, attn_implementation="eager")
+    plain.load_state_dict(encoder.mlm.state_dict())
+    plain.eval()
+    with torch.no_grad():
+        vectors = encoder.vectors(replace(packed, languages=None))
+        first = 0
+        for one in inputs:
+            here = torch.from_numpy(places[first : first + len(one.tokens)])
+            first += len(one.tokens)
+            ids = torch.from_numpy(one.tokens.astype(np.int64))[None]
+            logits = plain(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[0]
+            assert torch.allclose(encoder.logits(vectors[here]), logits, atol=1e-5)
+
+
+@pytest.mark.parametrize("sees", [FULL, SEES])
+@pytest.mark.parametrize("model_type", list(MODELS))
+def test_packed_equals_each_input_in_a_row_of_its_own(model_type, sees):
+    encoder = model(model_type)
+    inputs = inputs_of(LENGTHS)
+    packed, places = pack(inputs, sees=sees)
+    with torch.no_grad():
+        vectors, first = encoder.vectors(packed), 0
+        for one in inputs:
+            alone, own = pack([one], sees=sees)
+            here = places[first : first + len(one.tokens)]
+            first += len(one.tokens)
+            assert torch.allclose(vectors[here], encoder.vectors(alone)[own], atol=1e-5)
+
+
+@pytest.mark.parametrize("model_type", list(MODELS))
+def test_every_rule_makes_a_difference(model_type):
+    """So that the tests above can fail: roles, languages and windows all change the vectors."""
+    encoder = model(model_type)
+    packed, places = pack(inputs_of(LENGTHS))
+    roled, _ = pack(inputs_of(LENGTHS), sees=SEES)
+    with torch.no_grad():
+        full = encoder.vectors(packed)[places]
+        for other in (roled, replace(packed, languages=None)):
+            assert (encoder.vectors(other)[places] - full).abs().max() > 1e-3
+        if model_type == "modernbert":
+            assert set(encoder.mlm.config.layer_types) == {"full_attention", "sliding_attention"}
+            assert encoder.mlm.config.sliding_window == WINDOW < max(LENGTHS)
+            seen = encoder._visible(packed)
+            assert seen["sliding_attention"].sum() < seen["full_attention"].sum()

@@ -1,0 +1,123 @@
+"""FSDP: parameters, gradients and moments dealt out over ranks, for encoders that do not fit one.
+
+Each layer of the encoder is a unit, gathered when a pass reaches it; what is left (embeddings,
+head) is gathered by the encoder as a whole. All ranks walk through the layers together, so they
+need equally many lanes, and objectives with equally many passes: `refuse_uneven`.
+"""
+
+import warnings
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forward_method
+from torch.distributed.tensor import DTensor, distribute_tensor
+
+from bitextile.schema.errors import ConfigError
+from bitextile.trainer.config import RunConfig
+from bitextile.trainer.distributed.process_group import Ranks
+from bitextile.trainer.model.encoder import Encoder
+
+
+def refuse_uneven(config: RunConfig, ranks: Ranks, objectives: Collection[str]) -> None:
+    """Checks that lanes and objectives can be dealt to the ranks.
+
+    Args:
+        config: of the run.
+        ranks: its processes.
+        objectives: the names of those in its mixture.
+
+    Raises:
+        ConfigError: they cannot.
+    """
+    if config.accumulate < ranks.size:
+        raise ConfigError(
+            f"accumulate is {config.accumulate}, but there are {ranks.size} ranks, and each needs "
+            f"a micro-batch of the step; set it to {ranks.size} or more, or start fewer ranks"
+        )
+    if config.parallel != "fsdp" or ranks.size == 1:
+        return
+    if config.accumulate % ranks.size:
+        raise ConfigError(
+            f"accumulate is {config.accumulate}, no multiple of the {ranks.size} ranks; under fsdp "
+            "each needs equally many micro-batches"
+        )
+    if "moco" in objectives and len(objectives) > 1:
+        raise ConfigError(
+            "under fsdp moco cannot be mixed with other objectives: it passes through the encoder "
+            "twice, they once, and all ranks must pass together; use parallel: ddp"
+        )
+
+
+def shard(encoder: Encoder, ranks: Ranks, device: torch.device) -> None:
+    """Deals the encoder's parameters out over the ranks, in place.
+
+    Args:
+        encoder: on the device, the same on every rank.
+        ranks: two or more.
+        device: its type is that of the mesh.
+    """
+    mesh = init_device_mesh(device.type, (ranks.size,))
+    for layer in _layers(encoder.mlm.base_model):
+        _shard_one(layer, mesh)
+    _shard_one(encoder, mesh)
+    # `vectors` is what FSDP is to take for the forward pass. It leaves embeddings and head gathered
+    # until the backward pass is over, so `logits` finds them; were it a forward pass too, ranks
+    # whose objectives call it twice would send gradients twice, and the others wait for ever.
+    register_fsdp_forward_method(encoder, "vectors")
+    # Nobody writes into the view that `vectors` returns.
+    warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view tensor")
+
+
+def _shard_one(module: nn.Module, mesh: Any) -> None:
+    unit: Any = fully_shard(module, mesh=mesh)
+    # A step's loss is divided by its weight over all ranks, so gradients are summed, not averaged.
+    unit.set_gradient_divide_factor(1.0)
+    unit.set_force_sum_reduction_for_comms(True)
+
+
+def _layers(body: nn.Module) -> list[nn.Module]:
+    """Returns the layers: the longest list of modules in the body."""
+    lists = [list(m) for m in body.modules() if isinstance(m, nn.ModuleList)]
+    return max(lists, key=len, default=[])
+
+
+def gather_root(encoder: Encoder) -> None:
+    """Gathers embeddings and head ahead of the forward pass, where objectives begin with them."""
+    if isinstance(encoder, FSDPModule):
+        encoder.unshard()
+
+
+def is_sharded(encoder: Encoder) -> bool:
+    """Returns whether `shard` has been called on it."""
+    return isinstance(encoder, FSDPModule)
+
+
+@contextmanager
+def whole_parameters(encoder: Encoder) -> Iterator[None]:
+    """Gathers the parameters of a sharded encoder while the context lasts."""
+    units = [m for m in encoder.modules() if isinstance(m, FSDPModule)]
+    for unit in units:
+        unit.unshard()
+    try:
+        yield
+    finally:
+        for unit in units:
+            unit.reshard()
+
+
+def whole(tensor: torch.Tensor) -> torch.Tensor:
+    """Returns a tensor on the CPU, gathered if it is sharded; every rank must call it then."""
+    full = tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+    return full.detach().cpu().contiguous()
+
+
+def dealt_like(value: torch.Tensor, parameter: torch.Tensor) -> torch.Tensor:
+    """Returns a whole tensor as a parameter of its shape lies: on its device, sharded if it is."""
+    value = value.to(parameter.device)
+    if isinstance(parameter, DTensor) and value.shape == parameter.shape:
+        return distribute_tensor(value, parameter.device_mesh, parameter.placements)
+    return value

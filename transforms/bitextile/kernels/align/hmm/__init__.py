@@ -1,0 +1,1 @@
+"""The statistical aligner: IBM-1, then two HMMs trained to agree."""

@@ -1,0 +1,193 @@
+"""Aligning `source words ||| target words` lines, as fast_align and eflomal users know them.
+
+One line out for every line in, whatever the line: a line that cannot be aligned gives an empty line
+and is counted.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from functools import partial
+from itertools import islice
+from os import PathLike
+from typing import TextIO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from bitextile.kernels.align.corpus import list_of_words
+from bitextile.kernels.align.hmm.apply import MOST_WORDS, Alignment, apply
+from bitextile.kernels.align.hmm.config import AlignerConfig
+from bitextile.kernels.align.hmm.fit import fit
+from bitextile.kernels.align.hmm.model import AlignerModel
+from bitextile.kernels.align.symmetrize import method_named
+from bitextile.kernels.align.threads import usable_threads
+
+SEPARATOR = "|||"
+PAIRS_PER_BATCH = 20_000
+"""Pairs aligned and written at a time."""
+LINES_AT_ONCE = 2_000
+"""Lines cut into words, and written, at a time: 32,767 links in each would still fit a string
+array, which holds 2 GB."""
+
+
+@dataclass
+class TextSummary:
+    """What became of the lines: lines = aligned + every other count but no_links.
+
+    Attributes:
+        lines: read, and written.
+        aligned: with words on both sides.
+        no_separator: without `|||`, or with more than one.
+        empty_side: with no word on one side or on both.
+        too_long: with more words on a side than a link can number.
+        no_links: aligned lines that came out empty because no link is likely enough.
+        links: written.
+        model: digest of the model.
+    """
+
+    lines: int = 0
+    aligned: int = 0
+    no_separator: int = 0
+    empty_side: int = 0
+    too_long: int = 0
+    no_links: int = 0
+    links: int = 0
+    model: str = ""
+
+    def to_json(self) -> dict[str, int | str]:
+        """Returns the counts by name."""
+        return asdict(self)
+
+
+def align_text(
+    lines_in: Iterable[str],
+    lines_out: TextIO,
+    *,
+    model: str | PathLike[str] | None = None,
+    save_model: str | PathLike[str] | None = None,
+    scores_out: TextIO | None = None,
+    symmetrize: str = "posterior",
+    threshold: float | None = None,
+    config: AlignerConfig | None = None,
+    lexicon: pa.Table | None = None,
+    n_threads: int | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> TextSummary:
+    """Writes one line of links (`0-0 1-2`, source-target, 0-based) per input line.
+
+    Args:
+        lines_in: an open file or any lines; words are separated by spaces.
+        lines_out: where the Pharaoh lines go.
+        model: folder of a saved model to apply; without it, one is fitted on these lines.
+        save_model: folder the model is saved to.
+        scores_out: where a line with the mean log posterior of each line's links goes.
+        symmetrize: as for `apply`.
+        threshold: as for `apply`.
+        config: as for `fit`; not with `model`.
+        lexicon: as for `fit`; not with `model`.
+        n_threads: as for `fit`.
+        progress: called with one line of text now and then.
+
+    Raises:
+        ConfigError: symmetrize or threshold is unknown or out of range.
+        DatasetError: `model` is no whole model.
+
+    >>> import io
+    >>> out = io.StringIO()
+    >>> lines = ["das haus ||| 这 房子", "das buch ||| 这 书", "no separator", "ein buch ||| 一 书"]
+    >>> align_text(lines, out).no_separator, out.getvalue().splitlines()
+    (1, ['0-0 1-1', '0-0 1-1', '', '0-0 1-1'])
+    """
+    method_named(symmetrize)
+    summary = TextSummary()
+    src, tgt = sides_of(lines_in, summary)
+    if model is not None:
+        aligner = AlignerModel.load(model)
+    else:
+        aligner = fit(
+            src, tgt, config=config, lexicon=lexicon, progress=progress, n_threads=n_threads
+        )
+    if save_model is not None:
+        aligner.save(save_model)
+    summary.model = aligner.digest
+    links_of = partial(
+        apply, symmetrize=symmetrize, threshold=threshold, n_threads=usable_threads(n_threads)
+    )
+    for first in range(0, len(src), PAIRS_PER_BATCH):
+        batch = (side.slice(first, PAIRS_PER_BATCH) for side in (src, tgt))
+        write_links(links_of(aligner, *batch), lines_out, scores_out, summary)
+        if progress:
+            progress(f"aligned {min(first + PAIRS_PER_BATCH, len(src)):,} of {len(src):,} lines")
+    summary.no_links -= summary.lines - summary.aligned
+    return summary
+
+
+def sides_of(lines: Iterable[str], summary: TextSummary) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
+    """Returns the words of both sides of lines; both are empty where a line cannot be aligned.
+
+    Args:
+        lines: `source ||| target`, with or without a line end.
+        summary: counts them, each by what became of it.
+
+    Returns:
+        Two of list<string> [lines].
+    """
+    rest = iter(lines)
+    sides = [_sides_of_some([], summary)]
+    while some := list(islice(rest, LINES_AT_ONCE)):
+        sides.append(_sides_of_some(some, summary))
+    src, tgt = (pa.chunked_array(side) for side in zip(*sides))
+    return src, tgt
+
+
+def _sides_of_some(lines: list[str], summary: TextSummary) -> tuple[pa.ListArray, pa.ListArray]:
+    cut = pc.split_pattern(pa.array(lines, pa.string()), SEPARATOR)
+    two = pc.equal(pc.list_value_length(cut), 2)
+    if two.true_count < len(lines):
+        cut = pc.if_else(two, cut, pa.scalar(["", ""], cut.type))
+    src, tgt = (list_of_words(pc.list_element(cut, side)) for side in (0, 1))
+    n_src, n_tgt = (pc.list_value_length(side).to_numpy() for side in (src, tgt))
+    whole = (n_src > 0) & (n_tgt > 0)
+    fits = np.maximum(n_src, n_tgt) <= MOST_WORDS
+    separated, aligned = two.true_count, int((whole & fits).sum())
+    summary.lines += len(lines)
+    summary.aligned += aligned
+    summary.no_separator += len(lines) - separated
+    summary.empty_side += separated - int(whole.sum())
+    summary.too_long += int((whole & ~fits).sum())
+    if aligned == len(lines):
+        return src, tgt
+    kept, none = pa.array(whole & fits), pa.scalar([], src.type)
+    return pc.if_else(kept, src, none), pc.if_else(kept, tgt, none)
+
+
+def write_links(
+    alignment: Alignment, lines_out: TextIO, scores_out: TextIO | None, summary: TextSummary
+) -> None:
+    """Writes a line of links per pair, and of its score if it is asked for.
+
+    Args:
+        alignment: of some pairs.
+        lines_out: for the links.
+        scores_out: for the scores, or None.
+        summary: counts links and pairs without any.
+    """
+    for first in range(0, len(alignment.links), LINES_AT_ONCE):
+        lines_out.write(_pharaoh(alignment.links.slice(first, LINES_AT_ONCE)))
+    n_links = pc.list_value_length(alignment.links).to_numpy()
+    summary.no_links += int((n_links == 0).sum())
+    summary.links += int(n_links.sum())
+    if scores_out is not None:
+        scores_out.writelines(f"{score:.6f}\n" for score in alignment.score.to_pylist())
+
+
+def _pharaoh(links: pa.ListArray) -> str:
+    """Returns the lines, each with its end."""
+    pairs = links.flatten()
+    numbers = (pairs.field(name).cast(pa.string()) for name in ("src", "tgt"))
+    points = pc.binary_join_element_wise(*numbers, "-")
+    offsets = pc.subtract(links.offsets, links.offsets[0])
+    rows = pc.binary_join(pa.ListArray.from_arrays(offsets, points), " ")
+    whole = pa.ListArray.from_arrays([0, len(rows)], rows)
+    return pc.binary_join(whole, "\n")[0].as_py() + "\n"

@@ -1,0 +1,111 @@
+"""What a model is asked and what it answers: requests, generated rows, the interface of engines.
+
+    mono rows  --draw_targets-->  REQUESTS  --a model-->  GENERATED + rejects  --gate-->  PSEUDO
+
+An engine is a small picklable description of a model; `load`, called once in each worker process,
+makes of it a plain function over batches. Whatever runs the function (Beam, a loop, a test) needs
+to know nothing else about the model.
+"""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+
+from bitextile.kernels.randomness import hash64, uniform
+from bitextile.kernels.rejects import Filtered
+from bitextile.schema.errors import ConfigError
+from bitextile.schema.ids import language_tag
+from bitextile.schema.kinds import MONO, PSEUDO
+
+REQUESTS = pa.schema([*MONO.schema, pa.field("tgt_lang", pa.string(), False)])
+"""Rows of MONO, each with the language it is to be turned into."""
+GENERATED = pa.schema([*PSEUDO.schema, *(MONO.schema.field(c) for c in ("corpus", "file", "line"))])
+"""Rows of PSEUDO with the provenance that rejects have."""
+
+
+class Run(Protocol):
+    """A loaded model: a pure function of a batch."""
+
+    def __call__(self, batch: pa.RecordBatch) -> Filtered:
+        """Returns what the model made of the rows, and those it cannot take, as rejects."""
+
+
+class Engine(Protocol):
+    """What a pipeline ships to its workers in place of a model; picklable."""
+
+    @property
+    def folder(self) -> str:
+        """Of the model; every worker must have it."""
+
+    @property
+    def digest(self) -> str:
+        """Of the model's files where the pipeline was built; a worker compares its own."""
+
+    def load(self) -> Run:
+        """Returns the model, loaded; called once in a worker process."""
+
+
+def parse_weights(spec: str) -> dict[str, float]:
+    """Returns language to weight of `LANG[:WEIGHT],...`, by tag.
+
+    Raises:
+        ConfigError: a tag or weight is none, a weight is not above 0, or a language stands twice.
+
+    >>> parse_weights("fr,de:2")
+    {'de': 2.0, 'fr': 1.0}
+    """
+    weights: dict[str, float] = {}
+    for part in spec.split(","):
+        tag, colon, number = part.strip().partition(":")
+        tag = language_tag(tag)
+        try:
+            weight = float(number) if colon else 1.0
+        except ValueError:
+            weight = 0.0
+        if not 0 < weight < float("inf"):
+            raise ConfigError(f"{part!r}: expected LANG or LANG:WEIGHT, a weight above 0")
+        if tag in weights:
+            raise ConfigError(f"{tag} is named twice in {spec!r}; add the weights up")
+        weights[tag] = weight
+    return dict(sorted(weights.items()))
+
+
+def draw_targets(
+    batch: pa.RecordBatch, *, weights: Mapping[str, float], seed: int
+) -> pa.RecordBatch:
+    """Returns the rows with a target language each, never a sentence's own.
+
+    Args:
+        batch: rows of MONO.
+        weights: of the languages; a draw is in proportion to them.
+        seed: of the draws, which are keyed by record id.
+
+    Returns:
+        Rows of REQUESTS.
+
+    Raises:
+        ConfigError: no language but a sentence's own is wanted.
+
+    >>> from bitextile.schema.ids import text_ids
+    >>> texts = pa.array(["Guten Tag!", "Ja."])
+    >>> rows = pa.RecordBatch.from_pydict({"text_id": text_ids("de", texts), "lang": ["de", "de"],
+    ...     "text": texts, "corpus": ["c"] * 2, "file": ["f"] * 2, "line": [1, 2],
+    ...     "split": ["train"] * 2}, schema=MONO.schema)
+    >>> draw_targets(rows, weights={"ar": 1.0, "de": 9.0}, seed=0)["tgt_lang"].to_pylist()
+    ['ar', 'ar']
+    """
+    draws = uniform(hash64(batch.column("text_id")), seed=seed, operation="backtranslate/language")
+    own = np.asarray(batch.column("lang").to_pylist(), object)
+    drawn = np.full(batch.num_rows, "", object)
+    for lang in sorted(set(own)):
+        tags = [tag for tag in sorted(weights) if tag != lang]
+        if not tags:
+            raise ConfigError(f"sentences are in {lang}, and no other language is wanted; name one")
+        here = own == lang
+        ends = np.cumsum([weights[tag] for tag in tags])
+        place = np.searchsorted(ends, draws[here] * ends[-1], side="right")
+        drawn[here] = np.asarray(tags, object)[np.minimum(place, len(tags) - 1)]
+    columns = [*(batch.column(c) for c in MONO.schema.names), pa.array(drawn, pa.string())]
+    return pa.RecordBatch.from_arrays(columns, schema=REQUESTS)

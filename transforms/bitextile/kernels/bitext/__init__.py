@@ -1,0 +1,1 @@
+"""What is computed from aligned pairs: phrases, lexicons; and bilingual dictionaries."""

@@ -1,0 +1,227 @@
+"""A bilingual lexicon from word links: counts, both conditional probabilities, filters.
+
+    count(s, t) = links between s and t          over all corpora of the key
+    p(t | s) = count(s, t) / sum_t' count(s, t')     p(s | t) = count(s, t) / sum_s' count(s', t)
+
+Counting is a sum over batches in any order: `count_links` on each, `merge_counts` on the results.
+The sides stand in the key's order, sorted by language tag, whichever way round the pairs came.
+"""
+
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from bitextile.kernels.bitext.phrases import Side, side_of
+from bitextile.kernels.exchange import check_share
+from bitextile.kernels.rejects import Filtered, merge_by_row
+from bitextile.kernels.text.codepoints import (
+    SPACED,
+    UNSPACED,
+    Ints,
+    Mask,
+    any_between,
+    classes,
+    cut,
+    list_offsets,
+    rows_of,
+)
+from bitextile.schema.checks import check_rows
+from bitextile.schema.errors import ConfigError
+from bitextile.schema.ids import stable_id
+from bitextile.schema.kinds import ALIGNED, LEXICON, REJECTS
+
+F64 = npt.NDArray[np.float64]
+
+ENTRY = ("src_lang", "tgt_lang", "src", "tgt")
+"""What identifies an entry."""
+
+COUNTS = pa.schema(
+    [*(pa.field(name, pa.string(), False) for name in ENTRY), pa.field("count", pa.int64(), False)]
+)
+"""Columns of link counts: the entry and how many links it has."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LexiconConfig:
+    """Which entries stay."""
+
+    min_count: int = 2
+    """Fewest links of an entry; a pair of words linked once is as often an error as not."""
+    min_probability: float = 0.0
+    """Lowest p_tgt_given_src, 0 to 1; 0 keeps rare translations of frequent words."""
+    mutual_best: bool = False
+    """Only entries whose two words are each the other's most counted: a one-to-one lexicon, for
+    seeds and evaluation; off because dictionaries are one-to-many."""
+    top_k: int | None = None
+    """Most translations of a source word, the most probable first; None keeps all."""
+
+    def __post_init__(self) -> None:
+        """Raises ConfigError for values out of range."""
+        check_share("min_probability", self.min_probability)
+        if self.min_count < 1:
+            raise ConfigError(f"min_count is {self.min_count}, expected 1 link or more")
+        if self.top_k is not None and self.top_k < 1:
+            raise ConfigError(f"top_k is {self.top_k}, expected 1 or more, or nothing for all")
+
+
+def fold(word: str) -> str:
+    """Returns a word as the lexicon spells it: lower-cased, NFC.
+
+    Lower-cased rather than `str.casefold`, which respells: "straße" would become "strasse" and a
+    final sigma a medial one, and replacements drawn from the lexicon would be misspelt.
+
+    >>> fold("Straße"), fold("ΣΟΦΟΣ"), fold("犬")
+    ('straße', 'σοφος', '犬')
+    """
+    return unicodedata.normalize("NFC", word.lower())
+
+
+def count_links(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Counts the links between words of a batch, folded; sides in the key's order.
+
+    Words without a letter (punctuation, numbers, symbols) are not counted.
+
+    Args:
+        batch: rows of kind aligned.
+
+    Returns:
+        One row per entry with its count, columns COUNTS, sorted.
+
+    Raises:
+        RowError: a span or a link lies outside its text, or spans overlap.
+    """
+    check_rows(batch, ALIGNED, "lexicon")
+    links = batch.column("links")
+    rows, flat = rows_of(list_offsets(links)), links.flatten()
+    linked = []
+    for name in ("src", "tgt"):
+        side = side_of(batch, name)
+        words = side.words[rows] + flat.field(name).to_numpy()
+        linked.append((side, words, _has_letter(side)[words]))
+    counted = linked[0][2] & linked[1][2]
+    a, b = (_folded(side, words[counted]) for side, words, _ in linked)
+    row = pa.array(rows[counted])
+    a_lang, b_lang = batch.column("src_lang").take(row), batch.column("tgt_lang").take(row)
+    turned = pc.greater(a_lang, b_lang)
+    columns = [
+        pc.if_else(turned, b_lang, a_lang),
+        pc.if_else(turned, a_lang, b_lang),
+        pc.if_else(turned, b, a),
+        pc.if_else(turned, a, b),
+        pa.array(np.ones(len(row), np.int64)),
+    ]
+    return _summed(pa.Table.from_arrays(columns, schema=COUNTS))
+
+
+def merge_counts(parts: Iterable[pa.RecordBatch]) -> pa.RecordBatch:
+    """Returns the sum of link counts; the same for any order and grouping of the parts."""
+    return _summed(pa.Table.from_batches(list(parts), COUNTS))
+
+
+def lexicon_rows(counts: pa.Table, *, config: LexiconConfig) -> Filtered:
+    """Turns the merged counts of one or more whole keys into a lexicon.
+
+    Probabilities are over all links that were counted, those of dropped entries included. Among
+    equal counts the word that sorts first by code point is the better one.
+
+    Args:
+        counts: columns COUNTS, each entry once.
+        config: the filters, applied in the order of its fields.
+
+    Returns:
+        Kept: rows of kind lexicon. Rejects, one for each other entry: "min_count/1" (value: its
+        count), "min_probability/1" (value: p_tgt_given_src), "mutual_best/1" (value: its worse
+        rank of the two sides), "top_k/1" (value: its rank among the source word's translations).
+        Both sorted by entry; ranks count from 1.
+    """
+    counts = counts.sort_by([(name, "ascending") for name in ENTRY]).combine_chunks()
+    count = counts.column("count").to_numpy()
+    src, tgt = _codes(counts, "src"), _codes(counts, "tgt")
+    p_tgt, p_src = count / _total(src, count), count / _total(tgt, count)
+    src_rank, tgt_rank = _rank(src, count), _rank(tgt, count)
+    worse_rank = np.maximum(src_rank, tgt_rank)
+    rules: list[tuple[str, Mask, Ints | F64]] = [
+        ("min_count/1", count < config.min_count, count),
+        ("min_probability/1", p_tgt < config.min_probability, p_tgt),
+        ("mutual_best/1", (worse_rank > 1) & config.mutual_best, worse_rank),
+        ("top_k/1", src_rank > (config.top_k or len(count)), src_rank),
+    ]
+    kept, rejects = np.ones(len(count), bool), []
+    for rule, bad, value in rules:
+        rejects.append(_rejected(counts, np.flatnonzero(kept & bad), rule, value))
+        kept &= ~bad
+    rows = counts.append_column("p_tgt_given_src", pa.array(p_tgt, pa.float32()))
+    rows = rows.append_column("p_src_given_tgt", pa.array(p_src, pa.float32()))
+    lexicon = rows.filter(pa.array(kept)).cast(LEXICON.schema)
+    return Filtered(_one_batch(lexicon), merge_by_row(rejects))
+
+
+def _has_letter(side: Side) -> Mask:
+    letters = np.isin(classes()[side.texts.points], (UNSPACED, SPACED))
+    return any_between(letters, side.starts, side.ends)
+
+
+def _folded(side: Side, words: Ints) -> pa.StringArray:
+    spelled = cut(side.texts, side.starts[words], side.ends[words]).dictionary_encode()
+    folded = pa.array([fold(word) for word in spelled.dictionary.to_pylist()], pa.string())
+    return folded.take(spelled.indices)
+
+
+def _summed(table: pa.Table) -> pa.RecordBatch:
+    sums = table.group_by(list(ENTRY), use_threads=False).aggregate([("count", "sum")])
+    sums = sums.rename_columns([*ENTRY, "count"]).cast(COUNTS)
+    return _one_batch(sums.sort_by([(name, "ascending") for name in ENTRY]))
+
+
+def _one_batch(table: pa.Table) -> pa.RecordBatch:
+    batches = table.combine_chunks().to_batches()
+    return batches[0] if batches else pa.RecordBatch.from_pylist([], schema=table.schema)
+
+
+def _codes(counts: pa.Table, side: str) -> Ints:
+    """Returns a number for each word of a side within its key, [entries]."""
+    parts = [
+        counts.column(name).combine_chunks().dictionary_encode()
+        for name in ("src_lang", "tgt_lang", side)
+    ]
+    code = np.zeros(counts.num_rows, np.int64)
+    for part in parts:
+        code = code * max(len(part.dictionary), 1) + part.indices.to_numpy()
+    return np.unique(code, return_inverse=True)[1]
+
+
+def _total(word: Ints, count: Ints) -> F64:
+    return np.bincount(word, weights=count).astype(np.float64)[word]
+
+
+def _rank(word: Ints, count: Ints) -> Ints:
+    """Returns the rank of each entry among those of its word, from 1; ties in the rows' order."""
+    order = np.lexsort((np.arange(len(count)), -count, word))
+    first = np.searchsorted(word[order], word[order], side="left")
+    rank = np.empty(len(count), np.int64)
+    rank[order] = np.arange(len(count)) - first + 1
+    return rank
+
+
+def _rejected(
+    counts: pa.Table, rows: Ints, rule: str, value: Ints | F64
+) -> tuple[Ints, pa.RecordBatch]:
+    entries = counts.take(pa.array(rows))
+    entry = [entries.column(name).to_pylist() for name in ENTRY]
+    empty = pa.repeat("", len(rows))
+    columns = {
+        "id": pa.array([stable_id(*parts) for parts in zip(*entry, strict=True)], pa.string()),
+        "rule": pa.repeat(rule, len(rows)),
+        "value": pa.array(value[rows].astype(np.float64)),
+        **dict.fromkeys(("detail", "corpus", "file"), empty),
+        "line": pa.array(np.zeros(len(rows), np.int64)),
+        **{name: pa.array(words, pa.string()) for name, words in zip(ENTRY, entry, strict=True)},
+    }
+    return rows, pa.RecordBatch.from_arrays(
+        [columns[name] for name in REJECTS.schema.names], schema=REJECTS.schema
+    )

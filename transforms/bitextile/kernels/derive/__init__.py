@@ -1,0 +1,1 @@
+"""Derived languages: text transformed so that exact word alignments are known."""

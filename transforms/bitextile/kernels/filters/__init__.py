@@ -1,0 +1,1 @@
+"""Rules that keep or reject a row; one file per rule."""

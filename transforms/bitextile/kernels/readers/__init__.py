@@ -1,0 +1,1 @@
+"""Readers of corpus files, by format."""

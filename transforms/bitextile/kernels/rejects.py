@@ -1,0 +1,122 @@
+"""Sifting: rows that a rule drops are set aside with the rule's name, so that none disappears."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from bitextile.schema.errors import SchemaError
+from bitextile.schema.kinds import REJECTS
+
+Value = npt.NDArray[np.float64] | float
+Detail = str | Sequence[str]
+
+
+class Filtered(NamedTuple):
+    """What a kernel made of a batch: `kept` rows, and `rejects` rows of kind REJECTS."""
+
+    kept: pa.RecordBatch
+    rejects: pa.RecordBatch
+
+
+def split_rejects(
+    batch: pa.RecordBatch,
+    keep: npt.NDArray[np.bool_],
+    *,
+    rule: str,
+    value: Value,
+    detail: Detail = "",
+) -> Filtered:
+    """Parts a batch into the rows to keep and the rejects of one rule; both in row order.
+
+    Args:
+        batch: n rows of pairs (`pair_id`, `src`, ...) or of sentences (`text_id`, `text`, ...).
+        keep: [n] True where the row passes.
+        rule: name and version, such as "length_ratio/1".
+        value: what the rule measured: [n], or one for all rows.
+        detail: what was got, in words: [n], or one for all rows.
+
+    Returns:
+        The kept rows with the columns of `batch`, and one REJECTS row for each other.
+
+    Raises:
+        SchemaError: `batch` holds neither pairs nor sentences.
+
+    >>> batch = pa.RecordBatch.from_pylist([
+    ...     dict(text_id="a" * 32, lang="ar", text="مرحبا", corpus="c", file="f", line=1),
+    ...     dict(text_id="b" * 32, lang="de", text="", corpus="c", file="f", line=2)])
+    >>> kept, rejects = split_rejects(batch, np.array([True, False]), rule="empty/1", value=0.0)
+    >>> kept["text"].to_pylist(), rejects["rule"].to_pylist(), rejects["line"].to_pylist()
+    (['مرحبا'], ['empty/1'], [2])
+    """
+    dropped = np.flatnonzero(~keep)
+    values = value if isinstance(value, float | int) else value[dropped]
+    details = detail if isinstance(detail, str) else [detail[row] for row in dropped.tolist()]
+    rejects = reject_rows(batch.take(pa.array(dropped)), rule=rule, value=values, detail=details)
+    return Filtered(batch.filter(pa.array(keep)), rejects)
+
+
+def reject_rows(
+    batch: pa.RecordBatch, *, rule: str, value: Value, detail: Detail = ""
+) -> pa.RecordBatch:
+    """Returns every row of a batch as a REJECTS row; arguments and errors as in `split_rejects`."""
+    n = batch.num_rows
+    columns = {
+        **_identity(batch),
+        "rule": pa.repeat(rule, n),
+        "value": pa.array(np.broadcast_to(np.asarray(value, np.float64), n)),
+        "detail": pa.repeat(detail, n)
+        if isinstance(detail, str)
+        else pa.array(detail, pa.string()),
+        **{name: batch.column(name) for name in ("corpus", "file", "line")},
+    }
+    return pa.RecordBatch.from_arrays(
+        [columns[name] for name in REJECTS.schema.names], schema=REJECTS.schema
+    )
+
+
+def join(batches: Sequence[pa.RecordBatch], schema: pa.Schema = REJECTS.schema) -> pa.RecordBatch:
+    """Returns the rows of all batches as one batch, in their order; an empty one for none.
+
+    Args:
+        batches: of one schema.
+        schema: what the empty batch has.
+    """
+    filled = [batch for batch in batches if batch.num_rows]
+    if not filled:
+        return pa.RecordBatch.from_pylist([], schema=schema)
+    return filled[0] if len(filled) == 1 else pa.concat_batches(filled)
+
+
+def merge_by_row(
+    parts: Sequence[tuple[npt.NDArray[np.int64], pa.RecordBatch]],
+    schema: pa.Schema = REJECTS.schema,
+) -> pa.RecordBatch:
+    """Returns the rows of all parts by the number of the row they come from, then by part.
+
+    Args:
+        parts: batches of one schema, each with the [n] row numbers of its rows, ascending.
+        schema: what an empty result has.
+    """
+    joined = join([batch for _, batch in parts], schema)
+    if sum(batch.num_rows > 0 for _, batch in parts) < 2:
+        return joined
+    numbers = np.concatenate([rows for rows, _ in parts])
+    return joined.take(pa.array(np.argsort(numbers, kind="stable")))
+
+
+def _identity(batch: pa.RecordBatch) -> dict[str, pa.Array]:
+    names = set(batch.schema.names)
+    if {"pair_id", "src_lang", "tgt_lang", "src", "tgt"} <= names:
+        columns = {name: batch.column(name) for name in ("src_lang", "tgt_lang", "src", "tgt")}
+        return {"id": batch.column("pair_id"), **columns}
+    if {"text_id", "lang", "text"} <= names:
+        none = pa.nulls(batch.num_rows, pa.string())
+        one = {"src_lang": batch.column("lang"), "src": batch.column("text")}
+        return {"id": batch.column("text_id"), **one, "tgt_lang": none, "tgt": none}
+    raise SchemaError(
+        f"rows to reject have columns {', '.join(batch.schema.names)}; expected those of kind "
+        "pairs (pair_id, src_lang, tgt_lang, src, tgt, ...) or mono (text_id, lang, text, ...)"
+    )

@@ -1,0 +1,91 @@
+"""Rows dealt out by language key and by hash of their id: what every grouping starts from."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from bitextile.kernels.randomness import bits, hash64
+from bitextile.schema.ids import language_key, stable_id
+from bitextile.schema.kinds import Kind
+
+
+def by_key(batch: pa.RecordBatch, kind: Kind) -> Iterator[tuple[str, pa.RecordBatch]]:
+    """Yields the rows of each language key ("de-en", "de") in the batch, keys sorted.
+
+    Args:
+        batch: rows of `kind`.
+        kind: tells which columns hold languages.
+    """
+    languages = [batch.column(c) for c in kind.languages]
+    codes, names = _codes(languages)
+    if len(names) == 1:
+        yield names[0], batch
+        return
+    for key in sorted(set(names)):
+        wanted = [code for code, name in enumerate(names) if name == key]
+        yield key, batch.filter(pa.array(np.isin(codes, wanted)))
+
+
+def _codes(languages: list[pa.Array]) -> tuple[npt.NDArray[np.int64], list[str]]:
+    """Returns for each row a number, and the language key of each number."""
+    joined = pc.binary_join_element_wise(*languages, "\x1f") if len(languages) > 1 else languages[0]
+    encoded = joined.dictionary_encode()
+    names = [language_key(name.split("\x1f")) for name in encoded.dictionary.to_pylist()]
+    return encoded.indices.to_numpy(zero_copy_only=False), names
+
+
+def record_hash(batch: pa.RecordBatch, kind: Kind) -> npt.NDArray[np.uint64]:
+    """Returns 64 bits for each row, taken over all its id columns.
+
+    Not over the first alone: the variants of a pair and the rejects of all empty lines share it,
+    and would crowd one shard.
+    """
+    first, *rest = kind.id_columns
+    if first.endswith("id") and all(pa.types.is_integer(batch.column(c).type) for c in rest):
+        hashes = hash64(batch.column(first))
+        for column in rest:
+            place = batch.column(column).to_numpy()
+            hashes = bits(hashes, seed=0, operation=f"record/{column}", position=place)
+        return hashes
+    rows = zip(*(batch.column(c).to_pylist() for c in kind.id_columns), strict=True)
+    return hash64(pa.array([stable_id(*map(str, row)) for row in rows], pa.string()))
+
+
+def by_bucket(
+    batch: pa.RecordBatch, hashes: npt.NDArray[np.uint64], n_buckets: int
+) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """Yields the rows of each bucket that has any, buckets ascending, row order kept.
+
+    Args:
+        batch: [n] rows.
+        hashes: [n] of `record_hash`; a bucket is the hash, mixed, modulo `n_buckets`.
+        n_buckets: at least 1.
+    """
+    if n_buckets == 1:
+        if batch.num_rows:
+            yield 0, batch
+        return
+    mixed = bits(hashes, seed=0, operation="shard")
+    bucket = (mixed % np.uint64(n_buckets)).astype(np.int64)
+    order = np.argsort(bucket, kind="stable")
+    ordered = batch.take(pa.array(order))
+    edges = np.searchsorted(bucket[order], np.arange(n_buckets + 1))
+    for index, (low, high) in enumerate(zip(edges[:-1].tolist(), edges[1:].tolist())):
+        if high > low:
+            yield index, ordered.slice(low, high - low)
+
+
+def n_shards(rows: int, max_shard_rows: int) -> int:
+    """Returns how many shards hold `rows` so that none exceeds `max_shard_rows`.
+
+    Rows fall into shards by hash, so a shard's size varies by the square root of its mean; six of
+    those are left as room.
+
+    >>> n_shards(0, 500_000), n_shards(490_000, 500_000), n_shards(500_000, 500_000)
+    (1, 1, 2)
+    """
+    mean = max((np.sqrt(9.0 + max_shard_rows) - 3.0) ** 2, 1.0)
+    return max(1, int(np.ceil(rows / mean)))

@@ -1,0 +1,53 @@
+"""Which split a row belongs to: a function of its id, so the same in any corpus or order."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from bitextile.kernels.randomness import hash64, uniform
+from bitextile.kernels.text.normalise import replace_columns
+from bitextile.schema.errors import ConfigError
+
+SPLITS = ("train", "valid", "test")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitConfig:
+    """Shares of the rows held out.
+
+    Attributes:
+        valid: share for validation; 0.01 leaves enough to measure a loss by.
+        test: share for test.
+        seed: another one draws another split.
+    """
+
+    valid: float = 0.01
+    test: float = 0.01
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        # Asked for what is right, so that a NaN is refused too.
+        if not (self.valid >= 0 and self.test >= 0 and self.valid + self.test < 1):
+            raise ConfigError(
+                f"splits: valid {self.valid} and test {self.test}; "
+                "expected shares of at least 0 that leave something to train on"
+            )
+
+
+def assign_splits(batch: pa.RecordBatch, *, config: SplitConfig) -> pa.RecordBatch:
+    """Returns the batch with its empty `split` cells drawn by id; others stay as they are.
+
+    Args:
+        batch: PAIRS or MONO rows.
+        config: the shares.
+    """
+    ids = batch.column(batch.schema.names[0])
+    draw = uniform(hash64(ids), seed=config.seed, operation="split")
+    drawn = np.select(
+        [draw < config.valid, draw < config.valid + config.test], [SPLITS[1], SPLITS[2]], SPLITS[0]
+    )
+    given = batch.column("split")
+    free = pa.compute.equal(given, "")
+    split = pa.compute.if_else(free, pa.array(drawn.tolist(), pa.string()), given)
+    return replace_columns(batch, {"split": split})

@@ -1,0 +1,1 @@
+"""Code-switching: words or fields replaced by translations."""

@@ -1,0 +1,114 @@
+"""Code-switching by alignment: words of a sentence replaced by their translations in context.
+
+The translation is the linked word, or run of words, in the other sentence of the pair, so it fits
+the context and needs no dictionary.
+
+    en  The dog runs.  +  zh  狗在跑。   ->   The 狗 runs.   [4:5 zh, for "dog", from a link]
+
+Several translations of one sentence are mixed by `multiway`: "The 狗 läuft."
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+
+from bitextile.kernels.bitext.phrases import Bitext, bitext_of, exchangeable, stretches
+from bitextile.kernels.exchange import check_share
+from bitextile.kernels.switch.core import Options, Part, Slots, SwitchConfig, SwitchOutput, switch
+from bitextile.kernels.text.codepoints import list_offsets
+from bitextile.schema.checks import check_rows
+from bitextile.schema.errors import ConfigError
+from bitextile.schema.kinds import ALIGNED
+
+SIDES = {"src": ("src",), "tgt": ("tgt",), "both": ("src", "tgt")}
+METHOD = "alignment"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CodeswitchConfig(SwitchConfig):
+    """How much is switched, and where."""
+
+    min_score: float = 0.0
+    """Lowest posterior of a link, 0 to 1; 0 because the aligner keeps likely links only."""
+    sides: Literal["src", "tgt", "both"] = "both"
+    """Which sentences of a pair are switched; both, each a sentence of its own, by default."""
+
+    def __post_init__(self) -> None:
+        """Raises ConfigError for values out of range."""
+        super().__post_init__()
+        check_share("min_score", self.min_score)
+        check_sides(self.sides)
+
+
+def check_sides(sides: str) -> None:
+    """Raises ConfigError unless `sides` names one side or both."""
+    if sides not in SIDES:
+        raise ConfigError(f"sides is {sides!r}, expected src, tgt or both")
+
+
+def switch_by_alignment(batch: pa.RecordBatch, *, config: CodeswitchConfig) -> SwitchOutput:
+    """Replaces words of each sentence by the words they are linked to in the other sentence.
+
+    A word, or run of words that is linked as a group to a run of words, is eligible if both
+    hold a letter or digit, they differ, and every link of the group scores at least `min_score`.
+
+    Args:
+        batch: [n] rows of kind aligned.
+        config: rates, sides, variants, seed.
+
+    Returns:
+        As `switching.switch` does; a sentence without eligible words has its links as value.
+        Together n * variants * sides rows; every rate is met exactly in expectation.
+
+    Raises:
+        RowError: a span or a link lies outside its text, or spans overlap.
+    """
+    check_rows(batch, ALIGNED, "codeswitch")
+    bitext = bitext_of(batch)
+    views = {"src": bitext, "tgt": bitext.turned()}
+    parts = [
+        _part(batch, views[side], side=side, min_score=config.min_score)
+        for side in SIDES[config.sides]
+    ]
+    return switch(parts, config=config, method=METHOD)
+
+
+def _part(batch: pa.RecordBatch, view: Bitext, *, side: str, min_score: float) -> Part:
+    """Returns one side's sentences with their linked words.
+
+    Args:
+        batch: aligned pairs.
+        view: the same, the side that is switched as source.
+        side: its name in the batch.
+        min_score: of a link.
+    """
+    phrases = view.phrases
+    eligible = np.flatnonzero(exchangeable(view) & (phrases.score >= min_score))
+    order = eligible[np.lexsort((phrases.src[eligible, 0], phrases.row[eligible]))]
+    row, number = phrases.row[order], np.arange(len(order))
+    base = view.src.texts.offsets[row]
+    starts, ends = stretches(view.src, phrases.src[order])
+    position = phrases.src[order, 0] - view.src.words[row]
+    lang, other_lang = ("src_lang", "tgt_lang")[:: 1 if side == "src" else -1]
+    others = batch.column(other_lang).dictionary_encode()
+    options = Options(
+        view.tgt.texts.points,
+        *stretches(view.tgt, phrases.tgt[order]),
+        np.ones(len(order), np.int64),
+        phrases.score[order],
+        others.indices.to_numpy(zero_copy_only=False)[row].astype(np.int64),
+        tuple((name, "link") for name in others.dictionary.to_pylist()),
+    )
+    return Part(
+        side,
+        np.arange(batch.num_rows),
+        batch,
+        batch.column("pair_id"),
+        batch.column(lang),
+        view.src.texts,
+        Slots(row, starts - base, ends - base, position, number, number + 1),
+        options,
+        np.diff(list_offsets(batch.column("links"))),
+    )

@@ -1,0 +1,102 @@
+"""Code-switching by a model: words replaced by what an encoder suggests (SALT, methods.md 5).
+
+en  The dog runs.   +  dog: Hund .4, 犬 .2, chien .1   ->   The 犬 runs.
+"""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from bitextile.kernels.bitext.phrases import words_in
+from bitextile.kernels.switch.core import (
+    Options,
+    Part,
+    Slots,
+    SwitchConfig,
+    SwitchOutput,
+    shares,
+    switch,
+)
+from bitextile.kernels.text.codepoints import cut, list_offsets, offsets_of, rows_of, to_texts
+from bitextile.kernels.text.replace_spans import grapheme_safe
+from bitextile.schema.checks import check_rows
+from bitextile.schema.kinds import CANDIDATES
+
+METHOD = "model"
+
+
+def switch_by_candidates(batch: pa.RecordBatch, *, config: SwitchConfig) -> SwitchOutput:
+    """Replaces words by candidates of a model, drawn in proportion to their probability.
+
+    A word is eligible if it has a candidate of a score above 0 that is not the word itself.
+
+    Args:
+        batch: [n] rows of kind candidates.
+        config: rates (SALT: every sentence, token rate 0.3), variants, seed.
+
+    Returns:
+        As `switching.switch` does, one part "text"; a sentence without eligible words has its
+        words as value.
+
+    Raises:
+        RowError: a span lies outside its text, or candidates and spans differ in number.
+    """
+    check_rows(batch, CANDIDATES, "codeswitch")
+    words = words_in(batch.column("text"), batch.column("spans"))
+    per_word = batch.column("candidates").flatten()
+    flat = per_word.flatten()
+    word = rows_of(list_offsets(per_word))
+    spelled = cut(words.texts, words.starts, words.ends)
+    other = pc.not_equal(flat.field("text"), spelled.take(pa.array(word)))
+    usable = other.to_numpy(zero_copy_only=False) & (flat.field("score").to_numpy() > 0)
+    usable &= pc.greater(pc.utf8_length(flat.field("text")), 0).to_numpy(zero_copy_only=False)
+    usable &= grapheme_safe(words.texts, words.starts, words.ends)[word]
+    use = np.flatnonzero(usable)
+    eligible, slot = np.unique(word[use], return_inverse=True)
+    row = rows_of(words.words)[eligible]
+    base = words.texts.offsets[row]
+    bounds = offsets_of(np.bincount(slot, minlength=len(eligible)))
+    slots = Slots(
+        row,
+        words.starts[eligible] - base,
+        words.ends[eligible] - base,
+        eligible - words.words[row],
+        bounds[:-1],
+        bounds[1:],
+    )
+    part = Part(
+        "text",
+        np.arange(batch.num_rows),
+        _with_provenance(batch),
+        batch.column("text_id"),
+        batch.column("lang"),
+        words.texts,
+        slots,
+        _options(flat.take(pa.array(use)), slot),
+        np.diff(words.words),
+    )
+    return switch([part], config=config, method=METHOD)
+
+
+def _options(candidates: pa.StructArray, slot: np.ndarray) -> Options:
+    """Returns candidates, of which `slot` names the word, as options."""
+    pool = to_texts(candidates.field("text"))
+    score = candidates.field("score").to_numpy()
+    lang = candidates.field("lang").dictionary_encode()
+    return Options(
+        pool.points,
+        pool.offsets[:-1],
+        pool.offsets[1:],
+        shares(score.astype(np.float64), slot),
+        score,
+        lang.indices.to_numpy(zero_copy_only=False).astype(np.int64),
+        tuple((name, METHOD) for name in lang.dictionary.to_pylist()),
+    )
+
+
+def _with_provenance(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Returns the rows with the columns that rejects have and candidates have not, empty."""
+    n = batch.num_rows
+    columns = {name: batch.column(name) for name in ("text_id", "lang", "text")}
+    columns |= {"corpus": pa.repeat("", n), "file": pa.repeat("", n)}
+    return pa.RecordBatch.from_pydict(columns | {"line": pa.array(np.zeros(n, np.int64))})

@@ -1,0 +1,260 @@
+"""Code-switching by dictionary: words replaced by translations that fit the word, not the context.
+
+    en  The dog runs.   +  dog: Hund (de), 犬 (ja)   ->   The 犬 runs.   or   The Hund runs.
+
+A word is looked up as it is written, then folded (`lexicon.fold`), so "Polish" finds "Polish"
+before "polish", and "Dog" finds "dog". Among the languages that know a word one is drawn by weight,
+then one of its translations by probability.
+"""
+
+import functools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from bitextile.kernels.bitext.dictionary.source import (
+    Dictionary,
+    DictionarySource,
+    has_letter,
+    read_dictionary,
+)
+from bitextile.kernels.bitext.lexicon import fold
+from bitextile.kernels.bitext.phrases import Side, words_in
+from bitextile.kernels.switch.alignment import SIDES, check_sides
+from bitextile.kernels.switch.core import (
+    Options,
+    Part,
+    Slots,
+    SwitchConfig,
+    SwitchOutput,
+    shares,
+    switch,
+)
+from bitextile.kernels.text.codepoints import Ints, cut, offsets_of, rows_of, to_texts
+from bitextile.kernels.text.replace_spans import grapheme_safe
+from bitextile.kernels.text.segment import segment
+from bitextile.schema.checks import check_rows
+from bitextile.schema.errors import ConfigError
+from bitextile.schema.kinds import ALIGNED, MONO, PAIRS, Kind
+
+METHOD = "dictionary"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DictionarySwitchConfig(SwitchConfig):
+    """How much is switched, and where."""
+
+    sides: Literal["src", "tgt", "both"] = "both"
+    """Which sentences of pairs are switched; both, each a sentence of its own. Monolingual rows
+    have one."""
+
+    def __post_init__(self) -> None:
+        """Raises ConfigError for values out of range."""
+        super().__post_init__()
+        check_sides(self.sides)
+
+
+class Index(NamedTuple):
+    """Dictionaries of one source language, ready to be looked up.
+
+    Attributes:
+        exact: word as written to its group of options.
+        folded: folded word to a group.
+        offsets: [groups + 1] into the options.
+        options: of all groups.
+    """
+
+    exact: dict[str, int]
+    folded: dict[str, int]
+    offsets: Ints
+    options: Options
+
+    def groups(self, words: Sequence[str]) -> Ints:
+        """Returns the group of each word, -1 for one that no dictionary knows."""
+        exact, folded = self.exact, self.folded
+        found = [exact[w] if w in exact else folded.get(fold(w), -1) for w in words]
+        return np.array(found, np.int64)
+
+
+def index_of(dictionaries: Sequence[Dictionary]) -> dict[str, Index]:
+    """Returns an index for each source language of the dictionaries.
+
+    Entries whose two sides are equal but for case ("Paris" for "Paris", many in MUSE) switch
+    nothing and are left out, as are words without a letter.
+
+    Args:
+        dictionaries: any number, of any languages.
+
+    Raises:
+        ConfigError: two are of the same languages and give them different weights.
+    """
+    languages = dict.fromkeys(d.source.src_lang for d in dictionaries)
+    _check_weights(dictionaries)
+    return {
+        lang: _index([d for d in dictionaries if d.source.src_lang == lang]) for lang in languages
+    }
+
+
+@functools.cache
+def load_index(sources: tuple[DictionarySource, ...]) -> dict[str, Index]:
+    """Reads dictionaries, once per process, and returns their index; see `index_of`.
+
+    Args:
+        sources: with format and columns settled, as `read_dictionary` returns them.
+    """
+    return index_of([read_dictionary(source) for source in sources])
+
+
+def switch_by_dictionary(
+    batch: pa.RecordBatch, *, index: dict[str, Index], config: DictionarySwitchConfig
+) -> SwitchOutput:
+    """Replaces words of each sentence by their translations in dictionaries.
+
+    A word is eligible if a dictionary of its sentence's language knows it.
+
+    Args:
+        batch: [n] rows of kind mono, pairs or aligned; words of the first two are segmented.
+        index: source language to dictionaries.
+        config: rates, sides, variants, seed.
+
+    Returns:
+        As `switching.switch` does; a sentence without eligible words has its words as value. The
+        parts are "text", or "src" and "tgt". A sentence of a language without dictionary has no
+        eligible words.
+
+    Raises:
+        RowError: a span lies outside its text, or spans overlap.
+    """
+    kind = kind_of(batch)
+    check_rows(batch, kind, "codeswitch")
+    sides = ("text",) if kind is MONO else SIDES[config.sides]
+    parts = [part for side in sides for part in _parts(batch, kind, side=side, index=index)]
+    return switch(parts, config=config, method=METHOD)
+
+
+def kind_of(batch: pa.RecordBatch) -> Kind:
+    """Returns whether rows are of kind mono, pairs or aligned; aligned exchange rows count too."""
+    names = set(batch.schema.names)
+    return MONO if "text" in names else ALIGNED if "src_spans" in names else PAIRS
+
+
+def _parts(
+    batch: pa.RecordBatch, kind: Kind, *, side: str, index: dict[str, Index]
+) -> Iterator[Part]:
+    """Yields the sentences of one side, language by language."""
+    langs = batch.column("lang" if kind is MONO else f"{side}_lang")
+    for lang in langs.unique().to_pylist():
+        numbers = np.flatnonzero(pc.equal(langs, lang).to_numpy(zero_copy_only=False))
+        rows = batch if len(numbers) == len(langs) else batch.take(pa.array(numbers))
+        spans = (
+            rows.column(f"{side}_spans") if kind is ALIGNED else segment(rows.column(side), lang)
+        )
+        words = words_in(rows.column(side), spans)
+        slots, options = _known_words(words, index.get(lang) or _index([]))
+        yield Part(
+            side,
+            numbers,
+            rows,
+            rows.column(0),
+            langs.take(pa.array(numbers)),
+            words.texts,
+            slots,
+            options,
+            np.diff(words.words),
+        )
+
+
+def _known_words(words: Side, index: Index) -> tuple[Slots, Options]:
+    """Returns the words that the dictionaries know, with their translations."""
+    spelled = cut(words.texts, words.starts, words.ends).dictionary_encode()
+    group = index.groups(spelled.dictionary.to_pylist())
+    if len(group):
+        group = group[spelled.indices.to_numpy()]
+    known = np.flatnonzero((group >= 0) & grapheme_safe(words.texts, words.starts, words.ends))
+    row = rows_of(words.words)[known]
+    base = words.texts.offsets[row]
+    slots = Slots(
+        row,
+        words.starts[known] - base,
+        words.ends[known] - base,
+        known - words.words[row],
+        index.offsets[group[known]],
+        index.offsets[group[known] + 1],
+    )
+    return slots, index.options
+
+
+# --- building -----------------------------------------------------------------------------------
+
+
+def _check_weights(dictionaries: Sequence[Dictionary]) -> None:
+    weights: dict[tuple[str, str], float] = {}
+    for d in dictionaries:
+        languages = (d.source.src_lang, d.source.tgt_lang)
+        if weights.setdefault(languages, d.source.weight) != d.source.weight:
+            raise ConfigError(
+                f"{d.source.path} gives {languages[1]} the weight {d.source.weight:g}, another "
+                f"dictionary of it {weights[languages]:g}; a language has one weight"
+            )
+
+
+def _index(dictionaries: Sequence[Dictionary]) -> Index:
+    """Returns the index of dictionaries of one source language.
+
+    Options stand in groups: one for each word as written, then one for each folded word.
+    """
+    columns: dict[str, list] = {name: [] for name in ("src", "tgt", "p", "number")}
+    for number, dictionary in enumerate(dictionaries):
+        entries = dictionary.entries
+        for name in ("src", "tgt", "p"):
+            columns[name] += entries.column(name).to_pylist()
+        columns["number"] += [number] * entries.num_rows
+    folded = [fold(word) for word in columns["src"]]
+    use: list[int] = [
+        k
+        for k, (src, tgt) in enumerate(zip(folded, columns["tgt"]))
+        if has_letter(src) and src != fold(tgt)
+    ]
+    p = np.array(columns["p"], np.float32)[use]
+    origin = np.array(columns["number"], np.int64)[use]
+    texts = to_texts(pa.array([columns["tgt"][k] for k in use], pa.string()))
+    exact, exact_group = _numbered([columns["src"][k] for k in use])
+    caseless, folded_group = _numbered([folded[k] for k in use])
+    group = np.concatenate([exact_group, folded_group + len(exact)])
+    entry = np.tile(np.arange(len(use)), 2)
+    order = np.argsort(group, kind="stable")
+    group, entry = group[order], entry[order]
+    share = shares(_weights(dictionaries, group, origin[entry], p[entry]), group)
+    sources = tuple((d.source.tgt_lang, d.source.name) for d in dictionaries)
+    options = Options(
+        texts.points,
+        texts.offsets[entry],
+        texts.offsets[entry + 1],
+        share,
+        p[entry],
+        origin[entry],
+        sources,
+    )
+    offsets = offsets_of(np.bincount(group, minlength=len(exact) + len(caseless)))
+    return Index(exact, {w: g + len(exact) for w, g in caseless.items()}, offsets, options)
+
+
+def _numbered(words: list[str]) -> tuple[dict[str, int], Ints]:
+    numbers = {word: number for number, word in enumerate(dict.fromkeys(words))}
+    return numbers, np.array([numbers[word] for word in words], np.int64)
+
+
+def _weights(
+    dictionaries: Sequence[Dictionary], group: Ints, number: Ints, p: np.ndarray
+) -> np.ndarray:
+    """Returns each option's weight: that of its language, shared out by p within the group."""
+    langs = list(dict.fromkeys(d.source.tgt_lang for d in dictionaries))
+    lang = np.array([langs.index(d.source.tgt_lang) for d in dictionaries], np.int64)[number]
+    weight = np.array([d.source.weight for d in dictionaries], float)[number]
+    cell = group * len(langs) + lang
+    positive = np.maximum(p.astype(np.float64), 1e-9)
+    return weight * positive / np.bincount(cell, weights=positive)[cell]

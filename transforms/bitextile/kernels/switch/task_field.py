@@ -1,0 +1,287 @@
+"""Code-switching by sentence: whole fields of task data replaced by their translations.
+
+The fine-tuning rule of the post-pretraining alignment (arXiv 2010.12547, methods.md 3): in NLI,
+premise and hypothesis may be in two languages and the label stays; in question answering the
+question switches, and the context, with the answer's span in it, stays.
+
+    en  He left.    She saw him go.   neutral      +  de  Er ging.
+    ->  Er ging.    She saw him go.   neutral
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from bitextile.kernels.rejects import join, reject_rows
+from bitextile.kernels.switch.core import (
+    Options,
+    Part,
+    Slots,
+    SwitchConfig,
+    SwitchOutput,
+    shares,
+    switch,
+)
+from bitextile.kernels.tasks.files import NO_SENTENCE, questions, read_nli, read_qa
+from bitextile.kernels.text.codepoints import Ints, list_offsets, offsets_of, rows_of, to_texts
+from bitextile.schema.errors import ConfigError, InputError
+from bitextile.schema.ids import stable_id
+from bitextile.schema.kinds import list_of
+
+METHOD = "sentence"
+FIELDS = {"nli": ("premise", "hypothesis"), "qa": ("context", "question")}
+"""Fields of a task's text, in their order; a newline stands between."""
+SWITCHED = {"nli": ("premise", "hypothesis"), "qa": ("question",)}
+
+TRANSLATION = pa.struct(
+    [
+        pa.field("field", pa.int8(), False),
+        pa.field("lang", pa.string(), False),
+        pa.field("text", pa.string(), False),
+    ]
+)
+ANSWERS = list_of(pa.struct([pa.field("start", pa.int32(), False), pa.field("text", pa.string())]))
+_LABELS = {"nli": pa.field("label", pa.string(), False), "qa": pa.field("answers", ANSWERS, False)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class FieldSwitchConfig(SwitchConfig):
+    """How much is switched."""
+
+    token_rate: float = 0.5
+    """Share of a switched example's fields that are replaced, 0 to 1; half, so that every
+    combination of languages comes up (ours)."""
+    weights: dict[str, float] = field(default_factory=dict)
+    """Language to how often it is taken among those a field is translated into; others count 1."""
+
+    def __post_init__(self) -> None:
+        """Raises ConfigError for values out of range."""
+        super().__post_init__()
+        for lang, weight in self.weights.items():
+            if not weight > 0:
+                raise ConfigError(f"weight of {lang} is {weight}, expected more than 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskFiles:
+    """One data set of a task in several languages.
+
+    Attributes:
+        task: "nli" (line n of each file translates line n) or "qa" (questions of one id).
+        lang: BCP-47 tag of the file that is switched.
+        file: its path.
+        translations: language to the path of the translated file.
+    """
+
+    task: str
+    lang: str
+    file: str
+    translations: Mapping[str, str]
+
+    def __post_init__(self) -> None:
+        """Raises ConfigError unless there is something to switch, and to switch into."""
+        if self.task not in FIELDS:
+            raise ConfigError(f"task is {self.task!r}, expected one of {', '.join(FIELDS)}")
+        if not self.translations or self.lang in self.translations:
+            raise ConfigError(
+                f"translations of {self.file} are in {', '.join(self.translations) or 'nothing'}, "
+                f"expected one language or more other than {self.lang}"
+            )
+
+
+class _Example(NamedTuple):
+    fields: tuple[str, str]
+    label: Any
+    key: str
+
+
+def task_schema(task: str) -> pa.Schema:
+    """Returns the columns of `read_task`: text, its fields' spans and translations, the label."""
+    names = ("text_id", "lang", "text", "corpus", "file")
+    columns = [pa.field(name, pa.string(), False) for name in names]
+    columns += [pa.field("line", pa.int64(), False)]
+    columns += [pa.field(name, pa.string(), False) for name in FIELDS[task]]
+    columns += [_LABELS[task], pa.field("translations", list_of(TRANSLATION), False)]
+    return pa.schema(columns)
+
+
+def read_task(files: TaskFiles) -> SwitchOutput:
+    """Reads a task's files side by side.
+
+    A translation is left out where its label differs (PAWS-X has such), where it is empty or "NS"
+    (no sentence, PAWS-X), or where it equals the field; how many were used stands in the counters.
+
+    Args:
+        files: the data set.
+
+    Returns:
+        Kept: one row per example, columns `task_schema`. Rejects: "duplicate/1", examples whose
+        text was there before (value: the line it was on). Counters: "translations_LANG".
+
+    Raises:
+        InputError: a file is not of its form, or NLI files differ in length.
+    """
+    examples = _examples(files.task, files.file)
+    others = {lang: _examples(files.task, path) for lang, path in files.translations.items()}
+    for lang, translated in others.items():
+        if files.task == "nli" and len(translated) != len(examples):
+            raise InputError(
+                f"{files.translations[lang]} has {len(translated)} examples, {files.file} "
+                f"{len(examples)}; line n of one must translate line n of the other"
+            )
+    by_key = {lang: {e.key: e for e in translated} for lang, translated in others.items()}
+    rows = [_row(files, e, line, by_key) for line, e in enumerate(examples, 1)]
+    first: dict[str, int] = {}
+    again = [first.setdefault(row["text_id"], row["line"]) != row["line"] for row in rows]
+    batch = pa.RecordBatch.from_pylist(rows, schema=task_schema(files.task))
+    copies = batch.filter(pa.array(again, pa.bool_()))
+    value = np.array([first[i] for i in copies.column("text_id").to_pylist()], np.float64)
+    rejects = reject_rows(copies, rule="duplicate/1", value=value)
+    kept = batch.filter(pa.array(np.logical_not(again)))
+    used = Counter(kept.column("translations").flatten().field("lang").to_pylist())
+    tally = {f"translations_{lang}": n for lang, n in sorted(used.items())}
+    return SwitchOutput(kept, join([rejects]), {files.lang: tally})
+
+
+def switch_fields(batch: pa.RecordBatch, *, config: FieldSwitchConfig) -> SwitchOutput:
+    """Replaces fields of task data by their translations.
+
+    Args:
+        batch: [n] rows as `read_task` gives them.
+        config: rates (of fields, where others have words), weights, variants, seed.
+
+    Returns:
+        As `switching.switch` does, one part "text"; the rows carry the fields as they are now
+        (premise and hypothesis, or context and question) and the label or the answers, whose
+        offsets hold in `context` and in `text` alike. A replacement's origin is "translation",
+        its score 1.
+    """
+    task = "nli" if "premise" in batch.schema.names else "qa"
+    texts = to_texts(batch.column("text"))
+    slots, options = _field_slots(batch, task, weights=config.weights)
+    part = Part(
+        "text",
+        np.arange(batch.num_rows),
+        batch,
+        batch.column("text_id"),
+        batch.column("lang"),
+        texts,
+        slots,
+        options,
+        np.full(batch.num_rows, len(SWITCHED[task])),
+    )
+    made = switch([part], config=config, method=METHOD)
+    return made._replace(kept=_with_labels(made.kept, batch, task))
+
+
+def _examples(task: str, path: str) -> list[_Example]:
+    if task == "nli":
+        table = read_nli(path)
+        return [
+            _Example((row[table.premise], row[table.hypothesis]), row[table.label], str(line))
+            for line, row in enumerate(table.rows)
+        ]
+    return [
+        _Example(
+            (context, qa["question"]),
+            [{"start": a["answer_start"], "text": a["text"]} for a in qa["answers"]],
+            str(qa["id"]),
+        )
+        for context, qa in questions(read_qa(path))
+    ]
+
+
+def _row(
+    files: TaskFiles,
+    example: _Example,
+    line: int,
+    by_key: dict[str, dict[str, _Example]],
+) -> dict[str, Any]:
+    text = "\n".join(example.fields)
+    found = []
+    for number, name in enumerate(FIELDS[files.task]):
+        for lang in sorted(by_key):
+            other = by_key[lang].get(example.key)
+            if name not in SWITCHED[files.task] or other is None:
+                continue
+            translated = other.fields[number]
+            if files.task == "nli" and other.label.strip() != example.label.strip():
+                continue
+            mine = example.fields[number].strip()
+            if mine not in NO_SENTENCE and translated.strip() not in (*NO_SENTENCE, mine):
+                found.append({"field": number, "lang": lang, "text": translated})
+    label = {_LABELS[files.task].name: example.label}
+    return {
+        "text_id": stable_id(f"{files.lang}\x1f{text}"),
+        "lang": files.lang,
+        "text": text,
+        "corpus": files.task,
+        "file": files.file,
+        "line": line,
+        "translations": found,
+        **dict(zip(FIELDS[files.task], example.fields, strict=True)),
+        **label,
+    }
+
+
+def _field_slots(
+    batch: pa.RecordBatch, task: str, *, weights: dict[str, float]
+) -> tuple[Slots, Options]:
+    """Returns the fields that have translations, and these."""
+    lists, flat = batch.column("translations"), batch.column("translations").flatten()
+    row, number = rows_of(list_offsets(lists)), flat.field("field").to_numpy().astype(np.int64)
+    # Translations stand by field, so those of a (row, field) are neighbours.
+    place, slot = np.unique(row * 2 + number, return_inverse=True)
+    first, second = (
+        pc.utf8_length(batch.column(name)).to_numpy().astype(np.int64) for name in FIELDS[task]
+    )
+    of_row, of_field = place // 2, place % 2
+    start = np.where(of_field == 0, 0, first[of_row] + 1)
+    end = start + np.where(of_field == 0, first[of_row], second[of_row])
+    lang = flat.field("lang").dictionary_encode()
+    names = lang.dictionary.to_pylist()
+    source = lang.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    weight = np.array([weights.get(name, 1.0) for name in names], float)[source]
+    pool = to_texts(flat.field("text"))
+    bounds: Ints = offsets_of(np.bincount(slot, minlength=len(place)))
+    options = Options(
+        pool.points,
+        pool.offsets[:-1],
+        pool.offsets[1:],
+        shares(weight, slot),
+        np.ones(len(source), np.float32),
+        source,
+        tuple((name, "translation") for name in names),
+    )
+    return Slots(of_row, start, end, of_field, bounds[:-1], bounds[1:]), options
+
+
+def _with_labels(kept: pa.RecordBatch, batch: pa.RecordBatch, task: str) -> pa.RecordBatch:
+    """Returns switched rows with their fields as they are now, and with the labels."""
+    parents = batch.take(pc.index_in(kept.column("parent_id"), batch.column("text_id")))
+    now: dict[str, list[str]] = {name: [] for name in FIELDS[task]}
+    for row in _now(kept, parents, task):
+        for name, text in zip(FIELDS[task], row, strict=True):
+            now[name].append(text)
+    label = _LABELS[task]
+    fields = [pa.field(name, pa.string(), False) for name in FIELDS[task]]
+    columns = [*kept.columns, *(pa.array(now[name], pa.string()) for name in FIELDS[task])]
+    return pa.RecordBatch.from_arrays(
+        [*columns, parents.column(label.name)], schema=pa.schema([*kept.schema, *fields, label])
+    )
+
+
+def _now(kept: pa.RecordBatch, parents: pa.RecordBatch, task: str) -> Iterator[tuple[str, str]]:
+    """Yields the two fields of each switched text, cut at the newline between them."""
+    first = parents.column(FIELDS[task][0]).to_pylist()
+    for text, replaced, field_ in zip(
+        kept.column("text").to_pylist(), kept.column("replacements").to_pylist(), first
+    ):
+        ahead = replaced and replaced[0]["start"] == 0 and replaced[0]["original"] == field_
+        at = replaced[0]["end"] if ahead else len(field_)
+        yield text[:at], text[at + 1 :]

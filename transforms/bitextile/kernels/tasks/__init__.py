@@ -1,0 +1,1 @@
+"""Task data: sentence pairs, questions, tagged sentences; read, written, derived, inverted."""

@@ -1,0 +1,1 @@
+"""Text: code points, normalisation, segmentation, replacement of spans."""

@@ -1,0 +1,174 @@
+"""Text as arrays of code points: offsets into sentences become plain index arithmetic.
+
+A column of n sentences is one uint32 array of all code points and n + 1 offsets into it, so that
+words are cut out and put together for a whole batch at once; no sentence passes through Python.
+
+    "ab" "犬"   ->   points [0x61, 0x62, 0x72AC]   offsets [0, 2, 3]
+"""
+
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import regex
+
+Ints = npt.NDArray[np.int64]
+Points = npt.NDArray[np.uint32]
+Mask = npt.NDArray[np.bool_]
+
+NEUTRAL, UNSPACED, SPACED, DIGIT, SPACE, OPENING, CLOSING = range(7)
+"""Classes of a code point: other; letter of a script written without spaces; other letter; number;
+white space; opening and closing punctuation that clings to the word beside it."""
+
+_UNSPACED_SCRIPTS = (
+    "Han Hiragana Katakana Bopomofo Yi Nushu Tangut "
+    "Thai Lao Khmer Myanmar Tai_Le New_Tai_Lue Tai_Tham Tibetan Javanese Balinese"
+)
+"""Scripts that put no space between words (UAX #14, classes ID, CJ and SA, and their like)."""
+
+
+class Texts(NamedTuple):
+    """Sentences as code points: `points` [all], `offsets` [n + 1] into it."""
+
+    points: Points
+    offsets: Ints
+
+
+def to_texts(column: pa.StringArray) -> Texts:
+    """Returns a column of n strings as code points; a null counts as an empty string.
+
+    >>> to_texts(pa.array(["ab", "犬"])).offsets.tolist()
+    [0, 2, 3]
+    """
+    whole = pc.binary_join(pa.ListArray.from_arrays([0, len(column)], pc.fill_null(column, "")), "")
+    points = np.frombuffer(whole[0].as_py().encode("utf-32-le"), np.uint32)
+    lengths = pc.fill_null(pc.utf8_length(column), 0).to_numpy(zero_copy_only=False)
+    return Texts(points, offsets_of(lengths))
+
+
+def to_strings(texts: Texts) -> pa.StringArray:
+    """Returns code points as a column of strings, the inverse of `to_texts`.
+
+    >>> to_strings(to_texts(pa.array(["หมา", ""]))).to_pylist()
+    ['หมา', '']
+    """
+    points, offsets = texts
+    width = 1 + (points > 0x7F).astype(np.int8) + (points > 0x7FF) + (points > 0xFFFF)
+    places = offsets_of(width)[offsets].astype(np.int32)
+    content = points.tobytes().decode("utf-32-le").encode()
+    return pa.StringArray.from_buffers(
+        len(offsets) - 1, pa.py_buffer(places), pa.py_buffer(content)
+    )
+
+
+def offsets_of(lengths: npt.NDArray[np.integer] | Mask) -> Ints:
+    """Returns [n + 1] offsets of n adjacent pieces.
+
+    >>> offsets_of(np.array([2, 0, 1])).tolist()
+    [0, 2, 2, 3]
+    """
+    offsets = np.zeros(len(lengths) + 1, np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    return offsets
+
+
+def gather(points: Points, starts: Ints, lengths: Ints) -> Points:
+    """Returns the pieces `points[start : start + length]` one after the other."""
+    ends = np.cumsum(lengths)
+    total = int(ends[-1]) if len(ends) else 0
+    return points[np.repeat(starts - (ends - lengths), lengths) + np.arange(total)]
+
+
+def cut(texts: Texts, starts: Ints, ends: Ints) -> pa.StringArray:
+    """Returns pieces of `texts.points` as strings.
+
+    Args:
+        texts: sentences.
+        starts: [k] absolute, that is offset of the sentence + offset in it.
+        ends: [k] exclusive.
+    """
+    lengths = ends - starts
+    return to_strings(Texts(gather(texts.points, starts, lengths), offsets_of(lengths)))
+
+
+def rows_of(offsets: Ints) -> Ints:
+    """Returns the row of each item of lists with these offsets.
+
+    >>> rows_of(np.array([0, 2, 2, 3])).tolist()
+    [0, 0, 2]
+    """
+    return np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+
+
+def list_offsets(lists: pa.ListArray) -> Ints:
+    """Returns the [n + 1] offsets of a list column into its `flatten()`; works on slices too."""
+    return offsets_of(pc.fill_null(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False))
+
+
+def any_between(marks: Mask, starts: Ints, ends: Ints) -> Mask:
+    """Returns for each piece whether `marks[start:end]` has a True."""
+    counts = offsets_of(marks)
+    return counts[ends] > counts[starts]
+
+
+@cache
+def classes() -> npt.NDArray[np.uint8]:
+    """Returns the class of every code point, [0x110000].
+
+    Full-width letters and punctuation are set like Han, so the former are UNSPACED and the
+    latter, which bring their own space, NEUTRAL; dashes, slashes and the like join what stands
+    beside them and are NEUTRAL. Marks have the class of the script they belong to. The private-use
+    planes 15 and 16, where `derive` sets planes 0 and 1, have the classes of these.
+    """
+    scripts = _UNSPACED_SCRIPTS.split()
+    letters = "".join(rf"\p{{scx={script}}}" for script in scripts)
+    marks = "".join(rf"\p{{sc={script}}}" for script in scripts) + r"\u3099\u309A"
+    table = np.zeros(0x110000, np.uint8)
+    for members, code in (
+        (r"[\p{L}\p{M}]", SPACED),
+        (r"\p{N}", DIGIT),
+        (rf"[[\p{{L}}\p{{N}}]&&[{letters}]]", UNSPACED),
+        (rf"[\p{{M}}&&[{marks}]]", UNSPACED),
+        (r"\s", SPACE),
+        (r"[\p{Ps}\p{Pi}]", OPENING),
+        (r"[\p{Pe}\p{Pf}\p{Po}--[/@&#*\\]]", CLOSING),
+        (r"[[\p{ea=W}\p{ea=F}]&&\p{P}]", NEUTRAL),
+        (r"[[\p{ea=F}\p{ea=H}]&&[\p{L}\p{N}]--\p{Hangul}]", UNSPACED),
+        (r"[\uFE00-\uFE0F]", NEUTRAL),
+        (r"[\U000E0100-\U000E01EF]", UNSPACED),
+    ):
+        _mark(table, members, code)
+    table[0xF0000:] = table[:0x20000]
+    return table
+
+
+@cache
+def is_word_char() -> Mask:
+    """Returns for every code point whether it is a letter, a mark on one or a digit, [0x110000]."""
+    return np.isin(classes(), (UNSPACED, SPACED, DIGIT))
+
+
+@cache
+def is_grapheme_extend() -> Mask:
+    """Returns for every code point whether it joins the character before it, [0x110000].
+
+    That is: combining marks, joiners, variation selectors, emoji modifiers (UAX #29, Extend and
+    SpacingMark) and the Hangul vowels and finals that NFC composes with what precedes; planes 15
+    and 16 as in `classes`.
+    """
+    table = np.zeros(0x110000, np.uint8)
+    members = r"[\p{M}\p{Grapheme_Extend}\p{Emoji_Modifier}\u200D\u1160-\u11FF\uD7B0-\uD7FF]"
+    _mark(table, members, 1)
+    table[0xF0000:] = table[:0x20000]
+    return table.astype(bool)
+
+
+def _mark(table: npt.NDArray[np.uint8], members: str, code: int) -> None:
+    # Planes 4 to 13 hold no character (Unicode 17), so two stretches cover all there are.
+    for first, last in ((0, 0x40000), (0xE0000, 0xE0200)):
+        characters = "".join(map(chr, range(first, last)))
+        for run in regex.finditer(f"(?V1){members}+", characters):
+            table[first + run.start() : first + run.end()] = code
