@@ -23,7 +23,7 @@ from bitextile.schema.errors import ConfigError, InputError
 from project import SHARED
 
 DATA = SHARED / "data"
-MUSE = SHARED / "dictionaries"
+MUSE = DATA / "dictionaries"
 KNOWN = {"en": Counter({"the": 9, "dog": 3, "of": 5, "runs": 1})}
 
 TEI = """<?xml version="1.0"?><TEI xmlns="http://www.tei-c.org/ns/1.0"><text><body>
