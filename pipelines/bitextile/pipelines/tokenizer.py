@@ -27,7 +27,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bitextile.kernels.randomness import U64, bits, hash64
+from bitextile.kernels.arrays import U64
+from bitextile.kernels.randomness import bits, hash64
 from bitextile.pipelines.runner.atomic import check_free, staged
 from bitextile.schema.dataset import Dataset, open_dataset
 from bitextile.schema.errors import ConfigError, InputError

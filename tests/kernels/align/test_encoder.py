@@ -14,6 +14,7 @@ from bitextile.kernels.align.encoder import (
     match_words,
     means_of_words,
 )
+from bitextile.kernels.arrays import offsets_of
 from bitextile.kernels.randomness import uniform
 
 MATCHINGS = ["inter", "itermax", "mwmf", "softmax"]
@@ -32,7 +33,7 @@ def numbers(key: int, n: int, what: str) -> np.ndarray:
 
 def units_of(lengths: list[int], key: int, width: int = 6) -> Units:
     """Sentences of that many subwords; a word has one to three, and some words have none."""
-    at = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    at = offsets_of(lengths)
     flat = (numbers(key, int(at[-1]) * width, "vectors") - 0.5).reshape(-1, width)
     words = []
     for k, length in enumerate(lengths):

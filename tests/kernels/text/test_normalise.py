@@ -7,12 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bitextile.kernels.text.normalise import (
-    normalise_mono,
-    normalise_pairs,
-    normalise_text,
-    replace_columns,
-)
+from bitextile.kernels.arrays import replace_columns
+from bitextile.kernels.text.normalise import normalise_mono, normalise_pairs, normalise_text
 from bitextile.schema.ids import pair_ids, text_ids
 from bitextile.schema.kinds import MONO, PAIRS
 

@@ -14,17 +14,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from bitextile.kernels.arrays import I64, Bool, check_share, list_offsets, offsets_of, rows_of
 from bitextile.kernels.bitext.phrases import Bitext, bitext_of, exchangeable, stretches, translate
 from bitextile.kernels.randomness import hash64, uniform
 from bitextile.kernels.rejects import Filtered, merge_by_row, reject_rows
-from bitextile.kernels.text.codepoints import (
-    Ints,
-    Mask,
-    list_offsets,
-    offsets_of,
-    rows_of,
-    to_texts,
-)
+from bitextile.kernels.text.codepoints import to_texts
 from bitextile.kernels.text.replace_spans import Edits, ReplacedTexts, replace_spans
 from bitextile.kernels.text.truecase import EMPTY_CASING, Casing, match_case, recased
 from bitextile.schema.checks import check_rows
@@ -57,12 +51,6 @@ class ExchangeConfig:
         check_share("rate", self.rate)
         check_share("min_score", self.min_score)
         check_variants(self.variants)
-
-
-def check_share(name: str, value: float) -> None:
-    """Raises ConfigError unless option `name` lies in 0 to 1."""
-    if not 0 <= value <= 1:
-        raise ConfigError(f"{name} is {value}, expected a share from 0 to 1")
 
 
 def check_variants(variants: int) -> None:
@@ -162,7 +150,7 @@ def exchanged_spans(batch: pa.RecordBatch) -> tuple[pa.ListArray, pa.ListArray]:
     return lists[0], lists[1]
 
 
-def _again(batch: pa.RecordBatch) -> list[tuple[Bitext, Ints, ReplacedTexts]]:
+def _again(batch: pa.RecordBatch) -> list[tuple[Bitext, I64, ReplacedTexts]]:
     """Returns the exchange of a batch done once more, for each side; see `translate`."""
     check_rows(batch, EXCHANGE, "exchange")
     bitext = bitext_of(batch)
@@ -189,8 +177,8 @@ def _again(batch: pa.RecordBatch) -> list[tuple[Bitext, Ints, ReplacedTexts]]:
 
 
 def _cased_as(
-    view: Bitext, chosen: Ints, given: pa.StringArray, lang: pa.StringArray
-) -> tuple[Ints, ReplacedTexts]:
+    view: Bitext, chosen: I64, given: pa.StringArray, lang: pa.StringArray
+) -> tuple[I64, ReplacedTexts]:
     """Translates as `translate` does, each word with its first letter cased as in `given`.
 
     Args:
@@ -207,7 +195,7 @@ def _cased_as(
     return translate(view, chosen, pool=match_case(view, order, first, lang=lang))
 
 
-def _places(links: pa.ListArray) -> Ints:
+def _places(links: pa.ListArray) -> I64:
     """Returns one number for each (row, source word, target word)."""
     flat = links.flatten()
     src, tgt = (flat.field(side).to_numpy().astype(np.int64) for side in ("src", "tgt"))
@@ -218,10 +206,10 @@ def _exchanged_rows(
     batch: pa.RecordBatch,
     bitext: Bitext,
     *,
-    chosen: Ints,
+    chosen: I64,
     variant: int,
     casing: Casing | None,
-) -> tuple[Ints, pa.RecordBatch]:
+) -> tuple[I64, pa.RecordBatch]:
     """Returns the rows with an exchange, by number, and as rows of kind exchange."""
     rows = np.unique(bitext.phrases.row[chosen])
     langs, new = (batch.column("src_lang"), batch.column("tgt_lang")), []
@@ -240,7 +228,7 @@ def _exchanged_rows(
     return rows, batch if len(rows) == batch.num_rows else batch.take(pa.array(rows))
 
 
-def _swapped_links(links: pa.ListArray, swapped: Mask) -> pa.ListArray:
+def _swapped_links(links: pa.ListArray, swapped: Bool) -> pa.ListArray:
     flat = links.flatten().filter(pa.array(swapped))
     counts = np.bincount(rows_of(list_offsets(links))[swapped], minlength=len(links))
     items = [flat.field("src"), flat.field("tgt")]
@@ -252,8 +240,8 @@ def _swapped_links(links: pa.ListArray, swapped: Mask) -> pa.ListArray:
 
 
 def _rejected_rows(
-    batch: pa.RecordBatch, dropped: Mask, *, n_eligible: Ints, variant: int
-) -> list[tuple[Ints, pa.RecordBatch]]:
+    batch: pa.RecordBatch, dropped: Bool, *, n_eligible: I64, variant: int
+) -> list[tuple[I64, pa.RecordBatch]]:
     n_links = np.diff(list_offsets(batch.column("links")))
     parts = []
     for rule, rejected, value in (

@@ -4,11 +4,9 @@ from bisect import bisect_left, insort
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from bitextile.kernels.arrays import I64
 from bitextile.schema.errors import InputError
-
-I64 = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)

@@ -8,16 +8,14 @@ new operation upstream changes no draw of another one.
 from hashlib import blake2b
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from bitextile.kernels.arrays import F64, U64, Ints
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)
-
-U64 = npt.NDArray[np.uint64]
-F64 = npt.NDArray[np.float64]
 
 
 def mix64(x: U64) -> U64:
@@ -48,7 +46,7 @@ def bits(
     seed: int,
     operation: str,
     variant: int = 0,
-    position: npt.NDArray[np.integer] | int = 0,
+    position: Ints | int = 0,
 ) -> U64:
     """Returns 64 random bits per (key, position).
 
@@ -72,7 +70,7 @@ def uniform(
     seed: int,
     operation: str,
     variant: int = 0,
-    position: npt.NDArray[np.integer] | int = 0,
+    position: Ints | int = 0,
 ) -> F64:
     """Returns a draw in [0, 1) per (key, position); arguments as in `bits`.
 

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
+from bitextile.kernels.arrays import F64, I64, Bool
 from bitextile.schema.errors import SchemaError
 from bitextile.schema.kinds import REJECTS
 
-Value = npt.NDArray[np.float64] | float
+Value = F64 | float
 Detail = str | Sequence[str]
 
 
@@ -23,7 +23,7 @@ class Filtered(NamedTuple):
 
 def split_rejects(
     batch: pa.RecordBatch,
-    keep: npt.NDArray[np.bool_],
+    keep: Bool,
     *,
     rule: str,
     value: Value,
@@ -91,7 +91,7 @@ def join(batches: Sequence[pa.RecordBatch], schema: pa.Schema = REJECTS.schema) 
 
 
 def merge_by_row(
-    parts: Sequence[tuple[npt.NDArray[np.int64], pa.RecordBatch]],
+    parts: Sequence[tuple[I64, pa.RecordBatch]],
     schema: pa.Schema = REJECTS.schema,
 ) -> pa.RecordBatch:
     """Returns the rows of all parts by the number of the row they come from, then by part.

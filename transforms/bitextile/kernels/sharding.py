@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from bitextile.kernels.arrays import I64, U64
 from bitextile.kernels.randomness import bits, hash64
 from bitextile.schema.ids import language_key, stable_id
 from bitextile.schema.kinds import Kind
@@ -29,7 +29,7 @@ def by_key(batch: pa.RecordBatch, kind: Kind) -> Iterator[tuple[str, pa.RecordBa
         yield key, batch.filter(pa.array(np.isin(codes, wanted)))
 
 
-def _codes(languages: list[pa.Array]) -> tuple[npt.NDArray[np.int64], list[str]]:
+def _codes(languages: list[pa.Array]) -> tuple[I64, list[str]]:
     """Returns for each row a number, and the language key of each number."""
     joined = pc.binary_join_element_wise(*languages, "\x1f") if len(languages) > 1 else languages[0]
     encoded = joined.dictionary_encode()
@@ -37,7 +37,7 @@ def _codes(languages: list[pa.Array]) -> tuple[npt.NDArray[np.int64], list[str]]
     return encoded.indices.to_numpy(zero_copy_only=False), names
 
 
-def record_hash(batch: pa.RecordBatch, kind: Kind) -> npt.NDArray[np.uint64]:
+def record_hash(batch: pa.RecordBatch, kind: Kind) -> U64:
     """Returns 64 bits for each row, taken over all its id columns.
 
     Not over the first alone: the variants of a pair and the rejects of all empty lines share it,
@@ -55,7 +55,7 @@ def record_hash(batch: pa.RecordBatch, kind: Kind) -> npt.NDArray[np.uint64]:
 
 
 def by_bucket(
-    batch: pa.RecordBatch, hashes: npt.NDArray[np.uint64], n_buckets: int
+    batch: pa.RecordBatch, hashes: U64, n_buckets: int
 ) -> Iterator[tuple[int, pa.RecordBatch]]:
     """Yields the rows of each bucket that has any, buckets ascending, row order kept.
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from bitextile.kernels.arrays import replace_columns
 from bitextile.kernels.randomness import hash64, uniform
-from bitextile.kernels.text.normalise import replace_columns
 from bitextile.schema.errors import ConfigError
 
 SPLITS = ("train", "valid", "test")

@@ -15,8 +15,6 @@ import numpy as np
 import pyarrow as pa
 
 from bitextile.kernels.align.encoder import (
-    F32,
-    I64,
     Matcher,
     Units,
     WordLinks,
@@ -25,6 +23,7 @@ from bitextile.kernels.align.encoder import (
     match_words,
 )
 from bitextile.kernels.align.hmm.apply import Alignment
+from bitextile.kernels.arrays import F32, I64, offsets_of
 from bitextile.kernels.model_digest import check_encoder
 from bitextile.schema.errors import ConfigError, InputError
 
@@ -150,8 +149,7 @@ class EncoderAligner:
             sentences, is_pretokenized=True, add_special_tokens=False
         )
         ids = [e.ids for e in encoded]
-        at = np.zeros(len(ids) + 1, np.int64)
-        np.cumsum([len(i) for i in ids], out=at[1:])
+        at = offsets_of(np.array([len(i) for i in ids], np.int64))
         words = (w for e in encoded for w in e.word_ids)
         flat = np.fromiter((i for sentence in ids for i in sentence), np.int64, at[-1])
         return _Text(flat, at, np.fromiter(words, np.int64, at[-1]))
@@ -234,7 +232,7 @@ class EncoderAligner:
 
 def _taken(text: _Text, rows: I64) -> _Text:
     lengths = np.diff(text.at)[rows]
-    at = np.concatenate([[0], np.cumsum(lengths)])
+    at = offsets_of(lengths)
     places = np.arange(at[-1]) + np.repeat(text.at[rows] - at[:-1], lengths)
     return _Text(text.ids[places], at, text.word[places])
 

@@ -32,6 +32,7 @@ from bitextile.kernels.align.hmm.posteriors import (
     sentences,
 )
 from bitextile.kernels.align.hmm.prior import checked_lexicon, prior_of
+from bitextile.kernels.arrays import offsets_of
 
 SENTENCE = st.lists(st.integers(0, 4), min_size=0, max_size=5)
 PAIRS = st.lists(st.tuples(SENTENCE, SENTENCE), min_size=1, max_size=6)
@@ -40,7 +41,7 @@ NULL = np.full(5, 0.05, np.float32)
 
 def corpus_of(pairs):
     def side(k):
-        at = np.concatenate([[0], np.cumsum([len(p[k]) for p in pairs])]).astype(np.int64)
+        at = offsets_of(np.array([len(p[k]) for p in pairs], int))
         return np.array([w for p in pairs for w in p[k]], np.int32), at
 
     return Corpus(*side(0), *side(1))

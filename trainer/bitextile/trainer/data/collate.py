@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from bitextile.kernels.arrays import I32, I64, Bool
 from bitextile.trainer.data.examples import Example, Input
 from bitextile.trainer.data.masking import Masking, mask_tokens
 from bitextile.trainer.data.packed import (
     FULL,
-    I64,
     Flat,
     Packed,
     Sees,
@@ -19,7 +19,6 @@ from bitextile.trainer.data.packed import (
     lay_out,
     moved,
 )
-from bitextile.trainer.data.tokens import I32, Bool
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,11 +4,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from bitextile.trainer.data.tokens import I32, Bool, Coder, Side
-
-I8 = npt.NDArray[np.int8]
+from bitextile.kernels.arrays import F32, I8, I32, Bool
+from bitextile.trainer.data.tokens import Coder, Side
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,7 @@ class SubwordLinks:
 
     rows: I32
     columns: I32
-    weights: npt.NDArray[np.float32]
+    weights: F32
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bitextile.kernels.randomness import U64, uniform
-from bitextile.trainer.data.tokens import I32, Bool
+from bitextile.kernels.arrays import I32, U64, Bool
+from bitextile.kernels.randomness import uniform
 
 MASKED = 0.8
 """Share of the selected positions shown as `[MASK]` (BERT, Devlin et al. 2019, section 3.1)."""

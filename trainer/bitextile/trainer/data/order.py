@@ -14,15 +14,13 @@ random samples already.
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from bitextile.kernels.arrays import I64
 from bitextile.kernels.randomness import bits
 
 WINDOW_GROUPS = 2
 """Row groups shuffled together: some 32,000 pairs, 10 to 20 MB as Arrow columns; a run over thirty
 languages holds two windows of each."""
-
-I64 = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)

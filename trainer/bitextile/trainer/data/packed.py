@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from bitextile.kernels.packing import I64, pack, pack_narrow
-from bitextile.trainer.data.examples import I8, Input
-from bitextile.trainer.data.tokens import I32, Bool
+from bitextile.kernels.arrays import I8, I32, I64, Bool
+from bitextile.kernels.packing import pack, pack_narrow
+from bitextile.trainer.data.examples import Input
 
 FULL = ((True,),)
 """The table of full attention: one role, which sees itself."""

@@ -3,15 +3,15 @@
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from bitextile.kernels.arrays import I64, Bool
 from bitextile.schema.dataset import Dataset
 from bitextile.schema.errors import DatasetError
 from bitextile.schema.manifest import Shard
 from bitextile.schema.storage import filesystem
-from bitextile.trainer.data.order import I64, Order
+from bitextile.trainer.data.order import Order
 
 CACHED_WINDOWS = 2
 """Lanes run close together, so the window they are in and its neighbour are enough."""
@@ -38,7 +38,7 @@ class _Decoded:
     epoch: int
     table: pa.Table
     order: I64
-    wanted: npt.NDArray[np.bool_]
+    wanted: Bool
 
 
 @dataclass

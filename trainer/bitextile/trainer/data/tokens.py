@@ -7,13 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from transformers import AutoTokenizer
 
+from bitextile.kernels.arrays import I32, Bool
 from bitextile.schema.errors import ConfigError
-
-I32 = npt.NDArray[np.int32]
-Bool = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from bitextile.kernels.arrays import F64
 from bitextile.schema.dataset import open_dataset
 from bitextile.schema.errors import InputError
 from bitextile.schema.kinds import ALIGNED, EXCHANGE
 from bitextile.trainer.evaluate.gold import GoldPair, Links, Spans
-from bitextile.trainer.evaluate.intervals import F64, Estimate, bootstrap
+from bitextile.trainer.evaluate.intervals import Estimate, bootstrap
 
 
 @dataclass(frozen=True)

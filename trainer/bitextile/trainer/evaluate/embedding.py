@@ -15,10 +15,11 @@ import pyarrow as pa
 import torch
 from torch.nn.functional import embedding_bag
 
+from bitextile.kernels.arrays import F64
 from bitextile.schema.dataset import open_dataset
 from bitextile.schema.errors import InputError
 from bitextile.schema.kinds import LEXICON
-from bitextile.trainer.evaluate.intervals import F64, Estimate, bootstrap
+from bitextile.trainer.evaluate.intervals import Estimate, bootstrap
 from bitextile.trainer.evaluate.vectors import Embedder
 
 BLOCK = 512

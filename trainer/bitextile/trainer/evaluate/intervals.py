@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from bitextile.kernels.arrays import F64
 from bitextile.kernels.randomness import uniform
 
 RESAMPLES = 1_000
@@ -13,8 +13,6 @@ RESAMPLES = 1_000
 
 SEED = 0
 """Of the resamples: the same data give the same interval on any machine."""
-
-F64 = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)

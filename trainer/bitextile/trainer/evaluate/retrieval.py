@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from bitextile.kernels.arrays import F64
 from bitextile.schema.errors import InputError
-from bitextile.trainer.evaluate.intervals import F64, Estimate, bootstrap
+from bitextile.trainer.evaluate.intervals import Estimate, bootstrap
 
 BLOCK = 512
 """Queries compared at once: with 100,000 candidates a block of similarities is 400 MB."""

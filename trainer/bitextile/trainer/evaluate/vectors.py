@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from bitextile.kernels.arrays import F64
 from bitextile.schema.errors import ConfigError
 from bitextile.trainer.data.examples import join
 from bitextile.trainer.data.packed import Packed, flatten, lay_out, moved
 from bitextile.trainer.data.tokens import Coder, Side, cut, load_coder
 from bitextile.trainer.evaluate.gold import Spans
-from bitextile.trainer.evaluate.intervals import F64
 from bitextile.trainer.model.encoder import Encoder, load_masked_lm
 
 BATCH_TOKENS = 8_192

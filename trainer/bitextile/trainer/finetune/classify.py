@@ -21,11 +21,11 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from bitextile.kernels.randomness import U64, hash64
+from bitextile.kernels.arrays import I64, U64
+from bitextile.kernels.randomness import hash64
 from bitextile.trainer.data.collate import Collation
 from bitextile.trainer.data.examples import Example, Input, join
 from bitextile.trainer.data.masking import draws
-from bitextile.trainer.data.order import I64
 from bitextile.trainer.data.packed import Packed, flatten, lay_out, moved
 from bitextile.trainer.data.tokens import Coder, Side
 from bitextile.trainer.finetune.data import FIELDS

@@ -18,16 +18,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import torch
 
-from bitextile.kernels.randomness import U64
+from bitextile.kernels.arrays import F32, I32, U64, Bool
 from bitextile.schema.dataset import Dataset
 from bitextile.trainer.data.masking import draws
-from bitextile.trainer.data.tokens import I32, Bool, Coder, Side
-
-F32 = npt.NDArray[np.float32]
+from bitextile.trainer.data.tokens import Coder, Side
 
 
 @dataclass(frozen=True)

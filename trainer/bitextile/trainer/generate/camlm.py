@@ -32,16 +32,17 @@ import numpy as np
 import pyarrow as pa
 import torch
 
+from bitextile.kernels.arrays import I8, I32, U64
 from bitextile.kernels.backtranslate import GENERATED
-from bitextile.kernels.randomness import U64, hash64, uniform
+from bitextile.kernels.randomness import hash64, uniform
 from bitextile.kernels.rejects import Filtered, split_rejects
 from bitextile.schema.dataset import open_dataset
 from bitextile.schema.errors import ConfigError
 from bitextile.schema.kinds import ALIGNED, EXCHANGE, PAIRS
-from bitextile.trainer.data.examples import I8, Input
+from bitextile.trainer.data.examples import Input
 from bitextile.trainer.data.packed import Packed, flatten, language_ids, lay_out, moved
 from bitextile.trainer.data.streams import split_rows
-from bitextile.trainer.data.tokens import I32, Coder
+from bitextile.trainer.data.tokens import Coder
 from bitextile.trainer.generate.checkpoint import (
     Checkpoint,
     check_languages,

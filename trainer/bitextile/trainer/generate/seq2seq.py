@@ -16,7 +16,8 @@ from typing import Any
 import torch
 from transformers import AutoConfig, AutoModelForSeq2SeqLM, LogitsProcessor
 
-from bitextile.kernels.randomness import U64, uniform
+from bitextile.kernels.arrays import U64
+from bitextile.kernels.randomness import uniform
 from bitextile.schema.errors import ConfigError
 from bitextile.trainer.generate.translator import (
     LOCAL,

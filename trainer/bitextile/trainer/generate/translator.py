@@ -15,8 +15,9 @@ import numpy as np
 import pyarrow as pa
 from transformers import AutoTokenizer
 
+from bitextile.kernels.arrays import U64
 from bitextile.kernels.backtranslate import GENERATED
-from bitextile.kernels.randomness import U64, hash64
+from bitextile.kernels.randomness import hash64
 from bitextile.kernels.rejects import Filtered, merge_by_row, split_rejects
 from bitextile.schema.errors import ConfigError
 from bitextile.trainer.generate.camlm import TOO_LONG

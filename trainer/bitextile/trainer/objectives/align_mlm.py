@@ -19,12 +19,12 @@ import pyarrow as pa
 import torch
 from torch.nn.functional import cosine_similarity, embedding_bag
 
+from bitextile.kernels.arrays import I64
+from bitextile.kernels.arrays import I64 as Rows
 from bitextile.kernels.randomness import uniform
 from bitextile.schema.kinds import Kind
 from bitextile.trainer.data.collate import Collation, Masked, collate
 from bitextile.trainer.data.examples import Example
-from bitextile.trainer.data.order import I64
-from bitextile.trainer.data.packed import I64 as Rows
 from bitextile.trainer.data.tokens import Coder
 from bitextile.trainer.losses import LossSum
 from bitextile.trainer.model.encoder import Encoder

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from bitextile.kernels.arrays import I64
 from bitextile.schema.kinds import PSEUDO, Kind
 from bitextile.trainer.data.collate import Collation, Masked, collate
 from bitextile.trainer.data.examples import Example, Input, join
-from bitextile.trainer.data.order import I64
 from bitextile.trainer.data.tokens import Coder, Side
 from bitextile.trainer.losses import LossSum
 from bitextile.trainer.model.encoder import Encoder

@@ -29,11 +29,11 @@ import numpy as np
 import pyarrow as pa
 import torch
 
+from bitextile.kernels.arrays import I64
 from bitextile.schema.kinds import ALIGNED, EXCHANGE, PAIRS, Kind
 from bitextile.trainer.data.collate import Collation, Masked, arrange, predictions, select
 from bitextile.trainer.data.examples import Example
 from bitextile.trainer.data.masking import draws
-from bitextile.trainer.data.order import I64
 from bitextile.trainer.data.tokens import Coder
 from bitextile.trainer.losses import LossSum, masked_lm
 from bitextile.trainer.model.encoder import Encoder

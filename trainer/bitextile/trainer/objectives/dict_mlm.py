@@ -22,12 +22,12 @@ import numpy as np
 import pyarrow as pa
 import torch
 
+from bitextile.kernels.arrays import I32, I64
 from bitextile.schema.kinds import Kind
 from bitextile.trainer.data.collate import Collation, Masked, Selection, arrange, select
 from bitextile.trainer.data.examples import Example, join
 from bitextile.trainer.data.masking import Masking, draws
-from bitextile.trainer.data.order import I64
-from bitextile.trainer.data.tokens import I32, Coder, Side, cut
+from bitextile.trainer.data.tokens import Coder, Side, cut
 from bitextile.trainer.losses import LossSum
 from bitextile.trainer.model.encoder import Encoder
 from bitextile.trainer.objectives.dictionary import TokenEntries

@@ -4,15 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
+from bitextile.kernels.arrays import F64, I64
 from bitextile.kernels.randomness import hash64, uniform
 from bitextile.schema.dataset import open_dataset
 from bitextile.schema.errors import DatasetError
 from bitextile.schema.ids import stable_id
 from bitextile.schema.kinds import LEXICON
-from bitextile.trainer.data.packed import I64
 from bitextile.trainer.data.tokens import Coder
 
 
@@ -57,9 +56,9 @@ class TokenEntries:
     rows: dict[str, int]
     translations: I64
     starts: I64
-    cumulative: npt.NDArray[np.float64]
+    cumulative: F64
 
-    def draw(self, rows: I64, places: npt.NDArray[np.float64]) -> I64:
+    def draw(self, rows: I64, places: F64) -> I64:
         """Returns a translation of each row, by the place in [0, 1) that was drawn for it."""
         # Row r occupies r to r + 1 of one ascending line, so one bisection serves all.
         line = self.cumulative + np.repeat(np.arange(len(self.starts) - 1), np.diff(self.starts))

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from bitextile.kernels.arrays import I64
 from bitextile.schema.kinds import ALIGNED, MONO, PAIRS, Kind
 from bitextile.trainer.data.collate import Collation, Masked, collate
 from bitextile.trainer.data.examples import Example, join
-from bitextile.trainer.data.order import I64
 from bitextile.trainer.data.tokens import Coder, split
 from bitextile.trainer.losses import LossSum, masked_lm
 from bitextile.trainer.model.encoder import Encoder

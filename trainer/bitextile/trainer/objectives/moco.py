@@ -25,14 +25,13 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy, normalize
 
-from bitextile.kernels.randomness import U64
+from bitextile.kernels.arrays import I64, U64, Bool
 from bitextile.schema.kinds import ALIGNED, PAIRS, Kind
 from bitextile.trainer.data.collate import Collation, Masked, collate, collate_plain
 from bitextile.trainer.data.examples import Example, Input, join
 from bitextile.trainer.data.masking import draws
-from bitextile.trainer.data.order import I64
 from bitextile.trainer.data.packed import Packed, moved
-from bitextile.trainer.data.tokens import Bool, Coder, Side, cut
+from bitextile.trainer.data.tokens import Coder, Side, cut
 from bitextile.trainer.losses import LossSum
 from bitextile.trainer.model.encoder import Encoder
 from bitextile.trainer.objectives.mlm import predict

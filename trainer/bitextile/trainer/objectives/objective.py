@@ -8,14 +8,14 @@ import pyarrow as pa
 import torch
 from torch import nn
 
-from bitextile.kernels.randomness import U64, hash64
+from bitextile.kernels.arrays import I32, I64, U64
+from bitextile.kernels.randomness import hash64
 from bitextile.schema.ids import stable_id
 from bitextile.schema.kinds import Kind
 from bitextile.trainer.data.collate import Collation
 from bitextile.trainer.data.examples import Example
-from bitextile.trainer.data.order import I64
 from bitextile.trainer.data.packed import Packed
-from bitextile.trainer.data.tokens import I32, Coder, Side, cut, limits
+from bitextile.trainer.data.tokens import Coder, Side, cut, limits
 from bitextile.trainer.losses import LossSum
 from bitextile.trainer.model.encoder import Encoder
 

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from bitextile.kernels.arrays import I64, Bool
 from bitextile.schema.kinds import ALIGNED, EXCHANGE, PAIRS, Kind
 from bitextile.trainer.data.collate import Collation, Masked, collate
 from bitextile.trainer.data.examples import Example, Input, join
-from bitextile.trainer.data.order import I64
-from bitextile.trainer.data.tokens import Bool, Coder
+from bitextile.trainer.data.tokens import Coder
 from bitextile.trainer.losses import LossSum
 from bitextile.trainer.model.encoder import Encoder
 from bitextile.trainer.objectives.mlm import predict

@@ -25,6 +25,7 @@ import pyarrow as pa
 import torch
 from torch import nn
 
+from bitextile.kernels.arrays import I32, I64, Bool
 from bitextile.schema.kinds import ALIGNED, EXCHANGE, Kind
 from bitextile.trainer.data.collate import (
     Collation,
@@ -35,8 +36,7 @@ from bitextile.trainer.data.collate import (
     select,
 )
 from bitextile.trainer.data.examples import Example, SubwordLinks, join
-from bitextile.trainer.data.order import I64
-from bitextile.trainer.data.tokens import I32, Bool, Coder, Side
+from bitextile.trainer.data.tokens import Coder, Side
 from bitextile.trainer.losses import LossSum, masked_lm
 from bitextile.trainer.model.encoder import Encoder
 from bitextile.trainer.objectives.objective import fitted_pair, list_slices, records, texts_of

@@ -5,17 +5,12 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from bitextile.kernels.arrays import F32, I32, I64, Bool, list_offsets, offsets_of
 from bitextile.schema.errors import InputError
 
-I32 = npt.NDArray[np.int32]
-I64 = npt.NDArray[np.int64]
-F32 = npt.NDArray[np.float32]
-F64 = npt.NDArray[np.float64]
-Flags = npt.NDArray[np.bool_]
 Real: TypeAlias = float | np.floating[Any]
 
 SENTENCES_AT_ONCE = 1 << 12
@@ -62,11 +57,8 @@ def folded_words(sentences: pa.ListArray) -> tuple[pa.StringArray, I64]:
         raise InputError(
             f"the aligner got {kind}, expected list<string>: one list of words per sentence"
         )
-    lengths = pc.fill_null(pc.list_value_length(sentences), 0)
-    offsets = np.zeros(len(sentences) + 1, np.int64)
-    np.cumsum(lengths.to_numpy(zero_copy_only=False), out=offsets[1:])
     words = pc.utf8_lower(pc.fill_null(sentences.flatten(), ""))
-    return words.cast(pa.string()), offsets
+    return words.cast(pa.string()), list_offsets(sentences)
 
 
 def numbered(sentences: pa.ListArray | pa.ChunkedArray) -> tuple[pa.StringArray, I32, I64]:
@@ -198,10 +190,9 @@ def _pieces(length: I64, start: I64, stop: I64, margin: I64) -> tuple[I64, I64]:
     return np.maximum(start - margin, 0), np.minimum(stop + margin, length)
 
 
-def _cut(tokens: I32, base: I64, start: I64, stop: I64, alone: Flags) -> tuple[I32, I64]:
+def _cut(tokens: I32, base: I64, start: I64, stop: I64, alone: Bool) -> tuple[I32, I64]:
     """Returns the pieces' tokens and offsets; neighbours that are not `alone` are copied as one."""
-    offsets = np.zeros(len(base) + 1, np.int64)
-    np.cumsum(stop - start, out=offsets[1:])
+    offsets = offsets_of(stop - start)
     begins = np.ones(len(base), bool)
     begins[1:] = alone[1:] | alone[:-1]
     first = np.flatnonzero(begins)

@@ -25,10 +25,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bitextile.kernels.align.corpus import I32, I64, Corpus, Windows, folded_words, windowed
+from bitextile.kernels.align.corpus import Corpus, Windows, folded_words, windowed
 from bitextile.kernels.align.encoder import WordLinks, alignment_of
 from bitextile.kernels.align.hmm.apply import MOST_WORDS, Alignment
 from bitextile.kernels.align.symmetrize import Method, method_named, symmetrized_all
+from bitextile.kernels.arrays import I32, I64, offsets_of
 from bitextile.schema.errors import BitextileError, ConfigError, DatasetError, InputError
 from bitextile.schema.storage import write_atomically
 
@@ -233,8 +234,8 @@ def alignment_of_sampled(sampled: Sampled, *, symmetrize: str) -> Alignment:
     windows = sampled.windows
     n_src = np.diff(windows.corpus.src_at)[sampled.sent]
     n_tgt = np.diff(windows.corpus.tgt_at)[sampled.sent]
-    src_at = np.concatenate([[0], np.cumsum(n_src)])
-    tgt_at = np.concatenate([[0], np.cumsum(n_tgt)])
+    src_at = offsets_of(n_src)
+    tgt_at = offsets_of(n_tgt)
     best_src = np.full(tgt_at[-1], -1, np.int32)
     best_tgt = np.full(src_at[-1], -1, np.int32)
     line, i, j = _points(sampled.links[0], n_src, n_tgt)
@@ -416,7 +417,7 @@ def _linked(
         corpus = Corpus(best[1], src - src[0], best[0], tgt - tgt[0])
         cells = np.flatnonzero(symmetrized_all(corpus, *best, int(method)))
         width = np.diff(tgt)
-        cell_at = np.concatenate([[0], np.cumsum(np.diff(src) * width)])
+        cell_at = offsets_of(np.diff(src) * width)
         line = np.searchsorted(cell_at, cells, side="right") - 1
         i, j = np.divmod(cells - cell_at[line], width[line])
         found.append((line + first, i, j))

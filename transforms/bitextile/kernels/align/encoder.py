@@ -20,18 +20,13 @@ from itertools import pairwise
 from typing import Literal, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from bitextile.kernels.align.corpus import Corpus, Windows, windowed
 from bitextile.kernels.align.hmm.apply import LEAST_SCORE, MOST_WORDS, Alignment
+from bitextile.kernels.arrays import F32, F64, I64, Bool, Floats, Ints, offsets_of
 from bitextile.schema.errors import InputError
 from bitextile.schema.kinds import LINK, LINKS
-
-F32 = npt.NDArray[np.float32]
-I64 = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.floating]
-Grid = npt.NDArray[np.bool_]
 
 Matching = Literal["inter", "itermax", "mwmf", "softmax"]
 TokenType = Literal["bpe", "word"]
@@ -87,7 +82,7 @@ class WordLinks(NamedTuple):
     pair: I64
     src: I64
     tgt: I64
-    score: npt.NDArray[np.float64]
+    score: F64
 
 
 def means_of_words(units: Units) -> Units:
@@ -156,7 +151,7 @@ def alignment_of(links: WordLinks, n_pairs: int) -> Alignment:
     if most >= MOST_WORDS:
         raise InputError(f"a sentence has {most + 1} words, links number {MOST_WORDS}; split it")
     n = np.bincount(links.pair, minlength=n_pairs)
-    offsets = np.concatenate([[0], np.cumsum(n)]).astype(np.int32)
+    offsets = offsets_of(n).astype(np.int32)
     values = [
         links.src.astype(np.int16),
         links.tgt.astype(np.int16),
@@ -219,18 +214,18 @@ def _match_batch(
     return windows.row[rows[b]], src.word[unit_src], tgt.word[unit_tgt], scores
 
 
-def _padded(vectors: F32, units: npt.NDArray, at: I64, rows: I64) -> tuple[F32, I64]:
+def _padded(vectors: F32, units: Ints, at: I64, rows: I64) -> tuple[F32, I64]:
     """Returns [B, M, H] and the lengths [B]; what stands in the padding is any unit's vector."""
     lengths = at[rows + 1] - at[rows]
     places = at[rows][:, None] + np.minimum(np.arange(lengths.max()), lengths[:, None] - 1)
     return vectors[units[places]], lengths
 
 
-def _inside(m: I64, n: I64) -> Grid:
+def _inside(m: I64, n: I64) -> Bool:
     return _real(m)[:, :, None] & _real(n)[:, None, :]
 
 
-def _real(lengths: I64) -> Grid:
+def _real(lengths: I64) -> Bool:
     """Returns [B, M]: which units are no padding."""
     return np.arange(lengths.max()) < lengths[:, None]
 
@@ -245,7 +240,7 @@ def _distorted(similarity: Floats, m: I64, n: I64, ratio: float) -> Floats:
     return similarity * np.where(((m < 2) | (n < 2))[:, None, None], 1.0, weight)
 
 
-def _mutual_best(similarity: Floats, inside: Grid) -> Grid:
+def _mutual_best(similarity: Floats, inside: Bool) -> Bool:
     """Returns the cells that are the first greatest of their row and of their column."""
     cells = np.where(inside, similarity, -1)
     forward = cells.argmax(axis=2)[:, :, None] == np.arange(cells.shape[2])
@@ -253,11 +248,11 @@ def _mutual_best(similarity: Floats, inside: Grid) -> Grid:
     return forward & backward & inside
 
 
-def _inter(similarity: Floats, inside: Grid, m: I64, n: I64) -> Grid:
+def _inter(similarity: Floats, inside: Bool, m: I64, n: I64) -> Bool:
     return _mutual_best(similarity, inside)
 
 
-def _itermax(similarity: Floats, inside: Grid, m: I64, n: I64) -> Grid:
+def _itermax(similarity: Floats, inside: Bool, m: I64, n: I64) -> Bool:
     """Returns `inter` and, among what it leaves, the mutual best of one more round.
 
     A cell whose row and column are both linked is out, one of them: its similarity fades. Pairs
@@ -273,7 +268,7 @@ def _itermax(similarity: Floats, inside: Grid, m: I64, n: I64) -> Grid:
     return first | more
 
 
-def _mwmf(similarity: Floats, inside: Grid, m: I64, n: I64) -> Grid:
+def _mwmf(similarity: Floats, inside: Bool, m: I64, n: I64) -> Bool:
     """Returns the one-to-one matching of greatest weight; among equal ones SciPy's choice."""
     from scipy.optimize import linear_sum_assignment
 
@@ -283,14 +278,14 @@ def _mwmf(similarity: Floats, inside: Grid, m: I64, n: I64) -> Grid:
     return on
 
 
-_MATCHINGS: dict[str, Callable[[Floats, Grid, I64, I64], Grid]] = {
+_MATCHINGS: dict[str, Callable[[Floats, Bool, I64, I64], Bool]] = {
     "inter": _inter,
     "itermax": _itermax,
     "mwmf": _mwmf,
 }
 
 
-def _softmax_both(dots: F32, inside: Grid) -> Floats:
+def _softmax_both(dots: F32, inside: Bool) -> Floats:
     """Returns [2, B, M, N]: probabilities over target units, and over source units."""
     cells = np.where(inside, dots, np.float32(-1e30))  # finite: a padded row has no NaN
     both = []

@@ -29,6 +29,7 @@ from bitextile.kernels.align.hmm.config import AlignerConfig
 from bitextile.kernels.align.hmm.fit import fit
 from bitextile.kernels.align.hmm.model import AlignerModel
 from bitextile.kernels.align.symmetrize import method_named
+from bitextile.kernels.arrays import offsets_of
 from bitextile.kernels.randomness import hash64, uniform
 from bitextile.kernels.text.segment import Choice, segment, words_of
 from bitextile.schema.errors import ConfigError
@@ -380,6 +381,6 @@ def flip_links(links: pa.ListArray) -> pa.ListArray:
     score = flat.field("score").take(order)
     columns = [pa.array(src).take(order), pa.array(tgt).take(order), score]
     lengths = pc.list_value_length(links).to_numpy(zero_copy_only=False)
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+    offsets = offsets_of(lengths).astype(np.int32)
     values = pa.StructArray.from_arrays(columns, fields=list(LINK))
     return pa.ListArray.from_arrays(pa.array(offsets), values, type=list_of(LINK))

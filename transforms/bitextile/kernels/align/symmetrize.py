@@ -9,13 +9,11 @@ the mean of both directions, exceeds a threshold.
 from enum import IntEnum
 
 import numpy as np
-import numpy.typing as npt
 
-from bitextile.kernels.align.corpus import I32, Corpus
+from bitextile.kernels.align.corpus import Corpus
 from bitextile.kernels.align.jit import compiled, inner
+from bitextile.kernels.arrays import I32, Bool
 from bitextile.schema.errors import ConfigError
-
-Grid = npt.NDArray[np.bool_]
 
 NEIGHBOURS = ((-1, 0), (0, -1), (1, 0), (0, 1), (-1, -1), (-1, 1), (1, -1), (1, 1))
 """Steps (source, target) in the order in which growing tries them: straight, then diagonal."""
@@ -48,14 +46,14 @@ def method_named(name: str) -> Method:
 
 
 @inner
-def _add(on: Grid, i: int, j: int, has_src: Grid, has_tgt: Grid) -> None:
+def _add(on: Bool, i: int, j: int, has_src: Bool, has_tgt: Bool) -> None:
     on[i, j] = True
     has_src[i] = True
     has_tgt[j] = True
 
 
 @inner
-def _grow(best_src: I32, best_tgt: I32, on: Grid, has_src: Grid, has_tgt: Grid) -> None:
+def _grow(best_src: I32, best_tgt: I32, on: Bool, has_src: Bool, has_tgt: Bool) -> None:
     """Adds, until none is left, union points beside a point where a word has no link yet."""
     n_src, n_tgt = on.shape
     grown = True
@@ -77,7 +75,7 @@ def _grow(best_src: I32, best_tgt: I32, on: Grid, has_src: Grid, has_tgt: Grid) 
 
 
 @inner
-def _finish(best: I32, by_src: bool, both: bool, on: Grid, has_src: Grid, has_tgt: Grid) -> None:
+def _finish(best: I32, by_src: bool, both: bool, on: Bool, has_src: Bool, has_tgt: Bool) -> None:
     """Adds links of one direction where a word (`both`: each of the two) has none yet."""
     n_src, n_tgt = on.shape
     for i in range(n_src):
@@ -90,7 +88,7 @@ def _finish(best: I32, by_src: bool, both: bool, on: Grid, has_src: Grid, has_tg
 
 
 @compiled
-def symmetrized(best_src: I32, best_tgt: I32, method: int, on: Grid) -> None:
+def symmetrized(best_src: I32, best_tgt: I32, method: int, on: Bool) -> None:
     """Sets which word pairs are linked.
 
     Args:
@@ -118,7 +116,7 @@ def symmetrized(best_src: I32, best_tgt: I32, method: int, on: Grid) -> None:
 
 
 @compiled
-def symmetrized_all(corpus: Corpus, best_src: I32, best_tgt: I32, method: int) -> Grid:
+def symmetrized_all(corpus: Corpus, best_src: I32, best_tgt: I32, method: int) -> Bool:
     """Returns bool [cells of all sentences], which word pairs are linked.
 
     Args:

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from bitextile.kernels.align.corpus import I64
+from bitextile.kernels.arrays import I64
 
 Part = TypeVar("Part")
 Result = TypeVar("Result")

@@ -12,30 +12,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from bitextile.kernels.arrays import F64, I64, Bool, check_share, list_offsets, rows_of
 from bitextile.kernels.bitext.phrases import Side, side_of
-from bitextile.kernels.exchange import check_share
 from bitextile.kernels.rejects import Filtered, merge_by_row
-from bitextile.kernels.text.codepoints import (
-    SPACED,
-    UNSPACED,
-    Ints,
-    Mask,
-    any_between,
-    classes,
-    cut,
-    list_offsets,
-    rows_of,
-)
+from bitextile.kernels.text.codepoints import SPACED, UNSPACED, any_between, classes, cut
 from bitextile.schema.checks import check_rows
 from bitextile.schema.errors import ConfigError
 from bitextile.schema.ids import stable_id
 from bitextile.schema.kinds import ALIGNED, LEXICON, REJECTS
-
-F64 = npt.NDArray[np.float64]
 
 ENTRY = ("src_lang", "tgt_lang", "src", "tgt")
 """What identifies an entry."""
@@ -145,7 +132,7 @@ def lexicon_rows(counts: pa.Table, *, config: LexiconConfig) -> Filtered:
     p_tgt, p_src = count / _total(src, count), count / _total(tgt, count)
     src_rank, tgt_rank = _rank(src, count), _rank(tgt, count)
     worse_rank = np.maximum(src_rank, tgt_rank)
-    rules: list[tuple[str, Mask, Ints | F64]] = [
+    rules: list[tuple[str, Bool, I64 | F64]] = [
         ("min_count/1", count < config.min_count, count),
         ("min_probability/1", p_tgt < config.min_probability, p_tgt),
         ("mutual_best/1", (worse_rank > 1) & config.mutual_best, worse_rank),
@@ -161,12 +148,12 @@ def lexicon_rows(counts: pa.Table, *, config: LexiconConfig) -> Filtered:
     return Filtered(_one_batch(lexicon), merge_by_row(rejects))
 
 
-def _has_letter(side: Side) -> Mask:
+def _has_letter(side: Side) -> Bool:
     letters = np.isin(classes()[side.texts.points], (UNSPACED, SPACED))
     return any_between(letters, side.starts, side.ends)
 
 
-def _folded(side: Side, words: Ints) -> pa.StringArray:
+def _folded(side: Side, words: I64) -> pa.StringArray:
     spelled = cut(side.texts, side.starts[words], side.ends[words]).dictionary_encode()
     folded = pa.array([fold(word) for word in spelled.dictionary.to_pylist()], pa.string())
     return folded.take(spelled.indices)
@@ -183,7 +170,7 @@ def _one_batch(table: pa.Table) -> pa.RecordBatch:
     return batches[0] if batches else pa.RecordBatch.from_pylist([], schema=table.schema)
 
 
-def _codes(counts: pa.Table, side: str) -> Ints:
+def _codes(counts: pa.Table, side: str) -> I64:
     """Returns a number for each word of a side within its key, [entries]."""
     parts = [
         counts.column(name).combine_chunks().dictionary_encode()
@@ -195,11 +182,11 @@ def _codes(counts: pa.Table, side: str) -> Ints:
     return np.unique(code, return_inverse=True)[1]
 
 
-def _total(word: Ints, count: Ints) -> F64:
+def _total(word: I64, count: I64) -> F64:
     return np.bincount(word, weights=count).astype(np.float64)[word]
 
 
-def _rank(word: Ints, count: Ints) -> Ints:
+def _rank(word: I64, count: I64) -> I64:
     """Returns the rank of each entry among those of its word, from 1; ties in the rows' order."""
     order = np.lexsort((np.arange(len(count)), -count, word))
     first = np.searchsorted(word[order], word[order], side="left")
@@ -209,8 +196,8 @@ def _rank(word: Ints, count: Ints) -> Ints:
 
 
 def _rejected(
-    counts: pa.Table, rows: Ints, rule: str, value: Ints | F64
-) -> tuple[Ints, pa.RecordBatch]:
+    counts: pa.Table, rows: I64, rule: str, value: I64 | F64
+) -> tuple[I64, pa.RecordBatch]:
     entries = counts.take(pa.array(rows))
     entry = [entries.column(name).to_pylist() for name in ENTRY]
     empty = pa.repeat("", len(rows))

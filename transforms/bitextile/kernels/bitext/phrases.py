@@ -10,22 +10,11 @@ is a phrase: one word for one, one for several, or several for several.
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bitextile.kernels.text.codepoints import (
-    Ints,
-    Mask,
-    Points,
-    Texts,
-    any_between,
-    cut,
-    is_word_char,
-    list_offsets,
-    rows_of,
-    to_texts,
-)
+from bitextile.kernels.arrays import F32, I64, U32, Bool, list_offsets, rows_of
+from bitextile.kernels.text.codepoints import Texts, any_between, cut, is_word_char, to_texts
 from bitextile.kernels.text.replace_spans import Edits, ReplacedTexts, grapheme_safe, replace_spans
 
 
@@ -40,9 +29,9 @@ class Side(NamedTuple):
     """
 
     texts: Texts
-    words: Ints
-    starts: Ints
-    ends: Ints
+    words: I64
+    starts: I64
+    ends: I64
 
 
 class Phrases(NamedTuple):
@@ -57,12 +46,12 @@ class Phrases(NamedTuple):
         of_link: [links of the batch] index of the phrase a link belongs to, -1 for none.
     """
 
-    row: Ints
-    src: Ints
-    tgt: Ints
-    score: npt.NDArray[np.float32]
-    n_links: Ints
-    of_link: Ints
+    row: I64
+    src: I64
+    tgt: I64
+    score: F32
+    n_links: I64
+    of_link: I64
 
 
 class Bitext(NamedTuple):
@@ -103,7 +92,7 @@ def words_in(text: pa.StringArray, spans: pa.ListArray) -> Side:
     return Side(texts, words, starts, base + flat.field("end").to_numpy().astype(np.int64))
 
 
-def exchangeable(bitext: Bitext) -> Mask:
+def exchangeable(bitext: Bitext) -> Bool:
     """Returns which phrases may change places, [p].
 
     Both sides hold a letter or a digit, they differ, and neither tears a character at its edge.
@@ -118,9 +107,7 @@ def exchangeable(bitext: Bitext) -> Mask:
     return fine & ~same.to_numpy(zero_copy_only=False)
 
 
-def translate(
-    bitext: Bitext, chosen: Ints, *, pool: Points | None = None
-) -> tuple[Ints, ReplacedTexts]:
+def translate(bitext: Bitext, chosen: I64, *, pool: U32 | None = None) -> tuple[I64, ReplacedTexts]:
     """Replaces phrases in the source sentences by what they are linked to in the targets.
 
     Args:
@@ -141,7 +128,7 @@ def translate(
     return order, replace_spans(src.texts, edits, tgt.texts.points if pool is None else pool)
 
 
-def stretches(side: Side, words: Ints) -> tuple[Ints, Ints]:
+def stretches(side: Side, words: I64) -> tuple[I64, I64]:
     """Returns start and end of runs of words, absolute in the side's code points.
 
     Args:
@@ -172,7 +159,7 @@ def _phrases(links: pa.ListArray, src: Side, tgt: Side) -> Phrases:
     )
 
 
-def _components(a: Ints, b: Ints, n_a: int, n_b: int) -> Ints:
+def _components(a: I64, b: I64, n_a: int, n_b: int) -> I64:
     """Returns for each link the lowest source word its group reaches.
 
     Labels run back and forth over the links until none changes: as many rounds as the longest
@@ -189,7 +176,7 @@ def _components(a: Ints, b: Ints, n_a: int, n_b: int) -> Ints:
         at_a = lower
 
 
-def _extent(words: Ints, group: Ints, n_groups: int) -> tuple[Ints, Mask]:
+def _extent(words: I64, group: I64, n_groups: int) -> tuple[I64, Bool]:
     """Returns first word and end of each group, [n_groups, 2], and whether none between lacks."""
     first, last = np.full(n_groups, np.iinfo(np.int64).max), np.full(n_groups, -1)
     np.minimum.at(first, group, words)

@@ -27,10 +27,10 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from bitextile.kernels.arrays import I64, U32, U64, Bool, list_offsets, offsets_of, rows_of
 from bitextile.kernels.bitext.phrases import Side, side_of, words_in
 from bitextile.kernels.randomness import bits, mix64, uniform
 from bitextile.kernels.rejects import Filtered, join, merge_by_row, split_rejects
@@ -38,17 +38,11 @@ from bitextile.kernels.text.codepoints import (
     DIGIT,
     SPACE,
     SPACED,
-    Ints,
-    Mask,
-    Points,
     Texts,
     any_between,
     classes,
     gather,
     is_grapheme_extend,
-    list_offsets,
-    offsets_of,
-    rows_of,
     to_strings,
     to_texts,
 )
@@ -111,7 +105,7 @@ class Derived(NamedTuple):
 
     texts: pa.StringArray
     spans: pa.ListArray
-    order: Ints
+    order: I64
 
 
 def derived_tag(lang: str, transforms: Sequence[str]) -> str:
@@ -245,7 +239,7 @@ def derive_texts(words: Side, *, config: DeriveConfig) -> Derived:
     )
 
 
-def _order(words: Side, *, config: DeriveConfig) -> Ints:
+def _order(words: Side, *, config: DeriveConfig) -> I64:
     """Returns which word comes next, for all places; the same for words that are in that order."""
     order = np.arange(len(words.starts))
     for name in config.transforms:
@@ -260,7 +254,7 @@ def _order(words: Side, *, config: DeriveConfig) -> Ints:
 
 
 def arrange(
-    words: Side, order: Ints, *, transliterated: bool = False, apart: bool = True
+    words: Side, order: I64, *, transliterated: bool = False, apart: bool = True
 ) -> Derived:
     """Puts words of texts in another order, spaces staying where they are.
 
@@ -340,7 +334,7 @@ def restore(batch: pa.RecordBatch) -> pa.StringArray:
 # --- script -------------------------------------------------------------------------------------
 
 
-def transliterate(points: Points) -> tuple[Points, Ints]:
+def transliterate(points: U32) -> tuple[U32, I64]:
     """Moves code points into a private script: a one-to-one map, so words stay apart.
 
     The first two planes move to the private-use planes 15 and 16; the rarer Han of planes 2 and 3
@@ -363,7 +357,7 @@ def transliterate(points: Points) -> tuple[Points, Ints]:
     return out, places
 
 
-def transliterate_back(points: Points) -> tuple[Points, Ints]:
+def transliterate_back(points: U32) -> tuple[U32, I64]:
     """Undoes `transliterate`; arguments and results likewise."""
     back = np.where(points >= _SHIFT, points - np.uint32(_SHIFT), points).astype(np.uint32)
     high = (points >= _HIGH) & (points < _LOW)
@@ -383,7 +377,7 @@ def transliterate_text(text: str) -> str:
     return points.tobytes().decode("utf-32-le")
 
 
-def count_private_use(texts: pa.StringArray) -> Ints:
+def count_private_use(texts: pa.StringArray) -> I64:
     """Returns how many code points of planes 15 and 16 each text holds, [n]."""
     held = to_texts(texts)
     return np.diff(offsets_of(held.points >= _SHIFT)[held.offsets])
@@ -392,7 +386,7 @@ def count_private_use(texts: pa.StringArray) -> Ints:
 # --- order --------------------------------------------------------------------------------------
 
 
-def sentence_ends(words: Side) -> tuple[Mask, Ints]:
+def sentence_ends(words: Side) -> tuple[Bool, I64]:
     """Returns which words end a sentence, and the number of each word's sentence; [all words].
 
     A word of full stops, question or exclamation marks ends a sentence if white space or the end
@@ -411,7 +405,7 @@ def sentence_ends(words: Side) -> tuple[Mask, Ints]:
     return ends, np.cumsum(begins) - 1
 
 
-def _reordered(words: Side, order: Ints, *, name: str, seed: int) -> Ints:
+def _reordered(words: Side, order: I64, *, name: str, seed: int) -> I64:
     """Returns places of `order` in a new order, the ends of sentences staying last."""
     ends, sentence = sentence_ends(words)
     # Sentences keep their places, and so does what ends them, so `sentence` holds for any order.
@@ -425,7 +419,7 @@ def _reordered(words: Side, order: Ints, *, name: str, seed: int) -> Ints:
     return np.lexsort((rank, ends[order], sentence[order]))
 
 
-def _bags(words: Side) -> npt.NDArray[np.uint64]:
+def _bags(words: Side) -> U64:
     """Returns 64 bits for each text, [n], the same for its words in any order.
 
     So the draw that shuffled a sentence can be drawn again from the shuffled one.
@@ -442,12 +436,12 @@ def _bags(words: Side) -> npt.NDArray[np.uint64]:
     return _sums(mix64(_sums(letters, offsets)), words.words)
 
 
-def _sums(values: npt.NDArray[np.uint64], offsets: Ints) -> npt.NDArray[np.uint64]:
+def _sums(values: U64, offsets: I64) -> U64:
     reached = np.append(np.zeros(1, np.uint64), np.cumsum(values, dtype=np.uint64))
     return reached[offsets[1:]] - reached[offsets[:-1]]
 
 
-def _gaps(words: Side) -> tuple[Ints, Ints]:
+def _gaps(words: Side) -> tuple[I64, I64]:
     """Returns start and length of what stands before each word, then after each text's last."""
     base, row = words.texts.offsets, rows_of(words.words)
     before = np.append(0, words.ends)[:-1] if len(row) else words.ends
@@ -460,7 +454,7 @@ def _gaps(words: Side) -> tuple[Ints, Ints]:
     return np.append(start, tail), np.append(words.starts - start, base[1:] - tail)
 
 
-def _would_join(words: Side, order: Ints, touches: Mask) -> Mask:
+def _would_join(words: Side, order: I64, touches: Bool) -> Bool:
     """Returns which words of a new order would run into the one before them.
 
     Args:
@@ -540,7 +534,7 @@ def _spans(words: Side) -> pa.ListArray:
     return pa.ListArray.from_arrays(pa.array(words.words, pa.int32()), flat, type=SPANS)
 
 
-def _links(offsets: Ints, became: Ints) -> pa.ListArray:
+def _links(offsets: I64, became: I64) -> pa.ListArray:
     """Returns each word's link to its place in the derived text, sorted by the source word."""
     src = np.arange(len(became)) - offsets[rows_of(offsets)]
     items = [pa.array(src, pa.int16()), pa.array(became, pa.int16())]
@@ -604,7 +598,7 @@ def _derived_tags(langs: pa.StringArray, transforms: Sequence[str]) -> pa.String
     return pa.array(tags, pa.string()).take(encoded.indices)
 
 
-def _places(offsets: Ints, order: Ints) -> Ints:
+def _places(offsets: I64, order: I64) -> I64:
     """Returns the place in its derived text of each word, [all words]."""
     became = np.empty(len(order), np.int64)
     became[order] = np.arange(len(became)) - offsets[rows_of(offsets)]

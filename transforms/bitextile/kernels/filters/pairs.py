@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from bitextile.kernels.arrays import F64, Bool
 from bitextile.kernels.rejects import Filtered, join, reject_rows
 from bitextile.schema.errors import ConfigError
 
@@ -45,7 +45,7 @@ class FilterConfig:
             )
 
 
-def estimate_words(text: pa.StringArray) -> npt.NDArray[np.float64]:
+def estimate_words(text: pa.StringArray) -> F64:
     """Returns about how many words each text has, without cutting it into words.
 
     Args:
@@ -113,7 +113,7 @@ def filter_mono(batch: pa.RecordBatch, *, config: FilterConfig) -> Filtered:
 
 def apply_rules(
     batch: pa.RecordBatch,
-    rules: list[tuple[str, npt.NDArray[np.bool_], npt.NDArray[np.float64]]],
+    rules: list[tuple[str, Bool, F64]],
 ) -> Filtered:
     """Returns the rows that no rule drops; each other row is a reject of its first rule.
 

@@ -12,15 +12,13 @@ from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
+from bitextile.kernels.arrays import F64
 from bitextile.kernels.filters.pairs import apply_rules, estimate_words
 from bitextile.kernels.rejects import Filtered
 from bitextile.schema.errors import ConfigError
 from bitextile.schema.kinds import PSEUDO
-
-F64 = npt.NDArray[np.float64]
 
 _FEW_WORDS = 3
 """Names and numbers of this length are rightly the same in both languages."""

@@ -14,10 +14,9 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 
+from bitextile.kernels.arrays import check_share, list_offsets
 from bitextile.kernels.bitext.phrases import Bitext, bitext_of, exchangeable, stretches
-from bitextile.kernels.exchange import check_share
 from bitextile.kernels.switch.core import Options, Part, Slots, SwitchConfig, SwitchOutput, switch
-from bitextile.kernels.text.codepoints import list_offsets
 from bitextile.schema.checks import check_rows
 from bitextile.schema.errors import ConfigError
 from bitextile.schema.kinds import ALIGNED

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from bitextile.kernels.arrays import list_offsets, offsets_of, rows_of
 from bitextile.kernels.bitext.phrases import words_in
 from bitextile.kernels.switch.core import (
     Options,
@@ -17,7 +18,7 @@ from bitextile.kernels.switch.core import (
     shares,
     switch,
 )
-from bitextile.kernels.text.codepoints import cut, list_offsets, offsets_of, rows_of, to_texts
+from bitextile.kernels.text.codepoints import cut, to_texts
 from bitextile.kernels.text.replace_spans import grapheme_safe
 from bitextile.schema.checks import check_rows
 from bitextile.schema.kinds import CANDIDATES

@@ -13,18 +13,17 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-from bitextile.kernels.exchange import check_share, check_variants
+from bitextile.kernels.arrays import F32, F64, I64, U32, Bool, check_share, offsets_of
+from bitextile.kernels.exchange import check_variants
 from bitextile.kernels.randomness import hash64, uniform
 from bitextile.kernels.rejects import merge_by_row, reject_rows
-from bitextile.kernels.text.codepoints import Ints, Mask, Points, Texts, cut, offsets_of
+from bitextile.kernels.text.codepoints import Texts, cut
 from bitextile.kernels.text.replace_spans import Edits, replace_spans
 from bitextile.schema.ids import stable_id
 from bitextile.schema.kinds import CODESWITCH, REPLACEMENT, REPLACEMENTS
 
-F64 = npt.NDArray[np.float64]
 Counters = dict[str, dict[str, int]]
 """Matrix language to what was drawn in its sentences: name to number."""
 
@@ -64,12 +63,12 @@ class Slots(NamedTuple):
         high: exclusive.
     """
 
-    row: Ints
-    start: Ints
-    end: Ints
-    position: Ints
-    low: Ints
-    high: Ints
+    row: I64
+    start: I64
+    end: I64
+    position: I64
+    low: I64
+    high: I64
 
 
 class Options(NamedTuple):
@@ -85,12 +84,12 @@ class Options(NamedTuple):
         sources: (language, origin), such as ("zh", "link").
     """
 
-    pool: Points
-    start: Ints
-    end: Ints
-    share: Ints
-    score: npt.NDArray[np.float32]
-    source: Ints
+    pool: U32
+    start: I64
+    end: I64
+    share: I64
+    score: F32
+    source: I64
     sources: tuple[tuple[str, str], ...]
 
 
@@ -110,14 +109,14 @@ class Part(NamedTuple):
     """
 
     side: str
-    rows: Ints
+    rows: I64
     batch: pa.RecordBatch
     ids: pa.StringArray
     lang: pa.StringArray
     texts: Texts
     slots: Slots
     options: Options
-    n_words: Ints
+    n_words: I64
 
 
 class SwitchOutput(NamedTuple):
@@ -139,8 +138,8 @@ class Rates(NamedTuple):
 
 class _Draw(NamedTuple):
     variant: int
-    sentences: Mask
-    slots: Mask
+    sentences: Bool
+    slots: Bool
 
 
 def switch(parts: Sequence[Part], *, config: SwitchConfig, method: str) -> SwitchOutput:
@@ -179,7 +178,7 @@ def rates_of(counters: Counters) -> Rates:
     return Rates(*(sum(tally[name] for tally in counters.values()) for name in Rates._fields))
 
 
-def shares(weights: F64, group: Ints) -> Ints:
+def shares(weights: F64, group: I64) -> I64:
     """Returns weights as whole numbers that sum to about 2^32 in each group.
 
     Whole, so that their sums, and with them every draw, are the same in a batch of any size.
@@ -205,7 +204,7 @@ def _drawn(part: Part, variant: int, *, config: SwitchConfig) -> _Draw:
     return _Draw(variant, sentences, sentences[row] & (words < config.token_rate))
 
 
-def _chosen_options(part: Part, draw: _Draw, *, config: SwitchConfig) -> Ints:
+def _chosen_options(part: Part, draw: _Draw, *, config: SwitchConfig) -> I64:
     """Returns the option of each slot drawn, by its share of the slot."""
     drawn = np.flatnonzero(draw.slots)
     low, high = part.slots.low[drawn], part.slots.high[drawn]
@@ -224,8 +223,8 @@ def _chosen_options(part: Part, draw: _Draw, *, config: SwitchConfig) -> Ints:
 
 
 def _switched_rows(
-    part: Part, draw: _Draw, option: Ints, *, method: str
-) -> tuple[Ints, pa.RecordBatch]:
+    part: Part, draw: _Draw, option: I64, *, method: str
+) -> tuple[I64, pa.RecordBatch]:
     """Returns the switched rows, by number, and as rows of kind codeswitch."""
     drawn, options = np.flatnonzero(draw.slots), part.options
     row, start, end = (column[drawn] for column in part.slots[:3])
@@ -265,7 +264,7 @@ def _switch_ids(parent_ids: pa.StringArray, *rest: str) -> pa.StringArray:
 
 def _rejected_rows(
     part: Part, draw: _Draw, *, config: SwitchConfig
-) -> list[tuple[Ints, pa.RecordBatch]]:
+) -> list[tuple[I64, pa.RecordBatch]]:
     """Returns the sentences without a replacement."""
     n, row = len(part.ids), part.slots.row
     n_slots, n_drawn = np.bincount(row, minlength=n), np.bincount(row[draw.slots], minlength=n)
@@ -284,7 +283,7 @@ def _rejected_rows(
     return parts
 
 
-def _tally(counters: Counters, part: Part, draw: _Draw, option: Ints) -> None:
+def _tally(counters: Counters, part: Part, draw: _Draw, option: I64) -> None:
     """Adds what was drawn in a part to the counters of its languages."""
     encoded = part.lang.dictionary_encode()
     of_sentence = encoded.indices.to_numpy(zero_copy_only=False)

@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from bitextile.kernels.arrays import I64, offsets_of, rows_of
 from bitextile.kernels.bitext.dictionary.source import (
     Dictionary,
     DictionarySource,
@@ -34,7 +35,7 @@ from bitextile.kernels.switch.core import (
     shares,
     switch,
 )
-from bitextile.kernels.text.codepoints import Ints, cut, offsets_of, rows_of, to_texts
+from bitextile.kernels.text.codepoints import cut, to_texts
 from bitextile.kernels.text.replace_spans import grapheme_safe
 from bitextile.kernels.text.segment import segment
 from bitextile.schema.checks import check_rows
@@ -70,10 +71,10 @@ class Index(NamedTuple):
 
     exact: dict[str, int]
     folded: dict[str, int]
-    offsets: Ints
+    offsets: I64
     options: Options
 
-    def groups(self, words: Sequence[str]) -> Ints:
+    def groups(self, words: Sequence[str]) -> I64:
         """Returns the group of each word, -1 for one that no dictionary knows."""
         exact, folded = self.exact, self.folded
         found = [exact[w] if w in exact else folded.get(fold(w), -1) for w in words]
@@ -243,13 +244,13 @@ def _index(dictionaries: Sequence[Dictionary]) -> Index:
     return Index(exact, {w: g + len(exact) for w, g in caseless.items()}, offsets, options)
 
 
-def _numbered(words: list[str]) -> tuple[dict[str, int], Ints]:
+def _numbered(words: list[str]) -> tuple[dict[str, int], I64]:
     numbers = {word: number for number, word in enumerate(dict.fromkeys(words))}
     return numbers, np.array([numbers[word] for word in words], np.int64)
 
 
 def _weights(
-    dictionaries: Sequence[Dictionary], group: Ints, number: Ints, p: np.ndarray
+    dictionaries: Sequence[Dictionary], group: I64, number: I64, p: np.ndarray
 ) -> np.ndarray:
     """Returns each option's weight: that of its language, shared out by p within the group."""
     langs = list(dict.fromkeys(d.source.tgt_lang for d in dictionaries))

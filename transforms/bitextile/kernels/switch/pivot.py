@@ -11,12 +11,11 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from bitextile.kernels.arrays import F32, I64, Bool, check_share, offsets_of
 from bitextile.kernels.bitext.phrases import bitext_of, exchangeable, stretches
-from bitextile.kernels.exchange import check_share
 from bitextile.kernels.switch.alignment import METHOD
 from bitextile.kernels.switch.core import (
     Options,
@@ -27,7 +26,7 @@ from bitextile.kernels.switch.core import (
     shares,
     switch,
 )
-from bitextile.kernels.text.codepoints import Ints, Mask, any_between, cut, offsets_of, to_texts
+from bitextile.kernels.text.codepoints import any_between, cut, to_texts
 from bitextile.schema.checks import check_rows
 from bitextile.schema.errors import ConfigError
 from bitextile.schema.ids import text_ids
@@ -57,13 +56,13 @@ class MultiwayConfig(SwitchConfig):
 class _Links(NamedTuple):
     """What the words of pivot sentences are linked to; all [l], rows of the batch."""
 
-    row: Ints
-    start: Ints
-    end: Ints
-    one_word: Mask
+    row: I64
+    start: I64
+    end: I64
+    one_word: Bool
     text: pa.StringArray
     lang: pa.StringArray
-    score: npt.NDArray[np.float32]
+    score: F32
 
 
 def pivot_texts(batch: pa.RecordBatch, pivot: str) -> pa.StringArray:
@@ -127,7 +126,7 @@ def switch_multiway(batch: pa.RecordBatch, *, config: MultiwayConfig) -> SwitchO
 
 def _sentences(
     batch: pa.RecordBatch, texts: pa.StringArray, pivot: str
-) -> tuple[pa.RecordBatch, Ints, Ints]:
+) -> tuple[pa.RecordBatch, I64, I64]:
     """Returns the distinct sentences as kind mono by id, each row's number, and their pairs.
 
     A sentence keeps the provenance of its pair with the lowest id.
@@ -182,7 +181,7 @@ def _joined(parts: list[_Links]) -> _Links:
 
 
 def _slots(
-    links: _Links, sentence: Ints, offsets: Ints, *, weights: dict[str, float]
+    links: _Links, sentence: I64, offsets: I64, *, weights: dict[str, float]
 ) -> tuple[Slots, Options]:
     """Returns the stretches that have translations, and these.
 
@@ -215,7 +214,7 @@ def _slots(
     return slots, Options(pool.points, *stretch, shares(weight, slot), score, lang, sources)
 
 
-def _numbered(column: pa.StringArray) -> tuple[pa.StringArray, Ints]:
+def _numbered(column: pa.StringArray) -> tuple[pa.StringArray, I64]:
     """Returns the distinct strings by code point, and which of them each row has."""
     encoded = column.dictionary_encode()
     order = pc.sort_indices(encoded.dictionary)
@@ -224,7 +223,7 @@ def _numbered(column: pa.StringArray) -> tuple[pa.StringArray, Ints]:
     return encoded.dictionary.take(order), rank[encoded.indices.to_numpy(zero_copy_only=False)]
 
 
-def _disjoint(low: Ints, high: Ints, one_word: Mask, n_points: int) -> Mask:
+def _disjoint(low: I64, high: I64, one_word: Bool, n_points: int) -> Bool:
     """Returns which links to keep: single words, and runs that nothing else covers.
 
     Two pairs may cut the same sentence into other words only if they were segmented differently;

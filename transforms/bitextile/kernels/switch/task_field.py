@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from bitextile.kernels.arrays import I64, list_offsets, offsets_of, rows_of
 from bitextile.kernels.rejects import join, reject_rows
 from bitextile.kernels.switch.core import (
     Options,
@@ -28,7 +29,7 @@ from bitextile.kernels.switch.core import (
     switch,
 )
 from bitextile.kernels.tasks.files import NO_SENTENCE, questions, read_nli, read_qa
-from bitextile.kernels.text.codepoints import Ints, list_offsets, offsets_of, rows_of, to_texts
+from bitextile.kernels.text.codepoints import to_texts
 from bitextile.schema.errors import ConfigError, InputError
 from bitextile.schema.ids import stable_id
 from bitextile.schema.kinds import list_of
@@ -248,7 +249,7 @@ def _field_slots(
     source = lang.indices.to_numpy(zero_copy_only=False).astype(np.int64)
     weight = np.array([weights.get(name, 1.0) for name in names], float)[source]
     pool = to_texts(flat.field("text"))
-    bounds: Ints = offsets_of(np.bincount(slot, minlength=len(place)))
+    bounds: I64 = offsets_of(np.bincount(slot, minlength=len(place)))
     options = Options(
         pool.points,
         pool.offsets[:-1],

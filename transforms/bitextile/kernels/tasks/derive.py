@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from bitextile.kernels.arrays import I64, rows_of
 from bitextile.kernels.bitext.phrases import Side, words_in
 from bitextile.kernels.derive.rows import (
     DeriveConfig,
@@ -39,7 +40,6 @@ from bitextile.kernels.tasks.files import (
     read_tagged,
     tagged_lines,
 )
-from bitextile.kernels.text.codepoints import Ints, rows_of
 from bitextile.kernels.text.segment import segment
 from bitextile.schema.errors import ConfigError, InputError
 from bitextile.schema.ids import text_ids
@@ -283,7 +283,7 @@ def _derived(
     return words, arrange(words, order, transliterated="transliterate" in names)
 
 
-def _swapped(parsed: list[Tagged], words: Side, path: str) -> list[Ints]:
+def _swapped(parsed: list[Tagged], words: Side, path: str) -> list[I64]:
     """Returns each sentence's words by `head_swap`, absolute, a final . ! ? kept last."""
     ends, _ = sentence_ends(words)
     orders = []

@@ -10,14 +10,11 @@ from functools import cache
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import regex
 
-Ints = npt.NDArray[np.int64]
-Points = npt.NDArray[np.uint32]
-Mask = npt.NDArray[np.bool_]
+from bitextile.kernels.arrays import I64, U8, U32, Bool, offsets_of
 
 NEUTRAL, UNSPACED, SPACED, DIGIT, SPACE, OPENING, CLOSING = range(7)
 """Classes of a code point: other; letter of a script written without spaces; other letter; number;
@@ -33,8 +30,8 @@ _UNSPACED_SCRIPTS = (
 class Texts(NamedTuple):
     """Sentences as code points: `points` [all], `offsets` [n + 1] into it."""
 
-    points: Points
-    offsets: Ints
+    points: U32
+    offsets: I64
 
 
 def to_texts(column: pa.StringArray) -> Texts:
@@ -64,25 +61,14 @@ def to_strings(texts: Texts) -> pa.StringArray:
     )
 
 
-def offsets_of(lengths: npt.NDArray[np.integer] | Mask) -> Ints:
-    """Returns [n + 1] offsets of n adjacent pieces.
-
-    >>> offsets_of(np.array([2, 0, 1])).tolist()
-    [0, 2, 2, 3]
-    """
-    offsets = np.zeros(len(lengths) + 1, np.int64)
-    np.cumsum(lengths, out=offsets[1:])
-    return offsets
-
-
-def gather(points: Points, starts: Ints, lengths: Ints) -> Points:
+def gather(points: U32, starts: I64, lengths: I64) -> U32:
     """Returns the pieces `points[start : start + length]` one after the other."""
     ends = np.cumsum(lengths)
     total = int(ends[-1]) if len(ends) else 0
     return points[np.repeat(starts - (ends - lengths), lengths) + np.arange(total)]
 
 
-def cut(texts: Texts, starts: Ints, ends: Ints) -> pa.StringArray:
+def cut(texts: Texts, starts: I64, ends: I64) -> pa.StringArray:
     """Returns pieces of `texts.points` as strings.
 
     Args:
@@ -94,28 +80,14 @@ def cut(texts: Texts, starts: Ints, ends: Ints) -> pa.StringArray:
     return to_strings(Texts(gather(texts.points, starts, lengths), offsets_of(lengths)))
 
 
-def rows_of(offsets: Ints) -> Ints:
-    """Returns the row of each item of lists with these offsets.
-
-    >>> rows_of(np.array([0, 2, 2, 3])).tolist()
-    [0, 0, 2]
-    """
-    return np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
-
-
-def list_offsets(lists: pa.ListArray) -> Ints:
-    """Returns the [n + 1] offsets of a list column into its `flatten()`; works on slices too."""
-    return offsets_of(pc.fill_null(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False))
-
-
-def any_between(marks: Mask, starts: Ints, ends: Ints) -> Mask:
+def any_between(marks: Bool, starts: I64, ends: I64) -> Bool:
     """Returns for each piece whether `marks[start:end]` has a True."""
     counts = offsets_of(marks)
     return counts[ends] > counts[starts]
 
 
 @cache
-def classes() -> npt.NDArray[np.uint8]:
+def classes() -> U8:
     """Returns the class of every code point, [0x110000].
 
     Full-width letters and punctuation are set like Han, so the former are UNSPACED and the
@@ -146,13 +118,13 @@ def classes() -> npt.NDArray[np.uint8]:
 
 
 @cache
-def is_word_char() -> Mask:
+def is_word_char() -> Bool:
     """Returns for every code point whether it is a letter, a mark on one or a digit, [0x110000]."""
     return np.isin(classes(), (UNSPACED, SPACED, DIGIT))
 
 
 @cache
-def is_grapheme_extend() -> Mask:
+def is_grapheme_extend() -> Bool:
     """Returns for every code point whether it joins the character before it, [0x110000].
 
     That is: combining marks, joiners, variation selectors, emoji modifiers (UAX #29, Extend and
@@ -166,7 +138,7 @@ def is_grapheme_extend() -> Mask:
     return table.astype(bool)
 
 
-def _mark(table: npt.NDArray[np.uint8], members: str, code: int) -> None:
+def _mark(table: U8, members: str, code: int) -> None:
     # Planes 4 to 13 hold no character (Unicode 17), so two stretches cover all there are.
     for first, last in ((0, 0x40000), (0xE0000, 0xE0200)):
         characters = "".join(map(chr, range(first, last)))

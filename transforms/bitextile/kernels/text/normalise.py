@@ -5,6 +5,7 @@ import unicodedata
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from bitextile.kernels.arrays import replace_columns
 from bitextile.schema.ids import pair_ids, text_ids
 
 # White space by Unicode's White_Space property, which RE2's \s does not cover.
@@ -70,9 +71,3 @@ def normalise_mono(batch: pa.RecordBatch) -> pa.RecordBatch:
     text = normalise_text(batch.column("text"))
     ids = text_ids(batch.column("lang")[0].as_py(), text)
     return replace_columns(batch, {"text_id": ids, "text": text})
-
-
-def replace_columns(batch: pa.RecordBatch, columns: dict[str, pa.Array]) -> pa.RecordBatch:
-    """Returns the batch with some columns replaced by others of the same type."""
-    arrays = [columns.get(name, batch.column(name)) for name in batch.schema.names]
-    return pa.RecordBatch.from_arrays(arrays, schema=batch.schema)

@@ -27,9 +27,9 @@ A combining mark or joiner at a seam is kept off the new neighbour by a space.
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
+from bitextile.kernels.arrays import I8, I64, U8, U32, Bool
 from bitextile.kernels.text.codepoints import (
     CLOSING,
     DIGIT,
@@ -37,9 +37,6 @@ from bitextile.kernels.text.codepoints import (
     SPACE,
     SPACED,
     UNSPACED,
-    Ints,
-    Mask,
-    Points,
     Texts,
     classes,
     gather,
@@ -48,9 +45,6 @@ from bitextile.kernels.text.codepoints import (
     to_texts,
 )
 from bitextile.schema.errors import RowError
-
-Codes = npt.NDArray[np.uint8]
-Seams = npt.NDArray[np.int8]
 
 _CLINGING = 7  # punctuation with a letter of a spaced script right behind it: "U.S." or "(who"
 _FREE, _JOINT, _MIXED, _MIXED_DIGIT, _DENSE, _CLUNG = range(6)
@@ -69,11 +63,11 @@ class Edits(NamedTuple):
         pool_end: exclusive; greater than pool_start.
     """
 
-    row: Ints
-    start: Ints
-    end: Ints
-    pool_start: Ints
-    pool_end: Ints
+    row: I64
+    start: I64
+    end: I64
+    pool_start: I64
+    pool_end: I64
 
 
 class ReplacedTexts(NamedTuple):
@@ -87,9 +81,9 @@ class ReplacedTexts(NamedTuple):
     """
 
     texts: Texts
-    start: Ints
-    end: Ints
-    seams: Seams
+    start: I64
+    end: I64
+    seams: I8
 
     @property
     def strings(self) -> pa.StringArray:
@@ -98,7 +92,7 @@ class ReplacedTexts(NamedTuple):
 
 
 def replace_spans(
-    host: Texts, edits: Edits, pool: Points, *, seams: Seams | None = None
+    host: Texts, edits: Edits, pool: U32, *, seams: I8 | None = None
 ) -> ReplacedTexts:
     """Replaces stretches of many texts at once.
 
@@ -153,7 +147,7 @@ def replace_spans_in_text(
     return new.strings[0].as_py(), list(zip(new.start.tolist(), new.end.tolist()))
 
 
-def grapheme_safe(texts: Texts, starts: Ints, ends: Ints) -> Mask:
+def grapheme_safe(texts: Texts, starts: I64, ends: I64) -> Bool:
     """Returns whether a stretch can be taken out of its text without tearing a character.
 
     False where it begins with a combining mark or a joiner, or what follows it does, or a zero
@@ -173,7 +167,7 @@ def grapheme_safe(texts: Texts, starts: Ints, ends: Ints) -> Mask:
     return ~(joins[points[starts]] | torn_behind | (torn_before & ~sentence_begins))
 
 
-def _check_edits(host: Texts, edits: Edits, pool: Points) -> None:
+def _check_edits(host: Texts, edits: Edits, pool: U32) -> None:
     n_rows = len(host.offsets) - 1
     outside = (edits.row < 0) | (edits.row >= n_rows) | (edits.start < 0)
     rows = np.where(outside, 0, edits.row)
@@ -200,18 +194,18 @@ def _check_edits(host: Texts, edits: Edits, pool: Points) -> None:
             )
 
 
-def _places(edits: Edits) -> Ints:
+def _places(edits: Edits) -> I64:
     """Returns where the four pieces of each edit begin among all pieces; see `_pieces`."""
     return 4 * np.arange(len(edits.row)) + edits.row
 
 
-def _tails(edits: Edits, n_rows: int) -> Ints:
+def _tails(edits: Edits, n_rows: int) -> I64:
     """Returns where the last piece of each row stands among all pieces; see `_pieces`."""
     rows = np.arange(n_rows)
     return 4 * np.searchsorted(edits.row, rows, side="right") + rows
 
 
-def _pieces(host: Texts, edits: Edits, seams: Seams, *, space_at: int) -> tuple[Ints, Ints]:
+def _pieces(host: Texts, edits: Edits, seams: I8, *, space_at: int) -> tuple[I64, I64]:
     """Returns starts and lengths, in host + pool + one space, of what the new texts consist of.
 
     Each edit brings four pieces: the host's text up to it, a space, the replacement, a space;
@@ -235,7 +229,7 @@ def _pieces(host: Texts, edits: Edits, seams: Seams, *, space_at: int) -> tuple[
     return starts, lengths
 
 
-def _seams(host: Texts, edits: Edits, pool: Points) -> Seams:
+def _seams(host: Texts, edits: Edits, pool: U32) -> I8:
     """Returns the spaces to add or drop beside each replacement, [k, 2], by the module's rule."""
     before, _ = _side(host, edits, pool, side=-1)
     behind, meets_next = _side(host, edits, pool, side=1)
@@ -243,7 +237,7 @@ def _seams(host: Texts, edits: Edits, pool: Points) -> Seams:
     return np.stack([before, np.where(meets_next, 0, behind)], axis=1).astype(np.int8)
 
 
-def _side(host: Texts, edits: Edits, pool: Points, *, side: int) -> tuple[Ints, Mask]:
+def _side(host: Texts, edits: Edits, pool: U32, *, side: int) -> tuple[I64, Bool]:
     """Returns what happens on one side of each edit, and whether another edit is met there.
 
     Args:
@@ -275,7 +269,7 @@ def _side(host: Texts, edits: Edits, pool: Points, *, side: int) -> tuple[Ints, 
     return np.where(torn, gap == _TOUCHING, _decide(old, new, gap)), meets
 
 
-def _neighbour(host: Texts, inner: Ints, side: int, low: Ints, high: Ints) -> tuple[Ints, Codes]:
+def _neighbour(host: Texts, inner: I64, side: int, low: I64, high: I64) -> tuple[I64, U8]:
     """Returns the character that each edit's edge meets, over one space at most, and the gap.
 
     The gap is _TOUCHING, _ONE_SPACE, or 0 where the text ends or other white space touches. A
@@ -291,7 +285,7 @@ def _neighbour(host: Texts, inner: Ints, side: int, low: Ints, high: Ints) -> tu
     return np.where(spaced, far, near), gap
 
 
-def _face(points: Points, index: Ints, step: int, low: Ints, high: Ints) -> Codes:
+def _face(points: U32, index: I64, step: int, low: I64, high: I64) -> U8:
     """Returns the class a word shows to its neighbour: _CLINGING for "U.S." or "(who".
 
     Args:
@@ -309,7 +303,7 @@ def _face(points: Points, index: Ints, step: int, low: Ints, high: Ints) -> Code
     return np.where((face == (OPENING if step > 0 else CLOSING)) & letter, _CLINGING, face)
 
 
-def _decide(old: Codes, new: Codes, gap: Codes) -> Ints:
+def _decide(old: U8, new: U8, gap: U8) -> I64:
     """Returns 1 where the seam gains a space, -1 where it loses one, 0 elsewhere."""
     changed = (new != old) & _SPACES[new]
     gains = (gap == _TOUCHING) & ((new == _JOINT) | changed)
@@ -317,7 +311,7 @@ def _decide(old: Codes, new: Codes, gap: Codes) -> Ints:
     return gains.astype(np.int64) - loses
 
 
-def _needs() -> Codes:
+def _needs() -> U8:
     need = np.full((8, 8), _FREE, np.uint8)
     for a, b, code in (
         (SPACED, SPACED, _JOINT),

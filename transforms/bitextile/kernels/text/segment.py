@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import regex
 
+from bitextile.kernels.arrays import offsets_of
 from bitextile.schema.errors import ConfigError
 from bitextile.schema.kinds import SPAN, list_of
 
@@ -168,7 +169,7 @@ def words_of(texts: pa.StringArray, spans: pa.ListArray) -> pa.ListArray:
     flat = spans.flatten()
     starts, ends = flat.field("start").to_pylist(), flat.field("end").to_pylist()
     lengths = pa.compute.list_value_length(spans).to_numpy(zero_copy_only=False)
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+    offsets = offsets_of(lengths).astype(np.int32)
     words: list[str] = []
     for row, text in enumerate(texts.to_pylist()):
         low, high = offsets[row], offsets[row + 1]

@@ -21,24 +21,13 @@ from functools import cache
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from bitextile.kernels.arrays import I64, U32, Bool, offsets_of, rows_of
 from bitextile.kernels.bitext.phrases import Bitext, Side, side_of
 from bitextile.kernels.derive.rows import sentence_ends
-from bitextile.kernels.text.codepoints import (
-    Ints,
-    Mask,
-    Points,
-    Texts,
-    any_between,
-    gather,
-    is_word_char,
-    offsets_of,
-    rows_of,
-    to_strings,
-)
+from bitextile.kernels.text.codepoints import Texts, any_between, gather, is_word_char, to_strings
 from bitextile.schema.checks import check_rows
 from bitextile.schema.kinds import ALIGNED
 
@@ -71,10 +60,10 @@ class _Faces(NamedTuple):
         lowered: the same as a small letter.
     """
 
-    capital: Mask
-    low: Mask
-    raised: Points
-    lowered: Points
+    capital: Bool
+    low: Bool
+    raised: U32
+    lowered: U32
 
 
 def count_casing(batch: pa.RecordBatch) -> pa.Table:
@@ -119,8 +108,8 @@ def casing_of(batches: Iterable[pa.RecordBatch]) -> Casing:
 
 
 def recased(
-    bitext: Bitext, chosen: Ints, *, langs: tuple[pa.Array, pa.Array], casing: Casing
-) -> Points:
+    bitext: Bitext, chosen: I64, *, langs: tuple[pa.Array, pa.Array], casing: Casing
+) -> U32:
     """Returns the code points of the targets, phrases that go into the sources cased for there.
 
     Args:
@@ -148,7 +137,7 @@ def recased(
     return pool
 
 
-def match_case(bitext: Bitext, order: Ints, found: Points, *, lang: pa.Array) -> Points:
+def match_case(bitext: Bitext, order: I64, found: U32, *, lang: pa.Array) -> U32:
     """Returns the code points of the targets, phrases cased as they were found in new sources.
 
     Args:
@@ -167,7 +156,7 @@ def match_case(bitext: Bitext, order: Ints, found: Points, *, lang: pa.Array) ->
     return pool
 
 
-def initial(side: Side) -> Mask:
+def initial(side: Side) -> Bool:
     """Returns which words stand first in their sentences, marks before them aside; [all words]."""
     _, sentence = sentence_ends(side)
     words = np.flatnonzero(any_between(is_word_char()[side.texts.points], side.starts, side.ends))
@@ -176,7 +165,7 @@ def initial(side: Side) -> Mask:
     return first
 
 
-def _faces(side: Side, words: Ints, lang: pa.StringArray) -> _Faces:
+def _faces(side: Side, words: I64, lang: pa.StringArray) -> _Faces:
     """Returns words, [k] numbers of a side's, by their first letter; `lang` is [k]."""
     starts, ends = side.starts[words], side.ends[words]
     first = side.texts.points[starts]
@@ -205,7 +194,7 @@ def _faces(side: Side, words: Ints, lang: pa.StringArray) -> _Faces:
     )
 
 
-def _keys(side: Side, words: Ints, first: Points, lang: pa.StringArray) -> pa.StringArray:
+def _keys(side: Side, words: I64, first: U32, lang: pa.StringArray) -> pa.StringArray:
     """Returns language, U+001F and word, its first letter being `first`; all [k]."""
     starts, lengths = side.starts[words], side.ends[words] - side.starts[words]
     points, offsets = gather(side.texts.points, starts, lengths), offsets_of(lengths)
@@ -218,17 +207,17 @@ def _added(counts: pa.Table) -> pa.Table:
     return sums.rename_columns(["word", "small", "capital"]).select(_COUNTS.names)
 
 
-def _capitals(points: Points) -> Mask:
+def _capitals(points: U32) -> Bool:
     return _upper()[np.minimum(points, _CASED_END - 1)]
 
 
 @cache
-def _upper() -> Mask:
+def _upper() -> Bool:
     return np.array([chr(p).isupper() or chr(p).istitle() for p in range(_CASED_END)], bool)
 
 
 @cache
-def _pairs() -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]:
+def _pairs() -> tuple[U32, U32]:
     """Returns for each code point its small and its capital form, 0 where it has none both ways."""
     low, high = np.zeros((2, _CASED_END), np.uint32)
     for point in range(_CASED_END):

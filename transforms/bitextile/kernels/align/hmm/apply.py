@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from bitextile.kernels.align.corpus import F32, I32, Corpus, Windows, folded_words, windowed
+from bitextile.kernels.align.corpus import Corpus, Windows, folded_words, windowed
 from bitextile.kernels.align.hmm.backoff import beginnings, positions
 from bitextile.kernels.align.hmm.config import AlignerConfig
 from bitextile.kernels.align.hmm.fit import parameters, parts_of
@@ -20,6 +20,7 @@ from bitextile.kernels.align.hmm.posteriors import (
 )
 from bitextile.kernels.align.symmetrize import Method, method_named, symmetrized_all
 from bitextile.kernels.align.threads import map_parts, usable_threads
+from bitextile.kernels.arrays import F32, I32, offsets_of
 from bitextile.schema.errors import ConfigError, InputError
 from bitextile.schema.kinds import LINK, LINKS
 
@@ -178,7 +179,7 @@ def _alignment(
     row, i = windows.row[piece][keep], i[keep].astype(np.int16)
     j, score = (j + windows.tgt_from[piece])[keep].astype(np.int16), score[keep]
     n = np.bincount(row, minlength=n_pairs)
-    offsets = np.concatenate([[0], np.cumsum(n)]).astype(np.int32)
+    offsets = offsets_of(n).astype(np.int32)
     items = pa.StructArray.from_arrays(
         [pa.array(i), pa.array(j), pa.array(score)], fields=list(LINK)
     )

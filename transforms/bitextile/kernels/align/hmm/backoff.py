@@ -18,12 +18,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bitextile.kernels.align.corpus import F64, I32, I64
 from bitextile.kernels.align.hmm.config import AlignerConfig
 from bitextile.kernels.align.hmm.cooccurrence import Counts, Table, row_parts
 from bitextile.kernels.align.hmm.prior import Prior
 from bitextile.kernels.align.jit import compiled, inner
 from bitextile.kernels.align.threads import map_parts
+from bitextile.kernels.arrays import F64, I32, I64, offsets_of
 
 IDEOGRAPHIC = r"^[\p{Han}\p{Hiragana}\p{Katakana}]"
 """Scripts in which one character carries about what four letters do."""
@@ -78,7 +78,7 @@ def classes_of(src: pa.StringArray, tgt: pa.StringArray, config: AlignerConfig) 
     of_src, of_tgt = (np.array(b.indices, np.int32) for b in (src_begin, tgt_begin))
     same_class = positions(src_begin.dictionary, tgt_begin.dictionary)
     sizes = np.bincount(of_src) if len(of_src) else np.zeros(0, np.int64)
-    start = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    start = offsets_of(sizes)
     members = np.argsort(of_src, kind="stable").astype(np.int32)
     return Classes(
         start,
@@ -277,7 +277,7 @@ def table_of(counts: Counts, wholes: Wholes, *, least: float, n_threads: int) ->
     if least >= 0:
         nothing = _room(np.zeros(len(size) + 1, np.int64))
         size = _filled(nothing, counts, wholes, least, n_threads)
-    table = _room(np.concatenate([[0], np.cumsum(size)]))
+    table = _room(offsets_of(size))
     _filled(table, counts, wholes, least, n_threads)
     return table
 
@@ -303,5 +303,5 @@ def _room(start: I64) -> Table:
 
 def class_sums(of_row: I64, wholes: Wholes) -> I64:
     """Returns the sum over the words of each source class, int64 [source classes]."""
-    sums = np.concatenate([[0], np.cumsum(of_row[wholes.member])])
+    sums = offsets_of(of_row[wholes.member])
     return np.diff(sums[wholes.class_start])

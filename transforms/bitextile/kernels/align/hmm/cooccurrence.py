@@ -12,17 +12,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bitextile.kernels.align.corpus import (
-    F32,
-    I32,
-    I64,
-    TOKENS_AT_ONCE,
-    Corpus,
-    frequencies,
-)
+from bitextile.kernels.align.corpus import TOKENS_AT_ONCE, Corpus, frequencies
 from bitextile.kernels.align.hmm.config import AlignerConfig
 from bitextile.kernels.align.jit import compiled, inner
 from bitextile.kernels.align.threads import even_parts, map_parts
+from bitextile.kernels.arrays import F32, I32, I64, offsets_of
 
 MOST_ROW_PARTS = 64
 """Ranges of source words; more than cores, because frequent words make ranges uneven."""
@@ -187,7 +181,7 @@ def candidates(
         return counts
 
     filled(_room(np.zeros(len(size) + 1, np.int64)))
-    return filled(_room(np.concatenate([[0], np.cumsum(size)])))
+    return filled(_room(offsets_of(size)))
 
 
 def _room(start: I64) -> Counts:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from bitextile.kernels.align.corpus import F32, F64, I32, Corpus, frequencies, numbered, windowed
+from bitextile.kernels.align.corpus import Corpus, frequencies, numbered, windowed
 from bitextile.kernels.align.hmm.backoff import (
     Classes,
     classes_of,
@@ -31,6 +31,7 @@ from bitextile.kernels.align.hmm.posteriors import (
 )
 from bitextile.kernels.align.hmm.prior import Prior, checked_lexicon, lexicon_digest, prior_of
 from bitextile.kernels.align.threads import each_part, even_parts, usable_threads
+from bitextile.kernels.arrays import F32, F64, I32, offsets_of
 from bitextile.schema.errors import InputError
 
 CELLS_PER_PART = 1 << 17
@@ -173,7 +174,7 @@ def _without_half_empty(corpus: Corpus) -> Corpus:
 def _only(
     tokens: np.ndarray, lengths: np.ndarray, keep: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    offsets = np.concatenate([[0], np.cumsum(np.where(keep, lengths, 0))])
+    offsets = offsets_of(np.where(keep, lengths, 0))
     return tokens[np.repeat(keep, lengths)], offsets
 
 

@@ -14,8 +14,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bitextile.kernels.align.corpus import F32, I64, Real
+from bitextile.kernels.align.corpus import Real
 from bitextile.kernels.align.jit import inner, njit_max
+from bitextile.kernels.arrays import F32, I64
 
 LANES = 16
 """Floats in a vector register of AVX-512; two or four registers elsewhere."""

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from bitextile.kernels.align.corpus import F64
 from bitextile.kernels.align.hmm.forward_backward import LANES, Jumps
+from bitextile.kernels.arrays import F64
 
 START_DECAY = 0.4
 """First guess: a weight of exp(-0.4 |d - 1|), so that the next word is the likeliest."""

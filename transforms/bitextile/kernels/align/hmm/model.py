@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from bitextile.kernels.align.corpus import F32, F64
 from bitextile.kernels.align.hmm.backoff import beginnings
 from bitextile.kernels.align.hmm.config import AlignerConfig
 from bitextile.kernels.align.hmm.cooccurrence import Table
+from bitextile.kernels.arrays import F32, F64, offsets_of
 from bitextile.schema.errors import ConfigError, DatasetError
 from bitextile.schema.storage import filesystem, write_atomically
 
@@ -101,7 +101,7 @@ class AlignerModel:
                 src_words=src["word"].combine_chunks(),
                 tgt_words=tgt["word"].combine_chunks(),
                 table=Table(
-                    np.concatenate([[0], np.cumsum(src["entries"].to_numpy())]),
+                    offsets_of(src["entries"].to_numpy()),
                     *(np.array(table[c]) for c in ("tgt", "p_tgt", "p_src")),
                 ),
                 null_src=np.array(src["null"]),

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from bitextile.kernels.align.corpus import F32, I32, Corpus, set_by_word
+from bitextile.kernels.align.corpus import Corpus, set_by_word
 from bitextile.kernels.align.hmm.backoff import (
     Classes,
     Wholes,
@@ -31,6 +31,7 @@ from bitextile.kernels.align.hmm.cooccurrence import Counts, Places, faced, row_
 from bitextile.kernels.align.hmm.prior import Prior
 from bitextile.kernels.align.jit import compiled, inner
 from bitextile.kernels.align.threads import even_parts, map_parts
+from bitextile.kernels.arrays import F32, I32
 
 
 @inner

@@ -7,9 +7,8 @@ and looked up in every sentence with that word), then each sentence gets its two
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from bitextile.kernels.align.corpus import F32, F64, I32, I64, Corpus
+from bitextile.kernels.align.corpus import Corpus
 from bitextile.kernels.align.hmm.cooccurrence import Table, places_of
 from bitextile.kernels.align.hmm.forward_backward import (
     LANES,
@@ -21,6 +20,7 @@ from bitextile.kernels.align.hmm.forward_backward import (
     padded,
 )
 from bitextile.kernels.align.jit import compiled, inner
+from bitextile.kernels.arrays import F32, F64, I16, I32, I64
 
 
 class Cells(NamedTuple):
@@ -37,7 +37,7 @@ class Cells(NamedTuple):
 
     first: I64
     last: I64
-    position: npt.NDArray[np.int16]
+    position: I16
     entry: I32
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bitextile.kernels.align.corpus import F32, I32, I64
+from bitextile.kernels.arrays import F32, I32, I64, offsets_of
 from bitextile.schema.errors import InputError
 
 
@@ -81,6 +81,5 @@ def prior_of(lexicon: pa.Table, src_words: pa.StringArray, tgt_words: pa.StringA
     src, tgt = ids[0][known], ids[1][known]
     weight = np.array(lexicon["weight"], np.float32)[known]
     order = np.lexsort((tgt, src))
-    start = np.zeros(len(src_words) + 1, np.int64)
-    np.cumsum(np.bincount(src, minlength=len(src_words))[: len(src_words)], out=start[1:])
+    start = offsets_of(np.bincount(src, minlength=len(src_words))[: len(src_words)])
     return Prior(start, tgt[order], weight[order])

@@ -24,8 +24,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import regex
 
+from bitextile.kernels.arrays import check_share
 from bitextile.kernels.bitext.lexicon import fold
-from bitextile.kernels.exchange import check_share
 from bitextile.kernels.readers.corpus import Source, read_source
 from bitextile.kernels.text.codepoints import SPACED, UNSPACED, classes
 from bitextile.schema.dataset import open_dataset
