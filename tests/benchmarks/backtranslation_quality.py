@@ -14,7 +14,7 @@ and called again, and several be run at once with --only.
    German sentences of test_2016_flickr, and German for the English ones, which stand first in every
    pair. Words are those of our segmenter, lower-cased, with a letter or digit; a word of a sentence
    is right if it stands in the translation, each as often as there. Over all sentences together,
-   none left out for the gate:
+   none left out by the translation filter:
 
     precision   right / written          recall   right / words of the translations
     F1          their harmonic mean      rare F1  the same of words that are not among the 100 most
@@ -49,7 +49,11 @@ import learning
 import pyarrow as pa
 
 from bitextile.kernels.backtranslate import draw_targets
-from bitextile.kernels.filters.translation import GateConfig, gate, scripts_of
+from bitextile.kernels.filters.translation import (
+    TranslationFilterConfig,
+    filter_translations,
+    scripts_of,
+)
 from bitextile.kernels.model_digest import encoder_digest
 from bitextile.kernels.text.segment import segment, words_of
 from bitextile.pipelines.backtranslate import BacktranslateConfig, backtranslate
@@ -59,8 +63,9 @@ from bitextile.schema.dataset import open_dataset
 from bitextile.schema.kinds import MONO, PAIRS, PSEUDO
 from bitextile.trainer.config import parse_config
 from bitextile.trainer.evaluate.run import evaluate
-from bitextile.trainer.generate.camlm import CamlmConfig, CamlmEngine, measure_ratios
+from bitextile.trainer.generate.camlm import CamlmEngine, measure_ratios
 from bitextile.trainer.generate.checkpoint import own_coder
+from bitextile.trainer.generate.config import CamlmConfig
 from bitextile.trainer.train.pretrain import pretrain
 from bitextile.transforms.batches import TrackedRows
 from bitextile.transforms.write import WriteDataset
@@ -68,7 +73,7 @@ from bitextile.transforms.write import WriteDataset
 MULTI30K = Path(__file__).resolve().parents[3] / "shared" / "data" / "parallel" / "multi30k"
 OPTIONS = RunOptions(workers=1, reuse=True)
 FREQUENT = 100
-REFINES = (0, 1, 2, 4)
+PASSES = (0, 1, 2, 4)
 DIRECTIONS = (("de", "en"), ("en", "de"))
 
 MLM = {"objective": "mlm"}
@@ -178,8 +183,8 @@ def note(path: Path, value: Any) -> Any:
 # Question 1
 
 
-def write(work: Path, model: str, src: str, tgt: str, refine: int) -> pa.RecordBatch:
-    """Returns GENERATED rows: the test sentences of a language in the other, the gate not asked."""
+def write(work: Path, model: str, src: str, tgt: str, n_passes: int) -> pa.RecordBatch:
+    """Returns GENERATED rows: the test sentences of a language in the other, unfiltered."""
     folder = work / "all"
     ratios = measure_ratios(own_coder(model), [str(folder / "pairs")])
     # Not camlm_engine, which rightly refuses a model that never saw CAMLM.
@@ -187,7 +192,7 @@ def write(work: Path, model: str, src: str, tgt: str, refine: int) -> pa.RecordB
         folder=model,
         digest=encoder_digest(model),
         ratios=((src, tgt, ratios[src, tgt]),),
-        config=CamlmConfig(refine=refine),
+        config=CamlmConfig(mask_predict_passes=n_passes),
     )
     mono = open_dataset(str(folder / "mono"), MONO).table(key=src).combine_chunks()
     rows = mono.filter(pa.compute.equal(mono["split"], "test")).to_batches()[0]
@@ -242,10 +247,10 @@ def compared(
     return scores(written, wanted) | {"rare_f1": rares["f1"]}
 
 
-def gated(rows: pa.RecordBatch, tgt: str, texts: Mapping[str, str]) -> dict[str, Any]:
-    """Returns how many rows the gate stops by each rule."""
-    config = GateConfig(scripts={tgt: scripts_of(list(texts.values())[:2000])})
-    stopped = gate(rows, config=config).rejects
+def filtered(rows: pa.RecordBatch, tgt: str, texts: Mapping[str, str]) -> dict[str, Any]:
+    """Returns how many rows the filter rejects by each rule."""
+    config = TranslationFilterConfig(scripts={tgt: scripts_of(list(texts.values())[:2000])})
+    stopped = filter_translations(rows, config=config).rejects
     return dict(Counter(stopped.column("rule").to_pylist()))
 
 
@@ -267,14 +272,17 @@ def written(work: Path, model: str, src: str, tgt: str) -> dict[str, Any]:
     best, k = blind(seen)
     frequent = {w for w, _ in sum_of(seen).most_common(FREQUENT)}
     figures: dict[str, Any] = {}
-    for refine in REFINES:
-        rows = write(work, model, src, tgt, refine)
+    for n_passes in PASSES:
+        rows = write(work, model, src, tgt, n_passes)
         sources, made = rows.column("src").to_pylist(), rows.column("tgt").to_pylist()
         wanted, found = bags([texts[s] for s in sources], tgt), bags(made, tgt)
-        figures[str(refine)] = compared(found, wanted, frequent)
+        figures[str(n_passes)] = compared(found, wanted, frequent)
         as_long = scores([Counter(best[: bag.total()]) for bag in found], wanted)
-        figures[str(refine)] |= {"blind_f1": as_long["f1"], "gate": gated(rows, tgt, texts)}
-        (Path(model) / f"written-{tgt}-{refine}.tsv").write_text(
+        figures[str(n_passes)] |= {
+            "blind_f1": as_long["f1"],
+            "translation_filter": filtered(rows, tgt, texts),
+        }
+        (Path(model) / f"written-{tgt}-{n_passes}.tsv").write_text(
             "".join(f"{s}\t{m}\t{texts[s]}\n" for s, m in zip(sources, made)), encoding="utf-8"
         )
     figures["constant"] = compared([Counter(best[:k])] * len(wanted), wanted, frequent)
@@ -393,17 +401,19 @@ def spread(values: Sequence[float]) -> str:
 
 def print_writers(found: Mapping[str, list[dict[str, Any]]]) -> None:
     columns = ("f1", "rare_f1", "precision", "recall", "blind_f1")
-    names = "F1 | rare F1 | precision | recall | blind F1 | stopped: repeated/1 | by other rules"
+    names = "F1 | rare F1 | precision | recall | blind F1 | stopped: repetition/1 | by other rules"
     for direction in (f"{s} to {t}" for s, t in DIRECTIONS):
-        print(f"| {direction}, `--refine` {' / '.join(map(str, REFINES))} | {names} |")
+        print(f"| {direction}, `--mask-predict-passes` {' / '.join(map(str, PASSES))} | {names} |")
         print("|---|---|---|---|---|---|---|---|")
         for name, all_runs in found.items():
-            by_passes = [[run[direction][str(p)] for run in all_runs] for p in REFINES]
+            by_passes = [[run[direction][str(p)] for run in all_runs] for p in PASSES]
             cells = [[spread([r[c] for r in runs]) for runs in by_passes] for c in columns]
-            gates = [sum_of(Counter(r["gate"]) for r in runs) for runs in by_passes]
+            rejected = [
+                sum_of(Counter(r["translation_filter"]) for r in runs) for runs in by_passes
+            ]
             n = len(all_runs)
-            cells += [[f"{g['repeated/1'] / n:.0f}" for g in gates]]
-            cells += [[f"{(g.total() - g['repeated/1']) / n:.0f}" for g in gates]]
+            cells += [[f"{g['repetition/1'] / n:.0f}" for g in rejected]]
+            cells += [[f"{(g.total() - g['repetition/1']) / n:.0f}" for g in rejected]]
             print(f"| {name} | {' | '.join(' / '.join(cell) for cell in cells)} |")
         constant = [spread([all_runs[0][direction]["constant"][c]]) for c in columns[:-1]]
         print(f"| the best bag of one length | {' | '.join(constant)} | | | |")

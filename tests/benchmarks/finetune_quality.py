@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Does SALT, or switching whole sentences, help a classifier in languages it has no labels in?
 
-    python tests/benchmarks/finetune_quality.py --model MODEL --shards PAIRS --out OUT
+    python tests/benchmarks/finetune_quality.py --model MODEL --vocabulary-data PAIRS --out OUT
     python tests/benchmarks/finetune_quality.py ... --tasks xnli --arms plain --seeds 1   # a look
 
 Task data are the development sets of XNLI (2,490 rows) and PAWS-X (2,000), the only labelled data
@@ -106,13 +106,15 @@ def make_files(work: Path, task: str) -> None:
             (work / f"{name}-{language}.tsv").write_text("".join(lines), encoding="utf-8")
 
 
-def make_augmented(work: Path, task: str, model: str, shards: tuple[str, ...], known: list) -> None:
+def make_augmented(
+    work: Path, task: str, model: str, vocabulary_data: tuple[str, ...], known: list
+) -> None:
     """Writes candidates, switched copies and switched fields of the English rows."""
     config = CandidatesConfig(languages=tuple(tag for tag in known if tag != "en"))
     train = str(work / "train-en.tsv")
     task_candidates(
-        train, str(work / "candidates"), language="en", model=model, shards=shards,
-        config=config, options=OPTIONS,
+        train, str(work / "candidates"), language="en", model=model,
+        vocabulary_data=vocabulary_data, config=config, options=OPTIONS,
     )  # fmt: skip
     candidates = str(work / "candidates")
     switch = SwitchConfig()
@@ -220,7 +222,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--model", required=True, help="encoder to fine-tune")
-    parser.add_argument("--shards", nargs="+", required=True, help="datasets that tell languages")
+    parser.add_argument(
+        "--vocabulary-data", nargs="+", required=True, help="datasets that tell languages"
+    )
     parser.add_argument("--known", nargs="+", default=["en", "de", "fr", "es", "zh", "sw"])
     parser.add_argument("--tasks", nargs="+", default=list(LANGUAGES))
     parser.add_argument("--arms", nargs="+", default=list(ARMS))
@@ -233,7 +237,7 @@ def main() -> None:
     parser.add_argument("--rates", type=float, nargs="+", default=[1e-4, 2e-4, 5e-4])
     args = parser.parse_args()
     args.model = str(Path(args.model).resolve())
-    shards = tuple(str(Path(path).resolve()) for path in args.shards)
+    vocabulary_data = tuple(str(Path(path).resolve()) for path in args.vocabulary_data)
     for task in args.tasks:
         work = (args.out / task).resolve()
         make_files(work, task)
@@ -242,7 +246,7 @@ def main() -> None:
             continue
         known = [tag for tag in LANGUAGES[task] if tag in args.known]
         if set(args.arms) - {"plain"}:
-            make_augmented(work, task, args.model, shards, known)
+            make_augmented(work, task, args.model, vocabulary_data, known)
             tell_candidates(work)
         show(work, task, args.arms, args)
 

@@ -24,7 +24,8 @@ from bitextile.schema.kinds import MONO
 from bitextile.trainer.config import ModelConfig
 from bitextile.trainer.data.tokens import Coder, load_coder
 from bitextile.trainer.generate import checkpoint
-from bitextile.trainer.generate.camlm import CamlmConfig, CamlmEngine, CamlmWriter
+from bitextile.trainer.generate.camlm import CamlmEngine, CamlmWriter
+from bitextile.trainer.generate.config import CamlmConfig
 from bitextile.trainer.model.encoder import build_encoder
 
 MAX_LENGTH = 256

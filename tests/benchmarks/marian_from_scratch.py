@@ -13,8 +13,9 @@ CTranslate2's own converter makes the folders beside it, in float32 and in int8.
 
 Each stage is skipped if its output is there, and training goes on from its last checkpoint, so the
 command may be stopped and called again. BLEU and chrF are sacrebleu's, over the sentences that the
-gate let pass. Sentences a second are those of a loaded engine on all 1,000, in CPU time, on which
-other work on the machine tells less; the best of several rounds in which the engines take turns.
+translation filter keeps. Sentences a second are those of a loaded engine on all 1,000, in CPU time,
+on which other work on the machine tells less; the best of several rounds in which the engines take
+turns.
 """
 
 import argparse
@@ -40,8 +41,9 @@ from bitextile.pipelines.ingest import ingest
 from bitextile.pipelines.runner.job import RunOptions
 from bitextile.schema.dataset import Dataset, open_dataset
 from bitextile.schema.kinds import MONO
-from bitextile.trainer.generate.ctranslate2 import Ctranslate2Config, Ctranslate2Engine
-from bitextile.trainer.generate.seq2seq import Seq2seqConfig, Seq2seqEngine
+from bitextile.trainer.generate.config import Ctranslate2Config, Seq2seqConfig
+from bitextile.trainer.generate.ctranslate2 import Ctranslate2Engine
+from bitextile.trainer.generate.seq2seq import Seq2seqEngine
 
 MULTI30K = Path(__file__).resolve().parents[3] / "shared" / "data" / "parallel" / "multi30k"
 PAIRS_RECIPE = f"""
@@ -267,10 +269,10 @@ class Way:
 
 WAYS = (
     Way("seq2seq, 4 beams", "model", Seq2seqConfig()),
-    Way("seq2seq, 1 beam", "model", Seq2seqConfig(beams=1)),
+    Way("seq2seq, 1 beam", "model", Seq2seqConfig(beam_size=1)),
     Way("seq2seq, of the 10 best", "model", Seq2seqConfig(top_k=10)),
     Way("ctranslate2, 4 beams", "ctranslate2", Ctranslate2Config()),
-    Way("ctranslate2, 1 beam", "ctranslate2", Ctranslate2Config(beams=1)),
+    Way("ctranslate2, 1 beam", "ctranslate2", Ctranslate2Config(beam_size=1)),
     Way("ctranslate2, int8, 4 beams", "ctranslate2-int8", Ctranslate2Config()),
 )
 TWINS = {way.name: way.name.replace("ctranslate2", "seq2seq").replace(", int8", "") for way in WAYS}

@@ -17,7 +17,15 @@ ANY = ("--min-probability", "0", "--min-cosine", "-1", "--min-count", "1")
 @pytest.fixture(scope="module")
 def made(world, call, tmp_path_factory) -> str:
     out = str(tmp_path_factory.mktemp("made") / "candidates")
-    given = ("--model", world.model, "--languages", "de,fr,zh", "--shards", world.pairs, *ANY)
+    given = (
+        "--model",
+        world.model,
+        "--languages",
+        "de,fr,zh",
+        "--vocabulary-data",
+        world.pairs,
+        *ANY,
+    )
     assert call("candidates", world.mono, *given, "--out", out, "--workers", "1") == 0
     return out
 
@@ -69,13 +77,29 @@ def test_codeswitching_consumes_them(made, call, tmp_path) -> None:
 @pytest.mark.slow
 def test_two_workers_write_the_same_digest(made, world, call, tmp_path) -> None:
     out = str(tmp_path / "two")
-    given = ("--model", world.model, "--languages", "de,fr,zh", "--shards", world.pairs, *ANY)
+    given = (
+        "--model",
+        world.model,
+        "--languages",
+        "de,fr,zh",
+        "--vocabulary-data",
+        world.pairs,
+        *ANY,
+    )
     assert call("candidates", world.mono, *given, "--out", out, "--workers", "2") == 0
     assert open_dataset(out).manifest.digest == open_dataset(made).manifest.digest
 
 
 def test_it_is_reused_only_with_the_same_settings(made, world, call, capsys) -> None:
-    given = ("--model", world.model, "--languages", "de,fr,zh", "--shards", world.pairs, *ANY)
+    given = (
+        "--model",
+        world.model,
+        "--languages",
+        "de,fr,zh",
+        "--vocabulary-data",
+        world.pairs,
+        *ANY,
+    )
     assert call("candidates", world.mono, *given, "--out", made, "--reuse") == 0
     assert "reused" in capsys.readouterr().err
     again = ("candidates", world.mono, *given, "--top-k", "3", "--out", made, "--reuse")

@@ -30,7 +30,7 @@ def task(world, tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def found(world, task, call) -> str:
     out = str(task.parent / "candidates")
-    given = ("--model", world.model, "--languages", "de,fr", "--shards", world.pairs, *ANY)
+    given = ("--model", world.model, "--languages", "de,fr", "--vocabulary-data", world.pairs, *ANY)
     code = call("candidates", task, "--task-language", "en", *given, "--out", out, "--workers", "1")
     assert code == 0
     return out
@@ -82,7 +82,7 @@ def test_from_the_task_file_to_scores(found, task, world, call, tmp_path, capsys
 
 def test_what_is_wrong_is_said_in_a_sentence(task, world, call, capsys, tmp_path) -> None:
     def refused(*arguments: object, code: int = 2) -> str:
-        given = ("--model", world.model, "--shards", world.pairs, "--out", tmp_path / "no")
+        given = ("--model", world.model, "--vocabulary-data", world.pairs, "--out", tmp_path / "no")
         assert call("candidates", *arguments, *given) == code
         assert not (tmp_path / "no").exists()
         (said,) = capsys.readouterr().err.splitlines()

@@ -12,7 +12,7 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.testing.util import assert_that, equal_to
 
 from bitextile.kernels.backtranslate import GENERATED, Run
-from bitextile.kernels.filters.translation import GateConfig
+from bitextile.kernels.filters.translation import TranslationFilterConfig
 from bitextile.kernels.model_digest import encoder_digest
 from bitextile.kernels.rejects import Filtered, split_rejects
 from bitextile.schema.errors import ConfigError
@@ -66,7 +66,7 @@ def test_every_row_comes_out_kept_or_rejected_by_model_or_gate(
         rows = TrackedRows(
             root | beam.Create([mono_rows(30)]), (), root | "Read" >> beam.Create([30])
         )
-        tracked = rows | Backtranslate(engine, {"ar": 1.0, "de": 1.0}, GateConfig())
+        tracked = rows | Backtranslate(engine, {"ar": 1.0, "de": 1.0}, TranslationFilterConfig())
         kept = tracked.kept | beam.FlatMap(lambda batch: batch["src"].to_pylist())
         schemas = tracked.kept | "Schemas" >> beam.Map(lambda batch: tuple(batch.schema.names))
         named = tracked.rejects[0] | "Rules" >> beam.FlatMap(lambda b: b["rule"].to_pylist())

@@ -5,19 +5,16 @@ from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from typing import Any
 
-from bitextile.kernels.filters.translation import GateConfig, scripts_of
+from bitextile.kernels.filters.translation import TranslationFilterConfig, scripts_of
 from bitextile.pipelines.runner.job import DatasetResult, RunOptions, dataset_input
 from bitextile.pipelines.runner.stage import run_stage
 from bitextile.schema.dataset import Dataset, open_dataset
 from bitextile.schema.errors import ConfigError, InputError
 from bitextile.schema.kinds import ALIGNED, EXCHANGE, MONO, PAIRS, PSEUDO
-from bitextile.trainer.generate.camlm import CamlmConfig, CamlmEngine, camlm_engine
-from bitextile.trainer.generate.ctranslate2 import (
-    Ctranslate2Config,
-    Ctranslate2Engine,
-    ctranslate2_engine,
-)
-from bitextile.trainer.generate.seq2seq import Seq2seqConfig, Seq2seqEngine, seq2seq_engine
+from bitextile.trainer.generate.camlm import CamlmEngine, camlm_engine
+from bitextile.trainer.generate.config import CamlmConfig, Ctranslate2Config, Seq2seqConfig
+from bitextile.trainer.generate.ctranslate2 import Ctranslate2Engine, ctranslate2_engine
+from bitextile.trainer.generate.seq2seq import Seq2seqEngine, seq2seq_engine
 
 _NAMES = {CamlmConfig: "camlm", Seq2seqConfig: "seq2seq", Ctranslate2Config: "ctranslate2"}
 SPLITS = ("train", "valid", "test", "all")
@@ -37,7 +34,7 @@ class BacktranslateConfig:
         length_ratios: (source, target) to target subwords for a source subword, where known.
         split: which sentences; pseudo pairs have no split of their own, so by default held-out
             ones are left out.
-        gate: limits of what is kept; without scripts, which are found here.
+        translation_filter: limits of what is kept; without scripts, which are found here.
     """
 
     model: str
@@ -46,18 +43,18 @@ class BacktranslateConfig:
     pairs: tuple[str, ...] = ()
     length_ratios: Mapping[tuple[str, str], float] = field(default_factory=dict)
     split: str = "train"
-    gate: GateConfig = field(default_factory=GateConfig)
+    translation_filter: TranslationFilterConfig = field(default_factory=TranslationFilterConfig)
 
 
 def backtranslate(
     mono: str, out: str, *, config: BacktranslateConfig, options: RunOptions
 ) -> DatasetResult:
-    """Writes pseudo translations of a `mono` dataset; what the gate stops goes to rejects.
+    """Writes pseudo translations of a `mono` dataset; what the filter rejects goes to rejects.
 
     Args:
         mono: folder of the dataset.
         out: folder for the `pseudo` dataset.
-        config: model, languages, gate.
+        config: model, languages, filter.
         options: how to run.
 
     Raises:
@@ -72,20 +69,20 @@ def backtranslate(
     converted = isinstance(config.engine, Ctranslate2Config)
     digest = model_digest(config.model) if converted else encoder_digest(config.model)
     engine = _engine(source, config, digest)
-    gate = _with_scripts(source, config)
+    translation_filter = _with_scripts(source, config)
 
     def make(rows: Any, _: str) -> Any:
         from bitextile.transforms.generation import Backtranslate, SelectSplit
 
         taken = rows if config.split == "all" else rows | SelectSplit(config.split)
-        return taken | Backtranslate(engine, config.weights, gate, config.engine.seed)
+        return taken | Backtranslate(engine, config.weights, translation_filter, config.engine.seed)
 
     name = _NAMES[type(config.engine)]
     described = {"verb": "backtranslate", "engine": name, **asdict(config.engine)}
     described |= {"model": config.model, "to": dict(config.weights), "split": config.split}
     if isinstance(engine, CamlmEngine):
         described["length_ratios"] = {f"{s} -> {t}": ratio for s, t, ratio in engine.ratios}
-    described["gate"] = asdict(gate)
+    described["translation_filter"] = asdict(translation_filter)
     pairs = tuple(dataset_input(open_dataset(path)) for path in config.pairs)
     return run_stage(
         source,
@@ -153,15 +150,15 @@ def _engine(
     )
 
 
-def _with_scripts(source: Dataset, config: BacktranslateConfig) -> GateConfig:
-    """Returns the gate with the scripts of each target language that there is text of."""
+def _with_scripts(source: Dataset, config: BacktranslateConfig) -> TranslationFilterConfig:
+    """Returns the filter with the scripts of each target language that there is text of."""
     datasets = [source, *(open_dataset(p, (PAIRS, ALIGNED, EXCHANGE)) for p in config.pairs)]
     scripts = {}
     for lang in config.weights:
         texts = (text for dataset in datasets for text in _texts(dataset, lang))
         if found := scripts_of(islice(texts, _SEEN_TEXTS)):
             scripts[lang] = found
-    return replace(config.gate, scripts=scripts)
+    return replace(config.translation_filter, scripts=scripts)
 
 
 def _texts(dataset: Dataset, lang: str) -> Iterator[str]:

@@ -11,11 +11,8 @@ from bitextile.pipelines.runner.stage import run_files, run_stage
 from bitextile.schema.dataset import Dataset, open_dataset
 from bitextile.schema.errors import ConfigError
 from bitextile.schema.kinds import CANDIDATES, MONO
-from bitextile.trainer.generate.candidates import (
-    CandidatesConfig,
-    CandidatesEngine,
-    candidates_engine,
-)
+from bitextile.trainer.generate.candidates import CandidatesEngine, candidates_engine
+from bitextile.trainer.generate.config import CandidatesConfig
 
 
 def candidates(
@@ -23,7 +20,7 @@ def candidates(
     out: str,
     *,
     model: str,
-    shards: tuple[str, ...],
+    vocabulary_data: tuple[str, ...],
     split: str,
     config: CandidatesConfig,
     options: RunOptions,
@@ -34,8 +31,8 @@ def candidates(
         mono: folder of the dataset.
         out: folder for the `candidates` dataset.
         model: folder of a masked language model with its tokenizer.
-        shards: datasets whose texts tell which token is a word of which language; the sentences
-            themselves are always counted too.
+        vocabulary_data: datasets whose texts tell which token is a word of which language; the
+            sentences themselves are always counted too.
         split: which sentences; candidates have no split of their own.
         config: languages and limits.
         options: how to run.
@@ -50,7 +47,7 @@ def candidates(
     source = open_dataset(mono, MONO)
     check_split(source, split)
     digest = encoder_digest(model)
-    engine = _engine(source, model, digest, shards, config)
+    engine = _engine(source, model, digest, vocabulary_data, config)
 
     def make(rows: Any, _: str) -> Any:
         from bitextile.transforms.generation import FindCandidates, SelectSplit
@@ -60,7 +57,7 @@ def candidates(
 
     described = {"verb": "candidates", "model": model, "split": split, **asdict(config)}
     described["words"] = {tag: len(ids) for tag, ids in engine.vocabulary}
-    inputs = tuple(dataset_input(open_dataset(path)) for path in shards)
+    inputs = tuple(dataset_input(open_dataset(path)) for path in vocabulary_data)
     return run_stage(
         source,
         out,
@@ -79,7 +76,7 @@ def task_candidates(
     *,
     language: str,
     model: str,
-    shards: tuple[str, ...],
+    vocabulary_data: tuple[str, ...],
     config: CandidatesConfig,
     options: RunOptions,
 ) -> DatasetResult:
@@ -90,8 +87,8 @@ def task_candidates(
         out: folder for the `candidates` dataset.
         language: BCP-47 tag of the file's text.
         model: folder of a masked language model with its tokenizer.
-        shards: datasets whose texts tell which token is a word of which language; best with text
-            of the file's language among them.
+        vocabulary_data: datasets whose texts tell which token is a word of which language; best
+            with text of the file's language among them.
         config: languages and limits.
         options: how to run.
 
@@ -106,7 +103,7 @@ def task_candidates(
     _refuse_alone(file, [language], config)
     digest = encoder_digest(model)
     engine = candidates_engine(
-        model, digest=digest, sources=[language], shards=shards, config=config
+        model, digest=digest, sources=[language], vocabulary_data=vocabulary_data, config=config
     )
 
     def make(root: Any) -> Any:
@@ -117,18 +114,24 @@ def task_candidates(
 
     described = {"verb": "candidates", "model": model, "task": "nli", **asdict(config)}
     described["words"] = {tag: len(ids) for tag, ids in engine.vocabulary}
-    counted = tuple(dataset_input(open_dataset(path)) for path in shards)
+    counted = tuple(dataset_input(open_dataset(path)) for path in vocabulary_data)
     inputs = (*plain_inputs([file]), {"path": model, "digest": digest}, *counted)
     return run_files(inputs, out, make, kind=CANDIDATES, config=described, options=options)
 
 
 def _engine(
-    source: Dataset, model: str, digest: str, shards: tuple[str, ...], config: CandidatesConfig
+    source: Dataset,
+    model: str,
+    digest: str,
+    vocabulary_data: tuple[str, ...],
+    config: CandidatesConfig,
 ) -> CandidatesEngine:
     languages = languages_of(source)
     _refuse_alone(source.path, languages, config)
-    texts = tuple(dict.fromkeys((source.path, *shards)))
-    return candidates_engine(model, digest=digest, sources=languages, shards=texts, config=config)
+    texts = tuple(dict.fromkeys((source.path, *vocabulary_data)))
+    return candidates_engine(
+        model, digest=digest, sources=languages, vocabulary_data=texts, config=config
+    )
 
 
 def _refuse_alone(path: str, languages: list[str], config: CandidatesConfig) -> None:

@@ -198,7 +198,7 @@ class _Chain:
             done: stages of training behind us.
 
         Raises:
-            BitextileError: the gate stopped all, and a stage was to learn from them.
+            BitextileError: the translation filter rejected all, and a stage was to learn from them.
         """
         part = self.writes
         if part is None:
@@ -213,7 +213,7 @@ class _Chain:
             engine=engine_of(part),
             pairs=(self.at("pairs"),),
             length_ratios=getattr(part, "length_ratios", {}),
-            gate=part.gate,
+            translation_filter=part.translation_filter,
         )
         mono, out = self.at("mono"), self.at("pseudo")
         self.done(backtranslate(mono, out, config=config, options=self.options))
@@ -221,9 +221,9 @@ class _Chain:
         if not counts.kept and done < len(self.stages):
             dropped = ", ".join(f"{rule} {n:,}" for rule, n in counts.rejected.items())
             raise BitextileError(
-                f"{out}: no translation passed the gate ({dropped}), so there is nothing to learn "
-                "from: train longer before, or loosen `backtranslate.gate`, and go on with --reuse "
-                "--overwrite"
+                f"{out}: the filter kept no translation ({dropped}), so there is nothing to learn "
+                "from: train longer before, or loosen `backtranslate.translation_filter`, and go "
+                "on with --reuse --overwrite"
             )
 
     def find_candidates(self) -> None:
@@ -238,7 +238,7 @@ class _Chain:
             self.at("mono"),
             self.at("candidates"),
             model=self.model(part.model, len(self.stages)),
-            shards=(self.at("pairs"),),
+            vocabulary_data=(self.at("pairs"),),
             split="train",
             config=plain(CandidatesConfig, part),
             options=self.options,

@@ -30,8 +30,9 @@ TINY = {
     "num_attention_heads": 2,
     "intermediate_size": 32,
 }
-# What three steps have taught stutters, so the gate, which has tests of its own, must let it.
-LET = {"max_repeated": 1, "max_copied": 1, "max_length_ratio": 100}
+# What three steps have taught stutters, so the translation filter, which has tests of its own,
+# must keep it.
+LET = {"max_repetition": 1, "max_copied_source": 1, "max_length_ratio": 100}
 BODY = {
     "bitext": [{"corpus": "toy", "languages": ["en", "de"], "files": ["toy.tsv"]}],
     "mono": [{"corpus": "m", "language": "de", "files": ["mono.txt"]}],
@@ -50,7 +51,7 @@ BODY = {
         # So small a rate leaves the weights where they began.
         {"steps": 3, "lr": 1.0e-9, "objectives": {"camlm": 1, "btmlm": 3}},
     ],
-    "backtranslate": {"to": "en", "top_k": 20, "gate": LET},
+    "backtranslate": {"to": "en", "top_k": 20, "translation_filter": LET},
     "candidates": {"languages": ["en"], "min_probability": 0, "min_cosine": -1, "min_count": 1},
     "codeswitch": [{}, {"method": "model", "token_rate": 1.0}],
 }
@@ -216,13 +217,16 @@ def test_a_second_stage_that_is_interrupted_goes_on(made, folder, monkeypatch, c
     assert len((folder / "out/model-2/metrics.jsonl").read_text().splitlines()) == 5
 
 
-def test_a_gate_that_lets_nothing_through_is_said(folder, tmp_path) -> None:
+def test_a_filter_that_keeps_nothing_is_said(folder, tmp_path) -> None:
     body = yaml.safe_load((folder / "recipe.yaml").read_text())
-    body["backtranslate"] = {"to": "en", "gate": {"max_repeated": 0}}  # the commonest token, always
+    body["backtranslate"] = {
+        "to": "en",
+        "translation_filter": {"max_repetition": 0},
+    }  # the commonest token, always
     body["codeswitch"], body["candidates"] = {}, None
     (folder / "strict.yaml").write_text(yaml.safe_dump(body))
     recipe = load_recipe(str(folder / "strict.yaml"))
-    with pytest.raises(BitextileError, match="no translation passed the gate"):
+    with pytest.raises(BitextileError, match="the filter kept no translation"):
         run(
             recipe,
             folder,

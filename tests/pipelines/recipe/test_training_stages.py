@@ -89,19 +89,19 @@ def test_pseudo_translations_are_written_before_they_are_learned_from(names, bef
 
 def test_languages_are_named_as_on_the_command_line() -> None:
     for to in ("de:2,fr", {"fr": 1, "de": 2}):
-        part = supplies_of(recipe(backtranslate={"to": to, "refine": 1})).backtranslate
+        part = supplies_of(recipe(backtranslate={"to": to, "mask_predict_passes": 1})).backtranslate
         assert part.to == {"de": 2.0, "fr": 1.0}
-        assert engine_of(part) == CamlmConfig(refine=1)
+        assert engine_of(part) == CamlmConfig(mask_predict_passes=1)
     for engine, config in (("seq2seq", Seq2seqConfig), ("ctranslate2", Ctranslate2Config)):
         asked = {
             "engine": engine,
             "model": "m",
             "to": "de",
             "codes": {"de": "deu_Latn"},
-            "beams": 2,
+            "beam_size": 2,
         }
         part = supplies_of(recipe(backtranslate=asked)).backtranslate
-        assert engine_of(part) == config(beams=2, codes=(("de", "deu_Latn"),))
+        assert engine_of(part) == config(beam_size=2, codes=(("de", "deu_Latn"),))
 
 
 HELD_OUT = [{"corpus": "m", "language": "en", "files": ["mono.txt"], "split": "test"}]
@@ -156,8 +156,8 @@ REFUSED = {
         "unknown key 'backtranslate.camlm.topk'",
     ),
     "an option of another engine": (
-        {"backtranslate": {"to": "de", "beams": 2}},
-        "unknown key 'backtranslate.camlm.beams'",
+        {"backtranslate": {"to": "de", "beam_size": 2}},
+        "unknown key 'backtranslate.camlm.beam_size'",
     ),
     "an unknown engine": (
         {"backtranslate": {"to": "de", "engine": "magic"}},
@@ -165,9 +165,12 @@ REFUSED = {
     ),
     "no target": ({"backtranslate": {}}, "backtranslate.camlm.to: Field required"),
     "a weight of nothing": ({"backtranslate": {"to": {"de": 0}}}, "'de:0': expected LANG"),
-    "an option out of bounds": ({"backtranslate": {"to": "de", "refine": -1}}, "refine -1"),
+    "an option out of bounds": (
+        {"backtranslate": {"to": "de", "mask_predict_passes": -1}},
+        "mask_predict_passes -1",
+    ),
     "scripts": (
-        {"backtranslate": {"to": "de", "gate": {"scripts": {"de": ["LATIN"]}}}},
+        {"backtranslate": {"to": "de", "translation_filter": {"scripts": {"de": ["LATIN"]}}}},
         "scripts are found in the text",
     ),
     "a ratio of one language": (

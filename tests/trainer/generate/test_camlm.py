@@ -15,12 +15,8 @@ from bitextile.schema.dataset import open_dataset
 from bitextile.schema.errors import ConfigError
 from bitextile.trainer.data.examples import join
 from bitextile.trainer.data.packed import flatten, lay_out
-from bitextile.trainer.generate.camlm import (
-    CamlmConfig,
-    CamlmEngine,
-    camlm_engine,
-    measure_ratios,
-)
+from bitextile.trainer.generate.camlm import CamlmEngine, camlm_engine, measure_ratios
+from bitextile.trainer.generate.config import CamlmConfig
 from bitextile.trainer.objectives import camlm as training
 
 TEXTS = [
@@ -91,15 +87,15 @@ def slow(random_model, coder) -> Slow:
     return Slow(random_model, coder)
 
 
-@pytest.mark.parametrize("refine", [0, 1, 3])
+@pytest.mark.parametrize("passes", [0, 1, 3])
 def test_what_is_written_is_what_the_obvious_version_writes(
-    random_model, slow, requests, refine
+    random_model, slow, requests, passes
 ) -> None:
     rows = requests(TEXTS)
-    made = writer(random_model, refine=refine)(rows)
+    made = writer(random_model, mask_predict_passes=passes)(rows)
     assert made.rejects.num_rows == 0
     for text, row in zip(TEXTS, made.kept.to_pylist(), strict=True):
-        tokens, score = slow.write(text, passes=refine + 1)
+        tokens, score = slow.write(text, passes=passes + 1)
         assert row["tgt_tokens"] == tokens
         assert row["score"] == pytest.approx(score, abs=6e-4)
         assert row["generator"] == "camlm sha256:0"
@@ -160,7 +156,7 @@ def test_placeholders_see_what_masks_see_in_training(random_model, coder, reques
     assert row["score"] == pytest.approx(float(best), abs=6e-4)
 
 
-@pytest.mark.parametrize("settings", [{}, {"top_k": 4}, {"refine": 2}])
+@pytest.mark.parametrize("settings", [{}, {"top_k": 4}, {"mask_predict_passes": 2}])
 def test_batches_and_their_order_do_not_matter(
     random_model, requests, settings, monkeypatch
 ) -> None:
@@ -313,5 +309,5 @@ def test_a_pickle_is_never_loaded(random_model, tmp_path) -> None:
 def test_settings_that_mean_nothing_are_refused() -> None:
     with pytest.raises(ConfigError, match="top_k is 0"):
         CamlmConfig(top_k=0)
-    with pytest.raises(ConfigError, match="refine -1"):
-        CamlmConfig(refine=-1)
+    with pytest.raises(ConfigError, match="mask_predict_passes -1"):
+        CamlmConfig(mask_predict_passes=-1)

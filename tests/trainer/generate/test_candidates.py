@@ -15,12 +15,12 @@ from bitextile.schema.dataset import open_dataset
 from bitextile.schema.errors import ConfigError
 from bitextile.schema.kinds import CANDIDATES, MONO
 from bitextile.trainer.generate.candidates import (
-    CandidatesConfig,
     candidates_engine,
     count_words,
     single_tokens,
     words_of_languages,
 )
+from bitextile.trainer.generate.config import CandidatesConfig
 
 TEXTS = [
     "the red dog sees a small house",
@@ -42,7 +42,7 @@ def engine(model, datasets, **settings):
         model,
         digest="sha256:0",
         sources=("en",),
-        shards=[datasets["pairs"]],
+        vocabulary_data=[datasets["pairs"]],
         config=CandidatesConfig(**settings),
     )
 

@@ -28,12 +28,9 @@ from transformers import (
 )
 
 from bitextile.schema.errors import ConfigError
-from bitextile.trainer.generate.ctranslate2 import (
-    Ctranslate2Config,
-    Ctranslate2Engine,
-    ctranslate2_engine,
-)
-from bitextile.trainer.generate.seq2seq import Seq2seqConfig, Seq2seqEngine
+from bitextile.trainer.generate.config import Ctranslate2Config, Seq2seqConfig
+from bitextile.trainer.generate.ctranslate2 import Ctranslate2Engine, ctranslate2_engine
+from bitextile.trainer.generate.seq2seq import Seq2seqEngine
 
 pytest.importorskip("ctranslate2", reason="ctranslate2 is not installed: bitextile[ctranslate2]")
 from ctranslate2.converters import TransformersConverter
@@ -138,7 +135,7 @@ def translator(folder: str, **settings):
 def oracle(folder: Path, **settings):
     config = Seq2seqConfig(**settings)
     run = Seq2seqEngine(folder=str(folder), digest="sha256:0", config=config).load()
-    run.model.generation_config.early_stopping = config.beams > 1
+    run.model.generation_config.early_stopping = config.beam_size > 1
     run.model.generation_config.forced_eos_token_id = None  # when there is no room left
     if isinstance(run.model, MarianMTModel):  # conversion drops <pad>, the last token
         run.model.final_logits_bias[0, run.tokenizer.pad_token_id] = -1e4
@@ -159,8 +156,8 @@ def assert_same(made: pa.RecordBatch, expected: pa.RecordBatch) -> None:
 @pytest.mark.parametrize("beams", [1, 4])
 def test_it_says_what_the_model_said_before(marian, small, requests, beams) -> None:
     rows = requests(TEXTS)
-    made = translator(small, beams=beams)(rows).kept
-    assert_same(made, oracle(marian, beams=beams)(rows).kept)
+    made = translator(small, beam_size=beams)(rows).kept
+    assert_same(made, oracle(marian, beam_size=beams)(rows).kept)
 
 
 @pytest.mark.parametrize("tgt_lang", ["de", "ar"])
@@ -168,8 +165,8 @@ def test_a_multilingual_model_is_told_both_languages(nllb, large, requests, tgt_
     for lang in ("en", "de", "ar"):
         if lang != tgt_lang:
             rows = requests(TEXTS, lang, tgt_lang)
-            made = translator(large, beams=1, codes=CODES)(rows).kept
-            assert_same(made, oracle(nllb, beams=1, codes=CODES)(rows).kept)
+            made = translator(large, beam_size=1, codes=CODES)(rows).kept
+            assert_same(made, oracle(nllb, beam_size=1, codes=CODES)(rows).kept)
             said = {token for tokens in made["tgt_tokens"].to_pylist() for token in tokens}
             assert not said & {code for _, code in CODES}
 
@@ -223,8 +220,8 @@ def test_what_a_model_cannot_translate_is_refused(small, large) -> None:
         engine(small, ("en", "de"), ("de", "en"))
     with pytest.raises(ConfigError, match=r"knows no language 'tlh'.*--language-code tlh=CODE"):
         engine(large, ("en", "tlh"), codes=CODES)
-    with pytest.raises(ConfigError, match="beams is 0"):
-        Ctranslate2Config(beams=0)
+    with pytest.raises(ConfigError, match="beam_size is 0"):
+        Ctranslate2Config(beam_size=0)
 
 
 def test_what_is_no_converted_model_is_refused(marian, small, large, tmp_path) -> None:

@@ -21,7 +21,8 @@ from transformers import (
 
 from bitextile.kernels.randomness import hash64, uniform
 from bitextile.schema.errors import ConfigError
-from bitextile.trainer.generate.seq2seq import Seq2seqConfig, Seq2seqEngine, seq2seq_engine
+from bitextile.trainer.generate.config import Seq2seqConfig
+from bitextile.trainer.generate.seq2seq import Seq2seqEngine, seq2seq_engine
 
 TEXTS = ["the red dog sees a small house", "birds sing", "old trees near the blue house", "the dog"]
 GEOMETRY = {"d_model": 16, "max_position_embeddings": 40, "encoder_layers": 1, "decoder_layers": 1}
@@ -105,7 +106,7 @@ def words(run, ids: list[int], barred: tuple[int, ...] = ()) -> list[str]:
 
 @pytest.mark.parametrize("beams", [1, 3])
 def test_a_batch_says_what_each_sentence_says_alone(marian, requests, beams) -> None:
-    run = translator(marian, beams=beams)
+    run = translator(marian, beam_size=beams)
     made = run(requests(TEXTS)).kept.to_pylist()
     for text, row in zip(TEXTS, made, strict=True):
         ids = alone(run, text, num_beams=beams)
@@ -122,7 +123,7 @@ def test_a_batch_says_what_each_sentence_says_alone(marian, requests, beams) -> 
 
 
 def test_a_multilingual_model_is_told_both_languages(m2m, requests) -> None:
-    run = translator(m2m, beams=2)
+    run = translator(m2m, beam_size=2)
     for lang, tgt_lang in (("en", "de"), ("fr", "ar")):
         made = run(requests(TEXTS, lang, tgt_lang)).kept.to_pylist()
         run.tokenizer.src_lang = lang
@@ -179,8 +180,8 @@ def test_what_a_model_cannot_translate_is_refused(marian, m2m, random_model, tmp
     engine(m2m, ("en", "tlh"), codes=(("tlh", "de"),))
     with pytest.raises(ConfigError, match="is no encoder-decoder"):
         engine(random_model, ("en", "de"))
-    with pytest.raises(ConfigError, match="beams is 0"):
-        Seq2seqConfig(beams=0)
+    with pytest.raises(ConfigError, match="beam_size is 0"):
+        Seq2seqConfig(beam_size=0)
 
 
 def test_a_pickle_is_never_loaded(marian, tmp_path) -> None:

@@ -1,6 +1,6 @@
 """What a model is asked and what it answers: requests, generated rows, the interface of engines.
 
-    mono rows  --draw_targets-->  REQUESTS  --a model-->  GENERATED + rejects  --gate-->  PSEUDO
+    MONO  --draw_targets-->  REQUESTS  --a model-->  GENERATED  --filter_translations-->  PSEUDO
 
 An engine is a small picklable description of a model; `load`, called once in each worker process,
 makes of it a plain function over batches. Whatever runs the function (Beam, a loop, a test) needs

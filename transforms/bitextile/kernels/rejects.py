@@ -32,7 +32,8 @@ def split_rejects(
     """Parts a batch into the rows to keep and the rejects of one rule; both in row order.
 
     Args:
-        batch: n rows of pairs (`pair_id`, `src`, ...) or of sentences (`text_id`, `text`, ...).
+        batch: n rows of pairs (`pair_id` or `text_id`, `src`, ...) or of sentences (`text_id`,
+            `text`, ...).
         keep: [n] True where the row passes.
         rule: name and version, such as "length_ratio/1".
         value: what the rule measured: [n], or one for all rows.
@@ -109,14 +110,17 @@ def merge_by_row(
 
 def _identity(batch: pa.RecordBatch) -> dict[str, pa.Array]:
     names = set(batch.schema.names)
-    if {"pair_id", "src_lang", "tgt_lang", "src", "tgt"} <= names:
-        columns = {name: batch.column(name) for name in ("src_lang", "tgt_lang", "src", "tgt")}
-        return {"id": batch.column("pair_id"), **columns}
+    pair = ("src_lang", "tgt_lang", "src", "tgt")
+    # Rows of PSEUDO hold a pair under the id of the sentence that was translated.
+    found = next((name for name in ("pair_id", "text_id") if name in names), None)
+    if found and names.issuperset(pair):
+        return {"id": batch.column(found), **{name: batch.column(name) for name in pair}}
     if {"text_id", "lang", "text"} <= names:
         none = pa.nulls(batch.num_rows, pa.string())
         one = {"src_lang": batch.column("lang"), "src": batch.column("text")}
         return {"id": batch.column("text_id"), **one, "tgt_lang": none, "tgt": none}
     raise SchemaError(
         f"rows to reject have columns {', '.join(batch.schema.names)}; expected those of kind "
-        "pairs (pair_id, src_lang, tgt_lang, src, tgt, ...) or mono (text_id, lang, text, ...)"
+        "pairs (pair_id, src_lang, tgt_lang, src, tgt, ...), pseudo (text_id, src_lang, ...) or "
+        "mono (text_id, lang, text, ...)"
     )

@@ -17,7 +17,7 @@ from apache_beam.ml.inference.base import ModelHandler, RunInference
 from apache_beam.typehints.decorators import no_annotations
 
 from bitextile.kernels.backtranslate import Engine, Run, draw_targets
-from bitextile.kernels.filters.translation import GateConfig, gate
+from bitextile.kernels.filters.translation import TranslationFilterConfig, filter_translations
 from bitextile.kernels.model_digest import model_digest
 from bitextile.kernels.rejects import Filtered
 from bitextile.schema.errors import ConfigError
@@ -174,25 +174,26 @@ class Backtranslate(beam.PTransform):
     Attributes:
         engine: the generator.
         weights: of the target languages; each sentence draws one, keyed by its id.
-        gate: limits of what is kept.
+        translation_filter: limits of what is kept.
         seed: of the draw of languages.
 
-    Counters: those of `RunModel`; `Gate/in`, `Gate/kept`, `Gate/rejected/RULE`.
+    Counters: those of `RunModel`; `FilterTranslations/in`, `/kept`, `/rejected/RULE`.
     """
 
     engine: Engine
     weights: Mapping[str, float]
-    gate: GateConfig
+    translation_filter: TranslationFilterConfig
     seed: int = 0
 
     @no_annotations
     def expand(self, sentences: beam.PCollection) -> FilterOutput:
-        """Returns the pseudo rows and the rejects of model and gate."""
+        """Returns the pseudo rows and the rejects of model and filter."""
         draw = partial(draw_targets, weights=self.weights, seed=self.seed)
         made = sentences | MapBatches(draw, "DrawLanguages") | "Generate" >> RunModel(self.engine)
-        gated = made.kept | FilterBatches(partial(gate, config=self.gate), "Gate")
-        rejects = (made.rejects, gated.rejects) | "JoinRejects" >> beam.Flatten()
-        return FilterOutput(gated.kept, rejects)
+        keep = partial(filter_translations, config=self.translation_filter)
+        filtered = made.kept | FilterBatches(keep, "FilterTranslations")
+        rejects = (made.rejects, filtered.rejects) | "JoinRejects" >> beam.Flatten()
+        return FilterOutput(filtered.kept, rejects)
 
 
 @dataclass(eq=False)

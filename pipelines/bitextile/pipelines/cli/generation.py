@@ -41,12 +41,14 @@ def backtranslate(
     top_k: Annotated[
         int, typer.Option(help="camlm, seq2seq: draw among the k best tokens; 1: the best")
     ] = 1,
-    refine: Annotated[int, typer.Option(help="camlm: mask-predict passes after the first")] = 0,
-    beams: Annotated[int, typer.Option(help="seq2seq, ctranslate2: of the search")] = 4,
+    mask_predict_passes: Annotated[
+        int, typer.Option(help="camlm: mask-predict passes after the first")
+    ] = 0,
+    beam_size: Annotated[int, typer.Option(help="seq2seq, ctranslate2: of the search")] = 4,
     language_code: Annotated[
         list[str] | None, typer.Option(help="the same: LANG=CODE of the tokenizer; repeatable")
     ] = None,
-    max_repeated: Annotated[float, typer.Option(help="gate: share of repeated bigrams")] = 0.5,
+    max_repetition: Annotated[float, typer.Option(help="share of repeated bigrams, at most")] = 0.5,
     split: Split = "train",
     seed: Seed = 0,
     overwrite: Overwrite = False,
@@ -55,7 +57,7 @@ def backtranslate(
 ) -> None:
     """Writes pseudo translations of sentences by a model: kind pseudo."""
     from bitextile.kernels.backtranslate import parse_weights
-    from bitextile.kernels.filters.translation import GateConfig
+    from bitextile.kernels.filters.translation import TranslationFilterConfig
     from bitextile.pipelines import backtranslate as verb
     from bitextile.schema.ids import language_tag
 
@@ -64,11 +66,11 @@ def backtranslate(
     named = tuple((language_tag(tag), code) for tag, code in sorted(codes.items()))
     chosen: verb.CamlmConfig | verb.Seq2seqConfig | verb.Ctranslate2Config
     if engine == "camlm":
-        chosen = verb.CamlmConfig(top_k=top_k, refine=refine, seed=seed)
+        chosen = verb.CamlmConfig(top_k=top_k, mask_predict_passes=mask_predict_passes, seed=seed)
     elif engine == "ctranslate2":
-        chosen = verb.Ctranslate2Config(beams=beams, codes=named, seed=seed)
+        chosen = verb.Ctranslate2Config(beam_size=beam_size, codes=named, seed=seed)
     else:
-        chosen = verb.Seq2seqConfig(beams=beams, top_k=top_k, codes=named, seed=seed)
+        chosen = verb.Seq2seqConfig(beam_size=beam_size, top_k=top_k, codes=named, seed=seed)
     config = verb.BacktranslateConfig(
         model=model,
         weights=parse_weights(to),
@@ -76,7 +78,7 @@ def backtranslate(
         pairs=tuple(pairs or ()),
         length_ratios=_ratios(length_ratio),
         split=split,
-        gate=GateConfig(max_repeated=max_repeated),
+        translation_filter=TranslationFilterConfig(max_repetition=max_repetition),
     )
     say(
         verb.backtranslate(mono, out, config=config, options=run_options(overwrite, reuse, workers))
@@ -97,9 +99,9 @@ def _ratios(given: list[str] | None) -> dict[tuple[str, str], float]:
 
 
 _GENERATOR_OPTIONS = {
-    "camlm": ("length_ratio", "refine", "top_k"),
-    "seq2seq": ("beams", "language_code", "top_k"),
-    "ctranslate2": ("beams", "language_code"),
+    "camlm": ("length_ratio", "mask_predict_passes", "top_k"),
+    "seq2seq": ("beam_size", "language_code", "top_k"),
+    "ctranslate2": ("beam_size", "language_code"),
 }
 
 
@@ -122,7 +124,7 @@ def candidates(
     model: Model,
     languages: Annotated[str, typer.Option(help="of the candidates: de,fr,...")],
     out: Out,
-    shards: Annotated[
+    vocabulary_data: Annotated[
         list[str] | None, typer.Option(help="mono or pairs, to tell words' languages by; repeat")
     ] = None,
     top_k: Annotated[int, typer.Option(help="candidates of a word, at most")] = 10,
@@ -148,7 +150,11 @@ def candidates(
         min_cosine=min_cosine,
         min_count=min_count,
     )
-    given: dict[str, Any] = {"model": model, "shards": tuple(shards or ()), "config": config}
+    given: dict[str, Any] = {
+        "model": model,
+        "vocabulary_data": tuple(vocabulary_data or ()),
+        "config": config,
+    }
     given["options"] = run_options(overwrite, reuse, workers)
     if task_language is None:
         say(verb.candidates(mono, out, split=split, **given))

@@ -11,15 +11,17 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Discriminator, Tag
 
 from bitextile.kernels.backtranslate import parse_weights
-from bitextile.kernels.filters.translation import GateConfig
+from bitextile.kernels.filters.translation import TranslationFilterConfig
 from bitextile.pipelines.recipe.recipe import Recipe, Strict, parse
 from bitextile.pipelines.recipe.variants import Language, plain
 from bitextile.schema.errors import ConfigError
 from bitextile.schema.ids import language_tag
-from bitextile.trainer.generate.camlm import CamlmConfig
-from bitextile.trainer.generate.candidates import CandidatesConfig
-from bitextile.trainer.generate.ctranslate2 import Ctranslate2Config
-from bitextile.trainer.generate.seq2seq import Seq2seqConfig
+from bitextile.trainer.generate.config import (
+    CamlmConfig,
+    CandidatesConfig,
+    Ctranslate2Config,
+    Seq2seqConfig,
+)
 
 
 def _weights(value: Any) -> Any:
@@ -52,13 +54,15 @@ class _Part:
     """Target languages with their weights, as a mapping or as `de:2,fr`."""
     model: str = ""
     """Folder of a model, relative to the recipe; empty takes the one the run has just trained."""
-    gate: GateConfig = field(default_factory=GateConfig)
+    translation_filter: TranslationFilterConfig = field(default_factory=TranslationFilterConfig)
     """Limits of what is kept; scripts are found in the run's own text."""
 
     def __post_init__(self) -> None:
         """Raises ConfigError for scripts that would not be read."""
-        if self.gate.scripts:
-            raise ConfigError("backtranslate.gate: scripts are found in the text; leave them out")
+        if self.translation_filter.scripts:
+            raise ConfigError(
+                "backtranslate.translation_filter: scripts are found in the text; leave them out"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

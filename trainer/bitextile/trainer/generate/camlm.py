@@ -52,6 +52,7 @@ from bitextile.trainer.generate.checkpoint import (
     load_checkpoint,
     own_coder,
 )
+from bitextile.trainer.generate.config import CamlmConfig
 
 SEES = ((True, False), (True, True))
 """The table above."""
@@ -64,27 +65,6 @@ _SCORE_STEP = 1e-3
 
 Ratio = tuple[str, str, float]
 """Source language, target language, target subwords for a source subword."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class CamlmConfig:
-    """How a CAMLM model writes.
-
-    Attributes:
-        top_k: most probable tokens that one is drawn from; 1 takes the most probable.
-        refine: mask-predict passes after the first; 0 as in ERNIE-M.
-        seed: of the draws.
-    """
-
-    top_k: int = 1
-    refine: int = 0
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.top_k < 1 or self.refine < 0:
-            raise ConfigError(
-                f"top_k is {self.top_k} and refine {self.refine}; expected at least 1 and 0"
-            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -258,9 +238,11 @@ class CamlmWriter:
         shown, tokens = flat.tokens.copy(), flat.tokens[at]
         sure = np.zeros(len(at), np.float32)
         to_write = np.ones(len(at), bool)
-        for step in range(self.config.refine + 1):
+        for step in range(self.config.mask_predict_passes + 1):
             if step:
-                to_write = _least_sure(sure, sentence, 1 - step / (self.config.refine + 1))
+                to_write = _least_sure(
+                    sure, sentence, 1 - step / (self.config.mask_predict_passes + 1)
+                )
             shown[at] = np.where(to_write, self.checkpoint.coder.mask, tokens)
             here = np.flatnonzero(to_write)
             if not len(here):

@@ -43,6 +43,7 @@ from bitextile.trainer.generate.checkpoint import (
     load_checkpoint,
     own_coder,
 )
+from bitextile.trainer.generate.config import CandidatesConfig
 
 _COUNTED_ROWS = 20_000
 """Rows of a key whose words are counted: the first in file order, which is that of hashed ids."""
@@ -50,36 +51,6 @@ _WORD = regex.compile(r"(?=.*\p{L})[^\p{N}]+", regex.DOTALL)
 
 Word = tuple[int, int, int]
 """Row of a batch, index of the word in it, place of its token."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class CandidatesConfig:
-    """Which candidates are kept.
-
-    Attributes:
-        languages: of the candidates; a sentence's own is left out for it.
-        top_k: most probable ones of a word at most (our choice).
-        min_probability: least share of the allowed tokens' probability (our choice).
-        min_cosine: between the embeddings of word and candidate; 0 drops what points away from the
-            word, no more, as what is right depends on the model (our choice).
-        min_count: how often a token must have stood as a word of its language, so that no slip of
-            the language decides (our choice).
-    """
-
-    languages: tuple[str, ...]
-    top_k: int = 10
-    min_probability: float = 0.01
-    min_cosine: float = 0.0
-    min_count: int = 2
-
-    def __post_init__(self) -> None:
-        shares = 0 <= self.min_probability <= 1 and -1 <= self.min_cosine <= 1
-        if not (self.languages and self.top_k >= 1 and shares and self.min_count >= 1):
-            raise ConfigError(
-                f"candidates: languages {self.languages}, top_k {self.top_k}, min_probability "
-                f"{self.min_probability}, min_cosine {self.min_cosine}, min_count {self.min_count};"
-                " expected one at least, at least 1, 0 to 1, -1 to 1, at least 1"
-            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +79,7 @@ def candidates_engine(
     *,
     digest: str,
     sources: Sequence[str],
-    shards: Sequence[str],
+    vocabulary_data: Sequence[str],
     config: CandidatesConfig,
 ) -> CandidatesEngine:
     """Checks what can be wrong before a worker starts, and counts whose word each token is.
@@ -117,7 +88,7 @@ def candidates_engine(
         folder: of a masked language model with its tokenizer.
         digest: of its files.
         sources: languages of the sentences.
-        shards: datasets with text of the wanted languages and, best, of the sources too.
+        vocabulary_data: datasets with text of the wanted languages and, best, of the sources too.
         config: which candidates are kept.
 
     Raises:
@@ -129,26 +100,26 @@ def candidates_engine(
         raise ConfigError(
             f"{folder}: has no embedding for {', '.join(missing)}; it knows {', '.join(known)}"
         )
-    counts = count_words(own_coder(folder), shards)
+    counts = count_words(own_coder(folder), vocabulary_data)
     if missing := sorted(set(config.languages) - set(counts)):
         raise ConfigError(
             f"no text of {', '.join(missing)} to tell its words by; name mono or pairs datasets "
-            "that have some (--shards)"
+            "that have some (--vocabulary-data)"
         )
     vocabulary = words_of_languages(counts, min_count=config.min_count)
     wanted = tuple((tag, tuple(vocabulary[tag].tolist())) for tag in sorted(config.languages))
     return CandidatesEngine(folder=folder, digest=digest, vocabulary=wanted, config=config)
 
 
-def count_words(coder: Coder, shards: Sequence[str]) -> dict[str, np.ndarray]:
+def count_words(coder: Coder, vocabulary_data: Sequence[str]) -> dict[str, np.ndarray]:
     """Returns for each language [V] how often each token stood as a whole word.
 
     Args:
         coder: cuts the texts.
-        shards: folders of datasets of kind mono, pairs, aligned or exchange.
+        vocabulary_data: folders of datasets of kind mono, pairs, aligned or exchange.
     """
     counts: dict[str, np.ndarray] = {}
-    for path in shards:
+    for path in vocabulary_data:
         dataset = open_dataset(path, (MONO, PAIRS, ALIGNED, EXCHANGE))
         mono = dataset.kind is MONO
         for columns in (("lang", "text"),) if mono else (("src_lang", "src"), ("tgt_lang", "tgt")):

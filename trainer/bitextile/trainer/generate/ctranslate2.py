@@ -26,6 +26,7 @@ import numpy as np
 import torch
 
 from bitextile.schema.errors import ConfigError
+from bitextile.trainer.generate.config import Ctranslate2Config
 from bitextile.trainer.generate.translator import (
     Said,
     Sentences,
@@ -38,25 +39,6 @@ from bitextile.trainer.generate.translator import (
 _BATCH_TOKENS = 1_024
 _MOST_TOKENS = 1_024
 """Tried as the longest sentence of a model; NLLB takes that many, Marian's models 512."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ctranslate2Config:
-    """How a converted model translates.
-
-    Attributes:
-        beams: of the search; 4 is usual for Marian models.
-        codes: language tag to the tokenizer's code, where that is another.
-        seed: of the draw of target languages; the search draws nothing.
-    """
-
-    beams: int = 4
-    codes: tuple[tuple[str, str], ...] = ()
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.beams < 1:
-            raise ConfigError(f"beams is {self.beams}; expected at least 1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,7 +159,7 @@ class Ctranslate2Translator(Translator):
             self.model.translate_batch(
                 source,
                 target_prefix=[self._pieces(self.first_said(batch.lang))] * len(source),
-                beam_size=self.config.beams,
+                beam_size=self.config.beam_size,
                 max_input_length=0,
                 min_decoding_length=0,
                 max_decoding_length=self.most(batch.ids) - 1,

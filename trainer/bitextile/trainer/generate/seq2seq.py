@@ -19,6 +19,7 @@ from transformers import AutoConfig, AutoModelForSeq2SeqLM, LogitsProcessor
 from bitextile.kernels.arrays import U64
 from bitextile.kernels.randomness import uniform
 from bitextile.schema.errors import ConfigError
+from bitextile.trainer.generate.config import Seq2seqConfig
 from bitextile.trainer.generate.translator import (
     LOCAL,
     Said,
@@ -31,29 +32,6 @@ from bitextile.trainer.generate.translator import (
 from bitextile.trainer.model.encoder import quiet
 
 _BATCH_TOKENS = {"cpu": 1_024, "cuda": 16_384}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Seq2seqConfig:
-    """How an encoder-decoder translates.
-
-    Attributes:
-        beams: of the search; 4 is usual for Marian models. With `top_k` above 1 not used.
-        top_k: most probable tokens that each is drawn from; 1 searches instead.
-        codes: language tag to the tokenizer's code, where that is another.
-        seed: of the draws.
-    """
-
-    beams: int = 4
-    top_k: int = 1
-    codes: tuple[tuple[str, str], ...] = ()
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.beams < 1 or self.top_k < 1:
-            raise ConfigError(
-                f"beams is {self.beams} and top_k {self.top_k}; expected at least 1 of each"
-            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,7 +130,7 @@ class Seq2seqTranslator(Translator):
 
     def _batch(self, batch: Sentences) -> list[Said]:
         inputs = self.tokenizer.pad({"input_ids": batch.ids}, return_tensors="pt").to(self.device)
-        more: dict[str, Any] = {"num_beams": self.config.beams}
+        more: dict[str, Any] = {"num_beams": self.config.beam_size}
         if self.config.top_k > 1:
             more = {"logits_processor": [_KeyedSampling(batch.keys, self.config)], "num_beams": 1}
         first = self.first_said(batch.lang)

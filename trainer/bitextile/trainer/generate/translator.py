@@ -174,7 +174,8 @@ class Translator(ABC):
     def most(self, ids: Sequence[Sequence[int]]) -> int:
         """Returns how many tokens a translation may have, first ones included.
 
-        Twice as many as the longest source of a batch and some: what is longer the gate would stop.
+        Twice as many as the longest source of a batch and some: what is longer the translation
+        filter rejects.
         """
         return min(self.room, 2 * max(len(i) for i in ids) + 10)
 

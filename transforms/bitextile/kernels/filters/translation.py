@@ -1,4 +1,4 @@
-"""The gate behind a generator: which of its sentences are no translation whatever they say.
+"""Which sentences of a generator cannot be translations, whatever they mean.
 
 A generator that fails does so in few ways: nothing, the same words again and again, far too much or
 too little, the source once more, another language. Each has a rule and a measured value.
@@ -27,45 +27,42 @@ _USUAL = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
-class GateConfig:
-    """Limits of the gate; all of them our choice.
+class TranslationFilterConfig:
+    """Which generated translations are kept; all limits are our choice."""
 
-    Attributes:
-        max_repeated: share of a sentence's token bigrams that stood in it before; half is far
-            beyond what people write, and what a parallel decoder that stutters exceeds.
-        max_length_ratio: of the longer side to the shorter in words, as in `FilterConfig`.
-        length_smoothing: words added to both sides before that.
-        max_copied: share of the target's character trigrams that stand in the source, for
-            sentences of more than 3 words; German and English captions share some 10 %.
-        max_foreign: share of letters that are of no script of the target language.
-        scripts: of each language, as `scripts_of` finds them in text of it; a language that is
-            missing here is not checked. Languages of one script are not told apart.
-    """
-
-    max_repeated: float = 0.5
+    max_repetition: float = 0.5
+    """Largest share of a sentence's token bigrams that occur in it before. Half is far beyond what
+    people write; a parallel decoder that stutters exceeds it."""
     max_length_ratio: float = 3.0
+    """Largest ratio of the longer side to the shorter in words. As in `FilterConfig`."""
     length_smoothing: float = 3.0
-    max_copied: float = 0.8
-    max_foreign: float = 0.5
+    """Words added to both sides before the ratio is taken."""
+    max_copied_source: float = 0.8
+    """Largest share of the target's character trigrams that occur in the source. Measured in
+    targets of more than 3 words; German and English captions share some 10 %."""
+    max_other_script: float = 0.5
+    """Largest share of letters that are of no script of the target language."""
     scripts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Scripts of each language, as `scripts_of` finds them in text of it. A language that is
+    missing here is not checked; languages of one script are not told apart."""
 
     def __post_init__(self) -> None:
-        shares = (self.max_repeated, self.max_copied, self.max_foreign)
-        whole = self.max_length_ratio >= 1 and self.length_smoothing >= 0
-        if not (whole and all(0 <= share <= 1 for share in shares)):
+        shares = (self.max_repetition, self.max_copied_source, self.max_other_script)
+        ratios_hold = self.max_length_ratio >= 1 and self.length_smoothing >= 0
+        if not (ratios_hold and all(0 <= share <= 1 for share in shares)):
             raise ConfigError(
-                f"gate: max_repeated, max_copied and max_foreign are {shares}, max_length_ratio "
-                f"{self.max_length_ratio}, length_smoothing {self.length_smoothing}; expected "
-                "0 to 1, at least 1, at least 0"
+                "translation filter: max_repetition, max_copied_source and max_other_script are "
+                f"{shares}, max_length_ratio {self.max_length_ratio}, length_smoothing "
+                f"{self.length_smoothing}; expected 0 to 1, at least 1, at least 0"
             )
 
 
-def gate(batch: pa.RecordBatch, *, config: GateConfig) -> Filtered:
+def filter_translations(batch: pa.RecordBatch, *, config: TranslationFilterConfig) -> Filtered:
     """Parts generated rows into rows of PSEUDO and rejects of the first rule they break.
 
-    Rules: `empty/1` (value: characters that are not white space), `repeated/1` (share of bigrams),
-    `length_ratio/1` (the ratio), `copy/1` (share of trigrams), `wrong_language/1` (share of
-    letters).
+    Rules: `empty/1` (value: characters that are not white space), `repetition/1` (share of
+    bigrams), `length_ratio/1` (the ratio), `copied_source/1` (share of trigrams), `wrong_script/1`
+    (share of letters).
 
     Args:
         batch: rows of GENERATED.
@@ -77,23 +74,21 @@ def gate(batch: pa.RecordBatch, *, config: GateConfig) -> Filtered:
     smooth = words + config.length_smoothing
     ratio = smooth.max(0) / np.maximum(smooth.min(0), 1e-9)
     full = _floats(len("".join(t.split())) for _, t in sides)
-    again = _floats(_repeated(tokens) for tokens in batch.column("tgt_tokens").to_pylist())
+    again = _floats(_repetition(tokens) for tokens in batch.column("tgt_tokens").to_pylist())
     copied = _floats(_copied(s, t) for s, t in sides) * (words[1] > _FEW_WORDS)
     langs = batch.column("tgt_lang").to_pylist()
-    foreign = _floats(_foreign(t, config.scripts.get(lang)) for (_, t), lang in zip(sides, langs))
+    other = _floats(
+        _other_script(t, config.scripts.get(lang)) for (_, t), lang in zip(sides, langs)
+    )
     rules = [
         ("empty/1", full == 0, full),
-        ("repeated/1", again > config.max_repeated, again),
+        ("repetition/1", again > config.max_repetition, again),
         ("length_ratio/1", ratio > config.max_length_ratio, ratio),
-        ("copy/1", copied > config.max_copied, copied),
-        ("wrong_language/1", foreign > config.max_foreign, foreign),
+        ("copied_source/1", copied > config.max_copied_source, copied),
+        ("wrong_script/1", other > config.max_other_script, other),
     ]
-    as_pairs = batch.rename_columns(["pair_id", *batch.schema.names[1:]])
-    kept, rejects = apply_rules(as_pairs, rules)
-    columns = ["pair_id", *PSEUDO.schema.names[1:]]
-    return Filtered(
-        pa.RecordBatch.from_arrays([kept.column(c) for c in columns], schema=PSEUDO.schema), rejects
-    )
+    kept, rejects = apply_rules(batch, rules)
+    return Filtered(kept.select(PSEUDO.schema.names), rejects)
 
 
 def scripts_of(texts: Iterable[str]) -> tuple[str, ...]:
@@ -113,7 +108,7 @@ def _floats(values: Iterable[float]) -> F64:
     return np.fromiter(values, np.float64)
 
 
-def _repeated(tokens: list[str]) -> float:
+def _repetition(tokens: list[str]) -> float:
     bigrams = list(pairwise(tokens))
     return 1 - len(set(bigrams)) / len(bigrams) if bigrams else 0.0
 
@@ -128,7 +123,7 @@ def _trigrams(text: str) -> set[str]:
     return {folded[i : i + 3] for i in range(len(folded) - 2)}
 
 
-def _foreign(text: str, scripts: tuple[str, ...] | None) -> float:
+def _other_script(text: str, scripts: tuple[str, ...] | None) -> float:
     found = _scripts(text)
     if not found or not scripts:
         return 0.0
