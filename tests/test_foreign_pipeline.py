@@ -66,19 +66,19 @@ assert exchange(batch, config=config).kept["src_exchanged"][0].as_py() == "The �
 run(ALIGNED_ROW, ALIGNED, ExchangeWords(config), dict(src_exchanged="The 狗跑."))
 """,
     "alignment": """
-from bitextile.kernels.switch.alignment import CodeswitchConfig, switch_by_alignment
+from bitextile.kernels.switch.alignment import AlignmentSwitchConfig, switch_by_alignment
 from bitextile.transforms.variants import SwitchByAlignment
-config = CodeswitchConfig(token_rate=1.0, sides="src")
+config = AlignmentSwitchConfig(token_rate=1.0, sides="src")
 batch = pa.RecordBatch.from_pylist([ALIGNED_ROW], schema=ALIGNED.schema)
 assert switch_by_alignment(batch, config=config).kept["text"][0].as_py() == "The 狗跑."
 run(ALIGNED_ROW, ALIGNED, SwitchByAlignment(config), dict(text="The 狗跑."))
 """,
-    "multiway": """
-from bitextile.kernels.switch.pivot import MultiwayConfig, switch_multiway
+    "multilingual": """
+from bitextile.kernels.switch.pivot import MultilingualSwitchConfig, switch_multilingual
 from bitextile.transforms.variants import SwitchMultilingual
-config = MultiwayConfig(pivot="zh", token_rate=1.0)
+config = MultilingualSwitchConfig(pivot="zh", token_rate=1.0)
 batch = pa.RecordBatch.from_pylist([ALIGNED_ROW], schema=ALIGNED.schema)
-assert switch_multiway(batch, config=config).kept["text"][0].as_py() == "dog 在 runs。"
+assert switch_multilingual(batch, config=config).kept["text"][0].as_py() == "dog 在 runs。"
 run(ALIGNED_ROW, ALIGNED, SwitchMultilingual(config), dict(text="dog 在 runs。"))
 """,
     "dictionary": """
@@ -96,7 +96,7 @@ made = switch_by_dictionary(batch, index=index_of([read]), config=config)
 assert made.kept["text"][0].as_py() == "The 犬 runs."
 run(MONO_ROW, MONO, SwitchByDictionary((read.source,), config), dict(text="The 犬 runs."))
 """,
-    "model": """
+    "candidates": """
 from bitextile.kernels.switch.candidates import switch_by_candidates
 from bitextile.kernels.switch.core import SwitchConfig
 from bitextile.transforms.variants import SwitchByCandidates
@@ -105,18 +105,18 @@ batch = pa.RecordBatch.from_pylist([CANDIDATES_ROW], schema=CANDIDATES.schema)
 assert switch_by_candidates(batch, config=config).kept["text"][0].as_py() == "The Hund runs."
 run(CANDIDATES_ROW, CANDIDATES, SwitchByCandidates(config), dict(text="The Hund runs."))
 """,
-    "sentence": """
+    "task-field": """
 import pathlib, tempfile
-from bitextile.kernels.switch.task_field import FieldSwitchConfig, TaskFiles
-from bitextile.kernels.switch.task_field import read_task, switch_fields
+from bitextile.kernels.switch.task_field import TaskFieldSwitchConfig, TaskFiles
+from bitextile.kernels.switch.task_field import read_task, switch_task_fields
 from bitextile.transforms.variants import SwitchTaskFields
 folder = pathlib.Path(tempfile.mkdtemp())
 (folder / "en.tsv").write_text("A.\\tB.\\tneutral\\n")
 (folder / "de.tsv").write_text("X.\\tY.\\tneutral\\n")
 files = TaskFiles(task="nli", lang="en", file=f"{folder}/en.tsv",
     translations={"de": f"{folder}/de.tsv"})
-config = FieldSwitchConfig(token_rate=1.0)
-made = switch_fields(read_task(files).kept, config=config)
+config = TaskFieldSwitchConfig(token_rate=1.0)
+made = switch_task_fields(read_task(files).kept, config=config)
 assert made.kept["premise"][0].as_py() == "X."
 with beam.Pipeline(runner=FnApiRunner()) as p:
     def check(found): assert found["hypothesis"][0].as_py() == "Y."

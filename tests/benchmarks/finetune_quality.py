@@ -14,11 +14,11 @@ Arms, each with equal steps (--epochs passes over the English rows, --batch rows
 rate and seeds; every arm but the last sees English text with labels, and words of its own encoder:
 
     plain        the English rows
-    copies       + a copy of each row with words switched (candidates, codeswitch --method model)
+    copies       + a copy of each row with words switched (codeswitch --method candidates)
     mixup        + each row with its embeddings mixed with those of the candidates
     salt         + both
     sentence     the English rows and as many with whole fields switched into the other languages
-                 (codeswitch --method sentence): it SEES TRANSLATED TASK TEXT, which the others do
+                 (codeswitch --method task-field): it SEES TRANSLATED TASK TEXT, which the others do
                  not, so it is no zero-shot transfer
 
 Accuracy on the held-out rows of each language, mean (range) over seeds; a run's accuracy has a
@@ -41,11 +41,11 @@ import numpy as np
 from bitextile.kernels.randomness import uniform
 from bitextile.pipelines.candidates import CandidatesConfig, task_candidates
 from bitextile.pipelines.codeswitch import (
-    FieldSwitchConfig,
     SwitchConfig,
+    TaskFieldSwitchConfig,
     TaskFiles,
     codeswitch_by_candidates,
-    codeswitch_fields,
+    codeswitch_task_fields,
 )
 from bitextile.pipelines.runner.job import RunOptions
 from bitextile.schema.dataset import open_dataset
@@ -121,8 +121,8 @@ def make_augmented(
     codeswitch_by_candidates(candidates, str(work / "copies"), config=switch, options=OPTIONS)
     translations = {tag: str(work / f"train-{tag}.tsv") for tag in known if tag != "en"}
     files = TaskFiles(task="nli", lang="en", file=train, translations=translations)
-    fields = FieldSwitchConfig()
-    codeswitch_fields(files, str(work / "fields"), config=fields, options=OPTIONS)
+    fields = TaskFieldSwitchConfig()
+    codeswitch_task_fields(files, str(work / "fields"), config=fields, options=OPTIONS)
 
 
 def tell_candidates(work: Path) -> None:

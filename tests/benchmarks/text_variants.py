@@ -32,14 +32,14 @@ from bitextile.kernels.bitext.dictionary.source import ENTRIES, Dictionary, Dict
 from bitextile.kernels.bitext.lexicon import LexiconConfig, count_links
 from bitextile.kernels.derive.rows import DeriveConfig, derive_rows
 from bitextile.kernels.exchange import ExchangeConfig, exchange
-from bitextile.kernels.switch.alignment import CodeswitchConfig, switch_by_alignment
+from bitextile.kernels.switch.alignment import AlignmentSwitchConfig, switch_by_alignment
 from bitextile.kernels.switch.dictionary import (
     DictionarySwitchConfig,
     Index,
     index_of,
     switch_by_dictionary,
 )
-from bitextile.kernels.switch.pivot import MultiwayConfig, switch_multiway
+from bitextile.kernels.switch.pivot import MultilingualSwitchConfig, switch_multilingual
 from bitextile.kernels.text.truecase import casing_of
 from bitextile.schema.dataset import BATCH_ROWS, Dataset, open_dataset, verify_dataset
 from bitextile.schema.ids import stable_id
@@ -114,8 +114,8 @@ def pipelines(path: str) -> dict[str, tuple[Verb, Kind, Transform]]:
 
     dataset = open_dataset(path)
     plain, recased = ExchangeConfig(), ExchangeConfig(recase=True)
-    one, both = CodeswitchConfig(sides="src"), CodeswitchConfig()
-    mixed, by_word = MultiwayConfig(), DictionarySwitchConfig()
+    one, both = AlignmentSwitchConfig(sides="src"), AlignmentSwitchConfig()
+    mixed, by_word = MultilingualSwitchConfig(), DictionarySwitchConfig()
     inverted, counted = DeriveConfig(transforms=("invert",)), LexiconConfig()
     source = DictionarySource(path=str(MUSE), src_lang="en", tgt_lang="de", columns="src,tgt")
     found: dict[str, tuple[Verb, Kind, Transform]] = {
@@ -140,7 +140,7 @@ def pipelines(path: str) -> dict[str, tuple[Verb, Kind, Transform]]:
             variants.SwitchByAlignment(both),
         ),
         "codeswitch, pivot": (
-            partial(switching.codeswitch_multiway, path, config=mixed),
+            partial(switching.codeswitch_multilingual, path, config=mixed),
             CODESWITCH,
             variants.SwitchMultilingual(mixed),
         ),
@@ -238,8 +238,8 @@ def main() -> None:
         return
     pa.set_cpu_count(1)
     batches = aligned(options.pairs)
-    groups, both = ExchangeConfig(one_to_one=False), CodeswitchConfig()
-    one, mixed = CodeswitchConfig(sides="src"), MultiwayConfig()
+    groups, both = ExchangeConfig(many_to_many=True), AlignmentSwitchConfig()
+    one, mixed = AlignmentSwitchConfig(sides="src"), MultilingualSwitchConfig()
     by_word, index = DictionarySwitchConfig(sides="src"), dictionary(batches)
     recased, casing = ExchangeConfig(recase=True), casing_of(batches)
     inverted = DeriveConfig(transforms=("invert",))
@@ -256,7 +256,7 @@ def main() -> None:
             "codeswitch, dictionary, words known (aligned)",
             lambda b: switch_by_dictionary(b, index=index, config=by_word),
         ),
-        ("codeswitch, several languages", lambda b: switch_multiway(b, config=mixed)),
+        ("codeswitch, several languages", lambda b: switch_multilingual(b, config=mixed)),
         ("lexicon, count_links", count_links),
     ):
         measure(name, kernel, batches=batches, runs=options.runs)

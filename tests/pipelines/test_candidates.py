@@ -1,4 +1,4 @@
-"""`candidates` through the command line, and `codeswitch --method model` on what it wrote."""
+"""`candidates` through the command line, and `codeswitch --method candidates` on what it wrote."""
 
 import json
 import shutil
@@ -55,7 +55,7 @@ def test_every_sentence_has_its_words_and_some_have_candidates(made, world) -> N
 
 def test_codeswitching_consumes_them(made, call, tmp_path) -> None:
     out = str(tmp_path / "switched")
-    given = ("--method", "model", "--token-rate", "0.5", "--out", out)
+    given = ("--method", "candidates", "--token-rate", "0.5", "--out", out)
     assert call("codeswitch", made, *given) == 0
     dataset = verify_dataset(out)
     rows = {r["text_id"]: r for r in open_dataset(made).table().to_pylist()}

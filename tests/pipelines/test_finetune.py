@@ -52,7 +52,7 @@ def test_a_task_file_gives_candidates_of_each_sentence(found, task) -> None:
 
 def test_from_the_task_file_to_scores(found, task, world, call, tmp_path, capsys) -> None:
     copies, run = tmp_path / "copies", tmp_path / "run"
-    given = ("--method", "model", "--token-rate", "0.9", "--out", copies)
+    given = ("--method", "candidates", "--token-rate", "0.9", "--out", copies)
     assert call("codeswitch", found, *given) == 0
     content = {
         "model": world.model,

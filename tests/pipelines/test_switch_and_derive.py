@@ -16,15 +16,15 @@ from bitextile.kernels.exchange import ExchangeConfig, undo_exchange
 from bitextile.kernels.exchange import exchange as exchange_words
 from bitextile.kernels.switch.core import SwitchConfig
 from bitextile.kernels.switch.dictionary import DictionarySwitchConfig
-from bitextile.kernels.switch.pivot import MultiwayConfig
-from bitextile.kernels.switch.task_field import FieldSwitchConfig, TaskFiles
+from bitextile.kernels.switch.pivot import MultilingualSwitchConfig
+from bitextile.kernels.switch.task_field import TaskFieldSwitchConfig, TaskFiles
 from bitextile.kernels.text.truecase import casing_of
 from bitextile.pipelines.cli.main import main
 from bitextile.pipelines.codeswitch import (
     codeswitch_by_candidates,
     codeswitch_by_dictionary,
-    codeswitch_fields,
-    codeswitch_multiway,
+    codeswitch_multilingual,
+    codeswitch_task_fields,
 )
 from bitextile.pipelines.derive import derive, derive_conllu, derive_file
 from bitextile.pipelines.exchange import exchange
@@ -137,11 +137,14 @@ def verbs(folder: Path, out: Path, options: RunOptions) -> dict[str, DatasetResu
         "recased": exchange(
             str(folder / "turned"),
             str(out / "recased"),
-            config=ExchangeConfig(recase=True, one_to_one=False, variants=2),
+            config=ExchangeConfig(recase=True, many_to_many=True, variants=2),
             options=options,
         ),
-        "multiway": codeswitch_multiway(
-            aligned, str(out / "multiway"), config=MultiwayConfig(variants=2), options=options
+        "multilingual": codeswitch_multilingual(
+            aligned,
+            str(out / "multilingual"),
+            config=MultilingualSwitchConfig(variants=2),
+            options=options,
         ),
         "dictionary": codeswitch_by_dictionary(
             mono,
@@ -153,10 +156,10 @@ def verbs(folder: Path, out: Path, options: RunOptions) -> dict[str, DatasetResu
         "model": codeswitch_by_candidates(
             str(folder / "candidates"), str(out / "model"), config=SwitchConfig(), options=options
         ),
-        "sentence": codeswitch_fields(
+        "sentence": codeswitch_task_fields(
             files,
             str(out / "sentence"),
-            config=FieldSwitchConfig(token_rate=1.0, variants=2),
+            config=TaskFieldSwitchConfig(token_rate=1.0, variants=2),
             options=options,
         ),
         "derive": derive(
@@ -201,19 +204,19 @@ def test_every_dataset_verifies_and_says_what_was_drawn(made) -> None:
         if dataset.kind is CODESWITCH:
             drawn = dataset.manifest.keys["en"]["drawn"]
             assert drawn["words_drawn"] == dataset.manifest.keys["en"]["replacements"]
-            undrawn = counts.rejected.get("not_drawn/1", 0)
+            undrawn = counts.rejected.get("not_sampled/1", 0)
             assert drawn["sentences"] == counts.read
             assert drawn["sentences_drawn"] == counts.read - undrawn
 
 
-def test_multiway_reads_each_sentence_once_and_mixes(made) -> None:
-    manifest = made["multiway"].dataset.manifest
+def test_multilingual_switching_reads_each_sentence_once_and_mixes(made) -> None:
+    manifest = made["multilingual"].dataset.manifest
     assert manifest.counts.read == 2 * len({row["en"] for row in sample()})
     drawn = manifest.keys["en"]["drawn"]
     assert {name for name in drawn if name.startswith("words_to_")} == {
         f"words_to_{lang}" for lang in LANGS
     }
-    table = made["multiway"].dataset.table().to_pylist()
+    table = made["multilingual"].dataset.table().to_pylist()
     assert any(len({c["lang"] for c in row["replacements"]}) > 1 for row in table)
 
 
@@ -261,7 +264,7 @@ def test_recased_pairs_go_back_and_have_other_capitals(made) -> None:
         assert [side.to_pylist() for side in undo_exchange(batch)] == [
             batch[side].to_pylist() for side in ("src", "tgt")
         ]
-        config = ExchangeConfig(one_to_one=False, variants=2)
+        config = ExchangeConfig(many_to_many=True, variants=2)
         plain = exchange_words(batch.select(ALIGNED.schema.names), config=config).kept
         known = {(r["pair_id"], r["variant"]): r["src_exchanged"] for r in plain.to_pylist()}
         for row in batch.to_pylist():
@@ -274,12 +277,12 @@ def test_recased_pairs_go_back_and_have_other_capitals(made) -> None:
 def test_any_batch_size_gives_the_same_digests(folder, made, tmp_path) -> None:
     dictionary = DictionarySource(path=str(folder / "en-ja.txt.gz"), src_lang="en", tgt_lang="ja")
     casing = casing_of(open_dataset(str(folder / "turned")).batches())
-    recased = ExchangeConfig(recase=True, one_to_one=False, variants=2)
+    recased = ExchangeConfig(recase=True, many_to_many=True, variants=2)
     both = DeriveConfig(transforms=("transliterate", "permute"))
     one = DeriveConfig(transforms=("permute", "transliterate"), sides="src")
     steps = {
         "recased": ("turned", [ExchangeWords(recased, casing)]),
-        "multiway": ("aligned", [SwitchMultilingual(MultiwayConfig(variants=2))]),
+        "multilingual": ("aligned", [SwitchMultilingual(MultilingualSwitchConfig(variants=2))]),
         "dictionary": (
             "mono",
             [SwitchByDictionary((dictionary,), DictionarySwitchConfig(token_rate=0.5))],
@@ -365,7 +368,10 @@ def call(*arguments: str) -> int:
     ("arguments", "sentence"),
     [
         (["--method", "magic"], "expected alignment, dictionary, model or sentence"),
-        (["--method", "model", "--pivot", "en"], "--pivot is no option of --method model"),
+        (
+            ["--method", "candidates", "--pivot", "en"],
+            "--pivot is no option of --method candidates",
+        ),
         (["--method", "dictionary", "--dictionary", "en=x"], "expected SRC,TGT=FILE"),
         (["--method", "dictionary", "--dictionary", "sw,de=x"], "holds sentences in"),
         (["--method", "dictionary", "--weight", "de=2"], "translate into nothing"),

@@ -9,7 +9,7 @@ import pytest
 from bitextile.kernels.align.engine import HmmConfig
 from bitextile.kernels.bitext.lexicon import LexiconConfig
 from bitextile.kernels.exchange import ExchangeConfig
-from bitextile.kernels.switch.alignment import CodeswitchConfig
+from bitextile.kernels.switch.alignment import AlignmentSwitchConfig
 from bitextile.pipelines.align import align
 from bitextile.pipelines.codeswitch import codeswitch
 from bitextile.pipelines.exchange import exchange
@@ -30,7 +30,7 @@ def run_chain(out: Path, workers: int) -> Chain:
     verbs: dict[str, tuple[Callable[..., DatasetResult], object]] = {
         "lexicon": (lexicon, LexiconConfig()),
         "exchange": (exchange, ExchangeConfig(variants=2)),
-        "codeswitch": (codeswitch, CodeswitchConfig(sentence_rate=0.8, variants=2)),
+        "codeswitch": (codeswitch, AlignmentSwitchConfig(sentence_rate=0.8, variants=2)),
     }
     made = {
         name: verb(aligned.dataset.path, str(out / name), config=config, options=options)

@@ -13,11 +13,11 @@ from bitextile.kernels.bitext.dictionary.source import (
     read_dictionary,
     words_of_text,
 )
-from bitextile.kernels.switch.alignment import SIDES, CodeswitchConfig
+from bitextile.kernels.switch.alignment import SIDES, AlignmentSwitchConfig
 from bitextile.kernels.switch.core import SwitchConfig
 from bitextile.kernels.switch.dictionary import DictionarySwitchConfig
-from bitextile.kernels.switch.pivot import MultiwayConfig
-from bitextile.kernels.switch.task_field import FieldSwitchConfig, TaskFiles
+from bitextile.kernels.switch.pivot import MultilingualSwitchConfig
+from bitextile.kernels.switch.task_field import TaskFieldSwitchConfig, TaskFiles
 from bitextile.kernels.text.segment import segment
 from bitextile.pipelines.recipe.recipe import as_config
 from bitextile.pipelines.runner.inputs import dictionary_input, plain_inputs
@@ -34,7 +34,7 @@ _KNOWN_SENTENCES = 2_000
 
 
 def codeswitch(
-    aligned: str, out: str, *, config: CodeswitchConfig, options: RunOptions
+    aligned: str, out: str, *, config: AlignmentSwitchConfig, options: RunOptions
 ) -> DatasetResult:
     """Writes code-switched sentences made from the links of an `aligned` dataset.
 
@@ -55,8 +55,8 @@ def codeswitch(
     return run_stage(source, out, make, kind=CODESWITCH, config=described, options=options)
 
 
-def codeswitch_multiway(
-    aligned: str, out: str, *, config: MultiwayConfig, options: RunOptions
+def codeswitch_multilingual(
+    aligned: str, out: str, *, config: MultilingualSwitchConfig, options: RunOptions
 ) -> DatasetResult:
     """Writes sentences switched into all languages they are aligned with, mixed.
 
@@ -180,12 +180,12 @@ def codeswitch_by_candidates(
         return rows | SwitchByCandidates(config)
 
     source = open_dataset(candidates, CANDIDATES)
-    described = {"verb": "codeswitch", "method": "model", **as_config(config)}
+    described = {"verb": "codeswitch", "method": "candidates", **as_config(config)}
     return run_stage(source, out, make, kind=CODESWITCH, config=described, options=options)
 
 
-def codeswitch_fields(
-    files: TaskFiles, out: str, *, config: FieldSwitchConfig, options: RunOptions
+def codeswitch_task_fields(
+    files: TaskFiles, out: str, *, config: TaskFieldSwitchConfig, options: RunOptions
 ) -> DatasetResult:
     """Writes task data with whole fields replaced by their translations.
 
@@ -209,7 +209,7 @@ def codeswitch_fields(
             known = ", ".join(files.translations)
             raise ConfigError(f"a weight is given for {lang}, but translations are in {known}")
     inputs = plain_inputs([files.file, *files.translations.values()])
-    described = {"verb": "codeswitch", "method": "sentence", **as_config(config)}
+    described = {"verb": "codeswitch", "method": "task-field", **as_config(config)}
     described |= {"task": files.task, "language": files.lang}
     described["translations"] = sorted(files.translations)
     return run_files(inputs, out, make, kind=CODESWITCH, config=described, options=options)

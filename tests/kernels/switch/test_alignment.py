@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bitextile.kernels.switch.alignment import (
     SIDES,
-    CodeswitchConfig,
+    AlignmentSwitchConfig,
     switch_by_alignment,
 )
 from bitextile.kernels.switch.core import Rates, rates_of
@@ -17,9 +17,9 @@ from bitextile.schema.errors import ConfigError, RowError
 from bitextile.schema.ids import stable_id
 from bitextile.schema.kinds import ALIGNED, CODESWITCH, REJECTS
 
-ALL = CodeswitchConfig(token_rate=1.0)
+ALL = AlignmentSwitchConfig(token_rate=1.0)
 CONFIGS = st.builds(
-    CodeswitchConfig,
+    AlignmentSwitchConfig,
     sentence_rate=st.sampled_from([0.0, 0.5, 1.0]),
     token_rate=st.sampled_from([0.3, 1.0]),
     min_score=st.sampled_from([0.0, 0.5]),
@@ -67,7 +67,7 @@ def test_words_are_replaced_by_what_they_are_linked_to(aligned, src, tgt, links,
 
 def test_a_row_says_where_each_replacement_comes_from(aligned) -> None:
     batch = aligned((("en", "The dog runs."), ("zh", "一只狗在跑。"), [(1, 2, 0.5), (2, 4, 0.75)]))
-    row = switch_by_alignment(batch, config=CodeswitchConfig(token_rate=1.0, sides="tgt")).kept
+    row = switch_by_alignment(batch, config=AlignmentSwitchConfig(token_rate=1.0, sides="tgt")).kept
     parent = batch["pair_id"][0].as_py()
     common = {"lang": "en", "origin": "link"}
     assert row.to_pylist() == [
@@ -140,7 +140,7 @@ def test_batches_may_be_split_and_rows_permuted(aligned_batches, data, config) -
 
 @pytest.mark.parametrize(("sentence_rate", "token_rate"), [(0.3, 0.5), (1.0, 0.3), (0.8, 0.9)])
 def test_the_rates_are_met_within_three_sigma(many_aligned, sentence_rate, token_rate) -> None:
-    config = CodeswitchConfig(sentence_rate=sentence_rate, token_rate=token_rate, seed=5)
+    config = AlignmentSwitchConfig(sentence_rate=sentence_rate, token_rate=token_rate, seed=5)
     rates = rates_of(switch_by_alignment(many_aligned, config=config).counters)
     for drawn, n, rate in (
         (rates.sentences_drawn, rates.sentences, sentence_rate),
@@ -152,12 +152,12 @@ def test_the_rates_are_met_within_three_sigma(many_aligned, sentence_rate, token
     kept, rejects, _ = switch_by_alignment(many_aligned, config=config)
     assert len(kept["replacements"].flatten()) == rates.words_drawn
     rules = rejects["rule"].to_pylist()
-    assert rules.count("not_drawn/1") == rates.sentences - rates.sentences_drawn
-    assert rules.count("no_word_drawn/1") == rates.sentences_drawn - kept.num_rows
+    assert rules.count("not_sampled/1") == rates.sentences - rates.sentences_drawn
+    assert rules.count("nothing_sampled/1") == rates.sentences_drawn - kept.num_rows
 
 
 def test_sides_and_variants_draw_independently(many_aligned) -> None:
-    config = CodeswitchConfig(sentence_rate=0.5, token_rate=1.0, variants=2)
+    config = AlignmentSwitchConfig(sentence_rate=0.5, token_rate=1.0, variants=2)
     kept = switch_by_alignment(many_aligned, config=config).kept
     drawn = {}
     for parent, variant, lang in zip(
@@ -177,7 +177,7 @@ def test_sentences_without_eligible_words_are_set_aside(aligned) -> None:
         (("en", "Rome"), ("de", "Rome"), [(0, 0)]),
         (("en", "dog"), ("de", "Hund"), [(0, 0, 0.2)]),
     )
-    config = CodeswitchConfig(token_rate=1.0, min_score=0.5, sides="src")
+    config = AlignmentSwitchConfig(token_rate=1.0, min_score=0.5, sides="src")
     kept, rejects, _ = switch_by_alignment(batch, config=config)
     assert kept.num_rows == 0
     assert rejects["rule"].to_pylist() == ["no_eligible_words/1"] * 3
@@ -198,4 +198,4 @@ def test_links_out_of_bounds_are_refused(aligned) -> None:
 )
 def test_options_out_of_range_are_refused(options) -> None:
     with pytest.raises(ConfigError, match=next(iter(options))):
-        CodeswitchConfig(**options)
+        AlignmentSwitchConfig(**options)

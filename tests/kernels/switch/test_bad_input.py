@@ -10,7 +10,7 @@ from bitextile.kernels.bitext.dictionary.source import ENTRIES, Dictionary, Dict
 from bitextile.kernels.bitext.lexicon import count_links
 from bitextile.kernels.derive.rows import DeriveConfig, derive_aligned, derive_rows, sentences_of
 from bitextile.kernels.exchange import ExchangeConfig, exchange, undo_exchange
-from bitextile.kernels.switch.alignment import CodeswitchConfig, switch_by_alignment
+from bitextile.kernels.switch.alignment import AlignmentSwitchConfig, switch_by_alignment
 from bitextile.kernels.switch.candidates import switch_by_candidates
 from bitextile.kernels.switch.core import SwitchConfig
 from bitextile.kernels.switch.dictionary import (
@@ -18,7 +18,7 @@ from bitextile.kernels.switch.dictionary import (
     index_of,
     switch_by_dictionary,
 )
-from bitextile.kernels.switch.pivot import MultiwayConfig, switch_multiway
+from bitextile.kernels.switch.pivot import MultilingualSwitchConfig, switch_multilingual
 from bitextile.kernels.text.truecase import casing_of
 from bitextile.schema.checks import check_rows
 from bitextile.schema.errors import RowError
@@ -37,7 +37,7 @@ def index() -> dict:
 
 
 def recased(batch: pa.RecordBatch) -> pa.RecordBatch:
-    config = ExchangeConfig(rate=1.0, one_to_one=False, recase=True)
+    config = ExchangeConfig(rate=1.0, many_to_many=True, recase=True)
     kept = exchange(batch, config=config, casing=casing_of([batch])).kept
     assert [side.to_pylist() for side in undo_exchange(kept)] == [
         kept[side].to_pylist() for side in ("src", "tgt")
@@ -50,11 +50,11 @@ KERNELS: dict[str, tuple[Kernel, object]] = {
     "exchange": (lambda b: exchange(b, config=ExchangeConfig(rate=1.0)).kept, EXCHANGE),
     "exchange, recase": (recased, EXCHANGE),
     "alignment": (
-        lambda b: switch_by_alignment(b, config=CodeswitchConfig(token_rate=1.0)).kept,
+        lambda b: switch_by_alignment(b, config=AlignmentSwitchConfig(token_rate=1.0)).kept,
         CODESWITCH,
     ),
     "several languages": (
-        lambda b: switch_multiway(b, config=MultiwayConfig(token_rate=1.0)).kept,
+        lambda b: switch_multilingual(b, config=MultilingualSwitchConfig(token_rate=1.0)).kept,
         CODESWITCH,
     ),
     "dictionary": (lambda b: switch_by_dictionary(b, index=index(), config=ALL).kept, CODESWITCH),

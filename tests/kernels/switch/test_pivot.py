@@ -8,7 +8,11 @@ from hypothesis import strategies as st
 
 from bitextile.kernels.switch.candidates import switch_by_candidates
 from bitextile.kernels.switch.core import SwitchConfig, rates_of
-from bitextile.kernels.switch.pivot import MultiwayConfig, pivot_texts, switch_multiway
+from bitextile.kernels.switch.pivot import (
+    MultilingualSwitchConfig,
+    pivot_texts,
+    switch_multilingual,
+)
 from bitextile.schema.checks import check_rows
 from bitextile.schema.errors import ConfigError, RowError
 from bitextile.schema.ids import stable_id, text_ids
@@ -23,8 +27,8 @@ ROWS = (
 
 
 def test_languages_are_mixed_in_one_sentence(aligned) -> None:
-    config = MultiwayConfig(token_rate=1.0, variants=20)
-    made = switch_multiway(aligned(*ROWS), config=config)
+    config = MultilingualSwitchConfig(token_rate=1.0, variants=20)
+    made = switch_multilingual(aligned(*ROWS), config=config)
     check_rows(made.kept, CODESWITCH, "codeswitch")
     parent = text_ids("en", pa.array([EN[1]]))[0].as_py()
     assert set(made.kept["parent_id"].to_pylist()) == {parent}
@@ -37,11 +41,11 @@ def test_languages_are_mixed_in_one_sentence(aligned) -> None:
 
 def test_runs_stay_only_where_nothing_else_covers_their_words(aligned) -> None:
     run = (("en", "a steam boat"), ("de", "ein Dampfboot"), [(0, 0), (1, 1), (2, 1)])
-    config = MultiwayConfig(token_rate=1.0)
-    alone = switch_multiway(aligned(run), config=config).kept["text"].to_pylist()
+    config = MultilingualSwitchConfig(token_rate=1.0)
+    alone = switch_multilingual(aligned(run), config=config).kept["text"].to_pylist()
     assert alone == ["ein Dampfboot"]
     words = (("en", "a steam boat"), ("fr", "bateau vapeur"), [(1, 1), (2, 0)])
-    both = switch_multiway(aligned(run, words), config=config).kept["text"].to_pylist()
+    both = switch_multilingual(aligned(run, words), config=config).kept["text"].to_pylist()
     assert both == ["ein vapeur bateau"]
 
 
@@ -51,8 +55,10 @@ def test_weights_are_met_within_three_sigma(aligned) -> None:
         for n in range(1_500)
         for lang, word in (("de", "Hund"), ("zh", "狗"), ("fr", "chien"))
     ]
-    config = MultiwayConfig(sentence_rate=0.8, token_rate=0.5, weights={"zh": 2.0}, seed=1)
-    tally = switch_multiway(aligned(*rows), config=config).counters["en"]
+    config = MultilingualSwitchConfig(
+        sentence_rate=0.8, token_rate=0.5, weights={"zh": 2.0}, seed=1
+    )
+    tally = switch_multilingual(aligned(*rows), config=config).counters["en"]
     n = tally["words_drawn"]
     for drawn, of, rate in (
         (tally["sentences_drawn"], 1_500, 0.8),
@@ -65,9 +71,9 @@ def test_weights_are_met_within_three_sigma(aligned) -> None:
 
 def test_a_pair_without_the_pivot_is_refused(aligned) -> None:
     with pytest.raises(ConfigError, match="no side in ja"):
-        switch_multiway(aligned(*ROWS), config=MultiwayConfig(pivot="ja"))
+        switch_multilingual(aligned(*ROWS), config=MultilingualSwitchConfig(pivot="ja"))
     with pytest.raises(ConfigError, match="weight of de"):
-        MultiwayConfig(weights={"de": 0.0})
+        MultilingualSwitchConfig(weights={"de": 0.0})
 
 
 @given(st.data())
@@ -76,15 +82,15 @@ def test_groups_may_be_split_and_every_sentence_is_accounted_for(aligned_batches
     mine = [r for r in batch.to_pylist() if "de" in (r["src_lang"], r["tgt_lang"])]
     rows = [row for row in mine if row["src_lang"] != row["tgt_lang"]]
     batch = pa.RecordBatch.from_pylist(rows, schema=batch.schema)
-    config = MultiwayConfig(pivot="de", token_rate=0.6, variants=2)
-    made = switch_multiway(batch, config=config)
+    config = MultilingualSwitchConfig(pivot="de", token_rate=0.6, variants=2)
+    made = switch_multilingual(batch, config=config)
     check_rows(made.kept, CODESWITCH, "codeswitch")
     check_rows(made.rejects, REJECTS, "rejects")
     texts = pivot_texts(batch, "de").to_pylist()
     assert made.kept.num_rows + made.rejects.num_rows == 2 * len(set(texts))
     some = set(data.draw(st.lists(st.sampled_from(texts)))) if texts else set()
     parts = [
-        switch_multiway(
+        switch_multilingual(
             batch.filter(pa.array([(t in some) is one for t in texts], pa.bool_())), config=config
         )
         for one in (True, False)
@@ -124,7 +130,7 @@ def test_candidates_are_drawn_in_proportion_to_their_probability() -> None:
         assert abs(drawn - of * rate) <= 3 * np.sqrt(of * rate * (1 - rate))
     assert tally["words_to_de"] + tally["words_to_ja"] == n
     change = made.kept.to_pylist()[0]["replacements"][0]
-    assert (change["original"], change["origin"]) == ("dog", "model")
+    assert (change["original"], change["origin"]) == ("dog", "candidates")
     assert made.kept.num_rows + made.rejects.num_rows == 3_000
 
 

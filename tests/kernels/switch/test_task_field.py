@@ -8,10 +8,10 @@ import pytest
 
 from bitextile.kernels.switch.core import rates_of
 from bitextile.kernels.switch.task_field import (
-    FieldSwitchConfig,
+    TaskFieldSwitchConfig,
     TaskFiles,
     read_task,
-    switch_fields,
+    switch_task_fields,
 )
 from bitextile.kernels.tasks.files import nli_lines, read_lines, read_nli, read_qa, read_tagged
 from bitextile.schema.checks import check_rows
@@ -37,7 +37,7 @@ def test_fields_are_replaced_and_labels_kept(tmp_path) -> None:
     task = read_task(nli(tmp_path, en=EN, de=DE, zh=ZH))
     assert task.rejects["rule"].to_pylist() == ["duplicate/1"]
     assert task.counters == {"en": {"translations_de": 3, "translations_zh": 2}}
-    made = switch_fields(task.kept, config=FieldSwitchConfig(token_rate=1.0, variants=8))
+    made = switch_task_fields(task.kept, config=TaskFieldSwitchConfig(token_rate=1.0, variants=8))
     check_rows(made.kept, CODESWITCH, "codeswitch")
     seen = set()
     for row in made.kept.to_pylist():
@@ -62,7 +62,7 @@ def test_files_of_other_length_are_refused(tmp_path) -> None:
     with pytest.raises(ConfigError, match="other than en"):
         TaskFiles(task="nli", lang="en", file="x", translations={"en": "y"})
     with pytest.raises(ConfigError, match="weight of de"):
-        FieldSwitchConfig(weights={"de": -1.0})
+        TaskFieldSwitchConfig(weights={"de": -1.0})
 
 
 def qa(path: Path, context: str, question: str, answer: str, start: int) -> str:
@@ -76,7 +76,9 @@ def test_the_question_switches_and_the_span_stays(tmp_path) -> None:
     en = qa(tmp_path / "en.json", "A dog\nran.", "Who ran?", "dog", 2)
     ar = qa(tmp_path / "ar.json", "ركض كلب.", "من ركض؟", "كلب", 4)
     task = read_task(TaskFiles(task="qa", lang="en", file=en, translations={"ar": ar}))
-    (row,) = switch_fields(task.kept, config=FieldSwitchConfig(token_rate=1.0)).kept.to_pylist()
+    (row,) = switch_task_fields(
+        task.kept, config=TaskFieldSwitchConfig(token_rate=1.0)
+    ).kept.to_pylist()
     assert (row["context"], row["question"]) == ("A dog\nran.", "من ركض؟")
     assert row["text"] == "A dog\nran.\nمن ركض؟"
     assert row["answers"] == [{"start": 2, "text": "dog"}]
@@ -94,8 +96,8 @@ def test_rates_on_xnli_are_met_within_three_sigma() -> None:
     paths = {lang: str(EVAL / f"xnli/dev-{lang}.tsv.gz") for lang in ("de", "zh", "sw")}
     en = str(EVAL / "xnli/dev-en.tsv.gz")
     task = read_task(TaskFiles(task="nli", lang="en", file=en, translations=paths))
-    config = FieldSwitchConfig(sentence_rate=0.7, token_rate=0.4, weights={"zh": 2.0})
-    made = switch_fields(task.kept, config=config)
+    config = TaskFieldSwitchConfig(sentence_rate=0.7, token_rate=0.4, weights={"zh": 2.0})
+    made = switch_task_fields(task.kept, config=config)
     rates, tally = rates_of(made.counters), made.counters["en"]
     for drawn, of, rate in (
         (rates.sentences_drawn, rates.sentences, 0.7),

@@ -86,10 +86,10 @@ def test_what_is_small_is_counted_inside_sentences_whatever_the_batches(aligned)
 
 @given(st.data(), st.booleans(), st.integers(0, 3))
 def test_only_the_case_of_first_letters_differs_and_all_comes_back(
-    aligned_batches, data, one_to_one, seed
+    aligned_batches, data, many_to_many, seed
 ) -> None:
     batch = titled(data.draw(aligned_batches), data)
-    options = {"rate": 0.7, "one_to_one": one_to_one, "seed": seed}
+    options = {"rate": 0.7, "many_to_many": many_to_many, "seed": seed}
     plain = exchange(batch, config=ExchangeConfig(**options)).kept
     kept = exchange(
         batch, config=ExchangeConfig(**options, recase=True), casing=casing_of([batch])

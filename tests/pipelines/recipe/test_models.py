@@ -53,7 +53,7 @@ BODY = {
     ],
     "backtranslate": {"to": "en", "top_k": 20, "translation_filter": LET},
     "candidates": {"languages": ["en"], "min_probability": 0, "min_cosine": -1, "min_count": 1},
-    "codeswitch": [{}, {"method": "model", "token_rate": 1.0}],
+    "codeswitch": [{}, {"method": "candidates", "token_rate": 1.0}],
 }
 
 
@@ -141,7 +141,7 @@ def test_candidates_are_those_of_the_last_model(made) -> None:
     last = encoder_digest(str(out / "model-2"))
     candidates = open_dataset(str(out / "candidates")).manifest
     assert last in [entry["digest"] for entry in candidates.inputs]
-    switched = open_dataset(str(out / "codeswitch-model")).manifest
+    switched = open_dataset(str(out / "codeswitch-candidates")).manifest
     assert [entry["digest"] for entry in switched.inputs] == [candidates.digest]
     assert switched.rows > 0
 
@@ -185,7 +185,7 @@ def test_all_is_reused(made, going, folder) -> None:
     summary, _ = going()
     assert all(finished.reused for finished in summary.datasets)
     assert {finished.dataset.path.rsplit("/", 1)[1] for finished in summary.datasets} >= {
-        *("pseudo", "candidates", "codeswitch-model")
+        *("pseudo", "candidates", "codeswitch-candidates")
     }
     assert [(encoder_digest(str(f.parent)), f.stat().st_mtime_ns) for f in files] == before
 

@@ -198,7 +198,7 @@ REFUSED = {
         {"candidates": {"languages": ["en"]}},
         "sentences in en; name another language",
     ),
-    "no candidates to switch by": ({"codeswitch": {"method": "model"}}, "no candidates; add"),
+    "no candidates to switch by": ({"codeswitch": {"method": "candidates"}}, "no candidates; add"),
 }
 
 

@@ -35,7 +35,7 @@ CODESWITCH = [
     },
     {"method": "dictionary", "name": "mono", "of": "mono", "lexicon": [["de", "en"]]},
     {
-        "method": "sentence",
+        "method": "task-field",
         "task": "nli",
         "language": "en",
         "file": "en.tsv",
@@ -83,10 +83,10 @@ def test_every_variant_of_a_recipe_is_made(folder: Path) -> None:
     found = {done.dataset.path.rsplit("/", 1)[1]: done.dataset for done in summary.datasets}
     assert set(found) - {"pairs", "mono", "aligned", "lexicon", "exchange"} == {
         "codeswitch",
-        "codeswitch-multiway",
+        "codeswitch-multilingual",
         "codeswitch-dictionary",
         "codeswitch-mono",
-        "codeswitch-sentence",
+        "codeswitch-task-field",
         "derive-invert",
         "derive-permute-transliterate",
         "derive-parsed",
@@ -108,7 +108,10 @@ def test_every_variant_of_a_recipe_is_made(folder: Path) -> None:
     ("content", "sentence"),
     [
         ({"codeswitch": {"tokenrate": 0.1}}, "unknown key 'codeswitch.0.alignment.tokenrate'"),
-        ({"codeswitch": [{"method": "magic"}]}, "expected method alignment, dictionary, sentence"),
+        (
+            {"codeswitch": [{"method": "magic"}]},
+            "expected method alignment, dictionary, candidates",
+        ),
         ({"codeswitch": {"method": "dictionary"}}, "name `dictionaries`, `lexicon` or both"),
         (
             {
@@ -120,7 +123,7 @@ def test_every_variant_of_a_recipe_is_made(folder: Path) -> None:
             },
             "for fr, dictionaries are into de",
         ),
-        ({"codeswitch": {"method": "sentence"}}, "codeswitch.0.sentence.task: Field required"),
+        ({"codeswitch": {"method": "task-field"}}, "codeswitch.0.task-field.task: Field required"),
         ({"derive": {"transforms": ["syntax"]}}, "name the CoNLL-U `file`"),
         ({"derive": {"transforms": ["invert"], "from": "mono"}}, "unknown key 'derive.0.from'"),
         ({"derive": {"name": "../x"}}, "derive.0.name"),
@@ -141,7 +144,7 @@ def test_a_wrong_part_is_said_by_its_place(content, sentence) -> None:
             {"codeswitch": {"method": "dictionary", "lexicon": [["en", "fr"]]}},
             "the lexicon has no en and fr",
         ),
-        ({"codeswitch": {"method": "model", "candidates": "there"}}, "there: no such file"),
+        ({"codeswitch": {"method": "candidates", "candidates": "there"}}, "there: no such file"),
         ({"derive": {"file": "b.conllu"}}, "b.conllu: no such file"),
     ],
 )
@@ -154,12 +157,12 @@ def test_what_could_not_be_made_is_said_before_anything_runs(folder, content, se
 
 def test_folders_say_what_they_hold() -> None:
     content = {
-        "codeswitch": [*CODESWITCH, {"method": "model", "candidates": "c"}],
+        "codeswitch": [*CODESWITCH, {"method": "candidates", "candidates": "c"}],
         "derive": DERIVE,
     }
     recipe = parse(Recipe, content, "r.yaml")
     assert [folder_of(part) for part in (*recipe.codeswitch, *recipe.derive)] == [
-        *("codeswitch", "codeswitch-multiway", "codeswitch-dictionary", "codeswitch-mono"),
-        *("codeswitch-sentence", "codeswitch-model"),
+        *("codeswitch", "codeswitch-multilingual", "codeswitch-dictionary", "codeswitch-mono"),
+        *("codeswitch-task-field", "codeswitch-candidates"),
         *("derive-invert", "derive-permute-transliterate", "derive-parsed"),
     ]

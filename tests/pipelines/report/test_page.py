@@ -631,7 +631,7 @@ def test_the_embedded_sample_in_two_scripts(tmp_path):
 
 def switched(text: str, *replacements: dict, lang: str = "en") -> list:
     row = {"matrix_lang": lang, "text": text, "replacements": list(replacements)}
-    row |= {"method": "sentence", "variant": 0, "parent_id": "f" * 32, "label": "neutral"}
+    row |= {"method": "task-field", "variant": 0, "parent_id": "f" * 32, "label": "neutral"}
     return list(_show_switched(lang, row).lines)
 
 

@@ -15,10 +15,10 @@ import yaml
 from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
 
 from bitextile.kernels.switch.task_field import (
-    FieldSwitchConfig,
+    TaskFieldSwitchConfig,
     TaskFiles,
     read_task,
-    switch_fields,
+    switch_task_fields,
 )
 from bitextile.schema.kinds import KINDS
 from bitextile.schema.manifest import Counts, Manifest, write_manifest
@@ -202,7 +202,9 @@ def test_switched_task_data_and_files_are_learned_from_together(
     files = TaskFiles(
         task="nli", lang="en", file=task_file, translations={"ar": write_task(translated)}
     )
-    switched = switch_fields(read_task(files).kept, config=FieldSwitchConfig(token_rate=0.5)).kept
+    switched = switch_task_fields(
+        read_task(files).kept, config=TaskFieldSwitchConfig(token_rate=0.5)
+    ).kept
     folder = write_fields(tmp_path / "fields", switched)
     train = [{"file": task_file, "language": "en"}, {"dataset": folder}]
     run = tmp_path / "run"

@@ -28,23 +28,23 @@ from bitextile.schema.kinds import ALIGNED, EXCHANGE, EXCHANGED, SPAN, SPANS, li
 
 @dataclass(frozen=True, kw_only=True)
 class ExchangeConfig:
-    """How much of a pair is exchanged."""
+    """Which linked words are exchanged, and how many."""
 
     rate: float = 0.5
-    """Share of a pair's eligible links that change places, 0 to 1. WEAM exchanges the vectors of
+    """Share of a pair's eligible links that are exchanged, 0 to 1. WEAM exchanges the vectors of
     every link; in the text itself half leaves each word a context in its own language (ours)."""
-    one_to_one: bool = True
-    """Only links whose two words have no other link; else whole groups of links too, where their
-    words stand together on both sides. One word for one is what WEAM's figure shows."""
+    many_to_many: bool = False
+    """Also exchange phrases: groups of links whose words are contiguous on both sides. Off, only
+    links whose two words have no other link are eligible: one word for one, as in WEAM's figure."""
     min_score: float = 0.0
-    """Lowest posterior of a link, 0 to 1; 0 because the aligner keeps likely links only."""
+    """Lowest posterior of an exchanged link, 0 to 1. The aligner keeps likely links only."""
     variants: int = 1
-    """Draws per pair; each gives a row."""
+    """Samples per sentence pair; each gives a row."""
     recase: bool = False
-    """Whether casing follows the position, by the rule of `recase`; no, because a model that reads
-    a word in a strange place learns more from seeing it as it is written (ours)."""
+    """Truecase exchanged words: their first letter follows the position in the sentence. Off,
+    because a model that reads a word out of place learns more from seeing it as written (ours)."""
     seed: int = 0
-    """Of all draws."""
+    """Seed of all random draws."""
 
     def __post_init__(self) -> None:
         """Raises ConfigError for values out of range."""
@@ -74,7 +74,7 @@ def exchange(
 
     Returns:
         Kept: rows of kind exchange, by row, then variant. Rejects, one for each other (row,
-        variant): "no_eligible_links/1" (value: links of the row) or "no_link_drawn/1" (value:
+        variant): "no_eligible_links/1" (value: links of the row) or "nothing_sampled/1" (value:
         eligible links), with the variant as detail. Together n * variants rows.
 
     Raises:
@@ -84,7 +84,7 @@ def exchange(
     bitext = bitext_of(batch)
     phrases = bitext.phrases
     eligible = exchangeable(bitext) & (phrases.score >= config.min_score)
-    if config.one_to_one:
+    if not config.many_to_many:
         eligible &= phrases.n_links == 1
     keys = hash64(batch.column("pair_id"))[phrases.row]
     n_eligible = np.bincount(phrases.row[eligible], minlength=batch.num_rows)
@@ -246,7 +246,7 @@ def _rejected_rows(
     parts = []
     for rule, rejected, value in (
         ("no_eligible_links/1", dropped & (n_eligible == 0), n_links),
-        ("no_link_drawn/1", dropped & (n_eligible > 0), n_eligible),
+        ("nothing_sampled/1", dropped & (n_eligible > 0), n_eligible),
     ):
         numbers = np.flatnonzero(rejected)
         rows, values = batch.take(pa.array(numbers)), value[numbers].astype(np.float64)

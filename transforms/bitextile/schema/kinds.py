@@ -191,7 +191,7 @@ CODESWITCH = Kind(
             "parent_id", pa.string(), "pair_id or text_id of the row it was made from", "32 hex"
         ),
         Column("variant", pa.int16(), "which draw of this sentence", "0-based"),
-        Column("method", pa.string(), "alignment, dictionary, model or sentence"),
+        Column("method", pa.string(), "alignment, dictionary, candidates or task-field"),
         Column("matrix_lang", pa.string(), "language of the sentence switched into", "BCP-47"),
         Column("text", pa.string(), "the switched sentence"),
         Column("replacements", REPLACEMENTS, "what was replaced; offsets in `text`", "code points"),

@@ -14,7 +14,7 @@ from bitextile.kernels.bitext.dictionary.source import DictionarySource
 from bitextile.kernels.exchange import ExchangeConfig, exchange
 from bitextile.kernels.randomness import hash64
 from bitextile.kernels.sharding import by_bucket
-from bitextile.kernels.switch.alignment import SIDES, CodeswitchConfig, switch_by_alignment
+from bitextile.kernels.switch.alignment import SIDES, AlignmentSwitchConfig, switch_by_alignment
 from bitextile.kernels.switch.candidates import switch_by_candidates
 from bitextile.kernels.switch.core import SwitchConfig, SwitchOutput
 from bitextile.kernels.switch.dictionary import (
@@ -22,12 +22,16 @@ from bitextile.kernels.switch.dictionary import (
     load_index,
     switch_by_dictionary,
 )
-from bitextile.kernels.switch.pivot import MultiwayConfig, pivot_texts, switch_multiway
+from bitextile.kernels.switch.pivot import (
+    MultilingualSwitchConfig,
+    pivot_texts,
+    switch_multilingual,
+)
 from bitextile.kernels.switch.task_field import (
-    FieldSwitchConfig,
+    TaskFieldSwitchConfig,
     TaskFiles,
     read_task,
-    switch_fields,
+    switch_task_fields,
 )
 from bitextile.kernels.text.truecase import EMPTY_CASING, Casing
 from bitextile.schema.dataset import BATCH_ROWS
@@ -74,7 +78,7 @@ class SwitchByAlignment(beam.PTransform):
         config: rates, sides, how many variants.
     """
 
-    config: CodeswitchConfig = field(default_factory=CodeswitchConfig)
+    config: AlignmentSwitchConfig = field(default_factory=AlignmentSwitchConfig)
 
     @property
     def outputs_per_row(self) -> int:
@@ -155,7 +159,7 @@ class SwitchMultilingual(beam.PTransform):
         n_buckets: groups that the sentences are dealt into; each must fit in a worker's memory.
     """
 
-    config: MultiwayConfig = field(default_factory=MultiwayConfig)
+    config: MultilingualSwitchConfig = field(default_factory=MultilingualSwitchConfig)
     n_buckets: int = 64
 
     @no_annotations
@@ -170,7 +174,7 @@ class SwitchMultilingual(beam.PTransform):
         )
         count = partial(_n_sentences, pivot=self.config.pivot, variants=self.config.variants)
         read = groups | "CountSentences" >> beam.Map(count)
-        kernel = partial(switch_multiway, config=self.config)
+        kernel = partial(switch_multilingual, config=self.config)
         filtered = groups | FilterBatches(kernel, "SwitchMultilingual", tallied=True)
         return TrackedRows(filtered.kept, (filtered.rejects,), read, filtered.counters)
 
@@ -200,7 +204,7 @@ class SwitchTaskFields(beam.PTransform):
     """
 
     files: TaskFiles
-    config: FieldSwitchConfig = field(default_factory=FieldSwitchConfig)
+    config: TaskFieldSwitchConfig = field(default_factory=TaskFieldSwitchConfig)
 
     @no_annotations
     def expand(self, root: beam.Pipeline) -> TrackedRows:
@@ -215,7 +219,7 @@ class SwitchTaskFields(beam.PTransform):
             .with_outputs(*tags, main="kept")
         )
         filtered = task.kept | FilterBatches(
-            partial(switch_fields, config=self.config), "SwitchTaskFields", tallied=True
+            partial(switch_task_fields, config=self.config), "SwitchTaskFields", tallied=True
         )
         rejects = (task[REJECTS_TAG], filtered.rejects)
         counters = (task[COUNTERS_TAG], *filtered.counters)

@@ -32,7 +32,9 @@ def exchange(
     aligned: Annotated[str, typer.Argument(help="folder of an aligned dataset")],
     out: Out,
     rate: Share = 0.5,
-    groups: Annotated[bool, typer.Option("--groups", help="also groups of links, m to n")] = False,
+    many_to_many: Annotated[
+        bool, typer.Option("--many-to-many", help="also groups of links, m to n")
+    ] = False,
     min_score: MinScore = 0.0,
     recase: Annotated[bool, typer.Option("--recase", help="casing follows the position")] = False,
     variants: Variants = 1,
@@ -47,7 +49,7 @@ def exchange(
 
     config = ExchangeConfig(
         rate=rate,
-        one_to_one=not groups,
+        many_to_many=many_to_many,
         min_score=min_score,
         recase=recase,
         variants=variants,
@@ -58,8 +60,10 @@ def exchange(
 
 def codeswitch(
     context: typer.Context,
-    dataset: Annotated[str, typer.Argument(help="folder of a dataset; or (sentence) a task file")],
-    method: Annotated[str, typer.Option(help="alignment, dictionary, model or sentence")],
+    dataset: Annotated[
+        str, typer.Argument(help="folder of a dataset; or (task-field) a task file")
+    ],
+    method: Annotated[str, typer.Option(help="alignment, dictionary, candidates or task-field")],
     out: Out,
     sentence_rate: Share = 1.0,
     token_rate: Annotated[float | None, typer.Option(help="of words, 0.3; of fields, 0.5")] = None,
@@ -75,8 +79,8 @@ def codeswitch(
     min_count: Annotated[int, typer.Option(help="fewest links of a lexicon's entry")] = 0,
     min_probability: Annotated[float, typer.Option(help="least p of an entry, 0 to 1")] = 0.0,
     pos: Annotated[list[str] | None, typer.Option(help="part of speech wanted; repeat")] = None,
-    task: Annotated[str, typer.Option(help="sentence: nli or qa")] = "nli",
-    language: Annotated[str, typer.Option(help="sentence: of the task file")] = "en",
+    task: Annotated[str, typer.Option(help="task-field: nli or qa")] = "nli",
+    language: Annotated[str, typer.Option(help="task-field: of the task file")] = "en",
     translation: Annotated[list[str] | None, typer.Option(help="LANG=FILE; repeatable")] = None,
     variants: Variants = 1,
     seed: Seed = 0,
@@ -85,7 +89,7 @@ def codeswitch(
     workers: Workers = 0,
 ) -> None:
     """Replaces words, or whole fields of task data, by their translations."""
-    _check_method(context, method, multiway=pivot is not None)
+    _check_method(context, method, multilingual=pivot is not None)
     say(_switched(context.params, options=run_options(overwrite, reuse, workers)))
 
 
@@ -99,12 +103,14 @@ def _switched(given: dict[str, Any], *, options: RunOptions) -> DatasetResult:
         rates["token_rate"] = given["token_rate"]
     weights = {lang: number(n) for lang, n in by_name(given["weight"], "--weight").items()}
     if method == "alignment" and given["pivot"] is not None:
-        mixed = verbs.MultiwayConfig(
+        mixed = verbs.MultilingualSwitchConfig(
             pivot=given["pivot"], min_score=given["min_score"], weights=weights, **rates
         )
-        return verbs.codeswitch_multiway(dataset, out, config=mixed, options=options)
+        return verbs.codeswitch_multilingual(dataset, out, config=mixed, options=options)
     if method == "alignment":
-        config = verbs.CodeswitchConfig(sides=given["sides"], min_score=given["min_score"], **rates)
+        config = verbs.AlignmentSwitchConfig(
+            sides=given["sides"], min_score=given["min_score"], **rates
+        )
         return verbs.codeswitch(dataset, out, config=config, options=options)
     if method == "dictionary":
         by_word = verbs.DictionarySwitchConfig(sides=given["sides"], **rates)
@@ -112,15 +118,15 @@ def _switched(given: dict[str, Any], *, options: RunOptions) -> DatasetResult:
         return verbs.codeswitch_by_dictionary(
             dataset, out, dictionaries=sources, config=by_word, options=options
         )
-    if method == "model":
+    if method == "candidates":
         plain = verbs.SwitchConfig(**rates)
         return verbs.codeswitch_by_candidates(dataset, out, config=plain, options=options)
     translations = by_name(given["translation"], "--translation")
     files = verbs.TaskFiles(
         task=given["task"], lang=given["language"], file=dataset, translations=translations
     )
-    by_field = verbs.FieldSwitchConfig(weights=weights, **rates)
-    return verbs.codeswitch_fields(files, out, config=by_field, options=options)
+    by_field = verbs.TaskFieldSwitchConfig(weights=weights, **rates)
+    return verbs.codeswitch_task_fields(files, out, config=by_field, options=options)
 
 
 _METHOD_OPTIONS = {
@@ -130,16 +136,18 @@ _METHOD_OPTIONS = {
         *("sides", "weight", "dictionary", "columns", "format"),
         *("min_count", "min_probability", "pos"),
     ),
-    "model": (),
-    "sentence": ("weight", "task", "language", "translation"),
+    "candidates": (),
+    "task-field": ("weight", "task", "language", "translation"),
 }
 
 
-def _check_method(context: typer.Context, method: str, *, multiway: bool) -> None:
+def _check_method(context: typer.Context, method: str, *, multilingual: bool) -> None:
     """Raises ConfigError for an unknown method or an option that it would not read."""
-    if method not in ("alignment", "dictionary", "model", "sentence"):
-        raise ConfigError(f"--method {method}: expected alignment, dictionary, model or sentence")
-    name = "alignment --pivot" if method == "alignment" and multiway else method
+    if method not in ("alignment", "dictionary", "candidates", "task-field"):
+        raise ConfigError(
+            f"--method {method}: expected alignment, dictionary, candidates or task-field"
+        )
+    name = "alignment --pivot" if method == "alignment" and multilingual else method
     every = {option for options in _METHOD_OPTIONS.values() for option in options}
     refuse(context, every.difference(_METHOD_OPTIONS[name]), f"--method {name}")
 
@@ -191,8 +199,8 @@ def derive(
     from bitextile.kernels.derive.rows import DeriveConfig
     from bitextile.pipelines import derive as verbs
 
-    wanted: Any = sides
-    config = DeriveConfig(transforms=tuple(transform.split(",")), sides=wanted, seed=seed)
+    wanted: Any = {"transforms": tuple(transform.split(",")), "sides": sides}
+    config = DeriveConfig(**wanted, seed=seed)
     options = run_options(overwrite, reuse, workers)
     if task is not None:
         made = verbs.derive_file(

@@ -5,21 +5,21 @@ from typing import Any
 
 from bitextile.kernels.bitext.dictionary.source import DictionarySource
 from bitextile.kernels.derive.rows import DeriveConfig
-from bitextile.kernels.switch.alignment import CodeswitchConfig
+from bitextile.kernels.switch.alignment import AlignmentSwitchConfig
 from bitextile.kernels.switch.core import SwitchConfig
 from bitextile.kernels.switch.dictionary import DictionarySwitchConfig
-from bitextile.kernels.switch.pivot import MultiwayConfig
-from bitextile.kernels.switch.task_field import FieldSwitchConfig, TaskFiles
+from bitextile.kernels.switch.pivot import MultilingualSwitchConfig
+from bitextile.kernels.switch.task_field import TaskFieldSwitchConfig, TaskFiles
 from bitextile.pipelines import codeswitch as switching
 from bitextile.pipelines.derive import derive, derive_conllu
 from bitextile.pipelines.recipe.recipe import Recipe
 from bitextile.pipelines.recipe.variants import (
     AnySwitch,
+    CandidatesSwitch,
     DerivePart,
     DictionarySwitch,
-    ModelSwitch,
-    MultiwaySwitch,
-    SentenceSwitch,
+    MultilingualSwitch,
+    TaskFieldSwitch,
     folder_of,
     plain,
 )
@@ -61,7 +61,7 @@ def check_variants(recipe: Recipe, folder: Path) -> None:
 
 def of_run(part: AnySwitch | DerivePart) -> bool:
     """Returns whether a part waits for the candidates that the run's own model makes."""
-    return isinstance(part, ModelSwitch) and not part.candidates
+    return isinstance(part, CandidatesSwitch) and not part.candidates
 
 
 def _files(part: AnySwitch | DerivePart) -> list[str]:
@@ -92,7 +92,7 @@ def switch(part: AnySwitch, folder: Path, out: str, *, options: RunOptions) -> D
             config=config,
             options=options,
         )
-    if isinstance(part, SentenceSwitch):
+    if isinstance(part, TaskFieldSwitch):
         translations = {lang: str(folder / name) for lang, name in part.translations.items()}
         files = TaskFiles(
             task=part.task,
@@ -100,18 +100,18 @@ def switch(part: AnySwitch, folder: Path, out: str, *, options: RunOptions) -> D
             file=str(folder / part.file),
             translations=translations,
         )
-        config = plain(FieldSwitchConfig, part)
-        return switching.codeswitch_fields(files, target, config=config, options=options)
-    if isinstance(part, ModelSwitch):
+        config = plain(TaskFieldSwitchConfig, part)
+        return switching.codeswitch_task_fields(files, target, config=config, options=options)
+    if isinstance(part, CandidatesSwitch):
         config = plain(SwitchConfig, part)
         candidates = f"{out}/candidates" if of_run(part) else str(folder / part.candidates)
         return switching.codeswitch_by_candidates(
             candidates, target, config=config, options=options
         )
-    if isinstance(part, MultiwaySwitch):
-        config = plain(MultiwayConfig, part)
-        return switching.codeswitch_multiway(aligned, target, config=config, options=options)
-    config = plain(CodeswitchConfig, part)
+    if isinstance(part, MultilingualSwitch):
+        config = plain(MultilingualSwitchConfig, part)
+        return switching.codeswitch_multilingual(aligned, target, config=config, options=options)
+    config = plain(AlignmentSwitchConfig, part)
     return switching.codeswitch(aligned, target, config=config, options=options)
 
 

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 from pydantic import BeforeValidator, Discriminator, Field, Tag
 
 from bitextile.kernels.derive.rows import DeriveConfig
-from bitextile.kernels.switch.alignment import CodeswitchConfig
+from bitextile.kernels.switch.alignment import AlignmentSwitchConfig
 from bitextile.kernels.switch.core import SwitchConfig
 from bitextile.kernels.switch.dictionary import DictionarySwitchConfig
-from bitextile.kernels.switch.pivot import MultiwayConfig
-from bitextile.kernels.switch.task_field import FieldSwitchConfig
+from bitextile.kernels.switch.pivot import MultilingualSwitchConfig
+from bitextile.kernels.switch.task_field import TaskFieldSwitchConfig
 from bitextile.schema.errors import ConfigError
 from bitextile.schema.ids import language_tag
 
@@ -31,14 +31,14 @@ class _Part:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AlignmentSwitch(_Part, CodeswitchConfig):
+class AlignmentSwitch(_Part, AlignmentSwitchConfig):
     """Words replaced by the words they are linked to."""
 
     method: Literal["alignment"] = "alignment"
 
 
 @dataclass(frozen=True, kw_only=True)
-class MultiwaySwitch(_Part, MultiwayConfig):
+class MultilingualSwitch(_Part, MultilingualSwitchConfig):
     """Words replaced by links into all translations of a sentence, mixed; has `pivot`."""
 
     method: Literal["alignment"] = "alignment"
@@ -92,10 +92,10 @@ class DictionarySwitch(_Part, DictionarySwitchConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SentenceSwitch(_Part, FieldSwitchConfig):
+class TaskFieldSwitch(_Part, TaskFieldSwitchConfig):
     """Whole fields of task data replaced by their translations."""
 
-    method: Literal["sentence"]
+    method: Literal["task-field"]
     task: Literal["nli", "qa"]
     language: Language
     """Of `file`."""
@@ -107,10 +107,10 @@ class SentenceSwitch(_Part, FieldSwitchConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelSwitch(_Part, SwitchConfig):
+class CandidatesSwitch(_Part, SwitchConfig):
     """Words replaced by what a model suggested."""
 
-    method: Literal["model"]
+    method: Literal["candidates"]
     candidates: str = ""
     """Folder of a candidates dataset, relative to the recipe; empty takes those the run makes."""
 
@@ -119,24 +119,26 @@ def _method(value: Any) -> str:
     """Returns which of the switches a part is; alignment goes without saying."""
     given = value if isinstance(value, dict) else vars(value)
     method = str(given.get("method", "alignment"))
-    return "multiway" if method == "alignment" and "pivot" in given else method
+    return "multilingual" if method == "alignment" and "pivot" in given else method
 
 
 def _several(value: Any) -> Any:
     return (value,) if isinstance(value, dict) else value
 
 
-AnySwitch = AlignmentSwitch | MultiwaySwitch | DictionarySwitch | SentenceSwitch | ModelSwitch
+AnySwitch = (
+    AlignmentSwitch | MultilingualSwitch | DictionarySwitch | TaskFieldSwitch | CandidatesSwitch
+)
 Switch = Annotated[
     Annotated[AlignmentSwitch, Tag("alignment")]
-    | Annotated[MultiwaySwitch, Tag("multiway")]
+    | Annotated[MultilingualSwitch, Tag("multilingual")]
     | Annotated[DictionarySwitch, Tag("dictionary")]
-    | Annotated[SentenceSwitch, Tag("sentence")]
-    | Annotated[ModelSwitch, Tag("model")],
+    | Annotated[TaskFieldSwitch, Tag("task-field")]
+    | Annotated[CandidatesSwitch, Tag("candidates")],
     Discriminator(
         _method,
         custom_error_type="method",
-        custom_error_message="expected method alignment, dictionary, sentence or model",
+        custom_error_message="expected method alignment, dictionary, candidates or task-field",
     ),
 ]
 Switches = Annotated[tuple[Switch, ...], BeforeValidator(_several)]
@@ -179,5 +181,5 @@ def folder_of(part: AnySwitch | DerivePart) -> str:
         return f"derive-{part.name or '-'.join(part.transforms)}"
     if part.name:
         return f"codeswitch-{part.name}"
-    method = "multiway" if isinstance(part, MultiwaySwitch) else part.method
+    method = "multilingual" if isinstance(part, MultilingualSwitch) else part.method
     return "codeswitch" if method == "alignment" else f"codeswitch-{method}"

@@ -9,7 +9,7 @@ Source: SALT (arXiv 2309.10891), methods.md 5; the loss on original + augmented 
 counts as much however it is augmented, and one without an augmented form adds nothing for it: all
 three are divided by the n rows of the step.
 
-SwitchOutput copies are written offline (`codeswitch --method model`, or any other), field by field;
+Switched copies are written offline (`codeswitch --method candidates`, or any other), by field;
 where a field has several, each epoch draws one. A row has a copy if one of its fields has.
 """
 

@@ -26,7 +26,7 @@ class TaskSource(Settings):
         file: TSV of premise, hypothesis and label, plain or compressed (XNLI, PAWS-X).
         language: BCP-47 tag of its text; names the rows and finds their candidates.
         dataset: in place of a file, a `codeswitch` dataset of task data, as
-            `codeswitch --method sentence` writes it.
+            `codeswitch --method task-field` writes it.
     """
 
     file: str | None = None
@@ -54,7 +54,7 @@ class FinetuneConfig(RunConfig):
         model: local folder of the encoder with its tokenizer; weights in safetensors.
         train: where the rows come from, all shuffled together.
         copies: datasets of kind codeswitch with switched copies of fields (SALT:
-            `codeswitch --method model`); a row that has one is learned from in both forms.
+            `codeswitch --method candidates`); a row that has one is learned from in both forms.
         candidates: datasets of kind candidates for the fields, made by `model`; each row is also
             learned from with its embeddings mixed with those of the candidates (SALT).
         valid: task files to score while training.

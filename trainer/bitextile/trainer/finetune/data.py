@@ -113,7 +113,7 @@ def _read_dataset(path: str) -> Task:
     if missing := [name for name in (*FIELDS, "label") if name not in table.column_names]:
         raise SchemaError(
             f"{path}: has no column {' or '.join(missing)}, so it holds no sentence pairs with "
-            "labels; expected what `codeswitch --method sentence --task nli` writes"
+            "labels; expected what `codeswitch --method task-field --task nli` writes"
         )
     parts = []
     for language in sorted(table.column("matrix_lang").unique().to_pylist()):
@@ -131,7 +131,7 @@ def _rows(
 ) -> pa.Table:
     fields = [normalise_text(pa.array(f, pa.string())) for f in (premises, hypotheses)]
     pairs = zip(*(f.to_pylist() for f in fields))
-    # As the rows of `codeswitch --method sentence` have it.
+    # As the rows of `codeswitch --method task-field` have it.
     records = [stable_id(f"{language}\x1f{premise}\n{hypothesis}") for premise, hypothesis in pairs]
     ids = [text_ids(language, f) for f in fields]
     columns = [pa.array(records, pa.string()), *ids, *fields]

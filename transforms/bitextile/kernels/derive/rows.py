@@ -24,7 +24,7 @@ In the second a link between two words ties what was made of them, with its scor
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -52,7 +52,8 @@ from bitextile.schema.errors import ConfigError, RowError
 from bitextile.schema.ids import stable_id
 from bitextile.schema.kinds import ALIGNED, LINK, LINKS, MONO, SPAN, SPANS
 
-TRANSFORMS = ("transliterate", "invert", "permute", "syntax")
+Transform = Literal["transliterate", "invert", "permute", "syntax"]
+TRANSFORMS: tuple[Transform, ...] = get_args(Transform)
 _FINAL = np.array([ord(c) for c in ".!?。！？؟।։።"], np.uint32)
 """Ends of sentences; the full stops of Latin, Han, Arabic, Devanagari, Armenian and Ethiopic."""
 
@@ -69,13 +70,13 @@ _HIGH, _LOW = 0xE000, 0xE200
 class DeriveConfig:
     """Which language is derived."""
 
-    transforms: tuple[str, ...] = ("transliterate",)
-    """One or several of TRANSFORMS, done in this order; transliteration alone keeps word order, as
-    the easiest of ALIGN-MLM's languages."""
+    transforms: tuple[Transform, ...] = ("transliterate",)
+    """Transforms, in this order: transliterate, invert, permute, syntax (needs a parse).
+    Transliteration alone keeps word order, as the easiest of ALIGN-MLM's languages."""
     sides: Literal["src", "tgt", "both"] = "both"
-    """Which sentences of pairs are derived; both, so that none of two languages is the harder."""
+    """Which sentences of a pair are derived. Both, so that neither language is the harder."""
     seed: int = 0
-    """Of the draws of `permute`."""
+    """Seed of the permutations."""
 
     def __post_init__(self) -> None:
         """Raises ConfigError for an unknown transform, none, or one named twice, or other sides."""

@@ -5,7 +5,7 @@ the context and needs no dictionary.
 
     en  The dog runs.  +  zh  狗在跑。   ->   The 狗 runs.   [4:5 zh, for "dog", from a link]
 
-Several translations of one sentence are mixed by `multiway`: "The 狗 läuft."
+Several translations of one sentence are mixed by `pivot`: "The 狗 läuft."
 """
 
 from dataclasses import dataclass
@@ -26,13 +26,13 @@ METHOD = "alignment"
 
 
 @dataclass(frozen=True, kw_only=True)
-class CodeswitchConfig(SwitchConfig):
-    """How much is switched, and where."""
+class AlignmentSwitchConfig(SwitchConfig):
+    """How much is switched, and in which sentences."""
 
     min_score: float = 0.0
-    """Lowest posterior of a link, 0 to 1; 0 because the aligner keeps likely links only."""
+    """Lowest posterior of a link, 0 to 1. The aligner keeps likely links only."""
     sides: Literal["src", "tgt", "both"] = "both"
-    """Which sentences of a pair are switched; both, each a sentence of its own, by default."""
+    """Which sentences of a pair are switched. Of both, each gives a row of its own."""
 
     def __post_init__(self) -> None:
         """Raises ConfigError for values out of range."""
@@ -47,7 +47,7 @@ def check_sides(sides: str) -> None:
         raise ConfigError(f"sides is {sides!r}, expected src, tgt or both")
 
 
-def switch_by_alignment(batch: pa.RecordBatch, *, config: CodeswitchConfig) -> SwitchOutput:
+def switch_by_alignment(batch: pa.RecordBatch, *, config: AlignmentSwitchConfig) -> SwitchOutput:
     """Replaces words of each sentence by the words they are linked to in the other sentence.
 
     A word, or run of words that is linked as a group to a run of words, is eligible if both

@@ -23,7 +23,7 @@ from bitextile.kernels.text.replace_spans import grapheme_safe
 from bitextile.schema.checks import check_rows
 from bitextile.schema.kinds import CANDIDATES
 
-METHOD = "model"
+METHOD = "candidates"
 
 
 def switch_by_candidates(batch: pa.RecordBatch, *, config: SwitchConfig) -> SwitchOutput:

@@ -35,14 +35,14 @@ class SwitchConfig:
     """How much is switched."""
 
     sentence_rate: float = 1.0
-    """Share of sentences that are switched, 0 to 1; 1 because the rows are copies: whoever trains
+    """Share of sentences that are switched, 0 to 1. 1 because the rows are copies: whoever trains
     on them has the plain sentences too, and mixes (SALT likewise makes one copy of each)."""
     token_rate: float = 0.3
-    """Share of a switched sentence's eligible words that are replaced, 0 to 1; SALT's value."""
+    """Share of a switched sentence's eligible words that are replaced, 0 to 1. SALT's value."""
     variants: int = 1
-    """Draws per sentence; each gives a row."""
+    """Samples per sentence; each gives a row."""
     seed: int = 0
-    """Of all draws."""
+    """Seed of all random draws."""
 
     def __post_init__(self) -> None:
         """Raises ConfigError for values out of range."""
@@ -152,8 +152,8 @@ def switch(parts: Sequence[Part], *, config: SwitchConfig, method: str) -> Switc
 
     Returns:
         Kept: rows of kind codeswitch, by row, variant, part. Rejects, one for each other (row,
-        variant, part): "not_drawn/1" (value: the sentence rate), "no_eligible_words/1" (value:
-        the part's `n_words`), "no_word_drawn/1" (value: eligible words), detail "variant 0, src".
+        variant, part): "not_sampled/1" (value: the sentence rate), "no_eligible_words/1" (value:
+        the part's `n_words`), "nothing_sampled/1" (value: eligible words), detail "variant 0, src".
         Counters: numbers named as in `Rates`, and "words_to_LANG" for each language.
     """
     kept, rejects = [], []
@@ -270,9 +270,9 @@ def _rejected_rows(
     n_slots, n_drawn = np.bincount(row, minlength=n), np.bincount(row[draw.slots], minlength=n)
     parts = []
     for rule, rejected, value in (
-        ("not_drawn/1", ~draw.sentences, np.full(n, config.sentence_rate)),
+        ("not_sampled/1", ~draw.sentences, np.full(n, config.sentence_rate)),
         ("no_eligible_words/1", draw.sentences & (n_slots == 0), part.n_words),
-        ("no_word_drawn/1", draw.sentences & (n_slots > 0) & (n_drawn == 0), n_slots),
+        ("nothing_sampled/1", draw.sentences & (n_slots > 0) & (n_drawn == 0), n_slots),
     ):
         numbers = np.flatnonzero(rejected)
         rows, values = part.batch.take(pa.array(numbers)), value[numbers].astype(np.float64)

@@ -47,11 +47,11 @@ METHOD = "dictionary"
 
 @dataclass(frozen=True, kw_only=True)
 class DictionarySwitchConfig(SwitchConfig):
-    """How much is switched, and where."""
+    """How much is switched, and in which sentences."""
 
     sides: Literal["src", "tgt", "both"] = "both"
-    """Which sentences of pairs are switched; both, each a sentence of its own. Monolingual rows
-    have one."""
+    """Which sentences of a pair are switched. Of both, each gives a row of its own; monolingual
+    rows have one sentence."""
 
     def __post_init__(self) -> None:
         """Raises ConfigError for values out of range."""

@@ -34,15 +34,15 @@ from bitextile.schema.kinds import ALIGNED, MONO
 
 
 @dataclass(frozen=True, kw_only=True)
-class MultiwayConfig(SwitchConfig):
+class MultilingualSwitchConfig(SwitchConfig):
     """How much is switched, from which language into which."""
 
     pivot: str = "en"
-    """BCP-47 tag of the shared side; English is the hub of most parallel corpora."""
+    """BCP-47 tag of the language that all pairs share. English is the hub of most corpora."""
     min_score: float = 0.0
-    """Lowest posterior of a link, 0 to 1; 0 because the aligner keeps likely links only."""
+    """Lowest posterior of a link, 0 to 1. The aligner keeps likely links only."""
     weights: dict[str, float] = field(default_factory=dict)
-    """Language to how often it is taken among those that translate a word; others count 1."""
+    """Sampling weight of each language among those that translate a word; others weigh 1."""
 
     def __post_init__(self) -> None:
         """Raises ConfigError for values out of range."""
@@ -83,7 +83,7 @@ def pivot_texts(batch: pa.RecordBatch, pivot: str) -> pa.StringArray:
     return pc.if_else(at_src, batch.column("src"), batch.column("tgt"))
 
 
-def switch_multiway(batch: pa.RecordBatch, *, config: MultiwayConfig) -> SwitchOutput:
+def switch_multilingual(batch: pa.RecordBatch, *, config: MultilingualSwitchConfig) -> SwitchOutput:
     """Replaces words of sentences by translations from all pairs they are part of.
 
     A word of the pivot sentence, or a run of words linked as a group, is eligible if a pair links
@@ -143,7 +143,7 @@ def _sentences(
 
 
 def _linked(
-    batch: pa.RecordBatch, texts: pa.StringArray, *, config: MultiwayConfig
+    batch: pa.RecordBatch, texts: pa.StringArray, *, config: MultilingualSwitchConfig
 ) -> Iterator[_Links]:
     """Yields the links of the pairs that have the pivot as source, then of those as target."""
     bitext = bitext_of(batch)

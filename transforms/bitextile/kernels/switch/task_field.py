@@ -34,7 +34,7 @@ from bitextile.schema.errors import ConfigError, InputError
 from bitextile.schema.ids import stable_id
 from bitextile.schema.kinds import list_of
 
-METHOD = "sentence"
+METHOD = "task-field"
 FIELDS = {"nli": ("premise", "hypothesis"), "qa": ("context", "question")}
 """Fields of a task's text, in their order; a newline stands between."""
 SWITCHED = {"nli": ("premise", "hypothesis"), "qa": ("question",)}
@@ -51,14 +51,14 @@ _LABELS = {"nli": pa.field("label", pa.string(), False), "qa": pa.field("answers
 
 
 @dataclass(frozen=True, kw_only=True)
-class FieldSwitchConfig(SwitchConfig):
+class TaskFieldSwitchConfig(SwitchConfig):
     """How much is switched."""
 
     token_rate: float = 0.5
-    """Share of a switched example's fields that are replaced, 0 to 1; half, so that every
+    """Share of a switched example's fields that are replaced, 0 to 1. Half, so that every
     combination of languages comes up (ours)."""
     weights: dict[str, float] = field(default_factory=dict)
-    """Language to how often it is taken among those a field is translated into; others count 1."""
+    """Sampling weight of each language that a field is translated into; others weigh 1."""
 
     def __post_init__(self) -> None:
         """Raises ConfigError for values out of range."""
@@ -70,19 +70,16 @@ class FieldSwitchConfig(SwitchConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class TaskFiles:
-    """One data set of a task in several languages.
-
-    Attributes:
-        task: "nli" (line n of each file translates line n) or "qa" (questions of one id).
-        lang: BCP-47 tag of the file that is switched.
-        file: its path.
-        translations: language to the path of the translated file.
-    """
+    """One data set of a task in several languages."""
 
     task: str
+    """Task of the files: nli (line n translates line n) or qa (questions match by id)."""
     lang: str
+    """BCP-47 tag of the file that is switched."""
     file: str
+    """Path of the file that is switched."""
     translations: Mapping[str, str]
+    """Language to the path of the translated file."""
 
     def __post_init__(self) -> None:
         """Raises ConfigError unless there is something to switch, and to switch into."""
@@ -149,7 +146,7 @@ def read_task(files: TaskFiles) -> SwitchOutput:
     return SwitchOutput(kept, join([rejects]), {files.lang: tally})
 
 
-def switch_fields(batch: pa.RecordBatch, *, config: FieldSwitchConfig) -> SwitchOutput:
+def switch_task_fields(batch: pa.RecordBatch, *, config: TaskFieldSwitchConfig) -> SwitchOutput:
     """Replaces fields of task data by their translations.
 
     Args:
