@@ -367,7 +367,7 @@ def call(*arguments: str) -> int:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--method", "magic"], "expected alignment, dictionary, model or sentence"),
+        (["--method", "magic"], "expected alignment, dictionary, candidates or task-field"),
         (
             ["--method", "candidates", "--pivot", "en"],
             "--pivot is no option of --method candidates",
