@@ -234,7 +234,7 @@ def test_an_id_twice_and_rows_out_of_order_are_found(dataset):
     rows = [row(n) for n in range(0, 40, 2)]
     for wrong in (rows[::-1], [*rows[:-1], rows[-2]]):
         plant(dataset, pa.Table.from_pylist(wrong, ALIGNED.schema))
-        with pytest.raises(DatasetError, match="not sorted by id, or an id stands twice"):
+        with pytest.raises(DatasetError, match="not sorted by id, or duplicate id"):
             verify(str(dataset))
 
 

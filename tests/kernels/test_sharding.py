@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bitextile.kernels.randomness import hash64
-from bitextile.kernels.sharding import by_bucket, by_key, n_shards, record_hash
+from bitextile.kernels.sharding import n_shards, record_hash, split_by_bucket, split_by_language
 from bitextile.schema.ids import language_key, text_ids
 from bitextile.schema.kinds import EXCHANGE, LEXICON, MONO, PAIRS, REJECTS
 
@@ -27,7 +27,7 @@ def test_every_row_is_under_the_key_of_its_languages(languages) -> None:
     batch = frame(
         {"src_lang": pa.array(src, pa.string()), "tgt_lang": pa.array(tgt, pa.string())}, len(src)
     )
-    found = list(by_key(batch, PAIRS))
+    found = list(split_by_language(batch, PAIRS))
     assert [key for key, _ in found] == sorted({language_key(pair) for pair in languages})
     for key, rows in found:
         numbers = rows.column("n").to_pylist()
@@ -37,7 +37,7 @@ def test_every_row_is_under_the_key_of_its_languages(languages) -> None:
 
 def test_one_language_is_its_own_key() -> None:
     batch = frame({"lang": ["zh", "ar", "zh"]}, 3)
-    assert [(k, r.column("n").to_pylist()) for k, r in by_key(batch, MONO)] == [
+    assert [(k, r.column("n").to_pylist()) for k, r in split_by_language(batch, MONO)] == [
         ("ar", [1]),
         ("zh", [0, 2]),
     ]
@@ -49,7 +49,7 @@ def test_every_row_is_in_one_bucket_chosen_by_its_hash_alone(hashes, n: int, cut
     batch = pa.RecordBatch.from_pydict({"h": pa.array(keys), "n": list(range(len(keys)))})
 
     def dealt(part: pa.RecordBatch) -> dict[int, list[int]]:
-        buckets = list(by_bucket(part, part.column("h").to_numpy(), n))
+        buckets = list(split_by_bucket(part, part.column("h").to_numpy(), n))
         assert [b for b, _ in buckets] == sorted({b for b, _ in buckets})
         assert all(0 <= b < n for b, _ in buckets)
         assert all(rows.num_rows for _, rows in buckets)
@@ -69,7 +69,7 @@ def test_buckets_are_even_even_where_hashes_are_not() -> None:
     # Ids that are counters, as a user's own might be: the hash is mixed before the modulus.
     keys = np.arange(64_000, dtype=np.uint64) * np.uint64(64)
     batch = pa.RecordBatch.from_pydict({"h": pa.array(keys)})
-    sizes = [rows.num_rows for _, rows in by_bucket(batch, keys, 64)]
+    sizes = [rows.num_rows for _, rows in split_by_bucket(batch, keys, 64)]
     assert len(sizes) == 64
     assert max(abs(size - 1000) for size in sizes) < 5 * np.sqrt(1000)
 
@@ -80,7 +80,7 @@ def test_no_shard_holds_more_rows_than_allowed(max_rows: int, rows: int) -> None
     ids = text_ids("ar", pa.array([f"{max_rows} {i}" for i in range(rows)]))
     batch = pa.RecordBatch.from_pydict({"text_id": ids})
     n = n_shards(rows, max_rows)
-    buckets = by_bucket(batch, record_hash(batch, MONO), n)
+    buckets = split_by_bucket(batch, record_hash(batch, MONO), n)
     assert max(part.num_rows for _, part in buckets) <= max_rows
 
 
@@ -106,7 +106,7 @@ def test_variants_of_a_pair_do_not_crowd_one_shard() -> None:
     batch = pa.RecordBatch.from_pydict(
         {"pair_id": ["ab" * 16] * n, "variant": pa.array(range(n), pa.int16())}
     )
-    sizes = [part.num_rows for _, part in by_bucket(batch, record_hash(batch, EXCHANGE), 4)]
+    sizes = [part.num_rows for _, part in split_by_bucket(batch, record_hash(batch, EXCHANGE), 4)]
     assert len(sizes) == 4
     assert max(sizes) < 600
 
@@ -124,6 +124,6 @@ def test_rejects_of_one_id_do_not_all_fall_into_one_shard() -> None:
     fixed = {name: [""] * n for name in REJECTS.schema.names if name not in ("line", "value")}
     columns = fixed | {"id": ["ab" * 16] * n, "line": list(range(n)), "value": [0.0] * n}
     batch = pa.RecordBatch.from_pydict(columns, schema=REJECTS.schema)
-    sizes = [part.num_rows for _, part in by_bucket(batch, record_hash(batch, REJECTS), 4)]
+    sizes = [part.num_rows for _, part in split_by_bucket(batch, record_hash(batch, REJECTS), 4)]
     assert len(sizes) == 4
     assert max(sizes) < 600

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bitextile.kernels.sharding import by_bucket, record_hash
+from bitextile.kernels.sharding import record_hash, split_by_bucket
 from bitextile.kernels.splits import SplitConfig, assign_splits
 from bitextile.schema.errors import ConfigError
 from bitextile.schema.ids import text_ids
@@ -46,7 +46,7 @@ def test_shares_are_within_three_sigma(valid: float, test: float, seed: int) -> 
 
 def test_shares_are_the_same_in_every_shard() -> None:
     out = assign_splits(ROWS, config=SplitConfig(valid=0.3, test=0.1))
-    for _, shard in by_bucket(out, record_hash(out, MONO), 8):
+    for _, shard in split_by_bucket(out, record_hash(out, MONO), 8):
         sigma = np.sqrt(0.3 * 0.7 / shard.num_rows)
         assert abs(share(shard, "valid") - 0.3) < 4 * sigma
 

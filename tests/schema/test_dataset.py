@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pytest
 
-from bitextile.schema.dataset import open_dataset, verify_dataset
+from bitextile.schema.dataset import Dataset, open_dataset, verify_dataset
 from bitextile.schema.errors import SchemaError
 from bitextile.schema.ids import text_ids
 from bitextile.schema.kinds import ALIGNED, MONO, PAIRS, REJECTS
@@ -120,3 +120,14 @@ def test_rejects_that_share_an_id_verify(tmp_path) -> None:
     dropped = write_shard(folder, reject_path(0, 1), rows, REJECTS)
     shard = write_shard(folder, shard_path("de", 0, 1), table("de", 3), MONO)
     assert verify_dataset(write(folder, [shard], (dropped,), read=6)).manifest.counts.read == 6
+
+
+def test_languages_are_those_of_all_keys_sorted(tmp_path) -> None:
+    keys = {"de-zh": {"rows": 0, "languages": ["zh", "de"]}, "de-en": {"rows": 0}}
+    keys["de-en"]["languages"] = ["de", "en"]
+    manifest = Manifest(
+        kind="pairs", schema_version=1, columns={}, shards=(), counts=Counts(0, 0), keys=keys
+    )
+    dataset = Dataset(str(tmp_path), manifest, PAIRS)
+    assert dataset.languages == ("de", "en", "zh")
+    assert dataset.languages_of("de-zh") == ("zh", "de")

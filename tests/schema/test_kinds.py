@@ -119,3 +119,23 @@ def test_names_find_their_kind_and_an_unknown_one_lists_them() -> None:
     assert all(get_kind(name) is kind for name, kind in KINDS.items())
     with pytest.raises(SchemaError, match="'rejects', expected one of pairs, mono, aligned"):
         get_kind("rejects")
+
+
+SIDE_TABLE = {
+    "pairs": [("src_lang", "src"), ("tgt_lang", "tgt")],
+    "mono": [("lang", "text")],
+    "aligned": [("src_lang", "src"), ("tgt_lang", "tgt")],
+    "lexicon": [("src_lang", "src"), ("tgt_lang", "tgt")],
+    "exchange": [("src_lang", "src"), ("tgt_lang", "tgt")],
+    "codeswitch": [("matrix_lang", "text")],
+    "pseudo": [("src_lang", "src"), ("tgt_lang", "tgt")],
+    "candidates": [("lang", "text")],
+}
+
+
+def test_every_kind_names_its_texts_and_their_languages() -> None:
+    assert {kind.name: [tuple(side) for side in kind.sides] for kind in KINDS.values()} == (
+        SIDE_TABLE
+    )
+    for kind in KINDS.values():
+        assert [side.lang for side in kind.sides] == list(kind.languages)

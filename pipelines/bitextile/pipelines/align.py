@@ -49,8 +49,7 @@ def align(pairs: str, out: str, *, config: AlignConfig, options: RunOptions) -> 
         DatasetError: `pairs` is not a whole dataset; SchemaError: of another kind.
     """
     source = open_dataset(pairs, PAIRS)
-    languages = {tag for entry in source.manifest.keys.values() for tag in entry["languages"]}
-    segmenters = {tag: segmenter_for(tag, config.segmenter).name for tag in sorted(languages)}
+    segmenters = {tag: segmenter_for(tag, config.segmenter).name for tag in source.languages}
     described = {"verb": "align", **as_config(config), "segmenters": segmenters}
     if isinstance(config, SimalignConfig):
         make, inputs = _by_encoder(config)

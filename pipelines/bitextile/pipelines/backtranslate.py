@@ -10,14 +10,13 @@ from bitextile.pipelines.runner.job import DatasetResult, RunOptions, dataset_in
 from bitextile.pipelines.runner.stage import run_stage
 from bitextile.schema.dataset import Dataset, open_dataset
 from bitextile.schema.errors import ConfigError, InputError
-from bitextile.schema.kinds import ALIGNED, EXCHANGE, MONO, PAIRS, PSEUDO
+from bitextile.schema.kinds import ALIGNED, EXCHANGE, MONO, PAIRS, PSEUDO, SPLIT_CHOICES
 from bitextile.trainer.generate.camlm import CamlmEngine, camlm_engine
 from bitextile.trainer.generate.config import CamlmConfig, Ctranslate2Config, Seq2seqConfig
 from bitextile.trainer.generate.ctranslate2 import Ctranslate2Engine, ctranslate2_engine
 from bitextile.trainer.generate.seq2seq import Seq2seqEngine, seq2seq_engine
 
 _NAMES = {CamlmConfig: "camlm", Seq2seqConfig: "seq2seq", Ctranslate2Config: "ctranslate2"}
-SPLITS = ("train", "valid", "test", "all")
 _SEEN_TEXTS = 2_000
 """Sentences of a language that tell its scripts."""
 
@@ -103,8 +102,8 @@ def check_split(source: Dataset, split: str) -> None:
         ConfigError: no such split.
         InputError: no sentence in it.
     """
-    if split not in SPLITS:
-        raise ConfigError(f"--split {split}: expected {', '.join(SPLITS)}")
+    if split not in SPLIT_CHOICES:
+        raise ConfigError(f"--split {split}: expected {', '.join(SPLIT_CHOICES)}")
     keys = source.manifest.keys.values()
     rows = sum(k["rows"] if split == "all" else _of_split(k, split) for k in keys)
     if not rows:
@@ -116,18 +115,11 @@ def _of_split(statistics: dict[str, Any], split: str) -> int:
     return int(statistics["rows"] if counted is None else counted.get(split, 0))
 
 
-def languages_of(source: Dataset) -> list[str]:
-    """Returns the tags of a dataset's languages, sorted."""
-    return sorted({tag for entry in source.manifest.keys.values() for tag in entry["languages"]})
-
-
 def _engine(
     source: Dataset, config: BacktranslateConfig, digest: str
 ) -> CamlmEngine | Seq2seqEngine | Ctranslate2Engine:
-    directions = {
-        (src, tgt) for src in languages_of(source) for tgt in config.weights if src != tgt
-    }
-    if alone := sorted(set(languages_of(source)) - {src for src, _ in directions}):
+    directions = {(src, tgt) for src in source.languages for tgt in config.weights if src != tgt}
+    if alone := sorted(set(source.languages) - {src for src, _ in directions}):
         raise ConfigError(
             f"{source.path} holds sentences in {alone[0]}, and --to names no other language; "
             "a sentence is never turned into its own"
@@ -162,10 +154,9 @@ def _with_scripts(source: Dataset, config: BacktranslateConfig) -> TranslationFi
 
 
 def _texts(dataset: Dataset, lang: str) -> Iterator[str]:
-    mono = dataset.kind is MONO
-    sides = [("lang", "text")] if mono else [("src_lang", "src"), ("tgt_lang", "tgt")]
+    sides = dataset.kind.sides
     for key in dataset.keys:
-        if lang not in dataset.manifest.keys[key]["languages"]:
+        if lang not in dataset.languages_of(key):
             continue
         for batch in dataset.batches(key=key, columns=[c for side in sides for c in side]):
             for tags, texts in sides:

@@ -1,10 +1,11 @@
 """`bitextile candidates`: sentences -> candidates, what an encoder would say in a word's place."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 from bitextile.kernels.tasks.files import read_nli
-from bitextile.pipelines.backtranslate import check_split, languages_of
+from bitextile.pipelines.backtranslate import check_split
 from bitextile.pipelines.runner.inputs import plain_inputs
 from bitextile.pipelines.runner.job import DatasetResult, RunOptions, dataset_input
 from bitextile.pipelines.runner.stage import run_files, run_stage
@@ -126,7 +127,7 @@ def _engine(
     vocabulary_data: tuple[str, ...],
     config: CandidatesConfig,
 ) -> CandidatesEngine:
-    languages = languages_of(source)
+    languages = source.languages
     _refuse_alone(source.path, languages, config)
     texts = tuple(dict.fromkeys((source.path, *vocabulary_data)))
     return candidates_engine(
@@ -134,6 +135,6 @@ def _engine(
     )
 
 
-def _refuse_alone(path: str, languages: list[str], config: CandidatesConfig) -> None:
+def _refuse_alone(path: str, languages: Sequence[str], config: CandidatesConfig) -> None:
     if alone := [lang for lang in languages if {*config.languages} == {lang}]:
         raise ConfigError(f"{path} holds sentences in {alone[0]}; name another language as well")

@@ -13,7 +13,7 @@ from bitextile.kernels.bitext.dictionary.source import (
     read_dictionary,
     words_of_text,
 )
-from bitextile.kernels.switch.alignment import SIDES, AlignmentSwitchConfig
+from bitextile.kernels.switch.alignment import AlignmentSwitchConfig
 from bitextile.kernels.switch.core import SwitchConfig
 from bitextile.kernels.switch.dictionary import DictionarySwitchConfig
 from bitextile.kernels.switch.pivot import MultilingualSwitchConfig
@@ -25,7 +25,7 @@ from bitextile.pipelines.runner.job import DatasetResult, RunOptions
 from bitextile.pipelines.runner.stage import run_files, run_stage
 from bitextile.schema.dataset import Dataset, open_dataset
 from bitextile.schema.errors import ConfigError
-from bitextile.schema.kinds import ALIGNED, CANDIDATES, CODESWITCH, MONO, PAIRS
+from bitextile.schema.kinds import ALIGNED, CANDIDATES, CODESWITCH, MONO, PAIRS, SIDES
 
 _BUCKET_ROWS = 20_000
 """Pairs of a group that are switched together, about: some 10 MB."""
@@ -78,16 +78,16 @@ def codeswitch_multilingual(
         return rows | SwitchMultilingual(config, n_buckets)
 
     source = open_dataset(aligned, ALIGNED)
-    languages = _languages(source)
+    languages = source.languages
     for key in source.keys:
-        if config.pivot not in source.manifest.keys[key]["languages"]:
+        if config.pivot not in source.languages_of(key):
             raise ConfigError(
                 f"{aligned}: pairs of {key} have no side in {config.pivot}, the pivot"
             )
     for lang in config.weights:
         if lang not in languages:
             raise ConfigError(
-                f"a weight is given for {lang}, but {aligned} holds {', '.join(sorted(languages))}"
+                f"a weight is given for {lang}, but {aligned} holds {', '.join(languages)}"
             )
     described = {"verb": "codeswitch", "method": "alignment", **as_config(config)}
     return run_stage(
@@ -148,7 +148,7 @@ def settled(dataset: Dataset, dictionaries: Sequence[DictionarySource]) -> list[
     Raises:
         ConfigError: as in `codeswitch_by_dictionary`.
     """
-    there = _languages(dataset)
+    there = set(dataset.languages)
     wanted = [d.src_lang for d in dictionaries]
     if not set(wanted) & there:
         raise ConfigError(
@@ -215,13 +215,9 @@ def codeswitch_task_fields(
     return run_files(inputs, out, make, kind=CODESWITCH, config=described, options=options)
 
 
-def _languages(dataset: Dataset) -> set[str]:
-    return {lang for key in dataset.manifest.keys.values() for lang in key["languages"]}
-
-
 def _known_words(dataset: Dataset, lang: str) -> Counter[str]:
     """Returns the words of the first sentences of a language, with how often each occurs."""
-    key = next(k for k in dataset.keys if lang in dataset.manifest.keys[k]["languages"])
+    key = next(k for k in dataset.keys if lang in dataset.languages_of(k))
     batch = next(dataset.batches(key=key, batch_rows=_KNOWN_SENTENCES))
     if dataset.kind is MONO:
         texts = batch.column("text")

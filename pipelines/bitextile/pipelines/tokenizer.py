@@ -221,11 +221,7 @@ class _Pool:
 def _read(datasets: list[Dataset], *, cap: int) -> dict[str, _Pool]:
     pools: dict[str, _Pool] = defaultdict(lambda: _Pool(cap))
     for dataset in datasets:
-        sides = (
-            [("lang", "text")]
-            if dataset.kind == MONO
-            else [("src_lang", "src"), ("tgt_lang", "tgt")]
-        )
+        sides = dataset.kind.sides
         columns = [name for side in sides for name in side]
         for batch in dataset.batches(columns=[*columns, "split"]):
             train = batch.filter(pc.equal(batch.column("split"), "train"))

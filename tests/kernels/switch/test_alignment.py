@@ -6,16 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bitextile.kernels.switch.alignment import (
-    SIDES,
-    AlignmentSwitchConfig,
-    switch_by_alignment,
-)
+from bitextile.kernels.switch.alignment import AlignmentSwitchConfig, switch_by_alignment
 from bitextile.kernels.switch.core import Rates, rates_of
 from bitextile.schema.checks import check_rows
 from bitextile.schema.errors import ConfigError, RowError
 from bitextile.schema.ids import stable_id
-from bitextile.schema.kinds import ALIGNED, CODESWITCH, REJECTS
+from bitextile.schema.kinds import ALIGNED, CODESWITCH, REJECTS, SIDES
 
 ALL = AlignmentSwitchConfig(token_rate=1.0)
 CONFIGS = st.builds(

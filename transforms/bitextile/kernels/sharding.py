@@ -12,7 +12,7 @@ from bitextile.schema.ids import language_key, stable_id
 from bitextile.schema.kinds import Kind
 
 
-def by_key(batch: pa.RecordBatch, kind: Kind) -> Iterator[tuple[str, pa.RecordBatch]]:
+def split_by_language(batch: pa.RecordBatch, kind: Kind) -> Iterator[tuple[str, pa.RecordBatch]]:
     """Yields the rows of each language key ("de-en", "de") in the batch, keys sorted.
 
     Args:
@@ -54,7 +54,7 @@ def record_hash(batch: pa.RecordBatch, kind: Kind) -> U64:
     return hash64(pa.array([stable_id(*map(str, row)) for row in rows], pa.string()))
 
 
-def by_bucket(
+def split_by_bucket(
     batch: pa.RecordBatch, hashes: U64, n_buckets: int
 ) -> Iterator[tuple[int, pa.RecordBatch]]:
     """Yields the rows of each bucket that has any, buckets ascending, row order kept.

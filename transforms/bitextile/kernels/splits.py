@@ -8,8 +8,7 @@ import pyarrow as pa
 from bitextile.kernels.arrays import replace_columns
 from bitextile.kernels.randomness import hash64, uniform
 from bitextile.schema.errors import ConfigError
-
-SPLITS = ("train", "valid", "test")
+from bitextile.schema.kinds import SPLITS
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -35,6 +35,15 @@ class Dataset:
         """Language pairs or languages, sorted."""
         return sorted(self.manifest.keys)
 
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Tags of all languages in it, sorted."""
+        return tuple(sorted({tag for key in self.keys for tag in self.languages_of(key)}))
+
+    def languages_of(self, key: str) -> tuple[str, ...]:
+        """Returns the tags of the languages of one key, as the manifest lists them."""
+        return tuple(self.manifest.keys[key].get("languages", ()))
+
     def shards(self, key: str | None = None) -> list[Shard]:
         """Returns the shards of a key, or all, in the order of their paths."""
         shards = self.manifest.shards
@@ -126,7 +135,7 @@ def _verify_shard(dataset: Dataset, shard: Shard, kind: Kind) -> None:
         ]
         if unsorted:
             raise DatasetError(
-                f"{where}: rows are not sorted by id, or an id stands twice: {unsorted[0]}"
+                f"{where}: rows are not sorted by id, or duplicate id: {unsorted[0]}"
             )
         last = ids[-1] if ids else last
     if rows != shard.rows:

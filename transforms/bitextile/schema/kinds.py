@@ -6,7 +6,7 @@ Spans are code-point offsets into the text beside them, end exclusive; word indi
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
@@ -48,6 +48,14 @@ def list_of(item: pa.DataType) -> pa.ListType:
 SPANS, LINKS, REPLACEMENTS = list_of(SPAN), list_of(LINK), list_of(REPLACEMENT)
 
 
+SPLITS = ("train", "valid", "test")
+"""What the column `split` holds."""
+SPLIT_CHOICES = (*SPLITS, "all")
+"""What an option names that asks for the rows of one split or of all."""
+SIDES = {"src": ("src",), "tgt": ("tgt",), "both": ("src", "tgt")}
+"""What an option names that asks for one side of a pair or both, and the sides that are meant."""
+
+
 @dataclass(frozen=True)
 class Column:
     """One column: its type, what it means, and its unit where it has one."""
@@ -59,6 +67,21 @@ class Column:
     nullable: bool = False
 
 
+class SideColumns(NamedTuple):
+    """The columns of one side of a row: its language tag and its text."""
+
+    lang: str
+    text: str
+
+
+_SIDE_COLUMNS = (
+    SideColumns("src_lang", "src"),
+    SideColumns("tgt_lang", "tgt"),
+    SideColumns("lang", "text"),
+    SideColumns("matrix_lang", "text"),
+)
+
+
 @dataclass(frozen=True)
 class Kind:
     """A dataset kind: a name, a version, its columns and what identifies a row.
@@ -68,7 +91,7 @@ class Kind:
         columns: in file order; every one is non-null unless it says otherwise.
         id_columns: together unique in a dataset; they order rows and decide the shard.
         languages: the columns that hold language tags, in the order the key is made from.
-        open: whether a dataset may carry further columns (labels of task data) after these.
+        extensible: whether a dataset may carry further columns (labels of task data) after these.
         version: raised when a column changes; readers refuse a newer one.
     """
 
@@ -76,7 +99,7 @@ class Kind:
     columns: tuple[Column, ...]
     id_columns: tuple[str, ...]
     languages: tuple[str, ...]
-    open: bool = False
+    extensible: bool = False
     version: int = field(default=1)
 
     @cached_property
@@ -84,12 +107,22 @@ class Kind:
         """The kind as a pyarrow schema; what shards and record batches carry."""
         return pa.schema([pa.field(c.name, c.type, c.nullable) for c in self.columns])
 
+    @cached_property
+    def sides(self) -> tuple[SideColumns, ...]:
+        """Where a row's texts and their languages stand: two sides for a pair, one for a sentence.
+
+        >>> [side.text for side in PAIRS.sides], MONO.sides[0].lang
+        (['src', 'tgt'], 'lang')
+        """
+        names = {column.name for column in self.columns}
+        return tuple(side for side in _SIDE_COLUMNS if names.issuperset(side))
+
     def __reduce__(self) -> tuple[Any, tuple[str]]:
         # A worker that unpickles a kind gets this module's own object, so that `is` holds.
         return _known, (self.name,)
 
     def check_schema(self, schema: pa.Schema, where: str) -> None:
-        """Raises SchemaError unless `schema` has exactly this kind's columns (more, if open).
+        """Raises SchemaError unless `schema` has exactly this kind's columns (more, if extensible).
 
         Args:
             schema: of a shard or a record batch; metadata is not compared.
@@ -108,7 +141,7 @@ class Kind:
                     f"{where}: column {column.name!r} is {got_type}, expected {column.type} "
                     f"(kind {self.name}, schema {self.version}); write it again with this version"
                 )
-        if len(schema) > len(self.columns) and not self.open:
+        if len(schema) > len(self.columns) and not self.extensible:
             raise SchemaError(
                 f"{where}: column {schema.names[len(self.columns)]!r} is not part of kind "
                 f"{self.name}, schema {self.version}; drop it"
@@ -162,8 +195,8 @@ LEXICON = Kind(
     (
         Column("src_lang", pa.string(), "language of `src`: the first of the key", "BCP-47"),
         Column("tgt_lang", pa.string(), "language of `tgt`", "BCP-47"),
-        Column("src", pa.string(), "a word, case-folded"),
-        Column("tgt", pa.string(), "a word it was linked to, case-folded"),
+        Column("src", pa.string(), "a word, lower-cased"),
+        Column("tgt", pa.string(), "a word it was linked to, lower-cased"),
         Column("count", pa.int64(), "links between the two", "links"),
         Column("p_tgt_given_src", pa.float32(), "count over all links of `src`", "0 to 1"),
         Column("p_src_given_tgt", pa.float32(), "count over all links of `tgt`", "0 to 1"),
@@ -198,7 +231,7 @@ CODESWITCH = Kind(
     ),
     ("switch_id",),
     ("matrix_lang",),
-    open=True,
+    extensible=True,
 )
 PSEUDO = Kind(
     "pseudo",

@@ -12,7 +12,7 @@ from bitextile.schema.checks import check_rows
 from bitextile.schema.errors import DatasetError, RowError
 from bitextile.schema.kinds import Kind
 from bitextile.schema.manifest import Shard
-from bitextile.schema.storage import filesystem
+from bitextile.schema.storage import file_sha256, filesystem
 
 ROW_GROUP_ROWS = 16_384
 """Rows per row group: 4 MB of pairs or 8 MB of aligned pairs in memory (real text), few enough
@@ -55,7 +55,7 @@ def write_shard(dataset: str, path: str, rows: pa.Table, kind: Kind) -> Shard:
 
     Raises:
         SchemaError: a column is missing or of another type.
-        RowError: a null, a span or link out of bounds, an id that stands twice.
+        RowError: a null, a span or link out of bounds, a duplicate id.
     """
     kind.check_schema(rows.schema, path)
     rows = rows.sort_by([(column, "ascending") for column in kind.id_columns])
@@ -112,7 +112,7 @@ def _refuse_duplicates(rows: pa.Table, kind: Kind, path: str) -> None:
     if len(twice):
         row = twice[0].as_py()
         ids = ", ".join(f"{n} {c[row].as_py()!r}" for n, c in zip(kind.id_columns, columns))
-        raise RowError(f"{path}: {ids} stands more than once; drop duplicates before writing")
+        raise RowError(f"{path}: duplicate id {ids}; drop duplicates before writing")
 
 
 def read_shard(
@@ -163,24 +163,20 @@ def check_presence(dataset: str, shard: Shard) -> None:
     if info.type != fs.FileType.File:
         raise DatasetError(
             f"{dataset}/{shard.path}: the shard is missing ({shard.rows} rows); "
-            "copy the whole dataset again or write it anew"
+            "copy the whole dataset again or regenerate it"
         )
     if info.size != shard.bytes:
         raise DatasetError(
             f"{dataset}/{shard.path}: {info.size} bytes, the manifest says {shard.bytes}; "
-            "the shard was cut or changed: copy the dataset again or write it anew"
+            "the shard was cut or changed: copy the dataset again or regenerate it"
         )
 
 
 def check_content(dataset: str, shard: Shard) -> None:
     """Raises DatasetError unless the shard's sha256 is the manifest's."""
-    filesystem_, place = filesystem(f"{dataset}/{shard.path}")
-    digest = hashlib.sha256()
-    with filesystem_.open_input_stream(place) as stream:
-        while chunk := stream.read(1 << 20):
-            digest.update(chunk)
-    if digest.hexdigest() != shard.sha256:
+    got = file_sha256(f"{dataset}/{shard.path}")
+    if got != shard.sha256:
         raise DatasetError(
-            f"{dataset}/{shard.path}: sha256 is {digest.hexdigest()[:12]}..., the manifest says "
-            f"{shard.sha256[:12]}...; a byte was changed: copy the dataset again or write it anew"
+            f"{dataset}/{shard.path}: sha256 is {got[:12]}..., the manifest says "
+            f"{shard.sha256[:12]}...; a byte was changed: copy the dataset again or regenerate it"
         )

@@ -1,5 +1,6 @@
 """Where datasets lie: a local folder, or any file system pyarrow knows by URI (gs://, s3://)."""
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -34,6 +35,16 @@ def exists(location: str | os.PathLike[str]) -> bool:
     """Returns whether a file or folder is there."""
     filesystem_, path = filesystem(location)
     return filesystem_.get_file_info(path).type != fs.FileType.NotFound
+
+
+def file_sha256(location: str | os.PathLike[str]) -> str:
+    """Returns the SHA-256 of a file's bytes in hex, read a megabyte at a time."""
+    filesystem_, path = filesystem(location)
+    digest = hashlib.sha256()
+    with filesystem_.open_input_stream(path, compression=None) as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def write_atomically(location: str | os.PathLike[str], content: bytes) -> None:

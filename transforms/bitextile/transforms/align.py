@@ -24,7 +24,7 @@ from bitextile.kernels.align.engine import (
     link_words,
     segment_pairs,
 )
-from bitextile.kernels.sharding import by_key
+from bitextile.kernels.sharding import split_by_language
 from bitextile.schema.kinds import PAIRS
 from bitextile.schema.storage import filesystem, is_local
 
@@ -87,7 +87,7 @@ class AlignWords(beam.PTransform):
 
 def _parts(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
     """Yields parts of one language pair in one direction each."""
-    for _, rows in by_key(batch, PAIRS):
+    for _, rows in split_by_language(batch, PAIRS):
         first = rows.column("src_lang")[0]
         forward = pa.compute.equal(rows.column("src_lang"), first)
         for part in (rows.filter(forward), rows.filter(pa.compute.invert(forward))):
@@ -96,7 +96,7 @@ def _parts(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
 
 
 def _key(batch: pa.RecordBatch) -> str:
-    return next(by_key(batch, PAIRS))[0]
+    return next(split_by_language(batch, PAIRS))[0]
 
 
 def _sample(

@@ -8,11 +8,12 @@ from typing import Any
 import apache_beam as beam
 import pyarrow as pa
 from apache_beam.typehints.decorators import no_annotations
+from bitextile.kernels.readers.source import CorpusSource
 
 from bitextile.kernels.dedup.exact import drop_duplicates
 from bitextile.kernels.filters.pairs import FilterConfig, filter_mono, filter_pairs
-from bitextile.kernels.readers.corpus import Source, read_source
-from bitextile.kernels.sharding import by_bucket, by_key, record_hash
+from bitextile.kernels.readers.corpus import read_corpus
+from bitextile.kernels.sharding import record_hash, split_by_bucket, split_by_language
 from bitextile.kernels.splits import SplitConfig, assign_splits
 from bitextile.kernels.text.normalise import normalise_mono, normalise_pairs
 from bitextile.schema.dataset import BATCH_ROWS
@@ -38,7 +39,7 @@ class ReadCorpora(beam.PTransform):
         sources: what to read; each file is read by one worker.
     """
 
-    sources: tuple[Source, ...]
+    sources: tuple[CorpusSource, ...]
 
     @no_annotations
     def expand(self, root: beam.Pipeline) -> TrackedRows:
@@ -50,8 +51,8 @@ class ReadCorpora(beam.PTransform):
 
 
 class _ReadSource(beam.DoFn):
-    def process(self, source: Source) -> Iterator[Any]:
-        for kept, rejects in read_source(source):
+    def process(self, source: CorpusSource) -> Iterator[Any]:
+        for kept, rejects in read_corpus(source):
             yield beam.pvalue.TaggedOutput("read", kept.num_rows + rejects.num_rows)
             if kept.num_rows:
                 yield kept
@@ -115,8 +116,8 @@ class DropDuplicates(beam.PTransform):
 
 
 def _deal(batch: pa.RecordBatch, kind: Kind) -> Iterator[tuple[tuple[str, int], pa.RecordBatch]]:
-    for key, rows in by_key(batch, kind):
-        for bucket, part in by_bucket(rows, record_hash(rows, kind), N_BUCKETS):
+    for key, rows in split_by_language(batch, kind):
+        for bucket, part in split_by_bucket(rows, record_hash(rows, kind), N_BUCKETS):
             yield (key, bucket), part
 
 

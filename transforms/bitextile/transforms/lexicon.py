@@ -10,7 +10,7 @@ from apache_beam.typehints.decorators import no_annotations
 
 from bitextile.kernels.bitext.lexicon import LexiconConfig, count_links, lexicon_rows, merge_counts
 from bitextile.kernels.rejects import Filtered
-from bitextile.kernels.sharding import by_key
+from bitextile.kernels.sharding import split_by_language
 from bitextile.schema.kinds import LEXICON
 from bitextile.transforms.batches import FilterBatches, TrackedRows
 
@@ -44,7 +44,7 @@ class CountLexicon(beam.PTransform):
 def _counts(batch: pa.RecordBatch) -> Iterator[tuple[str, pa.RecordBatch]]:
     counts = count_links(batch)
     if counts.num_rows:
-        yield from by_key(counts, LEXICON)
+        yield from split_by_language(counts, LEXICON)
 
 
 def _keep(counts: pa.RecordBatch, *, config: LexiconConfig) -> Filtered:

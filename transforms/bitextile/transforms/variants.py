@@ -13,8 +13,8 @@ from apache_beam.typehints.decorators import no_annotations
 from bitextile.kernels.bitext.dictionary.source import DictionarySource
 from bitextile.kernels.exchange import ExchangeConfig, exchange
 from bitextile.kernels.randomness import hash64
-from bitextile.kernels.sharding import by_bucket
-from bitextile.kernels.switch.alignment import SIDES, AlignmentSwitchConfig, switch_by_alignment
+from bitextile.kernels.sharding import split_by_bucket
+from bitextile.kernels.switch.alignment import AlignmentSwitchConfig, switch_by_alignment
 from bitextile.kernels.switch.candidates import switch_by_candidates
 from bitextile.kernels.switch.core import SwitchConfig, SwitchOutput
 from bitextile.kernels.switch.dictionary import (
@@ -36,6 +36,7 @@ from bitextile.kernels.switch.task_field import (
 from bitextile.kernels.text.truecase import EMPTY_CASING, Casing
 from bitextile.schema.dataset import BATCH_ROWS
 from bitextile.schema.ids import text_ids
+from bitextile.schema.kinds import SIDES
 from bitextile.transforms.batches import (
     COUNTERS_TAG,
     REJECTS_TAG,
@@ -183,7 +184,7 @@ def _by_sentence(
     batch: pa.RecordBatch, *, pivot: str, n_buckets: int
 ) -> Iterator[tuple[int, pa.RecordBatch]]:
     ids = text_ids(pivot, pivot_texts(batch, pivot))
-    yield from by_bucket(batch, hash64(ids), n_buckets)
+    yield from split_by_bucket(batch, hash64(ids), n_buckets)
 
 
 def _joined(_: int, batches: Iterable[pa.RecordBatch]) -> pa.RecordBatch:

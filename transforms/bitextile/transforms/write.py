@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from apache_beam.pvalue import AsDict, AsList, AsSingleton
 from apache_beam.typehints.decorators import no_annotations
 
-from bitextile.kernels.sharding import by_bucket, by_key, n_shards, record_hash
+from bitextile.kernels.sharding import n_shards, record_hash, split_by_bucket, split_by_language
 from bitextile.schema.errors import ConservationError
 from bitextile.schema.kinds import REJECTS, Kind
 from bitextile.schema.manifest import Counts, Manifest, Shard, write_manifest
@@ -155,7 +155,7 @@ class _WriteShards(beam.PTransform):
 
 
 def _keyed(batch: pa.RecordBatch, kind: Kind) -> Iterator[tuple[str, pa.RecordBatch]]:
-    return iter([("", batch)]) if kind is REJECTS else by_key(batch, kind)
+    return iter([("", batch)]) if kind is REJECTS else split_by_language(batch, kind)
 
 
 def _count_rows(batch: pa.RecordBatch, kind: Kind) -> Iterator[tuple[str, int]]:
@@ -167,7 +167,7 @@ def _assign(
 ) -> Iterator[tuple[Place, pa.RecordBatch]]:
     for key, part in _keyed(batch, kind):
         n = n_shards(rows[key], max_shard_rows)
-        for index, piece in by_bucket(part, record_hash(part, kind), n):
+        for index, piece in split_by_bucket(part, record_hash(part, kind), n):
             yield (key, index, n), piece
 
 

@@ -75,8 +75,7 @@ def _examples(
     embedder: Embedder, path: str, split: str | None, limit: int, given: bool
 ) -> dict[str, list[Example]]:
     dataset = open_dataset(path, (PAIRS, ALIGNED) if given else (MONO, PAIRS, ALIGNED))
-    mono = dataset.kind is MONO
-    sides = (("lang", "text"),) if mono else (("src_lang", "src"), ("tgt_lang", "tgt"))
+    sides = dataset.kind.sides
     columns = (dataset.kind.id_columns[0], *(c for side in sides for c in side))
     found: dict[str, list[Example]] = {}
     for key in dataset.keys:

@@ -5,11 +5,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bitextile.kernels.readers.corpus import Source, read_source
+from bitextile.kernels.readers.source import CorpusSource
+
+from bitextile.kernels.readers.corpus import read_corpus
 from bitextile.kernels.text.normalise import normalise_text
 from bitextile.schema.dataset import open_dataset
 from bitextile.schema.errors import ConfigError, InputError, OutputExistsError
-from bitextile.schema.kinds import ALIGNED, PAIRS
+from bitextile.schema.kinds import ALIGNED, PAIRS, SPLIT_CHOICES
 from bitextile.schema.manifest import FILE_NAME
 from bitextile.schema.storage import exists, write_atomically
 from bitextile.trainer.evaluate.alignment import argmax_intersection, dataset_links, score
@@ -20,8 +22,6 @@ LIMIT = 10_000
 """Rows per key: an interval of about +-1 % at worst, in minutes on a CPU."""
 
 PAIR = ("src_lang", "tgt_lang", "src", "tgt")
-
-SPLITS = ("train", "valid", "test", "all")
 
 
 def evaluate(
@@ -69,8 +69,8 @@ def evaluate(
     }
     if task not in tasks:
         raise ConfigError(f"task is {task!r}, expected one of {', '.join(tasks)}")
-    if split not in SPLITS:
-        raise ConfigError(f"split is {split!r}, expected one of {', '.join(SPLITS)}")
+    if split not in SPLIT_CHOICES:
+        raise ConfigError(f"split is {split!r}, expected one of {', '.join(SPLIT_CHOICES)}")
     if not data:
         raise ConfigError(f"task {task} needs data; give --data")
     if out is not None and exists(out) and not overwrite:
@@ -139,7 +139,7 @@ def _in_key_order(rows: list[dict[str, str]]) -> Bitext:
 
 def _line_aligned(paths: list[str], limit: int) -> Bitext:
     """Reads two text files, plain or compressed, line n of one translating line n of the other."""
-    source = Source(
+    source = CorpusSource(
         corpus="evaluation",
         languages=("src", "tgt"),
         files=tuple(paths),
@@ -148,7 +148,7 @@ def _line_aligned(paths: list[str], limit: int) -> Bitext:
     )
     src: list[str] = []
     tgt: list[str] = []
-    for kept, rejects in read_source(source):
+    for kept, rejects in read_corpus(source):
         if rejects.num_rows:
             bad = rejects.slice(0, 1).to_pylist()[0]
             raise InputError(f"{paths[0]} or {paths[1]}, line {bad['line']}: {bad['detail']}")

@@ -1,6 +1,5 @@
 """Task data to learn from or to be scored on: rows of premise, hypothesis and label, in memory."""
 
-import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from bitextile.schema.errors import InputError, SchemaError
 from bitextile.schema.ids import stable_id, text_ids
 from bitextile.schema.kinds import CODESWITCH
 from bitextile.schema.manifest import FILE_NAME
-from bitextile.schema.storage import exists, filesystem
+from bitextile.schema.storage import exists, file_sha256
 from bitextile.trainer.data.order import Order
 from bitextile.trainer.data.streams import Rows
 from bitextile.trainer.finetune.config import TaskSource
@@ -86,7 +85,7 @@ def read_file(path: str, *, language: str = UNKNOWN) -> Task:
         [row[column] for row in table.rows] for column in (table.premise, table.hypothesis)
     )
     rows = _rows(language, premises, hypotheses, labels)
-    return _sentences_only(path, rows, _file_digest(path))
+    return _sentences_only(path, rows, f"sha256:{file_sha256(path)}")
 
 
 def _refuse_cells(path: str, rows: Sequence[Sequence[str]]) -> None:
@@ -148,15 +147,6 @@ def _sentences_only(path: str, rows: pa.Table, digest: str) -> Task:
             "hypothesis TAB label"
         )
     return Task(path, kept, len(rows) - len(kept), digest)
-
-
-def _file_digest(path: str) -> str:
-    filesystem_, place = filesystem(path)
-    digest = hashlib.sha256()
-    with filesystem_.open_input_file(place) as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return f"sha256:{digest.hexdigest()}"
 
 
 def labels_of(tasks: Sequence[Task]) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ import regex
 import torch
 
 from bitextile.kernels.rejects import Filtered, merge_by_row, split_rejects
-from bitextile.kernels.sharding import by_key
+from bitextile.kernels.sharding import split_by_language
 from bitextile.kernels.text.segment import segment
 from bitextile.schema.dataset import open_dataset
 from bitextile.schema.errors import ConfigError
@@ -121,8 +121,7 @@ def count_words(coder: Coder, vocabulary_data: Sequence[str]) -> dict[str, np.nd
     counts: dict[str, np.ndarray] = {}
     for path in vocabulary_data:
         dataset = open_dataset(path, (MONO, PAIRS, ALIGNED, EXCHANGE))
-        mono = dataset.kind is MONO
-        for columns in (("lang", "text"),) if mono else (("src_lang", "src"), ("tgt_lang", "tgt")):
+        for columns in dataset.kind.sides:
             for key in dataset.keys:
                 rows = split_rows(dataset, key, columns, split=None, limit=_COUNTED_ROWS)
                 for tag, texts in _by_language(rows):
@@ -222,7 +221,7 @@ class CandidateFinder:
             batch: rows of MONO.
         """
         kept, rejects = [], []
-        for lang, part in by_key(batch, MONO):
+        for lang, part in split_by_language(batch, MONO):
             rows = np.flatnonzero(pa.compute.equal(batch.column("lang"), lang).to_numpy(False))
             sides = self.checkpoint.coder.sides(part.column("text").to_pylist())
             lengths = np.asarray([2 * len(s.ids) + 3 for s in sides], np.int64)

@@ -24,7 +24,7 @@ def write_card(
         entries: the mixture.
         facts: steps, tokens, parameters and the last losses.
     """
-    languages = sorted({tag for e in entries for tag in _languages(e)})
+    languages = sorted({tag for e in entries for tag in e.dataset.languages})
     rows = "\n".join(
         f"| {e.objective.name} | {e.weight:g} | {Path(e.dataset.path).name} | "
         f"{e.dataset.kind.name} | {e.dataset.manifest.rows:,} | `{e.dataset.manifest.digest}` |"
@@ -44,11 +44,6 @@ def write_card(
         f"{rows}\n\n## Configuration\n\n```yaml\n{content}```\n",
         encoding="utf-8",
     )
-
-
-def _languages(entry: Entry) -> list[str]:
-    keys = entry.dataset.manifest.keys.values()
-    return [tag for key in keys for tag in key.get("languages", [])]
 
 
 def write_identity(folder: Path, identity: dict[str, Any]) -> None:

@@ -188,8 +188,7 @@ def _languages(config: PretrainConfig, entries: tuple[Entry, ...]) -> tuple[str,
     """Returns the tags that get an embedding: those of all datasets, sorted."""
     if not config.language_embeddings:
         return ()
-    keys = [key for e in entries for key in e.dataset.manifest.keys.values()]
-    return tuple(sorted({tag for key in keys for tag in key["languages"]}))
+    return tuple(sorted({tag for e in entries for tag in e.dataset.languages}))
 
 
 def _collation(config: PretrainConfig, coder: Coder, encoder: Encoder) -> Collation:

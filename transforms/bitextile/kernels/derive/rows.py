@@ -50,7 +50,7 @@ from bitextile.kernels.text.segment import segment
 from bitextile.schema.checks import check_rows
 from bitextile.schema.errors import ConfigError, RowError
 from bitextile.schema.ids import stable_id
-from bitextile.schema.kinds import ALIGNED, LINK, LINKS, MONO, SPAN, SPANS
+from bitextile.schema.kinds import ALIGNED, LINK, LINKS, MONO, SIDES, SPAN, SPANS
 
 Transform = Literal["transliterate", "invert", "permute", "syntax"]
 TRANSFORMS: tuple[Transform, ...] = get_args(Transform)
@@ -59,7 +59,6 @@ _FINAL = np.array([ord(c) for c in ".!?。！？؟।։።"], np.uint32)
 
 _SEAM = 0x2005
 """FOUR-PER-EM SPACE: white space to every tokenizer, U+0020 after NFKC, and rare in corpora."""
-SIDES = {"src": ("src",), "tgt": ("tgt",), "both": ("src", "tgt")}
 
 _SHIFT, _SHIFTED_END = 0xF0000, 0x20000
 _ESCAPED_END = 0x40000

@@ -19,9 +19,8 @@ from bitextile.kernels.bitext.phrases import Bitext, bitext_of, exchangeable, st
 from bitextile.kernels.switch.core import Options, Part, Slots, SwitchConfig, SwitchOutput, switch
 from bitextile.schema.checks import check_rows
 from bitextile.schema.errors import ConfigError
-from bitextile.schema.kinds import ALIGNED
+from bitextile.schema.kinds import ALIGNED, SIDES
 
-SIDES = {"src": ("src",), "tgt": ("tgt",), "both": ("src", "tgt")}
 METHOD = "alignment"
 
 

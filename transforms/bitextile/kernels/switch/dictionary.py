@@ -25,7 +25,7 @@ from bitextile.kernels.bitext.dictionary.source import (
 )
 from bitextile.kernels.bitext.lexicon import fold
 from bitextile.kernels.bitext.phrases import Side, words_in
-from bitextile.kernels.switch.alignment import SIDES, check_sides
+from bitextile.kernels.switch.alignment import check_sides
 from bitextile.kernels.switch.core import (
     Options,
     Part,
@@ -40,7 +40,7 @@ from bitextile.kernels.text.replace_spans import grapheme_safe
 from bitextile.kernels.text.segment import segment
 from bitextile.schema.checks import check_rows
 from bitextile.schema.errors import ConfigError
-from bitextile.schema.kinds import ALIGNED, MONO, PAIRS, Kind
+from bitextile.schema.kinds import ALIGNED, MONO, PAIRS, SIDES, Kind
 
 METHOD = "dictionary"
 

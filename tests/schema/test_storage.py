@@ -1,0 +1,32 @@
+import gzip
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from bitextile.schema.errors import InputError
+from bitextile.schema.storage import exists, file_sha256, filesystem, is_local, write_atomically
+
+
+def test_a_digest_is_of_the_bytes_and_not_of_what_they_unpack_to(tmp_path: Path) -> None:
+    content = gzip.compress(b"a" * 3_000_000) + b"x" * 1_100_000
+    (tmp_path / "words.gz").write_bytes(content)
+    assert file_sha256(tmp_path / "words.gz") == sha256(content).hexdigest()
+
+
+def test_a_file_written_atomically_replaces_the_old_one_and_leaves_nothing_else(
+    tmp_path: Path,
+) -> None:
+    place = tmp_path / "new" / "manifest.json"
+    for content in (b"old", b"new"):
+        write_atomically(place, content)
+        assert place.read_bytes() == content
+    assert [path.name for path in place.parent.iterdir()] == ["manifest.json"]
+
+
+def test_a_path_is_local_and_an_unknown_scheme_is_refused(tmp_path: Path) -> None:
+    assert is_local(tmp_path)
+    assert exists(tmp_path)
+    assert not exists(tmp_path / "none")
+    with pytest.raises(InputError, match="no file system for it"):
+        filesystem("gopher://host/file")
