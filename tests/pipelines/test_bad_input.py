@@ -148,7 +148,12 @@ def test_invalid_utf8(tmp_path, call) -> None:
     (tmp_path / "a.de").write_bytes(DE)
     dataset, [bad] = read_and_rejected(call, tmp_path, corpus(tmp_path, "a.en", "a.de"))
     assert dataset.manifest.counts.kept == 2
-    assert (bad["rule"], bad["corpus"], bad["file"], bad["line"]) == ("utf8/1", "web", "a.en", 2)
+    assert (bad["rule"], bad["corpus"], bad["file"], bad["line"]) == (
+        "invalid_utf8/1",
+        "web",
+        "a.en",
+        2,
+    )
     assert bad["detail"] == "byte 0xe4 at 3"
     assert bad["src"] == "A c\\xe4t sleeps.\tEine Katze schläft."
 
@@ -157,7 +162,7 @@ def test_a_tsv_row_with_one_column(tmp_path, call) -> None:
     (tmp_path / "a.tsv").write_text("Dog\tHund\nlonely\nCat\tKatze\n")
     dataset, [bad] = read_and_rejected(call, tmp_path, corpus(tmp_path, "a.tsv"))
     assert dataset.manifest.counts.kept == 2
-    assert (bad["rule"], bad["file"], bad["line"]) == ("columns/1", "a.tsv", 2)
+    assert (bad["rule"], bad["file"], bad["line"]) == ("missing_columns/1", "a.tsv", 2)
     assert (bad["src"], bad["detail"]) == ("lonely", "1 columns, expected at least 2")
 
 
@@ -166,9 +171,9 @@ def test_json_that_is_none_and_a_lone_surrogate(tmp_path, call) -> None:
     (tmp_path / "a.jsonl").write_text("\n".join(records))
     _, dropped = read_and_rejected(call, tmp_path, corpus(tmp_path, "a.jsonl"))
     assert sorted((r["line"], r["rule"]) for r in dropped) == [
-        (2, "json/1"),
-        (3, "utf8/1"),
-        (4, "columns/1"),
+        (2, "invalid_json/1"),
+        (3, "invalid_utf8/1"),
+        (4, "missing_columns/1"),
     ]
 
 
@@ -264,10 +269,10 @@ def test_an_argument_that_beam_does_not_know(tmp_path, refused, option: str) -> 
 
 
 def test_an_interrupt_leaves_nothing_behind_and_says_so(tmp_path, refused, monkeypatch) -> None:
-    def interrupted(source: object) -> None:
+    def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("bitextile.kernels.readers.corpus._rows", interrupted)
+    monkeypatch.setattr("bitextile.kernels.readers.corpus._batch", interrupted)
     (tmp_path / "a.tsv").write_text("Dog\tHund\n")
     told = refused(ingest(tmp_path, corpus(tmp_path, "a.tsv")), 130)
     assert told == "bitextile: interrupted; what was finished stays, nothing is half-written\n"
@@ -293,7 +298,7 @@ def test_a_shard_with_a_flipped_byte(pairs: Path, refused) -> None:
     (pairs / SHARD).write_bytes(content)
     told = refused(["verify", str(pairs)], 1)
     assert f"{pairs}/{SHARD}: sha256 is" in told
-    assert "a byte was changed: copy the dataset again or write it anew" in told
+    assert "a byte was changed: copy the dataset again or regenerate it" in told
 
 
 def test_a_shard_that_is_cut_or_missing_is_refused_by_every_verb(pairs: Path, refused) -> None:

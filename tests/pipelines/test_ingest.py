@@ -114,11 +114,11 @@ def test_every_format_in_one_recipe(ingested: Path) -> None:
     assert {r["split"] for r in rows} == {"train"}
     dropped = sorted((r["rule"], r["corpus"], r["file"], r["line"]) for r in rejects(pairs))
     assert dropped == [
-        ("columns/1", "news", "c.jsonl", 2),
-        ("columns/1", "talks", "b.tsv", 3),
         ("duplicate/1", "memory", "d.tmx", 1),
         ("duplicate/1", "web", "a.en.gz", 4),
         ("empty/1", "web", "a.en.gz", 5),
+        ("missing_columns/1", "news", "c.jsonl", 2),
+        ("missing_columns/1", "talks", "b.tsv", 3),
     ]
     assert pairs.manifest.counts.read == 12 == len(rows) + len(dropped)
     assert sorted(mono.table().column("text").to_pylist()) == ["หมาวิ่ง", "แมวนอน"]

@@ -6,7 +6,7 @@ import pytest
 from apache_beam.testing.util import assert_that, equal_to
 
 from bitextile.kernels.filters.pairs import FilterConfig
-from bitextile.kernels.readers.corpus import Source
+from bitextile.kernels.readers.source import CorpusSource
 from bitextile.kernels.splits import SplitConfig
 from bitextile.schema.dataset import BATCH_ROWS
 from bitextile.schema.kinds import MONO, PAIRS
@@ -40,10 +40,10 @@ def rows(*columns: str):
     )
 
 
-def text_source(folder, name: str, content: bytes, **fields) -> Source:
+def text_source(folder, name: str, content: bytes, **fields) -> CorpusSource:
     (folder / name).write_bytes(content)
     fields = {"corpus": "c", "languages": ("ar",), "format": "lines"} | fields
-    return Source(files=(str(folder / name),), names=(name,), **fields)
+    return CorpusSource(files=(str(folder / name),), names=(name,), **fields)
 
 
 def test_corpora_become_rows_rejects_and_a_count(pipeline, tmp_path) -> None:
@@ -69,7 +69,7 @@ def test_corpora_become_rows_rejects_and_a_count(pipeline, tmp_path) -> None:
             ),
             label="kept",
         )
-        assert_that(dropped, equal_to([("utf8/1", "b.txt", 1)]), label="dropped")
+        assert_that(dropped, equal_to([("invalid_utf8/1", "b.txt", 1)]), label="dropped")
         assert_that(read.read | beam.CombineGlobally(sum), equal_to([5]), label="read")
 
 

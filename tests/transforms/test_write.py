@@ -159,7 +159,7 @@ def test_a_transform_that_makes_rows_unasked_ends_the_run_too(
 
 
 def test_an_id_twice_ends_the_run_and_is_named(pipeline, mono_rows, tmp_path) -> None:
-    with pytest.raises(Exception, match=r"text_id '[0-9a-f]{32}' stands more than once"):
+    with pytest.raises(Exception, match=r"duplicate id text_id '[0-9a-f]{32}'"):
         write(pipeline, tmp_path, 12, [mono_rows(6), mono_rows(6)])
     assert not (tmp_path / "manifest.json").exists()
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from bitextile.kernels.readers.corpus import Source
+from bitextile.kernels.readers.source import CorpusSource
 from bitextile.pipelines.recipe.recipe import Recipe, as_config, load_recipe, sources_of
 from bitextile.pipelines.runner.inputs import file_inputs
 from bitextile.pipelines.runner.job import DatasetResult, Output, RunOptions, run_pipeline, software
@@ -62,7 +62,7 @@ def ingest_corpora(
 def build(
     root: Any,
     recipe: Recipe,
-    sources: tuple[Source, ...],
+    sources: tuple[CorpusSource, ...],
     *,
     kind: Kind,
     output: Output,

@@ -8,11 +8,11 @@ from typing import Any
 import apache_beam as beam
 import pyarrow as pa
 from apache_beam.typehints.decorators import no_annotations
-from bitextile.kernels.readers.source import CorpusSource
 
 from bitextile.kernels.dedup.exact import drop_duplicates
 from bitextile.kernels.filters.pairs import FilterConfig, filter_mono, filter_pairs
 from bitextile.kernels.readers.corpus import read_corpus
+from bitextile.kernels.readers.source import CorpusSource
 from bitextile.kernels.sharding import record_hash, split_by_bucket, split_by_language
 from bitextile.kernels.splits import SplitConfig, assign_splits
 from bitextile.kernels.text.normalise import normalise_mono, normalise_pairs

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -23,25 +24,26 @@ from bitextile.kernels.align.engine import EflomalConfig, HmmConfig, SimalignCon
 from bitextile.kernels.bitext.lexicon import LexiconConfig
 from bitextile.kernels.exchange import ExchangeConfig
 from bitextile.kernels.filters.pairs import FilterConfig
-from bitextile.kernels.readers.corpus import Source, archive_member
+from bitextile.kernels.readers.formats import FORMATS, format_of
+from bitextile.kernels.readers.lines import LINES
+from bitextile.kernels.readers.source import CorpusSource, Format
+from bitextile.kernels.readers.tsv import TSV
 from bitextile.kernels.splits import SplitConfig
 from bitextile.pipelines.recipe.variants import AlignmentSwitch, Derives, Language, Switches
 from bitextile.pipelines.tokenizer import TokenizerConfig
 from bitextile.schema.errors import BitextileError, ConfigError
 
 Model = TypeVar("Model", bound=BaseModel)
-Format = Literal["auto", "lines", "tsv", "tmx", "jsonl", "parquet"]
-Split = Literal["", "train", "valid", "test"]
 
-_ENDINGS = {
-    ".tsv": "tsv",
-    ".tab": "tsv",
-    ".tmx": "tmx",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".parquet": "parquet",
-}
-_COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
+
+def _known_format(name: str) -> str:
+    if name != "auto" and name not in FORMATS:
+        raise ValueError(f"Input should be auto, {', '.join(FORMATS)}")
+    return name
+
+
+FormatName = Annotated[str, AfterValidator(_known_format)]
+Split = Literal["", "train", "valid", "test"]
 
 
 def _aligner(value: Any) -> str:
@@ -71,7 +73,7 @@ class Bitext(Strict):
     corpus: str = Field(min_length=1, description="name the rows keep")
     languages: tuple[Language, Language] = Field(description="of the two sides, in file order")
     files: tuple[str, ...] = Field(description="two line-aligned files, or one")
-    format: Format = Field("auto", description="auto goes by the file's ending")
+    format: FormatName = Field("auto", description="auto goes by the file's ending")
     columns: tuple[str | int, str | int] | None = Field(
         None,
         description="TSV: numbers from 0, default 0 and 1; JSON lines and Parquet: names, "
@@ -87,7 +89,7 @@ class Mono(Strict):
     corpus: str = Field(min_length=1, description="name the rows keep")
     language: Language
     files: tuple[str, ...] = Field(min_length=1)
-    format: Format = "auto"
+    format: FormatName = "auto"
     column: str | int | None = None
     header: bool = False
     split: Split = ""
@@ -97,8 +99,8 @@ class Mono(Strict):
 class Sources:
     """The files of a recipe, found."""
 
-    bitext: tuple[Source, ...]
-    mono: tuple[Source, ...]
+    bitext: tuple[CorpusSource, ...]
+    mono: tuple[CorpusSource, ...]
 
 
 class RetrievalSet(Strict):
@@ -222,32 +224,33 @@ def sources_of(recipe: Recipe, folder: Path) -> Sources:
     return Sources(bitext, mono)
 
 
-def _bitext(entry: Bitext, folder: Path) -> Source:
-    kind = _format(entry.format, entry.files, 2)
-    _refuse_unused(entry.corpus, kind, columns=entry.columns is not None, header=entry.header)
-    expected = 2 if kind == "lines" else 1
+def _bitext(entry: Bitext, folder: Path) -> CorpusSource:
+    format = _format(entry.format, entry.files, 2)
+    _refuse_unused(entry.corpus, format, columns=entry.columns is not None, header=entry.header)
+    expected = format.files_per_bitext
     if len(entry.files) != expected:
         raise ConfigError(
-            f"corpus {entry.corpus}: {len(entry.files)} files of format {kind}, expected {expected}"
+            f"corpus {entry.corpus}: {len(entry.files)} files of format {format.name}, "
+            f"expected {expected}"
         )
     if entry.languages[0] == entry.languages[1]:
         raise ConfigError(f"corpus {entry.corpus}: both languages are {entry.languages[0]}")
-    default: tuple[str | int, ...] = (0, 1) if kind == "tsv" else entry.languages
-    columns = _columns(entry.corpus, kind, entry.columns or default)
+    default: tuple[str | int, ...] = (0, 1) if format.columns == "numbers" else entry.languages
+    columns = _columns(entry.corpus, format, entry.columns or default)
     files = tuple(_resolved(name, folder) for name in entry.files)
-    return Source(
+    return CorpusSource(
         corpus=entry.corpus,
         languages=entry.languages,
         files=files,
         names=entry.files,
-        format=kind,
+        format=format.name,
         columns=columns,
         header=entry.header,
         split=entry.split,
     )
 
 
-def _mono(entry: Mono, folder: Path) -> list[Source]:
+def _mono(entry: Mono, folder: Path) -> list[CorpusSource]:
     found = []
     for pattern in entry.files:
         names = sorted(glob.glob(pattern, root_dir=folder)) if "*" in pattern else [pattern]
@@ -256,18 +259,18 @@ def _mono(entry: Mono, folder: Path) -> list[Source]:
         found += names
     sources = []
     for name in found:
-        kind = _format(entry.format, (name,), 1)
-        _refuse_unused(entry.corpus, kind, columns=entry.column is not None, header=entry.header)
-        default: str | int = 0 if kind == "tsv" else "text"
+        format = _format(entry.format, (name,), 1)
+        _refuse_unused(entry.corpus, format, columns=entry.column is not None, header=entry.header)
+        default: str | int = 0 if format.columns == "numbers" else "text"
         column = default if entry.column is None else entry.column
         sources.append(
-            Source(
+            CorpusSource(
                 corpus=entry.corpus,
                 languages=(entry.language,),
                 files=(_resolved(name, folder),),
                 names=(name,),
-                format=kind,
-                columns=_columns(entry.corpus, kind, (column,)),
+                format=format.name,
+                columns=_columns(entry.corpus, format, (column,)),
                 header=entry.header,
                 split=entry.split,
             )
@@ -279,28 +282,28 @@ def _resolved(name: str, folder: Path) -> str:
     return name if "://" in name else str(folder / name)
 
 
-def _refuse_unused(corpus: str, kind: str, *, columns: bool, header: bool) -> None:
-    if header and kind != "tsv":
-        raise ConfigError(f"corpus {corpus}: header is for TSV, its format is {kind}; leave it out")
-    if columns and kind in ("lines", "tmx"):
-        raise ConfigError(f"corpus {corpus}: format {kind} has no columns to name; leave them out")
+def _refuse_unused(corpus: str, format: Format, *, columns: bool, header: bool) -> None:
+    if header and not format.header:
+        raise ConfigError(
+            f"corpus {corpus}: header is for TSV, its format is {format.name}; leave it out"
+        )
+    if columns and format.columns == "none":
+        raise ConfigError(
+            f"corpus {corpus}: format {format.name} has no columns to name; leave them out"
+        )
 
 
-def _columns(corpus: str, kind: str, columns: tuple[str | int, ...]) -> tuple[str, ...]:
-    if kind == "tsv" and not all(isinstance(c, int) and c >= 0 for c in columns):
+def _columns(corpus: str, format: Format, columns: tuple[str | int, ...]) -> tuple[str, ...]:
+    if format.columns == "numbers" and not all(isinstance(c, int) and c >= 0 for c in columns):
         raise ConfigError(f"corpus {corpus}: TSV columns are numbers from 0, got {list(columns)}")
     return tuple(str(column) for column in columns)
 
 
-def _format(given: str, files: tuple[str, ...], sides: int) -> str:
+def _format(given: str, files: tuple[str, ...], sides: int) -> Format:
     if given != "auto":
-        return given
-    name = archive_member(files[0])[1] or files[0]
-    for ending in _COMPRESSED:
-        name = name.removesuffix(ending)
+        return FORMATS[given]
     # One plain text file cannot hold a line-aligned bitext, so it is a TSV (Tatoeba's fra.txt).
-    plain = "tsv" if sides == 2 and len(files) == 1 else "lines"
-    return _ENDINGS.get(Path(name).suffix.lower(), plain)
+    return format_of(files[0], default=TSV if sides == 2 and len(files) == 1 else LINES)
 
 
 def as_config(model: Any) -> dict[str, Any]:

@@ -1,19 +1,19 @@
 """What a verb was given: files with their digests, for manifests and for `--reuse`."""
 
-import hashlib
 from collections.abc import Iterable
 
 from pyarrow import fs
 
 from bitextile.kernels.bitext.dictionary.source import DictionarySource
-from bitextile.kernels.readers.corpus import Source, archive_member
+from bitextile.kernels.readers.archives import archive_member
+from bitextile.kernels.readers.source import CorpusSource
 from bitextile.pipelines.runner.job import dataset_input
 from bitextile.schema.dataset import open_dataset
 from bitextile.schema.errors import InputError
-from bitextile.schema.storage import filesystem
+from bitextile.schema.storage import file_sha256, filesystem
 
 
-def file_inputs(sources: Iterable[Source]) -> tuple[dict[str, str], ...]:
+def file_inputs(sources: Iterable[CorpusSource]) -> tuple[dict[str, str], ...]:
     """Returns path (as the recipe names it), size in bytes and sha256 of each source's files.
 
     Raises:
@@ -32,11 +32,7 @@ def _fingerprint(path: str, corpus: str) -> dict[str, str]:
     info = filesystem_.get_file_info(place)
     if info.type != fs.FileType.File:
         raise InputError(f"{path}: no such file (corpus {corpus}); check the recipe's `files`")
-    digest = hashlib.sha256()
-    with filesystem_.open_input_file(place) as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return {"digest": f"sha256:{digest.hexdigest()}", "bytes": str(info.size)}
+    return {"digest": f"sha256:{file_sha256(path)}", "bytes": str(info.size)}
 
 
 def plain_inputs(paths: Iterable[str]) -> tuple[dict[str, str], ...]:

@@ -5,9 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bitextile.kernels.readers.source import CorpusSource
-
 from bitextile.kernels.readers.corpus import read_corpus
+from bitextile.kernels.readers.source import CorpusSource
 from bitextile.kernels.text.normalise import normalise_text
 from bitextile.schema.dataset import open_dataset
 from bitextile.schema.errors import ConfigError, InputError, OutputExistsError

@@ -17,7 +17,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bitextile.kernels.readers.corpus import Source, read_source
+from bitextile.kernels.readers.corpus import read_corpus
+from bitextile.kernels.readers.source import CorpusSource
 from bitextile.kernels.rejects import Filtered, join, split_rejects
 from bitextile.kernels.text.normalise import normalise_text
 from bitextile.schema.errors import InputError
@@ -74,9 +75,11 @@ def read_lines(path: str) -> list[str]:
     Raises:
         InputError: the file is missing or damaged, or a line is not UTF-8 or too long.
     """
-    source = Source(corpus="task", languages=("und",), files=(path,), names=(path,), format="lines")
+    source = CorpusSource(
+        corpus="task", languages=("und",), files=(path,), names=(path,), format="lines"
+    )
     lines: list[str] = []
-    for kept, rejects in read_source(source):
+    for kept, rejects in read_corpus(source):
         if rejects.num_rows:
             bad = rejects.slice(0, 1).to_pylist()[0]
             raise InputError(f"{path}, line {bad['line']}: {bad['rule']}, {bad['detail']}")

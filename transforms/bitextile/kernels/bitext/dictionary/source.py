@@ -26,7 +26,8 @@ import regex
 
 from bitextile.kernels.arrays import check_share
 from bitextile.kernels.bitext.lexicon import fold
-from bitextile.kernels.readers.corpus import Source, read_source
+from bitextile.kernels.readers.corpus import read_corpus
+from bitextile.kernels.readers.source import CorpusSource
 from bitextile.kernels.text.codepoints import SPACED, UNSPACED, classes
 from bitextile.schema.dataset import open_dataset
 from bitextile.schema.errors import ConfigError, InputError
@@ -269,14 +270,14 @@ def _coverage(words: Sequence[str], known: Counter[str]) -> float:
 
 
 def _lines(source: DictionarySource) -> list[str]:
-    corpus = Source(
+    corpus = CorpusSource(
         corpus="dictionary",
         languages=(source.src_lang,),
         files=(source.path,),
         names=(source.path,),
         format="lines",
     )
-    return [line for part in read_source(corpus) for line in part.kept.column("text").to_pylist()]
+    return [line for part in read_corpus(corpus) for line in part.kept.column("text").to_pylist()]
 
 
 def _format(lines: list[str], path: str) -> str:
