@@ -62,7 +62,7 @@ from bitextile.pipelines.runner.job import RunOptions
 from bitextile.schema.dataset import open_dataset
 from bitextile.schema.kinds import MONO, PAIRS, PSEUDO
 from bitextile.trainer.config import parse_config
-from bitextile.trainer.evaluate.run import evaluate
+from bitextile.trainer.evaluate.evaluate import evaluate
 from bitextile.trainer.generate.camlm import CamlmEngine, measure_ratios
 from bitextile.trainer.generate.checkpoint import own_coder
 from bitextile.trainer.generate.config import CamlmConfig
@@ -325,8 +325,8 @@ def learner(work: Path, name: str, seed: int, steps: int) -> dict[str, float]:
 def measure(model: str, pairs: str, mono: str) -> dict[str, float]:
     """Returns the figures of one model of question 2."""
     (pair,) = evaluate(model, task="retrieval", data=[pairs])["results"].values()
-    alone = evaluate(model, task="mlm", data=[mono])["results"]["mono"]
-    given = evaluate(model, task="tlm", data=[pairs])["results"]["pairs"]
+    alone = evaluate(model, task="perplexity", data=[mono])["results"]["mono"]
+    given = evaluate(model, task="conditional-perplexity", data=[pairs])["results"]["pairs"]
     return {
         "retrieval": pair["mean"]["value"],
         "alone": alone["de"]["perplexity"]["value"],

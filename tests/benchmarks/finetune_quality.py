@@ -49,7 +49,7 @@ from bitextile.pipelines.codeswitch import (
 )
 from bitextile.pipelines.runner.job import RunOptions
 from bitextile.schema.dataset import open_dataset
-from bitextile.trainer.evaluate.run import evaluate
+from bitextile.trainer.evaluate.evaluate import evaluate
 from bitextile.trainer.finetune.config import parse_config
 from bitextile.trainer.finetune.loop import finetune
 

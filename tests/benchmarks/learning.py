@@ -32,7 +32,7 @@ from bitextile.pipelines.lexicon import lexicon
 from bitextile.pipelines.runner.job import RunOptions
 from bitextile.pipelines.tokenizer import TokenizerConfig, train_tokenizer
 from bitextile.trainer.config import parse_config
-from bitextile.trainer.evaluate.run import evaluate
+from bitextile.trainer.evaluate.evaluate import evaluate
 from bitextile.trainer.train.pretrain import pretrain
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
@@ -106,11 +106,12 @@ def run_one(work: Path, name: str, seed: int, steps: int) -> dict[str, float]:
 def measure(model: str, data: Path, world: str) -> dict[str, float]:
     """Returns the figures of one model."""
     if world == "derived":
-        found = evaluate(model, task="embedding", data=[str(data / "lexicon")])["results"]
+        found = evaluate(model, task="bli", data=[str(data / "lexicon")])["results"]
         (result,) = found["lexicon"].values()
-        return {"embedding": result["src_to_tgt"]["value"]}
+        return {"bli": result["src_to_tgt"]["value"]}
     aligned = [str(data / "aligned")]
-    languages = evaluate(model, task="tlm", data=aligned, split="test")["results"]["aligned"]
+    report = evaluate(model, task="conditional-perplexity", data=aligned, split="test")
+    languages = report["results"]["aligned"]
     logs = [math.log(r["perplexity"]["value"]) for r in languages.values()]
     (pair,) = evaluate(model, task="retrieval", data=aligned, split="test")["results"].values()
     return {"perplexity": math.exp(statistics.fmean(logs)), "retrieval": pair["mean"]["value"]}
@@ -142,7 +143,7 @@ def main() -> None:
         (args.out / f"{name.replace(', ', '-')}-{args.steps}.json").write_text(json.dumps(found))
         cells = [
             spread([f[column] for f in found]) if column in found[0] else ""
-            for column in ("perplexity", "retrieval", "embedding")
+            for column in ("perplexity", "retrieval", "bli")
         ]
         print(f"| {name} | {' | '.join(cells)} |", flush=True)
 

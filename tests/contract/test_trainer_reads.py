@@ -20,7 +20,7 @@ from bitextile.schema.dataset import open_dataset, verify_dataset
 from bitextile.schema.errors import DatasetError, SchemaError
 from bitextile.schema.manifest import write_manifest
 from bitextile.trainer.config import PretrainConfig, parse_config
-from bitextile.trainer.evaluate.run import evaluate
+from bitextile.trainer.evaluate.evaluate import evaluate
 from bitextile.trainer.train.pretrain import pretrain
 
 SAMPLE = importlib.resources.files("bitextile.pipelines") / "sample"

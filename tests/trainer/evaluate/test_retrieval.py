@@ -1,14 +1,16 @@
 """Retrieval by hand and against the obvious double loop."""
 
+import gzip
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bitextile.schema.dataset import open_dataset
 from bitextile.schema.errors import InputError
-from bitextile.trainer.evaluate import retrieval as module
-from bitextile.trainer.evaluate.intervals import bootstrap
-from bitextile.trainer.evaluate.retrieval import retrieval
+from bitextile.trainer.evaluate.evaluate import evaluate
+from bitextile.trainer.evaluate.retrieval import _in_key_order, retrieval
 
 
 def texts(n: int, language: str) -> list[str]:
@@ -40,14 +42,6 @@ def test_equals_the_double_loop(seed, n):
     )
 
 
-def test_blocks_change_nothing(monkeypatch):
-    src, tgt = np.random.default_rng(1).normal(size=(2, 50, 4))
-    names = {"src_texts": texts(50, "a"), "tgt_texts": texts(50, "b")}
-    whole = retrieval(src, tgt, **names)
-    monkeypatch.setattr(module, "BLOCK", 7)
-    assert retrieval(src, tgt, **names) == whole
-
-
 def test_a_sentence_that_stands_twice_is_a_hit_in_either_place():
     vectors = np.asarray([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
     same = retrieval(vectors, vectors, src_texts=["a", "a", "b"], tgt_texts=["c", "c", "d"])
@@ -61,12 +55,44 @@ def test_one_pair_is_no_task():
         retrieval(np.ones((1, 2)), np.ones((1, 2)), src_texts=["a"], tgt_texts=["b"])
 
 
-def test_the_interval_is_that_of_a_binomial_and_always_the_same():
-    n, p = 400, 0.3
-    hits = np.zeros((n, 2))
-    hits[: int(n * p), 0] = hits[:, 1] = 1.0
-    one, two = (bootstrap(hits, lambda s: s[0] / s[1], operation="test") for _ in range(2))
-    assert one == two
-    assert one.value == pytest.approx(p)
-    half = 1.96 * (p * (1 - p) / n) ** 0.5
-    assert (one.low, one.high) == pytest.approx((p - half, p + half), abs=0.01)
+def test_retrieval_of_a_dataset_and_of_files(model, datasets, tmp_path):
+    report = evaluate(model, task="retrieval", data=[datasets["pairs"]])
+    assert report["layer"] == 1
+    result = report["results"]["ar-en"]
+    rows = [r for r in open_dataset(datasets["pairs"]).table().to_pylist() if r["split"] == "test"]
+    assert result["pairs"] == len(rows)
+    a, b = tmp_path / "a.txt", tmp_path / "b.txt"
+    a.write_text("".join(r["tgt"] + "\n" for r in rows), "utf-8")
+    b.write_text("".join(r["src"] + "\n" for r in rows), "utf-8")
+    files = evaluate(model, task="retrieval", data=[str(a), str(b)])["results"]["files"]
+    assert files == result  # the key ar-en puts the Arabic side first, as the files do
+    assert (
+        evaluate(model, task="retrieval", data=[str(a), str(a)])["results"]["files"]["mean"][
+            "value"
+        ]
+        == 1.0
+    )
+
+
+def test_a_pair_is_turned_to_the_order_of_its_key():
+    row = {"src_lang": "en", "tgt_lang": "ar", "src": "dog", "tgt": "كلب"}
+    other = {"src_lang": "ar", "tgt_lang": "en", "src": "بيت", "tgt": "house"}
+    assert _in_key_order([row, other]) == (["كلب", "بيت"], ["dog", "house"])
+
+
+def test_text_files_may_be_compressed(model, tmp_path):
+    for name, text in (("a", "one\ntwo\n"), ("b", "eins\nzwei\n")):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+        (tmp_path / f"{name}.gz").write_bytes(gzip.compress(text.encode()))
+    plain, packed = (
+        evaluate(model, task="retrieval", data=[str(tmp_path / f"{n}{end}") for n in "ab"])
+        for end in ("", ".gz")
+    )
+    assert packed["results"] == plain["results"]
+
+
+def test_different_line_counts_are_named(model, tmp_path):
+    (tmp_path / "a").write_text("one\ntwo\n")
+    (tmp_path / "b").write_text("one\n")
+    with pytest.raises(InputError, match=r"b has 1 lines, .*a has 2; line n of one must translate"):
+        evaluate(model, task="retrieval", data=[str(tmp_path / "a"), str(tmp_path / "b")])

@@ -23,7 +23,7 @@ from bitextile.kernels.switch.task_field import (
 from bitextile.schema.kinds import KINDS
 from bitextile.schema.manifest import Counts, Manifest, write_manifest
 from bitextile.schema.shards import shard_path, write_shard
-from bitextile.trainer.evaluate.run import evaluate
+from bitextile.trainer.evaluate.evaluate import evaluate
 from bitextile.trainer.finetune.loop import finetune
 from bitextile.trainer.observe.metrics import Metrics
 from bitextile.trainer.train.checkpoint import checkpoints

@@ -13,7 +13,7 @@ from bitextile.schema.errors import (
     OutputExistsError,
     SchemaError,
 )
-from bitextile.trainer.evaluate.run import evaluate
+from bitextile.trainer.evaluate.evaluate import evaluate
 from bitextile.trainer.finetune.loop import finetune
 
 

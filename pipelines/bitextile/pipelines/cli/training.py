@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from bitextile.pipelines.cli.shared import Overwrite, console
+from bitextile.pipelines.cli.shared import Overwrite, console, is_given
+from bitextile.trainer.evaluate.tasks import TASKS
 
 Run = Annotated[str, typer.Option(help="local folder for the run, a model folder at the end")]
 Resume = Annotated[bool, typer.Option("--resume", help="go on from the last checkpoint")]
@@ -56,30 +57,21 @@ def _train(
 
 
 def evaluate(
+    context: typer.Context,
     model: Annotated[str, typer.Argument(help="model folder; for alignment also a dataset")],
-    task: Annotated[
-        str, typer.Option(help="retrieval, alignment, mlm, tlm, embedding or classification")
-    ],
+    task: Annotated[str, typer.Option(help=", ".join(t.name for t in TASKS))],
     data: Annotated[list[str], typer.Option(help="datasets, gold files or text files; repeatable")],
     out: Annotated[str | None, typer.Option(help="JSON file for the figures")] = None,
     layer: Annotated[int | None, typer.Option(help="whose vectors; default two thirds up")] = None,
     split: Annotated[str, typer.Option(help="of datasets: train, valid, test or all")] = "test",
     key: Annotated[str | None, typer.Option(help="of a dataset, such as de-en")] = None,
-    limit: Annotated[int, typer.Option(help="rows per key, at most")] = 10_000,
+    max_rows: Annotated[int, typer.Option(help="rows per language pair, at most")] = 10_000,
     overwrite: Overwrite = False,
 ) -> None:
     """Measures a model, or the links of a dataset, and prints the figures as JSON."""
-    from bitextile.trainer.evaluate.run import evaluate as measure
+    from bitextile.trainer.evaluate.evaluate import evaluate as measure
 
-    found = measure(
-        model,
-        task=task,
-        data=data,
-        out=out,
-        layer=layer,
-        split=split,
-        key=key,
-        limit=limit,
-        overwrite=overwrite,
-    )
+    options = {"layer": layer, "split": split, "key": key, "max_rows": max_rows}
+    given = {name: value for name, value in options.items() if is_given(context, name)}
+    found = measure(model, task=task, data=data, out=out, overwrite=overwrite, **given)
     typer.echo(json.dumps(found, ensure_ascii=False, indent=1))

@@ -37,7 +37,7 @@ def link_figures(wanted: Evaluate, folder: Path, out: str) -> list[Evaluation]:
         folder: what its paths are relative to.
         out: folder of the run.
     """
-    from bitextile.trainer.evaluate.run import evaluate
+    from bitextile.trainer.evaluate.evaluate import evaluate
 
     figures = []
     for gold in wanted.alignment:
@@ -52,7 +52,7 @@ def link_figures(wanted: Evaluate, folder: Path, out: str) -> list[Evaluation]:
 
 def model_figures(model: str, wanted: Evaluate, folder: Path, out: str) -> Figures:
     """Returns every figure of one model; arguments as in `link_figures`."""
-    from bitextile.trainer.evaluate.run import evaluate
+    from bitextile.trainer.evaluate.evaluate import evaluate
 
     figures: Figures = {}
     sets = {"test split": [f"{out}/pairs"]} | {
@@ -65,7 +65,7 @@ def model_figures(model: str, wanted: Evaluate, folder: Path, out: str) -> Figur
         found = evaluate(model, task="alignment", data=[_existing(gold.gold, folder)])
         (result,) = found["results"].values()
         figures[f"{gold.name}: encoder, aer"] = (result["aer"]["value"], "")
-    perplexity = evaluate(model, task="mlm", data=[f"{out}/pairs"])["results"]["pairs"]
+    perplexity = evaluate(model, task="perplexity", data=[f"{out}/pairs"])["results"]["pairs"]
     for lang, result in perplexity.items():
         figures[f"masked perplexity {lang}"] = (result["perplexity"]["value"], "")
     return figures

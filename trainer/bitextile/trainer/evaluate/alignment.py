@@ -5,12 +5,12 @@
 
 Source: Och and Ney 2003, section 5.1. Summed over all sentences, not averaged over them.
 
-Reads no torch: an encoder's links come in as vectors (vectors.py).
+The links are those of an aligned dataset, or what an encoder's word vectors say.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -20,8 +20,90 @@ from bitextile.kernels.arrays import F64
 from bitextile.schema.dataset import open_dataset
 from bitextile.schema.errors import InputError
 from bitextile.schema.kinds import ALIGNED, EXCHANGE
-from bitextile.trainer.evaluate.gold import GoldPair, Links, Spans
+from bitextile.schema.manifest import FILE_NAME
+from bitextile.schema.storage import exists
+from bitextile.trainer.evaluate.cosine import unit_rows
+from bitextile.trainer.evaluate.gold import GoldPair, Links, Spans, read_gold
 from bitextile.trainer.evaluate.intervals import Estimate, bootstrap
+from bitextile.trainer.evaluate.task import LayerOptions, by_file_name
+
+if TYPE_CHECKING:
+    from bitextile.trainer.evaluate.vectors import Embedder
+
+
+class LinkSource(Protocol):
+    """Where links come from."""
+
+    def links(self, gold: Sequence[GoldPair]) -> tuple[list[Links], list[GoldPair]]:
+        """Returns the links of the pairs that were found, and these pairs, in the gold's order."""
+
+    def settings(self) -> dict[str, Any]:
+        """Returns what a report says of it."""
+
+
+class AlignmentTask:
+    """Links against gold links, of a dataset or from an encoder's vectors."""
+
+    name = "alignment"
+    data = "files of gold links (JSON lines)"
+    options = LayerOptions
+
+    def read(self, paths: Sequence[str], options: LayerOptions) -> dict[str, list[GoldPair]]:
+        """Returns the gold pairs of each file."""
+        return {name: read_gold(path) for name, path in by_file_name(paths).items()}
+
+    def prepare(self, model: str, options: LayerOptions) -> LinkSource:
+        """Returns the dataset, or the encoder."""
+        if exists(f"{model}/{FILE_NAME}"):
+            return DatasetLinks(model)
+        from bitextile.trainer.evaluate.vectors import load_embedder
+
+        return EncoderLinks(load_embedder(model, layer=options.layer))
+
+    def metrics(
+        self, prepared: LinkSource, data: list[GoldPair], options: LayerOptions
+    ) -> "AlignmentResult":
+        """Returns alignment error rate, precision and recall."""
+        links, found = prepared.links(data)
+        return score(links, found, missing=len(data) - len(found))
+
+    def settings(self, prepared: LinkSource, options: LayerOptions) -> dict[str, Any]:
+        """Returns where the links come from."""
+        return prepared.settings()
+
+
+@dataclass(frozen=True)
+class DatasetLinks:
+    """The links of an aligned dataset."""
+
+    path: str
+
+    def links(self, gold: Sequence[GoldPair]) -> tuple[list[Links], list[GoldPair]]:
+        """Returns the links of the gold pairs that are in the dataset."""
+        return dataset_links(self.path, gold)
+
+    def settings(self) -> dict[str, Any]:
+        """Returns that it is a dataset."""
+        return {"links": "dataset"}
+
+
+@dataclass(frozen=True)
+class EncoderLinks:
+    """Words of two sentences whose vectors are each other's nearest."""
+
+    embedder: "Embedder"
+
+    def links(self, gold: Sequence[GoldPair]) -> tuple[list[Links], list[GoldPair]]:
+        """Returns the links of every pair."""
+        from bitextile.trainer.evaluate.vectors import word_vectors
+
+        src = word_vectors(self.embedder, [g.src for g in gold], [g.src_spans for g in gold])
+        tgt = word_vectors(self.embedder, [g.tgt for g in gold], [g.tgt_spans for g in gold])
+        return [argmax_intersection(a, b) for a, b in zip(src, tgt)], list(gold)
+
+    def settings(self) -> dict[str, Any]:
+        """Returns the layer of the vectors."""
+        return {"links": "vectors", "layer": self.embedder.layer}
 
 
 @dataclass(frozen=True)
@@ -43,10 +125,6 @@ class AlignmentResult:
     links: int
     pairs: int
     missing: int
-
-    def to_json(self) -> dict[str, Any]:
-        """Returns plain values."""
-        return asdict(self)
 
 
 def score(found: Sequence[Links], gold: Sequence[GoldPair], *, missing: int = 0) -> AlignmentResult:
@@ -98,13 +176,9 @@ def argmax_intersection(src: F64, tgt: F64) -> Links:
     """
     if not len(src) or not len(tgt):
         return frozenset()
-    similarity = _unit(src) @ _unit(tgt).T
+    similarity = unit_rows(src) @ unit_rows(tgt).T
     forward, back = similarity.argmax(axis=1), similarity.argmax(axis=0)
     return frozenset((i, int(j)) for i, j in enumerate(forward) if back[j] == i)
-
-
-def _unit(vectors: F64) -> F64:
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
 
 
 def dataset_links(path: str, gold: Sequence[GoldPair]) -> tuple[list[Links], list[GoldPair]]:

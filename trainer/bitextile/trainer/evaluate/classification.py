@@ -1,31 +1,17 @@
-"""Accuracy of a sentence-pair classifier, as `finetune` writes it, on task files.
+"""Classification of sentence pairs: accuracy of what `finetune` writes."""
 
-The model is run as transformers has it, on padded inputs, so that the figure is the one that any
-user of the folder gets.
-"""
-
-import json
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from transformers import AutoModelForSequenceClassification
 
-from bitextile.schema.errors import ConfigError
-from bitextile.trainer.data.examples import join
-from bitextile.trainer.data.tokens import Coder
 from bitextile.trainer.evaluate.intervals import Estimate, bootstrap
-from bitextile.trainer.finetune.data import FIELDS, Task, classes
-from bitextile.trainer.generate.checkpoint import own_coder
-from bitextile.trainer.model.encoder import load_masked_lm, quiet
-from bitextile.trainer.objectives.objective import fitted_pair, texts_of
-from bitextile.trainer.observe.card import read_identity
+from bitextile.trainer.evaluate.task import NoOptions, by_file_name
+from bitextile.trainer.finetune.data import FIELDS, Task, classes, read_file
 
-BATCH_TOKENS = 8_192
-"""Tokens of a batch, padding included: keeps a base model within some hundred MB."""
+if TYPE_CHECKING:
+    from bitextile.trainer.evaluate.classifier import LoadedClassifier
 
 
 @dataclass(frozen=True)
@@ -44,110 +30,34 @@ class Accuracy:
     left_out: int
     cut: int
 
-    def to_json(self) -> dict[str, Any]:
-        """Returns it as JSON values."""
-        return asdict(self)
 
+class ClassificationTask:
+    """Sentence pairs with a label each (natural language inference, paraphrases)."""
 
-@dataclass(frozen=True)
-class LoadedClassifier:
-    """A classifier ready to be scored.
+    name = "classification"
+    data = "task files (TSV of premise, hypothesis and label)"
+    options = NoOptions
 
-    Attributes:
-        model: in evaluation mode, on its device.
-        coder: its tokenizer.
-        labels: name of each class.
-        max_length: tokens of an input, as in its training.
-        device: that of the model.
-    """
+    def read(self, paths: Sequence[str], options: NoOptions) -> dict[str, Task]:
+        """Returns the rows of each file."""
+        return {name: read_file(path) for name, path in by_file_name(paths).items()}
 
-    model: Any
-    coder: Coder
-    labels: tuple[str, ...]
-    max_length: int
-    device: torch.device
+    def prepare(self, model: str, options: NoOptions) -> "LoadedClassifier":
+        """Returns the classifier."""
+        from bitextile.trainer.evaluate.classifier import load_classifier
 
+        return load_classifier(model)
 
-def load_classifier(folder: str) -> LoadedClassifier:
-    """Loads a model folder as `finetune` or `save_pretrained` writes it.
+    def metrics(self, prepared: "LoadedClassifier", data: Task, options: NoOptions) -> Accuracy:
+        """Returns accuracy; raises InputError for a label that is none of the model's."""
+        from bitextile.trainer.evaluate.classifier import predict
 
-    Raises:
-        ConfigError: no such folder, no safetensors in it, no classifier, or another tokenizer than
-            it was trained with.
-    """
-    _refuse_other(folder)
-    coder = own_coder(folder)
-    with quiet():
-        model = AutoModelForSequenceClassification.from_pretrained(
-            folder, local_files_only=True, use_safetensors=True, dtype=torch.float32
-        )
-    names = model.config.id2label
-    labels = tuple(str(names[i]) for i in range(len(names)))
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    room = min(model.config.max_position_embeddings - coder.pad - 1, 512)
-    max_length = int((read_identity(folder) or {}).get("max_length", room))
-    return LoadedClassifier(model.to(device).eval(), coder, labels, max_length, device)
+        wanted = classes(data, prepared.labels)
+        found, n_cut = predict(prepared, [data.rows.column(name).to_pylist() for name in FIELDS])
+        right = np.stack([found == wanted, np.ones(len(wanted))], axis=1).astype(np.float64)
+        estimate = bootstrap(right, lambda s: s[0] / s[1], operation="classification")
+        return Accuracy(estimate, len(wanted), data.left_out, n_cut)
 
-
-def _refuse_other(folder: str) -> None:
-    """Raises ConfigError unless the folder holds a classifier: another would get a random head."""
-    path = Path(folder) / "config.json"
-    kinds = json.loads(path.read_text("utf-8")).get("architectures") if path.is_file() else None
-    if not any(kind.endswith("ForSequenceClassification") for kind in kinds or []):
-        if not path.is_file():
-            load_masked_lm(folder)  # says what is missing
-        raise ConfigError(
-            f"{folder}: holds {', '.join(kinds or []) or 'no named model'}, expected a sequence "
-            "classifier; `bitextile finetune` makes one of an encoder"
-        )
-    if not list(Path(folder).glob("*.safetensors")):
-        load_masked_lm(folder)
-
-
-def accuracy(classifier: LoadedClassifier, task: Task) -> Accuracy:
-    """Scores a classifier.
-
-    Args:
-        classifier: loaded.
-        task: rows with labels that it knows.
-
-    Raises:
-        InputError: a label is none of the model's.
-    """
-    wanted = classes(task, classifier.labels)
-    inputs, n_cut = _inputs(classifier, task)
-    right = np.zeros((len(wanted), 2))
-    right[:, 1] = 1.0
-    for places, ids in _batches(classifier, inputs):
-        with torch.no_grad():
-            scores = classifier.model(input_ids=ids, attention_mask=ids != classifier.coder.pad)
-        right[places, 0] = scores.logits.argmax(dim=1).cpu().numpy() == wanted[places]
-    estimate = bootstrap(right, lambda s: s[0] / s[1], operation="classification")
-    return Accuracy(estimate, len(wanted), task.left_out, n_cut)
-
-
-def _inputs(classifier: LoadedClassifier, task: Task) -> tuple[list[np.ndarray], int]:
-    """Returns the tokens of each row, and how many rows lost some."""
-    texts = list(zip(*texts_of(task.rows, *FIELDS)))
-    sides = classifier.coder.sides([text for pair in texts for text in pair])
-    inputs, n_cut = [], 0
-    for premise, hypothesis, pair in zip(sides[::2], sides[1::2], texts):
-        fitted = fitted_pair(premise, hypothesis, pair, classifier.max_length)
-        n_cut += any(side.n_cut for side in fitted)
-        inputs.append(join(classifier.coder, *fitted, languages=("", "")).tokens)
-    return inputs, n_cut
-
-
-def _batches(
-    classifier: LoadedClassifier, inputs: Sequence[np.ndarray]
-) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
-    """Yields places and padded tokens [n, longest], longest first."""
-    order = np.argsort([-len(tokens) for tokens in inputs], kind="stable")
-    while len(order):
-        width = len(inputs[order[0]])
-        n = max(1, BATCH_TOKENS // width)
-        places, order = order[:n], order[n:]
-        ids = np.full((len(places), width), classifier.coder.pad, np.int64)
-        for row, place in enumerate(places):
-            ids[row, : len(inputs[place])] = inputs[place]
-        yield places, torch.from_numpy(ids).to(classifier.device)
+    def settings(self, prepared: "LoadedClassifier", options: NoOptions) -> dict[str, Any]:
+        """Returns the classes of the model."""
+        return {"labels": list(prepared.labels)}

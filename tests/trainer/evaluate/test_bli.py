@@ -7,7 +7,8 @@ import torch
 from bitextile.schema.errors import InputError
 from bitextile.trainer.config import ModelConfig
 from bitextile.trainer.data.tokens import load_coder
-from bitextile.trainer.evaluate.embedding import embedding_alignment
+from bitextile.trainer.evaluate.bli import BliResult, BliTask
+from bitextile.trainer.evaluate.task import NoOptions
 from bitextile.trainer.evaluate.vectors import Embedder
 from bitextile.trainer.model.encoder import build_encoder
 
@@ -30,6 +31,12 @@ def embedder(tokenizer_folder):
     return Embedder(encoder.eval(), coder, 1, 32, torch.device("cpu"))
 
 
+def induce(embedder, path: str) -> dict[str, BliResult]:
+    task, options = BliTask(), NoOptions()
+    (lexicon,) = task.read([path], options).values()
+    return task.metrics(embedder, lexicon, options)
+
+
 def vector(embedder, word: str) -> np.ndarray:
     ids = embedder.coder.sides([word])[0].ids.tolist()
     return embedder.encoder.table.detach().numpy()[ids].mean(axis=0)
@@ -48,7 +55,7 @@ def naive(embedder, queries, candidates, right) -> float:
 
 
 def test_shares_equal_the_naive_loop(embedder, tmp_path, write_lexicon):
-    found = embedding_alignment(embedder, write_lexicon(tmp_path / "lexicon", PAIRS))["ar-en"]
+    found = induce(embedder, write_lexicon(tmp_path / "lexicon", PAIRS))["ar-en"]
     src, tgt = sorted({s for s, _ in PAIRS}), sorted({t for _, t in PAIRS})
     forward = naive(embedder, src, tgt, lambda q, c: (q, c) in PAIRS)
     back = naive(embedder, tgt, src, lambda q, c: (c, q) in PAIRS)
@@ -59,10 +66,10 @@ def test_shares_equal_the_naive_loop(embedder, tmp_path, write_lexicon):
 
 def test_words_with_the_same_embedding_are_found(embedder, tmp_path, write_lexicon):
     twins = [("dog", "dog"), ("house", "house"), ("red", "red")]
-    found = embedding_alignment(embedder, write_lexicon(tmp_path / "lexicon", twins))["ar-en"]
+    found = induce(embedder, write_lexicon(tmp_path / "lexicon", twins))["ar-en"]
     assert (found.src_to_tgt.value, found.tgt_to_src.value) == (1.0, 1.0)
 
 
 def test_an_empty_lexicon_is_refused(embedder, tmp_path, write_lexicon):
     with pytest.raises(InputError, match="no pair to score"):
-        embedding_alignment(embedder, write_lexicon(tmp_path / "lexicon", []))
+        induce(embedder, write_lexicon(tmp_path / "lexicon", []))

@@ -1,0 +1,99 @@
+"""Negative log likelihoods of masked subwords, sentence by sentence."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import torch
+
+from bitextile.schema.dataset import Dataset
+from bitextile.trainer.data.collate import Collation, Masked, collate
+from bitextile.trainer.data.examples import Example, Input, join, within
+from bitextile.trainer.data.masking import Masking
+from bitextile.trainer.data.streams import split_rows
+from bitextile.trainer.data.tokens import Coder, cut
+from bitextile.trainer.evaluate.vectors import BATCH_TOKENS, Embedder
+from bitextile.trainer.losses import masked_lm
+from bitextile.trainer.objectives.objective import records
+
+RATE = 0.15
+SEED = 0
+
+
+def masked_examples(
+    embedder: Embedder,
+    dataset: Dataset,
+    *,
+    split: str | None,
+    max_rows: int,
+    conditional: bool,
+) -> dict[str, list[Example]]:
+    """Returns the sentences of a dataset by language, each as an input of its own.
+
+    Args:
+        embedder: gives tokenizer and length.
+        dataset: of kind mono, pairs or aligned; of a pair each side is a sentence of its own.
+        split: train, valid or test; None for all.
+        max_rows: of a language pair or language at most.
+        conditional: show the other side of a pair too, unmasked, in the order of the dataset.
+    """
+    sides = dataset.kind.sides
+    columns = (dataset.kind.id_columns[0], *(c for side in sides for c in side))
+    found: dict[str, list[Example]] = {}
+    for key in dataset.keys:
+        rows = split_rows(dataset, key, columns, split=split, limit=max_rows)
+        if rows is None:
+            continue
+        ids, keys = records(rows)
+        texts = [rows.column(text).to_pylist() for _, text in sides]
+        for masked, (lang, _) in enumerate(sides):
+            for i, language in enumerate(rows.column(lang).to_pylist()):
+                shown = [column[i] for column in texts] if conditional else [texts[masked][i]]
+                inputs = _input(embedder, shown, masked if conditional else 0)
+                found.setdefault(language, []).append(Example(ids[i], keys[i], 0, (inputs,)))
+    return found
+
+
+def _input(embedder: Embedder, texts: list[str], masked: int) -> Input:
+    """Returns one or two sentences as an input of which only sentence `masked` may be masked."""
+    coder = embedder.coder
+    room = (embedder.max_length - 1 - len(texts)) // len(texts)
+    sides = [cut(side, room, text) for side, text in zip(coder.sides(texts), texts)]
+    joined = join(coder, *sides, languages=("",) * len(sides))
+    return replace(joined, maskable=joined.maskable & (joined.sides == masked))
+
+
+def likelihoods(embedder: Embedder, examples: list[Example]) -> list[tuple[float, int]]:
+    """Returns of each example the summed negative log likelihood, nats, and the predictions."""
+    return list(_likelihoods(embedder, examples))
+
+
+def _likelihoods(embedder: Embedder, examples: list[Example]) -> Iterator[tuple[float, int]]:
+    collation = Collation(
+        masking=_masking(embedder.coder), pad=embedder.coder.pad, width=embedder.max_length
+    )
+    for group in within(BATCH_TOKENS, examples):
+        batch = collate(group, collation).to(embedder.device)
+        logits = _logits(embedder, batch)
+        owner = batch.packed.groups.flatten()[batch.predicted].cpu() - 1
+        targets = batch.targets.cpu()
+        for i in range(len(group)):
+            part = masked_lm(logits[owner == i], targets[owner == i])
+            yield float(part.total), int(part.weight)
+
+
+def _masking(coder: Coder) -> Masking:
+    return Masking(
+        rate=RATE,
+        mask=coder.mask,
+        ordinary=coder.ordinary,
+        seed=SEED,
+        operation="mask/evaluate",
+        masked=1.0,
+        random=0.0,
+    )
+
+
+def _logits(embedder: Embedder, batch: Masked) -> torch.Tensor:
+    with torch.no_grad():
+        vectors = embedder.encoder.vectors(batch.packed)[batch.predicted]
+        return embedder.encoder.logits(vectors).cpu()

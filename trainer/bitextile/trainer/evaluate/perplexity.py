@@ -1,0 +1,112 @@
+"""Masked perplexity per language: fixed masks keyed by row id, so that models can be compared.
+
+    exp( - (1 / |M|) sum_{k in M} log p(x_k | R_k) )      M: 15 % of positions, all shown as [MASK]
+
+Alone, or conditional on the translation, which then stands beside the sentence without masks. A
+perplexity per subword: comparable between models with the same tokenizer only.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from bitextile.schema.dataset import Dataset, open_dataset
+from bitextile.schema.errors import InputError
+from bitextile.schema.kinds import ALIGNED, MONO, PAIRS, Kind
+from bitextile.trainer.evaluate.intervals import Estimate, bootstrap
+from bitextile.trainer.evaluate.task import SplitOptions, by_file_name
+
+if TYPE_CHECKING:
+    from bitextile.trainer.evaluate.vectors import Embedder
+
+
+@dataclass(frozen=True)
+class PerplexityResult:
+    """Masked perplexity of one language.
+
+    Attributes:
+        perplexity: per masked subword.
+        sentences: read.
+        predictions: masked subwords.
+    """
+
+    perplexity: Estimate
+    sentences: int
+    predictions: int
+
+
+class PerplexityTask:
+    """Masked perplexity of sentences; of a pair each side is a sentence of its own."""
+
+    name = "perplexity"
+    data = "mono, pairs or aligned datasets"
+    options = SplitOptions
+    kinds: ClassVar[tuple[Kind, ...]] = (MONO, PAIRS, ALIGNED)
+    conditional: ClassVar[bool] = False
+
+    def read(self, paths: Sequence[str], options: SplitOptions) -> dict[str, Dataset]:
+        """Returns the datasets, opened."""
+        return {name: open_dataset(path, self.kinds) for name, path in by_file_name(paths).items()}
+
+    def prepare(self, model: str, options: SplitOptions) -> "Embedder":
+        """Returns the encoder."""
+        from bitextile.trainer.evaluate.vectors import load_embedder
+
+        return load_embedder(model)
+
+    def metrics(
+        self, prepared: "Embedder", data: Dataset, options: SplitOptions
+    ) -> dict[str, PerplexityResult]:
+        """Returns the perplexity of each language."""
+        from bitextile.trainer.evaluate.masked_lm import likelihoods, masked_examples
+
+        examples = masked_examples(
+            prepared,
+            data,
+            split=options.only_split,
+            max_rows=options.max_rows,
+            conditional=self.conditional,
+        )
+        if not examples:
+            split = options.only_split
+            raise InputError(f"{data.path}: no row of split {split!r}; give --split, or all")
+        return {lang: perplexity(likelihoods(prepared, e)) for lang, e in sorted(examples.items())}
+
+    def settings(self, prepared: "Embedder", options: SplitOptions) -> dict[str, Any]:
+        """Returns the split."""
+        return {"split": options.split}
+
+
+class ConditionalPerplexityTask(PerplexityTask):
+    """Masked perplexity of a sentence given its translation, both ways."""
+
+    name = "conditional-perplexity"
+    data = "pairs or aligned datasets"
+    kinds = (PAIRS, ALIGNED)
+    conditional = True
+
+
+def perplexity(terms: Sequence[tuple[float, int]]) -> PerplexityResult:
+    """Returns the perplexity of sentences.
+
+    Args:
+        terms: of each sentence the summed negative log likelihood, nats, and the predictions.
+
+    Raises:
+        InputError: there is no prediction.
+
+    >>> perplexity([(math.log(8), 2), (math.log(2), 2)]).perplexity.value
+    2.0
+    """
+    sums = np.asarray(terms, np.float64).reshape(-1, 2)
+    if not sums[:, 1].sum():
+        raise InputError("too few sentences: not one subword was masked; give more data")
+    return PerplexityResult(
+        # The operation keys the resamples, so it keeps the name the task had.
+        bootstrap(sums, lambda s: math.exp(s[0] / max(s[1], 1.0)), operation="mlm"),
+        sentences=len(sums),
+        predictions=int(sums[:, 1].sum()),
+    )

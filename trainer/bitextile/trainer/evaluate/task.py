@@ -1,0 +1,100 @@
+"""What a task is: how its data are read, a model is prepared for it, and what is measured.
+
+    paths --read--> named data --metrics(prepared model, data)--> figures with intervals
+
+A task is a class in a file of its own and one line in tasks.py. None of these files imports torch
+before a model is needed, so that options and help cost nothing.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol, TypeVar, get_args
+
+from bitextile.schema.errors import ConfigError
+
+Split = Literal["train", "valid", "test", "all"]
+
+M = TypeVar("M")
+D = TypeVar("D")
+O = TypeVar("O", contravariant=True)  # noqa: E741
+
+
+class Task(Protocol[M, D, O]):
+    """One thing that `evaluate` measures: M is the prepared model, D its data, O its options."""
+
+    name: str
+    """As `--task` names it."""
+    data: str
+    """What `--data` takes, for the help text."""
+    options: type[Any]
+    """Dataclass of its options, each with a default and a line of documentation."""
+
+    def read(self, paths: Sequence[str], options: O) -> Mapping[str, D]:
+        """Returns the data to measure on, by the name that results have.
+
+        Raises:
+            ConfigError: the paths do not fit the task.
+            InputError: one cannot be read or holds nothing to measure on.
+        """
+
+    def prepare(self, model: str, options: O) -> M:
+        """Returns the model of a folder, loaded for this task.
+
+        Raises:
+            ConfigError: the folder holds no model that can do it.
+        """
+
+    def metrics(self, prepared: M, data: D, options: O) -> Any:
+        """Returns a dataclass of figures (`Estimate`) and counts, or several of them by name."""
+
+    def settings(self, prepared: M, options: O) -> dict[str, Any]:
+        """Returns what a report says of how it was measured."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoOptions:
+    """Of a task that has none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerOptions:
+    """Of a task that compares vectors of an encoder."""
+
+    layer: int | None = None
+    """Layer whose vectors are compared; 0 is the embeddings. By default two thirds up, where
+    words of two languages are closest (vectors.py)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitOptions:
+    """Of a task that reads datasets."""
+
+    split: Split = "test"
+    """Split of the datasets to measure on."""
+    max_rows: int = 10_000
+    """Rows of a language pair or language, at most. 10,000 give an interval of about +-1 % at
+    worst, in minutes on a CPU."""
+
+    def __post_init__(self) -> None:
+        if self.split not in get_args(Split):
+            raise ConfigError(
+                f"split is {self.split!r}, expected one of {', '.join(get_args(Split))}"
+            )
+        if self.max_rows < 1:
+            raise ConfigError(f"max_rows is {self.max_rows}, expected at least 1")
+
+    @property
+    def only_split(self) -> str | None:
+        """The one split to read; None for all rows."""
+        return None if self.split == "all" else self.split
+
+
+def by_file_name(paths: Sequence[str]) -> dict[str, str]:
+    """Returns each path by its last part, or by itself where two end alike.
+
+    >>> by_file_name(["de/gold.jsonl", "fr/gold.jsonl", "work/pairs"])
+    {'de/gold.jsonl': 'de/gold.jsonl', 'fr/gold.jsonl': 'fr/gold.jsonl', 'pairs': 'work/pairs'}
+    """
+    last = [Path(path).name for path in paths]
+    return {name if last.count(name) == 1 else path: path for name, path in zip(last, paths)}
