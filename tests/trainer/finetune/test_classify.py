@@ -15,9 +15,10 @@ from bitextile.schema.dataset import open_dataset
 from bitextile.schema.errors import ConfigError
 from bitextile.trainer.data.collate import Collation
 from bitextile.trainer.data.masking import Masking
+from bitextile.trainer.evaluate.sentence_pairs import FIELDS, read_file
+from bitextile.trainer.finetune.augment import read_copies
 from bitextile.trainer.finetune.classify import VIEWS, Classify, logits
-from bitextile.trainer.finetune.data import read_file
-from bitextile.trainer.finetune.loop import _copies, _entry
+from bitextile.trainer.finetune.loop import _entry
 from bitextile.trainer.finetune.model import (
     Classifier,
     fresh_classifier,
@@ -111,7 +112,7 @@ def test_a_row_is_augmented_alike_in_any_batch_and_anew_in_each_epoch(tuning, sa
 
 def test_copies_are_the_rows_fields_switched(tuning, salt, task_rows, coder):
     entry, _ = _entry(tuning(**salt), coder)
-    known = _copies([open_dataset(salt["copies"][0])], _ids(entry))
+    known = read_copies([open_dataset(salt["copies"][0])], _ids(entry))
     for row, example in zip(task_rows, examples(entry, coder)):
         if 1 not in example.views:
             continue
@@ -164,7 +165,7 @@ def test_what_is_written_says_what_was_trained(family, coder, collation, task_fi
     with torch.random.fork_rng():
         torch.manual_seed(1)
         encoder = Encoder(AutoModelForMaskedLM.from_config(config)).eval()
-        objective = Classify(("a", "b", "c"), 64)
+        objective = Classify(FIELDS, ("a", "b", "c"), 64)
         head: Classifier = objective.module(encoder).eval()
     task = read_file(task_file, language="en")
     rows = task.rows.append_column("class", pa.array(np.zeros(20, np.int64)))

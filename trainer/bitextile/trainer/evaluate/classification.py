@@ -1,17 +1,35 @@
-"""Classification of sentence pairs: accuracy of what `finetune` writes."""
+"""Classification of sentence pairs: accuracy of what `finetune` makes of an encoder."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 
 from bitextile.trainer.evaluate.intervals import Estimate, bootstrap
-from bitextile.trainer.evaluate.task import NoOptions, by_file_name
-from bitextile.trainer.finetune.data import FIELDS, Task, classes, read_file
+from bitextile.trainer.evaluate.sentence_pairs import (
+    FIELDS,
+    classes,
+    labels_of,
+    read_file,
+    read_source,
+)
+from bitextile.trainer.evaluate.task import (
+    NO_AUGMENTATION,
+    Augmentation,
+    NoOptions,
+    TaskData,
+    by_file_name,
+)
 
 if TYPE_CHECKING:
     from bitextile.trainer.evaluate.classifier import LoadedClassifier
+    from bitextile.trainer.finetune.classify import Classify
+    from bitextile.trainer.finetune.config import TaskSource
+    from bitextile.trainer.finetune.loop import Finetuning
+    from bitextile.trainer.train.checkpoint import Tensors
 
 
 @dataclass(frozen=True)
@@ -37,8 +55,10 @@ class ClassificationTask:
     name = "classification"
     data = "task files (TSV of premise, hypothesis and label)"
     options = NoOptions
+    fields: tuple[str, ...] = FIELDS
+    file_format = "nli"
 
-    def read(self, paths: Sequence[str], options: NoOptions) -> dict[str, Task]:
+    def read(self, paths: Sequence[str], options: NoOptions) -> dict[str, TaskData]:
         """Returns the rows of each file."""
         return {name: read_file(path) for name, path in by_file_name(paths).items()}
 
@@ -48,12 +68,13 @@ class ClassificationTask:
 
         return load_classifier(model)
 
-    def metrics(self, prepared: "LoadedClassifier", data: Task, options: NoOptions) -> Accuracy:
+    def metrics(self, prepared: "LoadedClassifier", data: TaskData, options: NoOptions) -> Accuracy:
         """Returns accuracy; raises InputError for a label that is none of the model's."""
         from bitextile.trainer.evaluate.classifier import predict
 
         wanted = classes(data, prepared.labels)
-        found, n_cut = predict(prepared, [data.rows.column(name).to_pylist() for name in FIELDS])
+        fields = [data.rows.column(name).to_pylist() for name in self.fields]
+        found, n_cut = predict(prepared, fields)
         right = np.stack([found == wanted, np.ones(len(wanted))], axis=1).astype(np.float64)
         estimate = bootstrap(right, lambda s: s[0] / s[1], operation="classification")
         return Accuracy(estimate, len(wanted), data.left_out, n_cut)
@@ -61,3 +82,47 @@ class ClassificationTask:
     def settings(self, prepared: "LoadedClassifier", options: NoOptions) -> dict[str, Any]:
         """Returns the classes of the model."""
         return {"labels": list(prepared.labels)}
+
+    def read_source(self, source: "TaskSource") -> TaskData:
+        """Returns the rows of a file or a dataset of switched task data."""
+        return read_source(source)
+
+    def labels(self, data: Sequence[TaskData]) -> tuple[str, ...]:
+        """Returns the labels of the training data, sorted; their places are the classes."""
+        return labels_of(data)
+
+    def targets(self, data: TaskData, labels: Sequence[str]) -> pa.Table:
+        """Returns the rows with their `class`."""
+        return data.rows.append_column("class", pa.array(classes(data, labels)))
+
+    def objective(
+        self,
+        labels: tuple[str, ...],
+        *,
+        max_length: int,
+        seed: int = 0,
+        augmentation: Augmentation = NO_AUGMENTATION,
+    ) -> "Classify":
+        """Returns cross-entropy over the classes, of a head on the first token."""
+        from bitextile.trainer.finetune.classify import Classify
+
+        return Classify(self.fields, labels, max_length, seed=seed, augmentation=augmentation)
+
+    def score(self, training: "Finetuning", data: TaskData) -> dict[str, float]:
+        """Returns loss and accuracy on held-out rows."""
+        from bitextile.trainer.finetune.score import score
+
+        return score(training, self.targets(data, training.entries[0].labels))
+
+    def save(
+        self, training: "Finetuning", folder: Path, tensors: "Tensors", facts: dict[str, Any]
+    ) -> None:
+        """Writes what `AutoModelForSequenceClassification` loads, and its card."""
+        from bitextile.trainer.finetune.card import write_card
+        from bitextile.trainer.finetune.model import pair_tokenizer, save_classifier
+
+        entry = training.entries[0]
+        head = {n.removeprefix("0."): t for n, t in tensors.own.items()}
+        save_classifier(folder, training.encoder, entry.labels, body=tensors.model, head=head)
+        pair_tokenizer(training.coder).save_pretrained(folder)
+        write_card(folder, training.config, entry.labels, entry.train, facts)

@@ -1,6 +1,8 @@
 """What a task is: how its data are read, a model is prepared for it, and what is measured.
 
-    paths --read--> named data --metrics(prepared model, data)--> figures with intervals
+    evaluate   paths --read--> named data --metrics(prepared model, data)--> figures with intervals
+    finetune   sources --read_source--> rows --targets--> objective, whose module is the head
+               held-out rows --score--> figures while it trains; at the end --save--> model folder
 
 A task is a class in a file of its own and one line in tasks.py. None of these files imports torch
 before a model is needed, so that options and help cost nothing.
@@ -9,9 +11,18 @@ before a model is needed, so that options and help cost nothing.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, get_args
+
+import pyarrow as pa
 
 from bitextile.schema.errors import ConfigError
+
+if TYPE_CHECKING:
+    from bitextile.trainer.finetune.config import TaskSource
+    from bitextile.trainer.finetune.loop import Finetuning
+    from bitextile.trainer.finetune.mixup import Choices, Tokens
+    from bitextile.trainer.objectives.objective import Learned
+    from bitextile.trainer.train.checkpoint import Tensors
 
 Split = Literal["train", "valid", "test", "all"]
 
@@ -50,6 +61,86 @@ class Task(Protocol[M, D, O]):
 
     def settings(self, prepared: M, options: O) -> dict[str, Any]:
         """Returns what a report says of how it was measured."""
+
+
+@dataclass(frozen=True)
+class TaskData:
+    """Rows of one file or dataset of a task, in memory.
+
+    Attributes:
+        path: of the file or dataset.
+        rows: [n] in file order: `record`, and of each field its text and its `<field>_id`.
+        left_out: rows without a sentence in a field (PAWS-X has empty ones, and "NS").
+        digest: sha256 of the file, or the dataset's.
+    """
+
+    path: str
+    rows: pa.Table
+    left_out: int
+    digest: str
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """What SALT adds to the fields of a task (methods.md 5), by their `text_id`.
+
+    Attributes:
+        copies: switched copies of each field; None to learn from none.
+        choices: candidates of each field; None to mix nothing.
+        tokens: of the model, needed with choices.
+    """
+
+    copies: "Mapping[str, tuple[str, ...]] | None" = None
+    choices: "Mapping[str, Choices] | None" = None
+    tokens: "Tokens | None" = None
+
+
+NO_AUGMENTATION = Augmentation()
+
+
+class FinetuneTask(Task[Any, TaskData, Any], Protocol):
+    """A task that `finetune` teaches an encoder too, by a head on top of it."""
+
+    fields: tuple[str, ...]
+    """Columns of text, which can have switched copies and candidates."""
+    file_format: str
+    """Of its files, as kernels/tasks names them; said beside a model."""
+
+    def read_source(self, source: "TaskSource") -> TaskData:
+        """Returns what a configuration names as training data.
+
+        Raises:
+            InputError: a file is not of its form, or has no row.
+            DatasetError: a dataset is not whole, or none of this task.
+        """
+
+    def labels(self, data: Sequence[TaskData]) -> tuple[str, ...]:
+        """Returns the names of the classes that the data have, in order; () where it has none."""
+
+    def targets(self, data: TaskData, labels: Sequence[str]) -> pa.Table:
+        """Returns the rows with what is to be learned of each, as the objective reads it.
+
+        Raises:
+            InputError: a row has a label that is none of `labels`.
+        """
+
+    def objective(
+        self,
+        labels: tuple[str, ...],
+        *,
+        max_length: int,
+        seed: int = 0,
+        augmentation: Augmentation = NO_AUGMENTATION,
+    ) -> "Learned":
+        """Returns what is minimised; its `module` is the head."""
+
+    def score(self, training: "Finetuning", data: TaskData) -> dict[str, float]:
+        """Returns figures on held-out rows while a model is trained; every rank calls it."""
+
+    def save(
+        self, training: "Finetuning", folder: Path, tensors: "Tensors", facts: dict[str, Any]
+    ) -> None:
+        """Writes model, tokenizer and card to an empty folder."""
 
 
 @dataclass(frozen=True, kw_only=True)

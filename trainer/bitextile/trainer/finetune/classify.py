@@ -13,7 +13,7 @@ Switched copies are written offline (`codeswitch --method candidates`, or any ot
 where a field has several, each epoch draws one. A row has a copy if one of its fields has.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,15 +28,8 @@ from bitextile.trainer.data.examples import Example, Input, join
 from bitextile.trainer.data.masking import draws
 from bitextile.trainer.data.packed import Packed, flatten, lay_out, moved
 from bitextile.trainer.data.tokens import Coder, Side
-from bitextile.trainer.finetune.data import FIELDS
-from bitextile.trainer.finetune.mixup import (
-    Choices,
-    Mixing,
-    Mixup,
-    Tokens,
-    mixing_of,
-    shares_of,
-)
+from bitextile.trainer.evaluate.task import NO_AUGMENTATION, Augmentation
+from bitextile.trainer.finetune.mixup import Mixing, Mixup, mixing_of, shares_of
 from bitextile.trainer.finetune.model import Classifier, fresh_classifier
 from bitextile.trainer.losses import LossSum, masked_lm
 from bitextile.trainer.model.encoder import Encoder
@@ -64,7 +57,7 @@ class Labelled(Example):
 
 
 @dataclass(frozen=True)
-class Pairs:
+class ClassificationBatch:
     """Packed inputs with their classes.
 
     Attributes:
@@ -86,44 +79,45 @@ class Pairs:
         """Every set of rows that the encoder runs over."""
         return (self.packed,)
 
-    def to(self, device: torch.device) -> "Pairs":
+    def to(self, device: torch.device) -> "ClassificationBatch":
         """Returns the batch on a device."""
-        pairs: Pairs = moved(self, lambda tensor: tensor.to(device, non_blocking=True))
-        return pairs
+        batch: ClassificationBatch = moved(
+            self, lambda tensor: tensor.to(device, non_blocking=True)
+        )
+        return batch
 
 
 @dataclass(frozen=True)
 class Classify:
-    """Adapter: rows of TASK with their `class`.
+    """Adapter: rows of a task with two fields and their `class`.
 
     Attributes:
+        fields: names of both columns of text.
         labels: name of each class.
         max_length: tokens of an input with special tokens; longer fields are cut at a word.
         seed: of the run.
-        copies: switched copies of fields by `text_id`; None to learn from none.
-        choices: candidates of fields by `text_id`; None to mix nothing.
-        tokens: of the model, needed with choices.
+        augmentation: what SALT adds to the fields.
     """
 
+    fields: tuple[str, ...]
     labels: tuple[str, ...]
     max_length: int
     seed: int = 0
-    copies: Mapping[str, tuple[str, ...]] | None = None
-    choices: Mapping[str, Choices] | None = None
-    tokens: Tokens | None = None
+    augmentation: Augmentation = NO_AUGMENTATION
     name: str = "classify"
 
     @property
     def parts(self) -> tuple[str, ...]:
         """The parts of the loss."""
-        on = {"plain": True, "copy": self.copies is not None, "mixup": self.choices is not None}
+        added = self.augmentation
+        on = {"plain": True, "copy": added.copies is not None, "mixup": added.choices is not None}
         return tuple(view for view in VIEWS if on[view])
 
     def examples(self, rows: pa.Table, epochs: I64, coder: Coder) -> list[Example]:
         """Returns one `Labelled` per row, of one to three inputs."""
         records = rows.column("record").to_pylist()
         keys = hash64(pa.array(records, pa.string()))
-        texts: list[Pair] = list(zip(*texts_of(rows, *FIELDS)))
+        texts: list[Pair] = list(zip(*texts_of(rows, *self.fields)))
         sides = self._sides(texts, coder)
         copied = self._copied(rows, texts, keys, epochs)
         of_copies = iter(self._sides([pair for pair in copied if pair is not None], coder))
@@ -161,13 +155,14 @@ class Classify:
         self, rows: pa.Table, texts: Sequence[Pair], keys: U64, epochs: I64
     ) -> list[Pair | None]:
         """Returns the copy of each row, None where no field has one."""
-        if self.copies is None:
+        copies = self.augmentation.copies
+        if copies is None:
             return [None] * len(texts)
         fields = []
-        for number, name in enumerate(FIELDS):
+        for number, name in enumerate(self.fields):
             drawn = draws(keys, epochs, seed=self.seed, operation="finetune/copy", positions=number)
             ids = rows.column(f"{name}_id").to_pylist()
-            known = [self.copies.get(text_id, ()) for text_id in ids]
+            known = [copies.get(text_id, ()) for text_id in ids]
             fields.append([c[int(u * len(c))] if c else None for c, u in zip(known, drawn)])
         return [
             None if p is None and h is None else (p or text[0], h or text[1])
@@ -178,15 +173,16 @@ class Classify:
         self, rows: pa.Table, texts: Sequence[Pair], sides: Sequence[tuple[Side, Side]]
     ) -> list[Mixing | None]:
         """Returns what is mixed in each row, None where no field has candidates."""
-        if self.choices is None or self.tokens is None:
+        choices, tokens = self.augmentation.choices, self.augmentation.tokens
+        if choices is None or tokens is None:
             return [None] * len(texts)
-        ids = zip(*(rows.column(f"{name}_id").to_pylist() for name in FIELDS))
+        ids = zip(*(rows.column(f"{name}_id").to_pylist() for name in self.fields))
         return [
-            mixing_of(list(zip(pair, text)), [self.choices.get(i) for i in own], self.tokens)
+            mixing_of(list(zip(pair, text)), [choices.get(i) for i in own], tokens)
             for own, pair, text in zip(ids, sides, texts)
         ]
 
-    def collate(self, examples: Sequence[Any], collation: Collation) -> Pairs:
+    def collate(self, examples: Sequence[Any], collation: Collation) -> ClassificationBatch:
         """Returns packed rows of `Labelled` examples: all forms of a row in one batch."""
         inputs = [i for e in examples for i in e.inputs]
         flat = flatten(inputs)
@@ -195,7 +191,7 @@ class Classify:
         )
         views = [view for e in examples for view in e.views]
         targets = [e.label for e in examples for _ in e.views]
-        return Pairs(
+        return ClassificationBatch(
             packed=packed,
             views=torch.tensor(views),
             targets=torch.tensor(targets),
@@ -207,7 +203,9 @@ class Classify:
         """Returns the head, fresh."""
         return fresh_classifier(encoder, self.labels)
 
-    def losses(self, encoder: Encoder, own: Classifier, batch: Pairs) -> dict[str, LossSum]:
+    def losses(
+        self, encoder: Encoder, own: Classifier, batch: ClassificationBatch
+    ) -> dict[str, LossSum]:
         """Returns the parts `plain`, `copy` and `mixup`, as far as they are wanted."""
         scores = logits(encoder, own, batch)
         weight = torch.tensor(batch.n_rows)
@@ -219,12 +217,12 @@ class Classify:
                 found[name] = LossSum(total, weight)
         return found
 
-    def weights(self, batch: Pairs) -> dict[str, int]:
+    def weights(self, batch: ClassificationBatch) -> dict[str, int]:
         """Returns the number of rows, for each part."""
         return dict.fromkeys(self.parts, batch.n_rows)
 
 
-def logits(encoder: Encoder, own: Classifier, batch: Pairs) -> torch.Tensor:
+def logits(encoder: Encoder, own: Classifier, batch: ClassificationBatch) -> torch.Tensor:
     """Returns the scores [inputs, classes] of a batch."""
     vectors = encoder.vectors(batch.packed, change=batch.mixup)
     return own(vectors[batch.packed.starts])

@@ -48,9 +48,10 @@ class TaskSource(Settings):
 
 
 class FinetuneConfig(RunConfig):
-    """A fine-tuning for sentence-pair classification. Defaults suit an encoder of BERT's size.
+    """A fine-tuning for a task. Defaults suit an encoder of BERT's size.
 
     Attributes:
+        task: what is learned (evaluate/tasks.py lists what there is).
         model: local folder of the encoder with its tokenizer; weights in safetensors.
         train: where the rows come from, all shuffled together.
         copies: datasets of kind codeswitch with switched copies of fields (SALT:
@@ -69,6 +70,7 @@ class FinetuneConfig(RunConfig):
         keep_checkpoints: a fine-tuning is short, so the last alone stays.
     """
 
+    task: str = "classification"
     model: str
     train: Annotated[tuple[TaskSource, ...], Field(min_length=1)]
     copies: tuple[str, ...] = ()

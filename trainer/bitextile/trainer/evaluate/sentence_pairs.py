@@ -1,8 +1,7 @@
-"""Task data to learn from or to be scored on: rows of premise, hypothesis and label, in memory."""
+"""Labelled sentence pairs, from files and datasets: rows of premise, hypothesis and label."""
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
@@ -16,41 +15,23 @@ from bitextile.schema.ids import stable_id, text_ids
 from bitextile.schema.kinds import CODESWITCH
 from bitextile.schema.manifest import FILE_NAME
 from bitextile.schema.storage import exists, file_sha256
-from bitextile.trainer.data.order import Order
-from bitextile.trainer.data.streams import Rows
+from bitextile.trainer.evaluate.task import TaskData
 from bitextile.trainer.finetune.config import TaskSource
 
 FIELDS = ("premise", "hypothesis")
 UNKNOWN = "und"
 """BCP-47 for a language that nobody has named; of files that are only scored."""
 
-TASK = pa.schema(
+SENTENCE_PAIRS = pa.schema(
     [
         pa.field(name, pa.string(), False)
         for name in ("record", "premise_id", "hypothesis_id", *FIELDS, "label")
     ]
 )
-"""Columns of a task: the id of the row, `text_id` and text of both fields, the label."""
+"""Columns: the id of the row, `text_id` and text of both fields, the label."""
 
 
-@dataclass(frozen=True)
-class Task:
-    """What one file or dataset holds.
-
-    Attributes:
-        path: of the file or dataset.
-        rows: [n] columns TASK, in file order.
-        left_out: rows without a sentence in a field (PAWS-X has empty ones, and "NS").
-        digest: sha256 of the file, or the dataset's.
-    """
-
-    path: str
-    rows: pa.Table
-    left_out: int
-    digest: str
-
-
-def read_source(source: TaskSource) -> Task:
+def read_source(source: TaskSource) -> TaskData:
     """Reads what a configuration names as training data.
 
     Raises:
@@ -62,7 +43,7 @@ def read_source(source: TaskSource) -> Task:
     return read_file(str(source.file), language=str(source.language))  # TaskSource has both
 
 
-def read_file(path: str, *, language: str = UNKNOWN) -> Task:
+def read_file(path: str, *, language: str = UNKNOWN) -> TaskData:
     """Reads a task file: lines of premise TAB hypothesis TAB label, a line of names or none.
 
     Text is normalised as `ingest` does it, so that a field has the id its candidates have.
@@ -106,7 +87,7 @@ def _refuse_header(path: str, labels: Sequence[str]) -> None:
         )
 
 
-def _read_dataset(path: str) -> Task:
+def _read_dataset(path: str) -> TaskData:
     dataset = open_dataset(path, CODESWITCH)
     table = dataset.table()
     if missing := [name for name in (*FIELDS, "label") if name not in table.column_names]:
@@ -121,7 +102,7 @@ def _read_dataset(path: str) -> Task:
             part.column(name).to_pylist() for name in (*FIELDS, "label")
         )
         parts.append(_rows(language, premises, hypotheses, [label.strip() for label in labels]))
-    rows = pa.concat_tables(parts) if parts else TASK.empty_table()
+    rows = pa.concat_tables(parts) if parts else SENTENCE_PAIRS.empty_table()
     return _sentences_only(path, rows, dataset.manifest.digest)
 
 
@@ -134,10 +115,10 @@ def _rows(
     records = [stable_id(f"{language}\x1f{premise}\n{hypothesis}") for premise, hypothesis in pairs]
     ids = [text_ids(language, f) for f in fields]
     columns = [pa.array(records, pa.string()), *ids, *fields]
-    return pa.Table.from_arrays([*columns, pa.array(labels, pa.string())], schema=TASK)
+    return pa.Table.from_arrays([*columns, pa.array(labels, pa.string())], schema=SENTENCE_PAIRS)
 
 
-def _sentences_only(path: str, rows: pa.Table, digest: str) -> Task:
+def _sentences_only(path: str, rows: pa.Table, digest: str) -> TaskData:
     none = pa.array(NO_SENTENCE, pa.string())
     empty = pc.or_(*(pc.is_in(rows.column(name), none) for name in FIELDS))
     kept = rows.filter(pc.invert(empty)).combine_chunks()
@@ -146,70 +127,34 @@ def _sentences_only(path: str, rows: pa.Table, digest: str) -> Task:
             f"{path}: no row with two sentences among {len(rows)}; expected lines of premise TAB "
             "hypothesis TAB label"
         )
-    return Task(path, kept, len(rows) - len(kept), digest)
+    return TaskData(path, kept, len(rows) - len(kept), digest)
 
 
-def labels_of(tasks: Sequence[Task]) -> tuple[str, ...]:
+def labels_of(data: Sequence[TaskData]) -> tuple[str, ...]:
     """Returns the labels of the training data, sorted; their places are the classes.
 
     Raises:
         InputError: there is one label only.
     """
-    counts = Counter(label for task in tasks for label in task.rows.column("label").to_pylist())
+    counts = Counter(label for part in data for label in part.rows.column("label").to_pylist())
     if len(counts) < 2:
         only = next(iter(counts))
-        raise InputError(
-            f"{tasks[0].path}: every row has the label {only!r}; nothing to tell apart"
-        )
+        raise InputError(f"{data[0].path}: every row has the label {only!r}; nothing to tell apart")
     return tuple(sorted(counts))
 
 
-def classes(task: Task, labels: Sequence[str]) -> np.ndarray:
+def classes(data: TaskData, labels: Sequence[str]) -> np.ndarray:
     """Returns [n] the class of each row.
 
     Raises:
         InputError: a label is none of `labels`.
     """
-    found = pc.index_in(task.rows.column("label"), pa.array(labels, pa.string()))
+    found = pc.index_in(data.rows.column("label"), pa.array(labels, pa.string()))
     if found.null_count:
         row = pc.index(pc.is_null(found), True).as_py()
-        got = task.rows.column("label")[row].as_py()
+        got = data.rows.column("label")[row].as_py()
         raise InputError(
-            f"{task.path}: a row has the label {got!r}, but the model knows {', '.join(labels)}; "
-            f"its premise begins {task.rows.column('premise')[row].as_py()[:40]!r}"
+            f"{data.path}: a row has the label {got!r}, but the model knows {', '.join(labels)}; "
+            f"its premise begins {data.rows.column('premise')[row].as_py()[:40]!r}"
         )
     return found.to_numpy().astype(np.int64)
-
-
-@dataclass
-class TaskStream:
-    """All rows to learn from, in a seeded order per epoch, from any position on.
-
-    Attributes:
-        rows: [n] columns TASK and `class`.
-        seed: of the order.
-        key: the name of the stream.
-    """
-
-    rows: pa.Table
-    seed: int
-    key: str = "task"
-    _orders: dict[int, np.ndarray] = field(init=False, default_factory=dict, repr=False)
-
-    def take(self, position: int, count: int, *, lane: int, lanes: int) -> Rows:
-        """Returns the next rows for one lane, as `Stream.take` does it."""
-        own = position + np.arange(count)
-        epochs, places = np.divmod(lane + own * lanes, len(self.rows))
-        chosen = np.zeros(count, np.int64)
-        for epoch in np.unique(epochs):
-            here = epochs == epoch
-            chosen[here] = self._order(int(epoch))[places[here]]
-        return Rows(self.rows.take(pa.array(chosen)), epochs, own + 1)
-
-    def _order(self, epoch: int) -> np.ndarray:
-        if epoch not in self._orders:
-            order = Order((len(self.rows),), self.seed, f"finetune/{self.key}")
-            # One row group, so one window: the whole epoch.
-            last = dict([*self._orders.items()][-1:])
-            self._orders = last | {epoch: order.window(epoch, 0).order}
-        return self._orders[epoch]
