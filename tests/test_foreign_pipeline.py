@@ -49,12 +49,13 @@ run(row, MONO, Normalise(MONO), dict(text="caf\xe9"))
 """,
     "align": """
 import tempfile
-from bitextile.kernels.align.engine import segment_pairs
+from bitextile.kernels.align.batches import segment_pairs
 from bitextile.pipelines.recipe.recipe import Recipe
 from bitextile.transforms.align import AlignWords
 config = Recipe().align
 batch = pa.RecordBatch.from_pylist([PAIR], schema=PAIRS.schema)
-assert segment_pairs(batch, config=config)["src_spans"][0].as_py()[1] == dict(start=4, end=7)
+spans = segment_pairs(batch, segmenter=config.segmenter)["src_spans"][0].as_py()
+assert spans[1] == dict(start=4, end=7)
 run(PAIR, PAIRS, AlignWords(tempfile.mkdtemp(), {"en-zh": 1}, config), dict(src="The dog runs."))
 """,
     "exchange": """

@@ -15,7 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from bitextile.kernels.align.corpus import list_of_words
-from bitextile.kernels.align.hmm.apply import apply
+from bitextile.kernels.align.hmm.decode import align_pairs
 from bitextile.kernels.align.hmm.fit import fit
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
@@ -57,7 +57,9 @@ def main():
             sides = [list_of_words(x[: len(gold)] if small else x) for x in lines]
             models = [fit(*sides, lexicon=x) for x in (None, dictionary(*known, args.weight))]
             first = [side.slice(0, len(gold)) for side in sides]
-            rates = [error_rate(gold, apply(model, *first).links.to_pylist()) for model in models]
+            rates = [
+                error_rate(gold, align_pairs(model, *first).links.to_pylist()) for model in models
+            ]
             used = models[1].statistics["lexicon"]["used"]
             size = f"{name} small" if small else name
             print(f"{size:22s} {len(sides[0]):6d} {used:12d} {rates[0]:11.4f} {rates[1]:6.4f}")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from bitextile.kernels.align.hmm.apply import apply
+from bitextile.kernels.align.hmm.decode import align_pairs
 from bitextile.kernels.align.hmm.fit import fit
 
 NAME = "hansards-en-fr"
@@ -60,7 +60,7 @@ def main():
         rows = joined(pairs, longest)
         sides = lists(rows)
         start = time.process_time()
-        apply(model, *sides, n_threads=1)
+        align_pairs(model, *sides, n_threads=1)
         spent = time.process_time() - start
         words = sum(len(src) for src, _ in rows)
         cells = sum(len(src) * len(tgt) for src, tgt in rows)

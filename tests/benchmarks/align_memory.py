@@ -27,7 +27,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from bitextile.kernels.align.hmm.apply import apply
+from bitextile.kernels.align.hmm.decode import align_pairs
 from bitextile.kernels.align.hmm.fit import fit
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
@@ -96,7 +96,7 @@ def memory(name):
 def run_one(path, threads):
     """Fits and applies in this process; returns the figures."""
     tiny = pa.array([["a", "b"]], WORDS)
-    apply(fit(tiny, tiny, n_threads=threads), tiny, tiny)
+    align_pairs(fit(tiny, tiny, n_threads=threads), tiny, tiny)
     with pa.OSFile(path) as source:
         table = pa.ipc.open_file(source).read_all()
     n = table.num_rows
@@ -113,7 +113,7 @@ def run_one(path, threads):
     links = 0
     for first in range(0, n, BATCH):
         batch = (table[side].slice(first, BATCH).combine_chunks() for side in ("src", "tgt"))
-        links += len(apply(model, *batch, n_threads=threads).links.flatten())
+        links += len(align_pairs(model, *batch, n_threads=threads).links.flatten())
     done = time.perf_counter()
     return {
         "pairs": n,

@@ -277,7 +277,7 @@ def inside(folder, name, *, threads):
     import pyarrow as pa
 
     from bitextile.kernels.align.corpus import list_of_words
-    from bitextile.kernels.align.hmm.apply import apply
+    from bitextile.kernels.align.hmm.decode import align_pairs
     from bitextile.kernels.align.hmm.fit import fit
 
     def peak():
@@ -288,14 +288,14 @@ def inside(folder, name, *, threads):
         lines = (folder / f"{name}.{side}").read_text(encoding="utf-8").split("\n")[:-1]
         sides.append(list_of_words(lines))
     tiny = pa.array([["a", "b"]], pa.list_(pa.string()))
-    apply(fit(tiny, tiny, n_threads=threads), tiny, tiny, n_threads=threads)
+    align_pairs(fit(tiny, tiny, n_threads=threads), tiny, tiny, n_threads=threads)
     before, start = peak(), time.perf_counter()
     model = fit(*sides, n_threads=threads)
     fitted, memory = time.perf_counter() - start, peak() - before
     start = time.perf_counter()
-    apply(model, *sides, n_threads=threads)
+    align_pairs(model, *sides, n_threads=threads)
     applied, start = time.perf_counter() - start, time.perf_counter()
-    apply(model, *sides, n_threads=1)
+    align_pairs(model, *sides, n_threads=1)
     alone, n = time.perf_counter() - start, len(sides[0])
     return {
         "set": name,

@@ -22,7 +22,7 @@ import math
 import statistics
 from pathlib import Path
 
-from bitextile.kernels.align.engine import HmmConfig
+from bitextile.kernels.align.hmm.config import HmmConfig
 from bitextile.kernels.bitext.lexicon import LexiconConfig
 from bitextile.kernels.derive.rows import DeriveConfig
 from bitextile.pipelines.align import align

@@ -15,6 +15,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -23,10 +24,12 @@ import torch
 from tokenizers import BertWordPieceTokenizer
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
-from bitextile.kernels.align.encoder import Matcher
-from bitextile.transforms.encoder_model import EncoderAligner
+from bitextile.kernels.align.encoder.aligner import EncoderAligner
+from bitextile.kernels.align.encoder.config import SimalignConfig
+from bitextile.transforms.align_encoder import TorchEncoder
 
 MULTI30K = Path(__file__).parents[3] / "shared" / "data" / "parallel" / "multi30k"
+LAYER = 8
 LETTER = {"inter": "a", "itermax": "i", "mwmf": "m"}
 
 
@@ -65,20 +68,23 @@ def main() -> None:
     torch.set_num_threads(given.threads)
     src, tgt = (sentences(language, given.pairs) for language in ("en", "de"))
     first, second = pa.array(src), pa.array(tgt)
-    matcher = Matcher(
-        matching=given.matching, token_type=given.token_type, distortion=0.0, threshold=0.001
+    config = SimalignConfig(
+        encoder="", matching=given.matching, token_type=given.token_type, layer=LAYER
     )
     with tempfile.TemporaryDirectory() as folder:
         make_encoder(folder, sentences("en", 1_000) + sentences("de", 1_000))
-        ours = {"ours, cpu": EncoderAligner(folder, layer=8, device="cpu")}
+        ours = {"ours, cpu": TorchEncoder(folder, layer=LAYER, device="cpu")}
         if torch.cuda.is_available():
-            ours["ours, cuda"] = EncoderAligner(folder, layer=8, device="cuda")
+            ours["ours, cuda"] = TorchEncoder(folder, layer=LAYER, device="cuda")
         theirs = SentenceAligner(
-            folder, token_type=given.token_type, matching_methods=LETTER[given.matching], layer=8
+            folder,
+            token_type=given.token_type,
+            matching_methods=LETTER[given.matching],
+            layer=LAYER,
         )
     engines: dict[str, Callable[[], object]] = {
-        name: lambda aligner=aligner: aligner.align(first, second, matcher=matcher)
-        for name, aligner in ours.items()
+        name: partial(EncoderAligner(encoder, config).align, first, second)
+        for name, encoder in ours.items()
     }
     engines["simalign, cpu"] = lambda: [theirs.get_word_aligns(a, b) for a, b in zip(src, tgt)]
     for name in ours:

@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("apache_beam")
 pytest.importorskip("torch")
 
-from bitextile.kernels.align.engine import HmmConfig
+from bitextile.kernels.align.hmm.config import HmmConfig
 from bitextile.pipelines.align import align
 from bitextile.pipelines.ingest import ingest
 from bitextile.pipelines.runner.job import RunOptions

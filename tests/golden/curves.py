@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import torch
 
-from bitextile.kernels.align.engine import HmmConfig
+from bitextile.kernels.align.hmm.config import HmmConfig
 from bitextile.kernels.bitext.lexicon import LexiconConfig
 from bitextile.pipelines.align import align
 from bitextile.pipelines.ingest import ingest

@@ -11,8 +11,10 @@ import torch
 from tokenizers import BertWordPieceTokenizer
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
-from bitextile.kernels.align.engine import EflomalConfig, HmmConfig, SimalignConfig
-from bitextile.pipelines.align import align, beside
+from bitextile.kernels.align.eflomal.config import EflomalConfig
+from bitextile.kernels.align.encoder.config import SimalignConfig
+from bitextile.kernels.align.hmm.config import HmmConfig
+from bitextile.pipelines.align import align
 from bitextile.pipelines.cli.main import main
 from bitextile.pipelines.ingest import ingest
 from bitextile.pipelines.recipe.recipe import Recipe, parse
@@ -158,14 +160,14 @@ def test_a_recipe_chooses_the_engine() -> None:
     chosen = {"aligner": "simalign", "encoder": "models/bert", "matching": "itermax", "layer": 6}
     config = parse(Recipe, {"align": chosen}, "r").align
     assert config == SimalignConfig(encoder="models/bert", matching="itermax", layer=6)
-    assert beside(config, Path("/recipes")).encoder == "/recipes/models/bert"
-    assert beside(HmmConfig(), Path("/recipes")) == HmmConfig()
+    assert config.resolve_paths(Path("/recipes")).encoder == "/recipes/models/bert"
+    assert HmmConfig().resolve_paths(Path("/recipes")) == HmmConfig()
     known = parse(Recipe, {"align": {"lexicons": ["en,de=d.txt"]}}, "r").align
-    assert beside(known, Path("/recipes")).lexicons == ("en,de=/recipes/d.txt",)
-    other = parse(Recipe, {"align": {"aligner": "eflomal", "programs": "e/bin"}}, "r").align
-    assert other == EflomalConfig(programs="e/bin")
-    assert beside(other, Path("/recipes")).programs == "/recipes/e/bin"
-    assert beside(EflomalConfig(), Path("/recipes")) == EflomalConfig()
+    assert known.resolve_paths(Path("/recipes")).lexicons == ("en,de=/recipes/d.txt",)
+    other = parse(Recipe, {"align": {"aligner": "eflomal", "bin_dir": "e/bin"}}, "r").align
+    assert other == EflomalConfig(bin_dir="e/bin")
+    assert other.resolve_paths(Path("/recipes")).bin_dir == "/recipes/e/bin"
+    assert EflomalConfig().resolve_paths(Path("/recipes")) == EflomalConfig()
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bitextile.kernels.align.engine import HmmConfig
+from bitextile.kernels.align.hmm.config import HmmConfig
 from bitextile.kernels.bitext.lexicon import LexiconConfig
 from bitextile.kernels.exchange import ExchangeConfig
 from bitextile.kernels.switch.alignment import AlignmentSwitchConfig

@@ -2,46 +2,28 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from typing import TextIO
 
 import pyarrow as pa
 
-from bitextile.kernels.align.eflomal import (
-    EflomalModel,
-    alignment_of_sampled,
-    find_program,
-    model_of_sampled,
-    sample_links,
-)
-from bitextile.kernels.align.engine import (
-    AlignConfig,
-    EflomalConfig,
-    HmmConfig,
-    SimalignConfig,
-    lexicon_of,
-)
-from bitextile.kernels.align.hmm.apply import Alignment
-from bitextile.kernels.align.pharaoh import (
-    PAIRS_PER_BATCH,
-    TextSummary,
-    align_text,
-    sides_of,
-    write_links,
-)
+from bitextile.kernels.align.config import AlignerConfig
+from bitextile.kernels.align.engine import Runtime, WordEncoder
+from bitextile.kernels.align.pharaoh import TextSummary, align_text
+from bitextile.kernels.align.threads import usable_threads
 from bitextile.schema.errors import ConfigError, InputError
 
 STANDARD = "-"
 Progress = Callable[[str], None]
-Alignments = Iterator[Alignment]
 
 
 def align_files(
     input: str,
     output: str,
     *,
-    config: AlignConfig,
+    config: AlignerConfig,
     model: str | None,
     save_model: str | None,
     scores: str | None,
@@ -54,129 +36,72 @@ def align_files(
     Args:
         input: its path, or - for standard input.
         output: where the Pharaoh lines go, or - for standard output; appears when complete.
-        config: of the engine; what it says of samples and segmenters is not used here.
+        config: of the aligner; what it says of samples and segmenters is not used here.
         model: folder of a saved model to apply.
         save_model: folder the fitted model is saved to.
         scores: where the mean log score of each line's links goes.
-        lexicon: known translations for the statistical aligner, source word first, of any format
-            that `kernels.bitext.dictionary.source` reads.
+        lexicon: known translations for fitting, source word first, of any format that
+            `kernels.bitext.dictionary.source` reads.
         threads: 0 takes every core.
-        progress: told now and then how far it is.
+        progress: called with one line of text now and then.
 
     Raises:
         ConfigError: `model` and `save_model` together, or a wrong option.
         InputError: the input cannot be read.
     """
     _check_call(config, model, save_model, lexicon)
-    known = None if lexicon is None else _known(lexicon)
+    translations = None if lexicon is None else _read_lexicon(lexicon)
+    n_threads = usable_threads(threads or None)
+    runtime = Runtime(
+        n_threads=n_threads,
+        load_encoder=partial(_load_encoder, n_threads=n_threads),
+        progress=progress,
+    )
     with ExitStack() as stack:
         lines = stack.enter_context(_reading(input))
-        written = stack.enter_context(_writing(output))
-        scored = None if scores is None else stack.enter_context(_writing(scores))
-        if isinstance(config, HmmConfig):
-            return align_text(
-                lines,
-                written,
-                model=model,
-                save_model=save_model,
-                scores_out=scored,
-                symmetrize=config.symmetrize,
-                threshold=config.threshold,
-                lexicon=known,
-                n_threads=threads or None,
-                progress=progress,
-            )
-        summary = TextSummary()
-        sides = sides_of(lines, summary)
-        if isinstance(config, EflomalConfig):
-            parts = _by_eflomal(*sides, config, summary, (model, save_model), threads, progress)
-        else:
-            parts = _by_encoder(*sides, config, summary, threads)
-        return _written(parts, written, scored, summary, progress)
+        lines_out = stack.enter_context(_writing(output))
+        scores_out = None if scores is None else stack.enter_context(_writing(scores))
+        return align_text(
+            lines,
+            lines_out,
+            config=config,
+            runtime=runtime,
+            model=model,
+            save_model=save_model,
+            scores_out=scores_out,
+            lexicon=translations,
+        )
 
 
 def _check_call(
-    config: AlignConfig, model: str | None, save_model: str | None, lexicon: str | None
+    config: AlignerConfig, model: str | None, save_model: str | None, lexicon: str | None
 ) -> None:
     if model is not None and save_model is not None:
         raise ConfigError("--model applies a saved model and fits none; leave --save-model out")
-    if lexicon is not None and (model is not None or not isinstance(config, HmmConfig)):
+    if lexicon is not None and (model is not None or not config.takes_lexicon):
         raise ConfigError("--lexicon is for fitting with --aligner hmm; leave it out")
-    if isinstance(config, SimalignConfig) and (model is not None or save_model is not None):
-        raise ConfigError("--aligner simalign fits no model; leave --model and --save-model out")
+    if config.fit_sample is None and (model is not None or save_model is not None):
+        raise ConfigError(
+            f"--aligner {config.aligner} fits no model; leave --model and --save-model out"
+        )
 
 
-def _known(path: str) -> pa.Table:
+def _read_lexicon(path: str) -> pa.Table:
+    from bitextile.kernels.align.known_translations import word_translations
     from bitextile.kernels.bitext.dictionary.source import DictionarySource, read_dictionary
 
     # The lines name no languages; their order does.
     source = DictionarySource(path=path, src_lang="a", tgt_lang="b", columns="src,tgt")
-    return lexicon_of(read_dictionary(source))
+    return word_translations(read_dictionary(source))
 
 
-def _written(
-    parts: Alignments,
-    written: TextIO,
-    scored: TextIO | None,
-    summary: TextSummary,
-    progress: Progress,
-) -> TextSummary:
-    done = 0
-    for alignment in parts:
-        write_links(alignment, written, scored, summary)
-        done += len(alignment.links)
-        progress(f"aligned {done:,} of {summary.lines:,} lines")
-    summary.no_links -= summary.lines - summary.aligned
-    return summary
-
-
-def _by_eflomal(
-    src: pa.ListArray,
-    tgt: pa.ListArray,
-    config: EflomalConfig,
-    summary: TextSummary,
-    models: tuple[str | None, str | None],
-    threads: int,
-    progress: Progress,
-) -> Alignments:
-    """Yields the links that eflomal drew when it trained on these lines, or with a saved model."""
-    applied, saved = models
-    known = None if applied is None else EflomalModel.load(applied)
-    find_program("eflomal-align", config.sampling)
-    progress(f"eflomal: {summary.aligned:,} pairs; it tells nothing until it is done")
-    sampled = sample_links(
-        src, tgt, sampling=config.sampling, model=known, n_threads=threads or None
-    )
-    if cut := sampled.statistics["pairs_in_windows"]:
-        progress(f"eflomal: {cut:,} pairs too long for it were cut into windows")
-    if saved is not None:
-        known = model_of_sampled(sampled, sampling=config.sampling)
-        known.save(saved)
-    summary.model = known.digest if known else ""
-    alignment = alignment_of_sampled(sampled, symmetrize=config.symmetrize)
-    for first in _firsts(len(src)):
-        links, score = (c.slice(first, PAIRS_PER_BATCH) for c in (alignment.links, alignment.score))
-        yield Alignment(links, score)
-
-
-def _by_encoder(
-    src: pa.ListArray, tgt: pa.ListArray, config: SimalignConfig, summary: TextSummary, threads: int
-) -> Alignments:
+def _load_encoder(folder: str, *, layer: int, n_threads: int) -> WordEncoder:
     import torch
 
-    from bitextile.kernels.model_digest import encoder_digest
-    from bitextile.transforms.encoder_model import EncoderAligner
+    from bitextile.transforms.align_encoder import load_encoder
 
-    summary.model = encoder_digest(config.encoder)
-    torch.set_num_threads(threads or len(os.sched_getaffinity(0)))
-    encoder = EncoderAligner(config.encoder, layer=config.layer)
-    for first in _firsts(len(src)):
-        batch = (side.slice(first, PAIRS_PER_BATCH) for side in (src, tgt))
-        yield encoder.align(*batch, matcher=config.matcher)
-
-
-def _firsts(n_lines: int) -> Iterable[int]:
-    return range(0, n_lines, PAIRS_PER_BATCH)
+    torch.set_num_threads(n_threads)
+    return load_encoder(folder, layer=layer)
 
 
 @contextmanager

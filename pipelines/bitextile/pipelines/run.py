@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bitextile.pipelines.align import align, beside
+from bitextile.pipelines.align import align
 from bitextile.pipelines.exchange import exchange
 from bitextile.pipelines.ingest import ingest_corpora
 from bitextile.pipelines.lexicon import lexicon
@@ -118,7 +118,7 @@ class _Chain:
         self.tell("ingest")
         self.done(*ingest_corpora(recipe, self.folder, self.out, options=options))
         aligned = self.at("aligned")
-        config = beside(recipe.align, self.folder)
+        config = recipe.align.resolve_paths(self.folder)
         self.tell("align")
         self.done(align(self.at("pairs"), aligned, config=config, options=options))
         self.tell("lexicon")

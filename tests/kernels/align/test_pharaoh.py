@@ -10,17 +10,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import bitextile.kernels.align.pharaoh as text_module
-from bitextile.kernels.align.hmm.apply import MOST_WORDS, Alignment
-from bitextile.kernels.align.pharaoh import TextSummary, align_text, sides_of, write_links
+from bitextile.kernels.align.alignment import MAX_WORDS, Alignment
+from bitextile.kernels.align.eflomal.config import EflomalConfig
+from bitextile.kernels.align.engine import Runtime
+from bitextile.kernels.align.pharaoh import TextSummary, align_text, read_sides, write_links
 from bitextile.schema.errors import ConfigError, DatasetError
 from bitextile.schema.kinds import LINKS
 
 LINES = [f"das {w} ||| the {v}" for w, v in (("haus", "house"), ("buch", "book"), ("tor", "gate"))]
 
 
-def run(lines, **options):
+def run(lines, progress=lambda line: None, **options):
     out, scores = io.StringIO(), io.StringIO()
-    summary = align_text(lines, out, scores_out=scores, n_threads=1, **options)
+    runtime = Runtime(n_threads=1, progress=progress)
+    summary = align_text(lines, out, scores_out=scores, runtime=runtime, **options)
     assert len(scores.getvalue().splitlines()) == len(lines)
     return summary, out.getvalue().split("\n")[:-1]
 
@@ -61,15 +64,15 @@ def test_a_saved_model_applied_gives_the_same_lines(tmp_path):
 
 def test_wrong_calls_are_refused_before_anything_is_written(tmp_path):
     out = io.StringIO()
-    with pytest.raises(ConfigError, match="symmetrize is 'x'"):
-        align_text(LINES, out, symmetrize="x")
+    with pytest.raises(ConfigError, match="eflomal-align is not in"):
+        align_text(LINES, out, config=EflomalConfig(bin_dir=str(tmp_path)))
     with pytest.raises(DatasetError, match=r"model.json: cannot be read"):
         align_text(LINES, out, model=tmp_path / "none")
     assert out.getvalue() == ""
 
 
 def slow_sides(lines, summary):
-    """What `sides_of` does, line by line."""
+    """What `read_sides` does, line by line."""
     for line in lines:
         summary.lines += 1
         sides = [side.split() for side in line.split("|||")]
@@ -77,7 +80,7 @@ def slow_sides(lines, summary):
             summary.no_separator += 1
         elif not sides[0] or not sides[1]:
             summary.empty_side += 1
-        elif max(map(len, sides)) > MOST_WORDS:
+        elif max(map(len, sides)) > MAX_WORDS:
             summary.too_long += 1
         else:
             summary.aligned += 1
@@ -105,24 +108,24 @@ A_LINE = st.one_of(A_SIDE, st.tuples(A_SIDE, A_SIDE).map("|||".join))
 @settings(max_examples=200, deadline=None)
 def test_lines_are_cut_as_python_would_cut_them_however_many_at_a_time(lines, at_once):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(text_module, "LINES_AT_ONCE", at_once)
+        patch.setattr(text_module, "LINES_PER_BATCH", at_once)
         found, expected = TextSummary(), TextSummary()
-        src, tgt = sides_of(iter(lines), found)
+        src, tgt = read_sides(iter(lines), found)
     assert list(zip(src.to_pylist(), tgt.to_pylist())) == list(slow_sides(lines, expected))
     assert found == expected
 
 
 def test_a_side_of_as_many_words_as_links_can_number_is_taken_and_of_one_more_is_not():
-    lines = [f"{'a ' * n} ||| b" for n in (MOST_WORDS, MOST_WORDS + 1)]
+    lines = [f"{'a ' * n} ||| b" for n in (MAX_WORDS, MAX_WORDS + 1)]
     lines += [line[:-1] + "a|||b " * n for n, line in enumerate(lines)]
     found, expected = TextSummary(), TextSummary()
-    sides = list(zip(*(side.to_pylist() for side in sides_of(lines, found))))
+    sides = list(zip(*(side.to_pylist() for side in read_sides(lines, found))))
     assert sides == list(slow_sides(lines, expected))
     assert found == expected
 
 
 LINK_ROWS = st.lists(
-    st.lists(st.tuples(*[st.integers(0, MOST_WORDS)] * 2), max_size=4), min_size=1, max_size=9
+    st.lists(st.tuples(*[st.integers(0, MAX_WORDS)] * 2), max_size=4), min_size=1, max_size=9
 )
 
 
@@ -133,7 +136,7 @@ def test_links_are_written_as_they_would_be_one_by_one(rows, at_once, first):
     score = pa.array(np.linspace(-3, 0, len(links), dtype=np.float32))
     found, expected, out, scores = TextSummary(), TextSummary(), io.StringIO(), io.StringIO()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(text_module, "LINES_AT_ONCE", at_once)
+        patch.setattr(text_module, "LINES_PER_BATCH", at_once)
         write_links(Alignment(links, score), out, scores, found)
     assert out.getvalue() == "".join(slow_lines(links, expected))
     assert scores.getvalue() == "".join(f"{x:.6f}\n" for x in score.to_pylist())

@@ -1,7 +1,9 @@
-"""Word alignment in a pipeline: one fit per language key, its model applied to every batch."""
+"""Word alignment in a pipeline: one fit per language pair, its model applied to every batch."""
 
 import tempfile
+import threading
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from typing import Any
@@ -12,21 +14,19 @@ from apache_beam.metrics import Metrics
 from apache_beam.pvalue import AsDict
 from pyarrow import fs
 
-from bitextile.kernels.align import engine as wordlinks
-from bitextile.kernels.align.engine import (
-    AlignConfig,
-    FittedConfig,
-    HmmConfig,
-    Model,
-    draw_sample,
-    fit_sample,
-    fitted,
-    link_words,
-    segment_pairs,
-)
+from bitextile.kernels.align.batches import align_batch, draw_sample, join_samples, segment_pairs
+from bitextile.kernels.align.config import AlignerConfig, FitSample
+from bitextile.kernels.align.engine import Aligner, Runtime, ready
+from bitextile.kernels.align.hmm.config import HmmConfig
 from bitextile.kernels.sharding import split_by_language
+from bitextile.kernels.text.segment import Choice
 from bitextile.schema.kinds import PAIRS
 from bitextile.schema.storage import filesystem, is_local
+from bitextile.transforms.align_encoder import load_encoder
+
+Digests = tuple[tuple[str, str], ...]
+_ENCODING = threading.Lock()
+"""Some runners call a worker from several threads; an encoder uses all cores itself."""
 
 
 @dataclass(eq=False)
@@ -34,17 +34,17 @@ class SegmentWords(beam.PTransform):
     """Turns rows of kind PAIRS into batches of one language pair each, with word spans.
 
     Attributes:
-        config: names the segmenter.
+        segmenter: how unspaced scripts are cut into words.
     """
 
-    config: AlignConfig
+    segmenter: Choice = "auto"
 
     def expand(self, pairs: beam.PCollection) -> beam.PCollection:
-        """Returns batches as `kernels.align.engine.segment_pairs` makes them."""
-        cut = beam.Map(partial(segment_pairs, config=self.config))
+        """Returns batches as `kernels.align.batches.segment_pairs` makes them."""
+        cut = beam.Map(partial(segment_pairs, segmenter=self.segmenter))
         return (
             pairs
-            | "PartKeys" >> beam.FlatMap(_parts).with_output_types(pa.RecordBatch)
+            | "SplitByDirection" >> beam.FlatMap(_by_direction).with_output_types(pa.RecordBatch)
             | "SegmentWords" >> cut.with_output_types(pa.RecordBatch)
         )
 
@@ -53,40 +53,57 @@ class SegmentWords(beam.PTransform):
 class AlignWords(beam.PTransform):
     """Turns rows of kind PAIRS into rows of kind ALIGNED.
 
-    For each language key an aligner is fitted on a sample that depends on ids only, saved under
-    `models`, loaded once in each worker process, and applied to all rows of that key.
+    An aligner that is fitted is so once per language pair, on a sample that depends on ids only; it
+    is saved under `models`, loaded once in each worker process and applied to all rows of that
+    language pair. One that is not fitted is made ready once in each worker.
 
     Attributes:
         models: folder or URI that all workers reach; KEY/ is written into it.
-        rows: of each language key, as the manifest gives them; the sample's rate follows.
+        rows: of each language pair, as the manifest gives them; the sample's rate follows.
         config: of aligner and sample.
-        lexicons: known translations of language keys, of `kernels.align.engine.lexicon_of`.
+        lexicons: known translations of language pairs, of
+            `kernels.align.known_translations.word_translations`.
+        encoder_digests: of the folders of `config.encoders`; workers compare theirs.
 
     Counters: `AlignWords/pairs`, `AlignWords/links`, `FitAligner/pairs`.
     """
 
     models: str
     rows: dict[str, int]
-    config: FittedConfig = field(default_factory=HmmConfig)
+    config: AlignerConfig = field(default_factory=HmmConfig)
     lexicons: dict[str, pa.Table] = field(default_factory=dict)
+    encoder_digests: dict[str, str] = field(default_factory=dict)
 
     def expand(self, pairs: beam.PCollection) -> beam.PCollection:
         """Returns the aligned batches."""
-        segmented = pairs | "Segment" >> SegmentWords(self.config)
-        draw = beam.FlatMap(_sample, rows=self.rows, config=self.config)
-        models = (
+        segmented = pairs | "Segment" >> SegmentWords(self.config.segmenter)
+        sample, digests = self.config.fit_sample, tuple(self.encoder_digests.items())
+        models: Any = {} if sample is None else AsDict(self._fit(segmented, sample, digests))
+        link = beam.ParDo(_AlignBatch(self.config, digests), models)
+        return segmented | "LinkWords" >> link.with_output_types(pa.RecordBatch)
+
+    def _fit(
+        self, segmented: beam.PCollection, sample: FitSample, digests: Digests
+    ) -> beam.PCollection:
+        """Returns the place and digest of each language pair's model."""
+        draw = beam.FlatMap(_sample, rows=self.rows, sample=sample)
+        fit = partial(
+            _fit,
+            folder=self.models,
+            config=self.config,
+            lexicons=self.lexicons,
+            runtime=_runtime(digests),
+        )
+        return (
             segmented
             | "DrawSample" >> draw.with_output_types(tuple[str, pa.RecordBatch])
             | "GroupSample" >> beam.GroupByKey()
-            | "FitAligner"
-            >> beam.Map(_fit, folder=self.models, config=self.config, lexicons=self.lexicons)
+            | "FitAligner" >> beam.Map(fit)
         )
-        link = beam.ParDo(_Apply(self.config), AsDict(models)).with_output_types(pa.RecordBatch)
-        return segmented | "LinkWords" >> link
 
 
-def _parts(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    """Yields parts of one language pair in one direction each."""
+def _by_direction(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """Yields the rows of each language pair in each direction."""
     for _, rows in split_by_language(batch, PAIRS):
         first = rows.column("src_lang")[0]
         forward = pa.compute.equal(rows.column("src_lang"), first)
@@ -100,59 +117,83 @@ def _key(batch: pa.RecordBatch) -> str:
 
 
 def _sample(
-    batch: pa.RecordBatch, *, rows: dict[str, int], config: FittedConfig
+    batch: pa.RecordBatch, *, rows: dict[str, int], sample: FitSample
 ) -> Iterator[tuple[str, pa.RecordBatch]]:
     key = _key(batch)
-    drawn = draw_sample(batch, rows=rows[key], config=config)
+    drawn = draw_sample(batch, rows=rows[key], sample=sample)
     if drawn.num_rows:
         yield key, drawn
+
+
+def _runtime(digests: Digests) -> Runtime:
+    return Runtime(load_encoder=partial(load_encoder, digests=digests))
 
 
 def _fit(
     group: tuple[str, Iterable[pa.RecordBatch]],
     *,
     folder: str,
-    config: FittedConfig,
+    config: AlignerConfig,
     lexicons: dict[str, pa.Table],
+    runtime: Runtime,
 ) -> tuple[str, tuple[str, str]]:
     key, samples = group
-    batches = list(samples)
-    Metrics.counter("FitAligner", "pairs").inc(sum(batch.num_rows for batch in batches))
-    place = f"{folder}/{key}"
-    model = fit_sample(batches, config=config, lexicon=lexicons.get(key))
-    save_model(model, place)
-    return key, (place, model.digest)
+    src, tgt = join_samples(samples)
+    Metrics.counter("FitAligner", "pairs").inc(len(src))
+    aligner = config.aligner_class().fit(
+        src, tgt, config=config, runtime=runtime, lexicon=lexicons.get(key)
+    )
+    return key, (f"{folder}/{key}", save_aligner(aligner, f"{folder}/{key}"))
 
 
-class _Apply(beam.DoFn):
-    def __init__(self, config: FittedConfig) -> None:
-        self.config = config
+class _AlignBatch(beam.DoFn):
+    def __init__(self, config: AlignerConfig, digests: Digests) -> None:
+        self._config = config
+        self._digests = digests
+        self._ready: Aligner | None = None
+
+    def setup(self) -> None:
+        if self._config.fit_sample is None:
+            self._ready = ready(self._config, runtime=_runtime(self._digests))
 
     def process(self, batch: pa.RecordBatch, models: dict[str, tuple[str, str]]) -> Iterator[Any]:
-        model = load_model(*models[_key(batch)], self.config)
-        aligned = link_words(batch, fitted(model, self.config))
+        aligner = self._ready or load_aligner(
+            *models[_key(batch)], self._config, digests=self._digests
+        )
+        with _ENCODING if self._config.encoders else nullcontext():
+            aligned = align_batch(batch, aligner)
         Metrics.counter("AlignWords", "pairs").inc(aligned.num_rows)
         Metrics.counter("AlignWords", "links").inc(len(aligned.column("links").flatten()))
         yield aligned
 
 
-def save_model(model: Model, place: str) -> None:
-    """Saves a model to a folder or URI."""
+def save_aligner(aligner: Aligner, place: str) -> str:
+    """Saves a fitted aligner to a folder or URI and returns its digest."""
     if is_local(place):
-        model.save(place)
-        return
+        return aligner.save(place)
     with tempfile.TemporaryDirectory() as folder:
-        model.save(folder)
+        digest = aligner.save(folder)
         target, path = filesystem(place)
         fs.copy_files(folder, path, destination_filesystem=target)
+    return digest
 
 
 @lru_cache(maxsize=8)
-def load_model(place: str, digest: str, config: FittedConfig) -> Model:
-    """Loads a model from a folder or URI, once in a process; `digest` tells runs apart."""
+def load_aligner(
+    place: str, digest: str, config: AlignerConfig, *, digests: Digests = ()
+) -> Aligner:
+    """Loads an aligner from a folder or URI, once in a process.
+
+    Args:
+        place: where `save_aligner` put it.
+        digest: what that returned; tells runs apart that used the same place.
+        config: of the aligner.
+        digests: of the encoders it needs.
+    """
+    aligner_class, runtime = config.aligner_class(), _runtime(digests)
     if is_local(place):
-        return wordlinks.load_model(place, config)
+        return aligner_class.load(place, config=config, runtime=runtime)
     source, path = filesystem(place)
     with tempfile.TemporaryDirectory() as folder:
         fs.copy_files(path, folder, source_filesystem=source)
-        return wordlinks.load_model(folder, config)
+        return aligner_class.load(folder, config=config, runtime=runtime)

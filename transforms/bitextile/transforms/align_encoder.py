@@ -1,76 +1,325 @@
-"""Word alignment in a pipeline by an encoder, through Beam's RunInference.
+"""A transformers encoder that gives subwords their vectors: the one module here that runs torch.
 
-Kept apart from inference.py, since importing RunInference loads torch wherever that is installed
-(Beam 2.77, model_manager.py).
+torch and transformers are imported when an encoder is loaded, so that importing this module, as a
+launcher without a model does, costs and needs neither.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
+from weakref import WeakValueDictionary
 
-import apache_beam as beam
-import pyarrow as pa
-from apache_beam.metrics import Metrics
-from apache_beam.ml.inference.base import RunInference
+import numpy as np
 
-from bitextile.kernels.align.engine import SimalignConfig, link_words
-from bitextile.transforms.align import SegmentWords
-from bitextile.transforms.encoder_model import EncoderAligner
-from bitextile.transforms.generation import BatchHandler
+from bitextile.kernels.align.encoder.tokens import ContextWindow, Subwords, context_windows
+from bitextile.kernels.arrays import F32, I64
+from bitextile.kernels.model_digest import encoder_digest
+from bitextile.schema.errors import ConfigError, InputError
 
-
-class EncoderHandler(BatchHandler[pa.RecordBatch, EncoderAligner]):
-    """Loads an encoder once in each worker process and links batches with it."""
-
-    def __init__(self, config: SimalignConfig, digest: str) -> None:
-        """Notes what to load.
-
-        Args:
-            config: names the encoder, whose folder every worker must have, and the matching.
-            digest: of the encoder's files where the pipeline was built; a worker checks its own.
-        """
-        super().__init__(config.encoder, digest)
-        self.config = config
-
-    def load_model(self) -> EncoderAligner:
-        """Returns the aligner; raises ConfigError if this worker's files are others."""
-        self.check()
-        return EncoderAligner(self.config.encoder, layer=self.config.layer)
-
-    def run_inference(
-        self,
-        batch: Sequence[pa.RecordBatch],
-        model: EncoderAligner,
-        inference_args: dict[str, Any] | None = None,
-    ) -> Iterable[pa.RecordBatch]:
-        """Yields segmented batches as kind ALIGNED."""
-        matcher = self.config.matcher
-        for rows in batch:
-            aligned = link_words(rows, lambda a, b: model.align(a, b, matcher=matcher))
-            Metrics.counter("AlignWords", "pairs").inc(aligned.num_rows)
-            Metrics.counter("AlignWords", "links").inc(len(aligned.column("links").flatten()))
-            yield aligned
+BATCH_TOKENS = {"cpu": 512, "cuda": 65_536}
+"""Tokens of a forward pass. On a CPU 256 to 512 are fastest, since what lies between two layers
+then stays in the cache (BERT-base, one core: 22 pairs/s, with 4,096 tokens 15); a GPU wants more.
+"""
 
 
-@dataclass(eq=False)
-class AlignWordsByEncoder(beam.PTransform):
-    """Turns rows of kind PAIRS into rows of kind ALIGNED by an encoder's vectors.
+class TorchEncoder:
+    """An encoder (`kernels.align.engine.WordEncoder`), loaded once, used for many batches.
 
-    Attributes:
-        config: encoder and matching.
-        digest: of the encoder's files, from `modelfiles.encoder_digest`; workers compare theirs.
-
-    Counters: `AlignWords/pairs`, `AlignWords/links`, and those of Beam's RunInference.
+    On a CPU each thread runs batches of its own, on one core: small products gain nothing from a
+    second core, and the bits do not depend on how many there are. As many threads are used as torch
+    is set to when `encode` is called; until it returns torch is set to one. Not safe to call from
+    two threads at once.
     """
 
-    config: SimalignConfig
-    digest: str
+    def __init__(self, folder: str, *, layer: int, device: str | None = None) -> None:
+        """Loads an encoder.
 
-    def expand(self, pairs: beam.PCollection) -> beam.PCollection:
-        """Returns the aligned batches."""
-        run = RunInference(EncoderHandler(self.config, self.digest))
-        return (
-            pairs
-            | "Segment" >> SegmentWords(self.config)
-            | "RunEncoder" >> run.with_output_types(pa.RecordBatch)
+        Args:
+            folder: local, as `save_pretrained` writes it, with weights in safetensors and a fast
+                tokenizer.
+            layer: whose vectors; 0 is the embeddings. Layers above it are dropped.
+            device: `cpu` (float32) or `cuda` (float16); None takes a GPU if there is one.
+
+        Raises:
+            ConfigError: no such folder, no encoder in it, or one without that layer.
+        """
+        self.digest = encoder_digest(folder)
+        import torch
+
+        self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        self.model = _load_model(folder, half=self.device != "cpu").to(self.device)
+        self._tokenizer = _load_tokenizer(folder)
+        self._prefix, self._suffix = _special_ids(self._tokenizer)
+        self._pad = int(self._tokenizer.pad_token_id or 0)
+        max_tokens = min(_max_positions(self.model), self._tokenizer.model_max_length)
+        self.max_subwords = max_tokens - len(self._prefix) - len(self._suffix)
+        self._hidden = _hidden_at(self.model, layer, folder)
+        if self.device == "cpu":
+            _pack_linear_layers(self.model)
+
+    def tokenize(self, sentences: Sequence[list[str]]) -> Subwords:
+        """Returns the subwords of sentences, without the encoder's special tokens.
+
+        Args:
+            sentences: words of each.
+        """
+        encoded = self._tokenizer.backend_tokenizer.encode_batch(
+            sentences, is_pretokenized=True, add_special_tokens=False
         )
+        ids = [e.ids for e in encoded]
+        at = np.zeros(len(ids) + 1, np.int64)
+        np.cumsum([len(i) for i in ids], out=at[1:])
+        words = (w for e in encoded for w in e.word_ids)
+        flat = np.fromiter((i for sentence in ids for i in sentence), np.int64, at[-1])
+        return Subwords(flat, at, np.fromiter(words, np.int64, at[-1]))
+
+    def encode(self, subwords: Subwords) -> F32:
+        """Returns the vector of each subword, float32 [subwords, H].
+
+        A sentence beyond the encoder's positions is read in overlapping windows; see
+        `context_windows`.
+
+        Raises:
+            InputError: a vector is not finite.
+        """
+        windows = [
+            window.shift(int(start))
+            for start, length in zip(subwords.at, np.diff(subwords.at).tolist())
+            if length
+            for window in context_windows(length, self.max_subwords)
+        ]
+        windows.sort(key=lambda window: (window.start - window.stop, window.start))
+        vectors = np.empty((len(subwords.ids), self.model.config.hidden_size), np.float32)
+
+        def encode_batch(batch: list[ContextWindow]) -> None:
+            index = np.concatenate([np.arange(w.own_start, w.own_stop) for w in batch])
+            vectors[index] = self._forward(subwords.ids, batch)
+
+        self._for_each(encode_batch, self._batches(windows))
+        if not np.isfinite(vectors).all():
+            raise InputError(
+                "the encoder's vectors hold infinite numbers or NaN; if it cannot do with half "
+                "precision, hide the GPU (CUDA_VISIBLE_DEVICES=) to run it in float32"
+            )
+        return vectors
+
+    def _batches(self, windows: list[ContextWindow]) -> Iterator[list[ContextWindow]]:
+        """Yields windows, longest first, as many as fill a batch."""
+        batch_tokens = BATCH_TOKENS.get(self.device, BATCH_TOKENS["cpu"])
+        start = 0
+        while start < len(windows):
+            size = max(1, batch_tokens // self._n_tokens(windows[start]))
+            yield windows[start : start + size]
+            start += size
+
+    def _n_tokens(self, window: ContextWindow) -> int:
+        return window.stop - window.start + len(self._prefix) + len(self._suffix)
+
+    def _for_each(
+        self,
+        function: Callable[[list[ContextWindow]], None],
+        batches: Iterable[list[ContextWindow]],
+    ) -> None:
+        import torch
+
+        n_threads = torch.get_num_threads()
+        if self.device != "cpu" or n_threads == 1:
+            for batch in batches:
+                function(batch)
+            return
+        try:
+            with ThreadPoolExecutor(
+                n_threads, initializer=torch.set_num_threads, initargs=(1,)
+            ) as pool:
+                for _ in pool.map(function, batches):
+                    pass
+        finally:
+            torch.set_num_threads(n_threads)
+
+    def _forward(self, ids: I64, batch: list[ContextWindow]) -> F32:
+        """Returns the vectors of what the windows own, in their order."""
+        import torch
+
+        longest = max(self._n_tokens(window) for window in batch)
+        inputs = np.full((len(batch), longest), self._pad, np.int64)
+        own = np.zeros(inputs.shape, bool)
+        attention = np.zeros(inputs.shape, np.int64)
+        for row, window in enumerate(batch):
+            tokens = [*self._prefix, *ids[window.start : window.stop], *self._suffix]
+            inputs[row, : len(tokens)] = tokens
+            attention[row, : len(tokens)] = 1
+            shift = len(self._prefix) - window.start
+            own[row, window.own_start + shift : window.own_stop + shift] = True
+        with torch.inference_mode():
+            hidden = self._hidden(
+                input_ids=torch.from_numpy(inputs).to(self.device),
+                attention_mask=torch.from_numpy(attention).to(self.device),
+            )
+            return hidden[torch.from_numpy(own).to(self.device)].float().cpu().numpy()
+
+
+_LOADED: WeakValueDictionary[tuple[str, int, str], TorchEncoder] = WeakValueDictionary()
+_LOADING = threading.Lock()
+"""Two threads of a worker would load an encoder twice."""
+
+
+def load_encoder(
+    folder: str, *, layer: int, digests: tuple[tuple[str, str], ...] = ()
+) -> TorchEncoder:
+    """Returns an encoder, loaded once in a process as long as it is in use.
+
+    Args:
+        folder: as for TorchEncoder.
+        layer: likewise.
+        digests: folders, and the digest each had where the pipeline was built.
+
+    Raises:
+        ConfigError: no encoder is there, or its files are others than they were.
+    """
+    expected = dict(digests).get(folder, "")
+    with _LOADING:
+        encoder = _LOADED.get((folder, layer, expected))
+        if encoder is None:
+            encoder = TorchEncoder(folder, layer=layer)
+            if expected and encoder.digest != expected:
+                raise ConfigError(
+                    f"encoder {folder}: is {encoder.digest} on this worker, expected {expected}; "
+                    "put the same files there"
+                )
+            _LOADED[folder, layer, expected] = encoder
+    return encoder
+
+
+def _load_model(folder: str, *, half: bool) -> Any:
+    import torch
+    from transformers import AutoModel
+
+    model, report = AutoModel.from_pretrained(
+        folder,
+        dtype=torch.float16 if half else torch.float32,
+        local_files_only=True,
+        use_safetensors=True,
+        trust_remote_code=False,
+        output_loading_info=True,
+    )
+    # A pooler that was never trained is made up at random, and not used here.
+    missing = sorted(key for key in report["missing_keys"] if "pooler" not in key)
+    if missing:
+        raise ConfigError(
+            f"encoder {folder}: its weights lack {missing[0]}; is it the whole model?"
+        )
+    if model.config.is_encoder_decoder:
+        raise ConfigError(f"encoder {folder}: is an encoder-decoder; expected an encoder")
+    return model.eval()
+
+
+def _load_tokenizer(folder: str) -> Any:
+    from transformers import AutoTokenizer
+
+    options = {"local_files_only": True, "trust_remote_code": False}
+    tokenizer = AutoTokenizer.from_pretrained(folder, **options)
+    if getattr(tokenizer, "add_prefix_space", None) is False:
+        # Byte-level BPE tells a word's beginning by the space before it; words come without one.
+        tokenizer = AutoTokenizer.from_pretrained(folder, add_prefix_space=True, **options)
+    if not tokenizer.is_fast:
+        raise ConfigError(
+            f"encoder {folder}: its tokenizer {type(tokenizer).__name__} has no tokenizer.json; "
+            "expected a fast tokenizer, which tells the subwords of each word"
+        )
+    tokenizer.backend_tokenizer.no_truncation()
+    tokenizer.backend_tokenizer.no_padding()
+    return tokenizer
+
+
+def _special_ids(tokenizer: Any) -> tuple[list[int], list[int]]:
+    """Returns the ids that stand before and after a sentence."""
+    encoded = tokenizer.backend_tokenizer.encode(["a"], is_pretokenized=True)
+    real = [k for k, word in enumerate(encoded.word_ids) if word is not None] or [1]
+    return encoded.ids[: real[0]], encoded.ids[real[-1] + 1 :]
+
+
+def _max_positions(model: Any) -> int:
+    """Returns how many tokens an input may have.
+
+    RoBERTa and its kin count positions from the padding's id on, so they have fewer than rows.
+    """
+    for name, module in model.named_modules():
+        if name.endswith("position_embeddings") and hasattr(module, "num_embeddings"):
+            unused = 0 if module.padding_idx is None else module.padding_idx + 1
+            return int(module.num_embeddings) - unused
+    return int(getattr(model.config, "max_position_embeddings", None) or 512)
+
+
+def _hidden_at(model: Any, layer: int, folder: str) -> Callable[..., Any]:
+    """Returns the function from inputs to the hidden states of a layer; drops the layers above."""
+    n_layers = int(model.config.num_hidden_layers)
+    if not 0 <= layer <= n_layers:
+        raise ConfigError(f"layer is {layer}, but encoder {folder} has layers 0 to {n_layers}")
+    if layer == n_layers:
+        return lambda **inputs: model(**inputs).last_hidden_state
+    layers = _layer_list(model, n_layers)
+    if layers is None:
+        return lambda **inputs: model(**inputs, output_hidden_states=True).hidden_states[layer]
+    # A hook, since what follows the last layer (a final norm, a pooler) is no part of this one.
+    del layers[max(layer, 1) :]
+    seen = threading.local()
+
+    def keep(value: Any) -> None:
+        seen.value = value
+
+    if layer == 0:
+        layers[0].register_forward_pre_hook(
+            lambda _, args, named: keep(args[0] if args else named["hidden_states"]),
+            with_kwargs=True,
+        )
+    else:
+        layers[-1].register_forward_hook(
+            lambda _, args, out: keep(out[0] if isinstance(out, tuple) else out)
+        )
+
+    def hidden(**inputs: Any) -> Any:
+        model(**inputs)
+        return seen.value
+
+    return hidden
+
+
+def _layer_list(model: Any, n_layers: int) -> Any:
+    """Returns the list of the encoder's layers, None if it is not told from others."""
+    from torch.nn import ModuleList
+
+    found = [m for m in model.modules() if isinstance(m, ModuleList) and len(m) == n_layers]
+    return found[0] if len(found) == 1 else None
+
+
+def _pack_linear_layers(model: Any) -> None:
+    """Lets oneDNN multiply by weights packed once, where torch was built with it.
+
+    MKL, which `Linear` calls, leaves half of an AMD core idle: 112 GFLOP/s against 260 (EPYC with
+    AVX-512, 256 tokens of BERT-base, one thread); on Intel both are alike.
+    """
+    import torch
+
+    ops = torch.ops.mkldnn
+    if not (torch.backends.mkldnn.is_available() and hasattr(ops, "_linear_pointwise")):
+        return
+    with torch.inference_mode():
+        for module in model.modules():
+            if type(module) is torch.nn.Linear:
+                _pack(module)
+
+
+def _pack(linear: Any) -> None:
+    import torch
+
+    packed = torch.ops.mkldnn._reorder_linear_weight(linear.weight, BATCH_TOKENS["cpu"])
+    linear.forward = partial(_packed_linear, packed, linear.bias)
+    linear.weight = torch.nn.Parameter(torch.empty(0), requires_grad=False)  # held once
+
+
+def _packed_linear(packed: Any, bias: Any, vectors: Any) -> Any:
+    import torch
+
+    return torch.ops.mkldnn._linear_pointwise(vectors, packed, bias, "none", [], "")

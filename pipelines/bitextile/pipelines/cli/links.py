@@ -82,12 +82,12 @@ _ALIGNER_OPTIONS = {
     "eflomal": ("symmetrize", "eflomal", "sample", "seed"),
     "simalign": ("encoder", "matching", "layer", "token_type", "distortion", "threshold"),
 }
-_FIELDS = {"sample": "sample_pairs", "eflomal": "programs", "lexicon": "lexicons"}
+_FIELDS = {"sample": "sample_pairs", "eflomal": "bin_dir", "lexicon": "lexicons"}
 
 
 def _engine(context: typer.Context, **fields: Any) -> "AlignConfig":
     """Returns the configuration of the engine asked for, from the options that were given."""
-    from bitextile.kernels.align.engine import EflomalConfig, HmmConfig, SimalignConfig
+    from bitextile.kernels.align.engine import ENGINES
 
     aligner = context.params["aligner"]
     if aligner not in _ALIGNER_OPTIONS:
@@ -100,12 +100,7 @@ def _engine(context: typer.Context, **fields: Any) -> "AlignConfig":
         fields[_FIELDS.get(name, name)] = tuple(value) if isinstance(value, list) else value
     if aligner == "simalign" and "encoder" not in fields:
         raise ConfigError("--aligner simalign needs --encoder, the folder of an encoder")
-    engines: dict[str, Any] = {
-        "hmm": HmmConfig,
-        "eflomal": EflomalConfig,
-        "simalign": SimalignConfig,
-    }
-    return cast("AlignConfig", engines[aligner](**fields))
+    return cast("AlignConfig", ENGINES[aligner](**fields))
 
 
 def _choice(segmenter: str) -> "Choice":

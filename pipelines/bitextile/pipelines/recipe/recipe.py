@@ -14,13 +14,12 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
-    Discriminator,
     Field,
-    Tag,
     ValidationError,
 )
 
-from bitextile.kernels.align.engine import EflomalConfig, HmmConfig, SimalignConfig
+from bitextile.kernels.align.engine import AlignConfig
+from bitextile.kernels.align.hmm.config import HmmConfig
 from bitextile.kernels.bitext.lexicon import LexiconConfig
 from bitextile.kernels.exchange import ExchangeConfig
 from bitextile.kernels.filters.pairs import FilterConfig
@@ -46,19 +45,12 @@ FormatName = Annotated[str, AfterValidator(_known_format)]
 Split = Literal["", "train", "valid", "test"]
 
 
-def _aligner(value: Any) -> str:
-    """Returns the engine an `align` part is of; the statistical one goes without saying."""
-    return str(
-        value.get("aligner", "hmm") if isinstance(value, dict) else getattr(value, "aligner", "")
-    )
+def _name_aligner(value: Any) -> Any:
+    """Returns an `align` part with the name of its aligner; `hmm` goes without saying."""
+    return {"aligner": HmmConfig.aligner, **value} if isinstance(value, dict) else value
 
 
-Align = Annotated[
-    Annotated[HmmConfig, Tag("hmm")]
-    | Annotated[EflomalConfig, Tag("eflomal")]
-    | Annotated[SimalignConfig, Tag("simalign")],
-    Discriminator(_aligner),
-]
+Align = Annotated[AlignConfig, Field(discriminator="aligner"), BeforeValidator(_name_aligner)]
 
 
 class Strict(BaseModel):

@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bitextile.kernels.align.alignment import LEAST_SCORE
 from bitextile.kernels.align.corpus import Corpus, windowed
-from bitextile.kernels.align.hmm.apply import LEAST_SCORE, apply
-from bitextile.kernels.align.hmm.config import AlignerConfig
+from bitextile.kernels.align.hmm.config import HmmModelConfig
+from bitextile.kernels.align.hmm.decode import align_pairs
 from bitextile.kernels.align.hmm.fit import fit
-from bitextile.kernels.align.hmm.model import AlignerModel
+from bitextile.kernels.align.hmm.model import HmmModel
 from bitextile.schema.errors import ConfigError, DatasetError, InputError
 from bitextile.schema.kinds import LINKS
 
@@ -39,7 +40,7 @@ def test_the_made_up_language_is_aligned(corpus, model):
     rng = np.random.default_rng(7)
     lexicon = [f"Ж{int(k)}" for k in rng.permutation(60)]
     right = wrong = possible = 0
-    for s, t, links in zip(src, tgt, apply(model, *corpus).links.to_pylist()):
+    for s, t, links in zip(src, tgt, align_pairs(model, *corpus).links.to_pylist()):
         hits = [lexicon[int(s[x["src"]][1:])] == t[x["tgt"]] for x in links]
         right, wrong, possible = right + sum(hits), wrong + len(hits) - sum(hits), possible + len(t)
     assert wrong < 0.03 * right
@@ -48,7 +49,7 @@ def test_the_made_up_language_is_aligned(corpus, model):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_links_are_typed_sorted_inside_and_scored(corpus, model, method):
-    alignment = apply(model, *corpus, symmetrize=method)
+    alignment = align_pairs(model, *corpus, symmetrize=method)
     assert alignment.links.type == LINKS
     assert alignment.score.type == pa.float32()
     rows = zip(*(side.to_pylist() for side in corpus), alignment.links.to_pylist())
@@ -66,17 +67,19 @@ def test_links_are_typed_sorted_inside_and_scored(corpus, model, method):
 @settings(max_examples=15, deadline=None)
 def test_a_pair_is_aligned_the_same_in_any_order_and_batch(corpus, model, order, cut):
     src, tgt = (side.slice(0, 30) for side in corpus)
-    whole = apply(model, src, tgt)
-    moved = apply(model, src.take(pa.array(order)), tgt.take(pa.array(order)))
+    whole = align_pairs(model, src, tgt)
+    moved = align_pairs(model, src.take(pa.array(order)), tgt.take(pa.array(order)))
     assert moved.links.to_pylist() == whole.links.take(pa.array(order)).to_pylist()
-    parts = [apply(model, src.slice(at, n), tgt.slice(at, n)) for at, n in ((0, cut), (cut, 30))]
+    parts = [
+        align_pairs(model, src.slice(at, n), tgt.slice(at, n)) for at, n in ((0, cut), (cut, 30))
+    ]
     assert [x for p in parts for x in p.links.to_pylist()] == whole.links.to_pylist()
     assert [x for p in parts for x in p.score.to_pylist()] == whole.score.to_pylist()
 
 
 def test_case_does_not_matter(model):
-    low = apply(model, words("s1 s2 s3"), words("ж1 ж2 ж3"))
-    assert apply(model, words("S1 s2 S3"), words("Ж1 ж2 Ж3")).links == low.links
+    low = align_pairs(model, words("s1 s2 s3"), words("ж1 ж2 ж3"))
+    assert align_pairs(model, words("S1 s2 S3"), words("Ж1 ж2 Ж3")).links == low.links
 
 
 def test_a_model_is_the_same_for_any_number_of_threads(corpus, model, monkeypatch):
@@ -107,12 +110,12 @@ def test_a_model_is_the_same_in_another_process(corpus, model, tmp_path):
 
 def test_a_saved_model_gives_the_same_links(corpus, model, tmp_path):
     digest = model.save(tmp_path / "m")
-    again = AlignerModel.load(tmp_path / "m")
+    again = HmmModel.load(tmp_path / "m")
     assert digest == model.digest == again.digest
     assert again.config == model.config
     for method in METHODS:
-        assert apply(again, *corpus, symmetrize=method).links == (
-            apply(model, *corpus, symmetrize=method).links
+        assert align_pairs(again, *corpus, symmetrize=method).links == (
+            align_pairs(model, *corpus, symmetrize=method).links
         )
     before = {f.name: f.read_bytes() for f in (tmp_path / "m").iterdir()}
     again.save(tmp_path / "n")
@@ -130,7 +133,7 @@ def test_a_damaged_model_is_refused(model, tmp_path, name, damage):
     if damage == "gone":
         (tmp_path / name).unlink()
     with pytest.raises(DatasetError, match=name):
-        AlignerModel.load(tmp_path)
+        HmmModel.load(tmp_path)
 
 
 def test_a_changed_or_foreign_model_json_is_refused(model, tmp_path):
@@ -139,13 +142,13 @@ def test_a_changed_or_foreign_model_json_is_refused(model, tmp_path):
     text = head.read_text()
     head.write_text(text.replace('"p_null": 0.2', '"p_null": 0.3'))
     with pytest.raises(DatasetError, match="content is sha256"):
-        AlignerModel.load(tmp_path)
+        HmmModel.load(tmp_path)
     head.write_text(text.replace("bitextile-aligner/", "bitextile-aligner/9"))
     with pytest.raises(DatasetError, match="format is 'bitextile-aligner/9"):
-        AlignerModel.load(tmp_path)
+        HmmModel.load(tmp_path)
     head.write_text("{")
     with pytest.raises(DatasetError, match="not JSON"):
-        AlignerModel.load(tmp_path)
+        HmmModel.load(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -169,10 +172,12 @@ def test_poor_corpora_give_a_defined_result(pairs, method):
     fitted = fit(src, tgt, n_threads=1)
     for array in (fitted.null_src, fitted.table.p_tgt, fitted.table.p_src, fitted.jumps_to_tgt):
         assert np.isfinite(array).all()
-    alignment = apply(fitted, src, tgt, symmetrize=method)
+    alignment = align_pairs(fitted, src, tgt, symmetrize=method)
     assert len(alignment.links) == len(alignment.score) == len(pairs)
     assert np.isfinite(alignment.score.to_numpy()).all()
-    unknown = apply(fitted, words("never seen . 12"), words("nie gesehen . 12"), symmetrize=method)
+    unknown = align_pairs(
+        fitted, words("never seen . 12"), words("nie gesehen . 12"), symmetrize=method
+    )
     assert np.isfinite(unknown.score.to_numpy()).all()
 
 
@@ -180,13 +185,13 @@ def test_an_unseen_word_is_read_as_one_that_begins_alike():
     src = words("wir wählen", "sie wählten", "wir gehen", "sie gingen")
     tgt = words("we vote", "they voted", "we go", "they went")
     fitted = fit(src, tgt, n_threads=1)
-    links = apply(fitted, words("sie WÄHLERISCH"), words("voters they")).links.to_pylist()
+    links = align_pairs(fitted, words("sie WÄHLERISCH"), words("voters they")).links.to_pylist()
     assert [(x["src"], x["tgt"]) for x in links[0]] == [(0, 1), (1, 0)]
 
 
 def test_one_repeated_sentence_is_aligned_along_the_diagonal():
     src, tgt = words(*["the same sentence"] * 300), words(*["la même phrase"] * 300)
-    links = apply(fit(src, tgt, n_threads=1), src, tgt).links.to_pylist()
+    links = align_pairs(fit(src, tgt, n_threads=1), src, tgt).links.to_pylist()
     assert [(x["src"], x["tgt"]) for x in links[0]] == [(0, 0), (1, 1), (2, 2)]
 
 
@@ -196,8 +201,8 @@ def test_sentences_beyond_the_limit_are_windowed_and_fully_aligned():
     short = [[w] for w in sorted(set(long))] * 2
     src = pa.array([*short, long], WORDS)
     tgt = pa.array([[w.upper() + "x" for w in line] for line in src.to_pylist()], WORDS)
-    fitted = fit(src, tgt, config=AlignerConfig(max_words=100), n_threads=1)
-    links = apply(fitted, src, tgt).links.to_pylist()[-1]
+    fitted = fit(src, tgt, config=HmmModelConfig(max_words=100), n_threads=1)
+    links = align_pairs(fitted, src, tgt).links.to_pylist()[-1]
     assert [(x["src"], x["tgt"]) for x in links] == [(i, i) for i in range(700)]
     assert fitted.statistics["pairs_in_windows"] == 1
 
@@ -232,13 +237,13 @@ def test_wrong_calls_are_refused_in_words(model):
     with pytest.raises(InputError, match="list<string>"):
         fit(pa.array(["a"]), words("b"))
     with pytest.raises(ConfigError, match="expected one of"):
-        apply(model, words("a"), words("b"), symmetrize="best")
+        align_pairs(model, words("a"), words("b"), symmetrize="best")
     with pytest.raises(ConfigError, match=r"threshold is 1\.5"):
-        apply(model, words("a"), words("b"), threshold=1.5)
+        align_pairs(model, words("a"), words("b"), threshold=1.5)
     with pytest.raises(InputError, match="40000 words"):
-        apply(model, pa.array([["a"] * 40000], WORDS), words("b"))
+        align_pairs(model, pa.array([["a"] * 40000], WORDS), words("b"))
     with pytest.raises(ConfigError, match="p_null is 2"):
-        AlignerConfig(p_null=2)
+        HmmModelConfig(p_null=2)
     with pytest.raises(ConfigError, match="unknown field 'fertility'"):
-        AlignerConfig.from_json({"fertility": 1})
-    assert AlignerConfig.from_json(AlignerConfig().to_json()) == AlignerConfig()
+        HmmModelConfig.from_json({"fertility": 1})
+    assert HmmModelConfig.from_json(HmmModelConfig().to_json()) == HmmModelConfig()

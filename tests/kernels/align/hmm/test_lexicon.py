@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bitextile.kernels.align.corpus import list_of_words
-from bitextile.kernels.align.hmm.apply import apply
+from bitextile.kernels.align.hmm.decode import align_pairs
 from bitextile.kernels.align.hmm.fit import fit
-from bitextile.kernels.align.hmm.model import AlignerModel
+from bitextile.kernels.align.hmm.model import HmmModel
 from bitextile.schema.errors import InputError
 from project import SHARED
 
@@ -53,7 +53,7 @@ def test_words_in_neither_side_change_nothing_but_the_digest(corpus, model, tmp_
     assert fitted.statistics["lexicon"]["entries"] == 3
     assert fitted.digest != model.digest
     fitted.save(tmp_path)
-    assert AlignerModel.load(tmp_path).digest == fitted.digest
+    assert HmmModel.load(tmp_path).digest == fitted.digest
 
 
 def test_a_lexicon_decides_where_the_text_does_not():
@@ -61,7 +61,7 @@ def test_a_lexicon_decides_where_the_text_does_not():
     src, tgt = pa.array([["a", "b"]] * 20, WORDS), pa.array([["x", "y"]] * 20, WORDS)
     for pairs, expected in (("ax by", [(0, 0), (1, 1)]), ("ay bx", [(0, 1), (1, 0)])):
         known = lexicon(*((e, f, 20.0) for e, f in pairs.split()))
-        links = apply(fit(src, tgt, lexicon=known, n_threads=1), src, tgt).links.to_pylist()
+        links = align_pairs(fit(src, tgt, lexicon=known, n_threads=1), src, tgt).links.to_pylist()
         assert [(x["src"], x["tgt"]) for x in links[0]] == expected
 
 
@@ -94,7 +94,7 @@ def test_a_dictionary_lowers_the_error_rate_of_little_text():
 
 def error_rate(gold, model, sides):
     total = hits = 0
-    for row, links in zip(gold, apply(model, *sides).links.to_pylist()):
+    for row, links in zip(gold, align_pairs(model, *sides).links.to_pylist()):
         points = [
             (p, tuple(int(x) - 1 for x in p.replace("p", "-").split("-"))) for p in row.split()
         ]

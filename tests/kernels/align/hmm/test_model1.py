@@ -16,7 +16,7 @@ from bitextile.kernels.align.hmm.backoff import (
     table_of,
     with_prior,
 )
-from bitextile.kernels.align.hmm.config import AlignerConfig
+from bitextile.kernels.align.hmm.config import HmmModelConfig
 from bitextile.kernels.align.hmm.cooccurrence import Table, candidates, faced, places_of
 from bitextile.kernels.align.hmm.forward_backward import padded
 from bitextile.kernels.align.hmm.jumps import first_jumps, spread_out
@@ -65,12 +65,12 @@ def no_classes(n=5, **weights):
     """Every word in a class of its own, no word spelt as on the other side."""
     ids, none = np.arange(n, dtype=np.int32), np.full(n, -1, np.int32)
     classes = Classes(np.arange(n + 1), ids, ids, ids, none, none)
-    return classes, AlignerConfig(**({"class_weight": 0.0} | weights))
+    return classes, HmmModelConfig(**({"class_weight": 0.0} | weights))
 
 
 def counted(pairs, association=0.0, often=99, n_threads=1):
     corpus = corpus_of(pairs)
-    config = AlignerConfig(min_association=association, often=often)
+    config = HmmModelConfig(min_association=association, max_singleton_frequency=often)
     places = places_of(corpus, 5)
     return corpus, places, candidates(corpus, places, 5, config=config, n_threads=n_threads)
 
@@ -149,7 +149,7 @@ def test_probabilities_are_the_formula_with_classes_spelling_and_lexicon(seed, w
         pa.array([f"{'ab'[int(rng.integers(2))] * 4}{side}{k}" for k in range(4)] + ["same"])
         for side in "xy"
     )
-    config = AlignerConfig(class_weight=weight, same_word_weight=0.7, same_beginning_weight=0.2)
+    config = HmmModelConfig(class_weight=weight, same_word_weight=0.7, same_prefix_weight=0.2)
     sentences_ = [
         ([int(x) for x in rng.integers(0, 5, 3)], [int(x) for x in rng.integers(0, 5, 3)])
     ]
@@ -265,7 +265,7 @@ def test_em_of_one_direction_never_lowers_the_likelihood(corpus):
     from bitextile.kernels.align.hmm.fit import _read
 
     data, src_words, tgt_words = _read(*corpus)
-    config = AlignerConfig(min_association=0.0, often=999)
+    config = HmmModelConfig(min_association=0.0, max_singleton_frequency=999)
     places = places_of(data, len(src_words))
     n_tgt = len(tgt_words)
     counted_ = candidates(data, places, n_tgt, config=config, n_threads=1)

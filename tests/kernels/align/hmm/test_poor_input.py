@@ -7,9 +7,9 @@ import pyarrow as pa
 import pytest
 
 from bitextile.kernels.align.corpus import folded_words, frequencies, numbered
-from bitextile.kernels.align.hmm.apply import apply
 from bitextile.kernels.align.hmm.backoff import beginnings
-from bitextile.kernels.align.hmm.config import AlignerConfig
+from bitextile.kernels.align.hmm.config import HmmModelConfig
+from bitextile.kernels.align.hmm.decode import align_pairs
 from bitextile.kernels.align.hmm.fit import fit
 
 WORDS = pa.list_(pa.string())
@@ -34,12 +34,12 @@ def points(alignment, row=0):
 def test_a_sentence_a_million_times_is_fitted_in_little_memory():
     src, tgt = repeated(["une", "phrase", "."], 10**6), repeated(["一", "句", "。"], 10**6)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    model = fit(src, tgt, config=AlignerConfig(hmm_iterations=1), n_threads=1)
+    model = fit(src, tgt, config=HmmModelConfig(hmm_iterations=1), n_threads=1)
     growth = 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
     assert growth < 300 * 10**6
     assert finite(model)
     assert len(model.table.tgt) == 9
-    links = points(apply(model, src.slice(0, 1), tgt.slice(0, 1)))
+    links = points(align_pairs(model, src.slice(0, 1), tgt.slice(0, 1)))
     assert (0, 0) in links
     assert all(i == j for i, j in links)
 
@@ -51,7 +51,7 @@ def test_three_pairs_and_a_single_pair_of_three_sentences_are_enough_for_a_model
     for sides in ((src, tgt), tuple(whole)):
         arrays = [pa.array(side, WORDS) for side in sides]
         model = fit(*arrays, n_threads=1)
-        alignment = apply(model, *arrays)
+        alignment = align_pairs(model, *arrays)
         assert finite(model)
         assert np.isfinite(alignment.score.to_numpy()).all()
         row, at = (1, 3) if len(arrays[0]) == 3 else (0, 6)
@@ -63,7 +63,7 @@ def test_three_pairs_and_a_single_pair_of_three_sentences_are_enough_for_a_model
 def test_one_word_repeated_has_finite_parameters_and_scores(word, m, n):
     src, tgt = pa.array([[word] * m] * 5, WORDS), pa.array([[word] * n] * 5, WORDS)
     model = fit(src, tgt, n_threads=1)
-    alignment = apply(model, src, tgt)
+    alignment = align_pairs(model, src, tgt)
     assert finite(model)
     assert np.isfinite(alignment.score.to_numpy()).all()
     assert len(alignment.links) == 5
@@ -74,7 +74,7 @@ def test_punctuation_alone_is_linked_by_its_kind():
     tgt = pa.array([["。", "、", "!"], ["?", "。"], ["、", "!"]] * 4, WORDS)
     model = fit(src, tgt, n_threads=1)
     assert finite(model)
-    assert points(apply(model, src, tgt)) == [(0, 0), (1, 1), (2, 2)]
+    assert points(align_pairs(model, src, tgt)) == [(0, 0), (1, 1), (2, 2)]
 
 
 def test_pairs_with_an_empty_side_are_counted_and_teach_nothing():
@@ -83,7 +83,7 @@ def test_pairs_with_an_empty_side_are_counted_and_teach_nothing():
     src, tgt = (pa.array([p[k] for p in pairs + poor], WORDS) for k in (0, 1))
     model = fit(src, tgt, n_threads=1)
     assert model.statistics["pairs_with_an_empty_side"] == 3
-    alignment = apply(model, src, tgt)
+    alignment = align_pairs(model, src, tgt)
     assert [len(x) for x in alignment.links.to_pylist()] == [2, 2, 0, 0, 0]
     assert np.isfinite(alignment.score.to_numpy()).all()
     assert finite(fit(src.slice(2), tgt.slice(2), n_threads=1))
@@ -98,7 +98,7 @@ def test_ten_thousand_words_in_a_line_are_windowed_counted_and_linked():
     model = fit(src, tgt, n_threads=1)
     assert model.statistics["pairs_in_windows"] == 1
     assert model.statistics["src_words"] == 11_000
-    assert points(apply(model, src, tgt), len(lines)) == [(i, i) for i in range(10_000)]
+    assert points(align_pairs(model, src, tgt), len(lines)) == [(i, i) for i in range(10_000)]
 
 
 def test_words_are_numbered_the_same_however_the_sentences_are_cut(monkeypatch):
@@ -132,4 +132,4 @@ def test_words_are_numbered_the_same_however_the_sentences_are_cut(monkeypatch):
     ],
 )
 def test_classes_are_cut_by_script(word, beginning):
-    assert beginnings(pa.array([word]), AlignerConfig()).to_pylist() == [beginning]
+    assert beginnings(pa.array([word]), HmmModelConfig()).to_pylist() == [beginning]

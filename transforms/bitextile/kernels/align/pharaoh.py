@@ -4,29 +4,23 @@ One line out for every line in, whatever the line: a line that cannot be aligned
 and is counted.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
-from functools import partial
 from itertools import islice
-from os import PathLike
 from typing import TextIO
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from bitextile.kernels.align.alignment import MAX_WORDS, Alignment
+from bitextile.kernels.align.config import AlignerConfig
 from bitextile.kernels.align.corpus import list_of_words
-from bitextile.kernels.align.hmm.apply import MOST_WORDS, Alignment, apply
-from bitextile.kernels.align.hmm.config import AlignerConfig
-from bitextile.kernels.align.hmm.fit import fit
-from bitextile.kernels.align.hmm.model import AlignerModel
-from bitextile.kernels.align.symmetrize import method_named
-from bitextile.kernels.align.threads import usable_threads
+from bitextile.kernels.align.engine import Aligner, Runtime
+from bitextile.kernels.align.hmm.config import HmmConfig
 
 SEPARATOR = "|||"
-PAIRS_PER_BATCH = 20_000
-"""Pairs aligned and written at a time."""
-LINES_AT_ONCE = 2_000
+LINES_PER_BATCH = 2_000
 """Lines cut into words, and written, at a time: 32,767 links in each would still fit a string
 array, which holds 2 GB."""
 
@@ -64,33 +58,27 @@ def align_text(
     lines_in: Iterable[str],
     lines_out: TextIO,
     *,
-    model: str | PathLike[str] | None = None,
-    save_model: str | PathLike[str] | None = None,
-    scores_out: TextIO | None = None,
-    symmetrize: str = "posterior",
-    threshold: float | None = None,
     config: AlignerConfig | None = None,
+    runtime: Runtime | None = None,
+    model: str | None = None,
+    save_model: str | None = None,
+    scores_out: TextIO | None = None,
     lexicon: pa.Table | None = None,
-    n_threads: int | None = None,
-    progress: Callable[[str], None] | None = None,
 ) -> TextSummary:
     """Writes one line of links (`0-0 1-2`, source-target, 0-based) per input line.
 
     Args:
         lines_in: an open file or any lines; words are separated by spaces.
         lines_out: where the Pharaoh lines go.
+        config: of the aligner, HmmConfig() by default; its samples and segmenters are not used.
+        runtime: threads, encoders, progress.
         model: folder of a saved model to apply; without it, one is fitted on these lines.
         save_model: folder the model is saved to.
-        scores_out: where a line with the mean log posterior of each line's links goes.
-        symmetrize: as for `apply`.
-        threshold: as for `apply`.
-        config: as for `fit`; not with `model`.
-        lexicon: as for `fit`; not with `model`.
-        n_threads: as for `fit`.
-        progress: called with one line of text now and then.
+        scores_out: where a line with the mean log score of each line's links goes.
+        lexicon: known translations, as for `Aligner.fit`; not with `model`.
 
     Raises:
-        ConfigError: symmetrize or threshold is unknown or out of range.
+        ConfigError: the aligner needs what is not installed.
         DatasetError: `model` is no whole model.
 
     >>> import io
@@ -99,31 +87,44 @@ def align_text(
     >>> align_text(lines, out).no_separator, out.getvalue().splitlines()
     (1, ['0-0 1-1', '0-0 1-1', '', '0-0 1-1'])
     """
-    method_named(symmetrize)
+    config, runtime = config or HmmConfig(), runtime or Runtime()
+    config.check_installed()
     summary = TextSummary()
-    src, tgt = sides_of(lines_in, summary)
+    src, tgt = read_sides(lines_in, summary)
+    aligner: Aligner
     if model is not None:
-        aligner = AlignerModel.load(model)
+        aligner = config.aligner_class().load(model, config=config, runtime=runtime)
     else:
-        aligner = fit(
-            src, tgt, config=config, lexicon=lexicon, progress=progress, n_threads=n_threads
+        aligner = config.aligner_class().fit(
+            src, tgt, config=config, runtime=runtime, lexicon=lexicon
         )
     if save_model is not None:
         aligner.save(save_model)
     summary.model = aligner.digest
-    links_of = partial(
-        apply, symmetrize=symmetrize, threshold=threshold, n_threads=usable_threads(n_threads)
-    )
-    for first in range(0, len(src), PAIRS_PER_BATCH):
-        batch = (side.slice(first, PAIRS_PER_BATCH) for side in (src, tgt))
-        write_links(links_of(aligner, *batch), lines_out, scores_out, summary)
-        if progress:
-            progress(f"aligned {min(first + PAIRS_PER_BATCH, len(src)):,} of {len(src):,} lines")
+    n_written = 0
+    for alignment in _alignments(aligner, src, tgt):
+        write_links(alignment, lines_out, scores_out, summary)
+        n_written += len(alignment.links)
+        runtime.progress(f"aligned {n_written:,} of {summary.lines:,} lines")
     summary.no_links -= summary.lines - summary.aligned
     return summary
 
 
-def sides_of(lines: Iterable[str], summary: TextSummary) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
+def _alignments(
+    aligner: Aligner, src: pa.ChunkedArray, tgt: pa.ChunkedArray
+) -> Iterator[Alignment]:
+    """Yields the alignment of some pairs after others, as many at a time as the aligner likes."""
+    if (alignment := aligner.training_alignment()) is not None:
+        yield alignment
+        return
+    size = aligner.pairs_per_call or max(len(src), 1)
+    for first in range(0, len(src), size):
+        yield aligner.align(src.slice(first, size), tgt.slice(first, size))
+
+
+def read_sides(
+    lines: Iterable[str], summary: TextSummary
+) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
     """Returns the words of both sides of lines; both are empty where a line cannot be aligned.
 
     Args:
@@ -134,14 +135,14 @@ def sides_of(lines: Iterable[str], summary: TextSummary) -> tuple[pa.ChunkedArra
         Two of list<string> [lines].
     """
     rest = iter(lines)
-    sides = [_sides_of_some([], summary)]
-    while some := list(islice(rest, LINES_AT_ONCE)):
-        sides.append(_sides_of_some(some, summary))
+    sides = [_split_lines([], summary)]
+    while some := list(islice(rest, LINES_PER_BATCH)):
+        sides.append(_split_lines(some, summary))
     src, tgt = (pa.chunked_array(side) for side in zip(*sides))
     return src, tgt
 
 
-def _sides_of_some(lines: list[str], summary: TextSummary) -> tuple[pa.ListArray, pa.ListArray]:
+def _split_lines(lines: list[str], summary: TextSummary) -> tuple[pa.ListArray, pa.ListArray]:
     cut = pc.split_pattern(pa.array(lines, pa.string()), SEPARATOR)
     two = pc.equal(pc.list_value_length(cut), 2)
     if two.true_count < len(lines):
@@ -149,7 +150,7 @@ def _sides_of_some(lines: list[str], summary: TextSummary) -> tuple[pa.ListArray
     src, tgt = (list_of_words(pc.list_element(cut, side)) for side in (0, 1))
     n_src, n_tgt = (pc.list_value_length(side).to_numpy() for side in (src, tgt))
     whole = (n_src > 0) & (n_tgt > 0)
-    fits = np.maximum(n_src, n_tgt) <= MOST_WORDS
+    fits = np.maximum(n_src, n_tgt) <= MAX_WORDS
     separated, aligned = two.true_count, int((whole & fits).sum())
     summary.lines += len(lines)
     summary.aligned += aligned
@@ -173,8 +174,8 @@ def write_links(
         scores_out: for the scores, or None.
         summary: counts links and pairs without any.
     """
-    for first in range(0, len(alignment.links), LINES_AT_ONCE):
-        lines_out.write(_pharaoh(alignment.links.slice(first, LINES_AT_ONCE)))
+    for first in range(0, len(alignment.links), LINES_PER_BATCH):
+        lines_out.write(_pharaoh(alignment.links.slice(first, LINES_PER_BATCH)))
     n_links = pc.list_value_length(alignment.links).to_numpy()
     summary.no_links += int((n_links == 0).sum())
     summary.links += int(n_links.sum())

@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bitextile.kernels.align.hmm.config import AlignerConfig
+from bitextile.kernels.align.hmm.config import HmmModelConfig
 from bitextile.kernels.align.hmm.cooccurrence import Counts, Table, row_parts
 from bitextile.kernels.align.hmm.prior import Prior
 from bitextile.kernels.align.jit import compiled, inner
@@ -54,11 +54,11 @@ class Classes:
     same_class: I32
 
 
-def beginnings(words: pa.StringArray, config: AlignerConfig) -> pa.StringArray:
+def beginnings(words: pa.StringArray, config: HmmModelConfig) -> pa.StringArray:
     """Returns the first characters of each word, by which it is classed; how many, by its script.
 
     >>> words = pa.array(["voters", "vote", "選挙", "選ぶ", "학교에서", "학교"])
-    >>> beginnings(words, AlignerConfig()).to_pylist()
+    >>> beginnings(words, HmmModelConfig()).to_pylist()
     ['vote', 'vote', '選', '選', '학교', '학교']
     """
     begin = pc.utf8_slice_codeunits(words, 0, config.class_letters)
@@ -72,13 +72,13 @@ def beginnings(words: pa.StringArray, config: AlignerConfig) -> pa.StringArray:
     return begin
 
 
-def classes_of(src: pa.StringArray, tgt: pa.StringArray, config: AlignerConfig) -> Classes:
+def classes_of(src: pa.StringArray, tgt: pa.StringArray, config: HmmModelConfig) -> Classes:
     """Returns the classes of two vocabularies."""
     src_begin, tgt_begin = (beginnings(w, config).dictionary_encode() for w in (src, tgt))
     of_src, of_tgt = (np.array(b.indices, np.int32) for b in (src_begin, tgt_begin))
     same_class = positions(src_begin.dictionary, tgt_begin.dictionary)
     sizes = np.bincount(of_src) if len(of_src) else np.zeros(0, np.int64)
-    start = offsets_of(sizes)
+    start = offsets_of(sizes).astype(np.int64)
     members = np.argsort(of_src, kind="stable").astype(np.int32)
     return Classes(
         start,
@@ -141,7 +141,7 @@ def _wholes(rows: F64, columns: F64, classes: Classes, weight: float) -> Wholes:
     return Wholes(rows, columns, of_column_class, start, member, classes.of_tgt, weight)
 
 
-def with_prior(counts: Counts, classes: Classes, prior: Prior, config: AlignerConfig) -> Wholes:
+def with_prior(counts: Counts, classes: Classes, prior: Prior, config: HmmModelConfig) -> Wholes:
     """Adds to the counts what is known beforehand, and returns what they are then shares of.
 
     Args:
@@ -151,7 +151,7 @@ def with_prior(counts: Counts, classes: Classes, prior: Prior, config: AlignerCo
         config: with the weights of classes and spelling.
     """
     rows, columns = np.zeros(len(counts.start) - 1), np.zeros(len(classes.of_tgt))
-    for_word, for_class = float(config.same_word_weight), float(config.same_beginning_weight)
+    for_word, for_class = float(config.same_word_weight), float(config.same_prefix_weight)
     same = classes.same_word, classes.same_class, classes.of_tgt
     _favour(counts, prior, same, (for_word, for_class), rows, columns)
     return _wholes(rows, columns, classes, float(config.class_weight))

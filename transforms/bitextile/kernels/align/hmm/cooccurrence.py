@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bitextile.kernels.align.corpus import TOKENS_AT_ONCE, Corpus, frequencies
-from bitextile.kernels.align.hmm.config import AlignerConfig
+from bitextile.kernels.align.hmm.config import HmmModelConfig
 from bitextile.kernels.align.jit import compiled, inner
 from bitextile.kernels.align.threads import even_parts, map_parts
 from bitextile.kernels.arrays import F32, I32, I64, offsets_of
@@ -152,7 +152,7 @@ def _rows(
 
 
 def candidates(
-    corpus: Corpus, places: Places, n_tgt: int, *, config: AlignerConfig, n_threads: int
+    corpus: Corpus, places: Places, n_tgt: int, *, config: HmmModelConfig, n_threads: int
 ) -> Counts:
     """Returns the word pairs worth a parameter and how often each is seen together.
 
@@ -163,12 +163,12 @@ def candidates(
         corpus: the sample.
         places: of its source words.
         n_tgt: target vocabulary size.
-        config: with `min_association` and `often`.
+        config: with `min_association` and `max_singleton_frequency`.
         n_threads: threads to use; the result does not depend on it.
     """
     frequency = frequencies(corpus.tgt, n_tgt)
     expected = config.min_association * frequency / max(1, len(corpus.tgt))
-    rule = Rule(expected.astype(np.float32), frequency, config.often)
+    rule = Rule(expected.astype(np.float32), frequency, config.max_singleton_frequency)
     parts = row_parts(places.beside)
     size = np.zeros(len(places.beside), np.int64)
 

@@ -14,10 +14,10 @@ from bitextile.kernels.align.hmm.backoff import (
     table_of,
     with_prior,
 )
-from bitextile.kernels.align.hmm.config import AlignerConfig
+from bitextile.kernels.align.hmm.config import HmmModelConfig
 from bitextile.kernels.align.hmm.cooccurrence import Counts, Table, candidates, places_of
 from bitextile.kernels.align.hmm.jumps import first_jumps, learned, spread_out
-from bitextile.kernels.align.hmm.model import AlignerModel
+from bitextile.kernels.align.hmm.model import HmmModel
 from bitextile.kernels.align.hmm.model1 import train_model1
 from bitextile.kernels.align.hmm.posteriors import (
     Cells,
@@ -62,11 +62,11 @@ def fit(
     src: pa.ListArray,
     tgt: pa.ListArray,
     *,
-    config: AlignerConfig | None = None,
+    config: HmmModelConfig | None = None,
     lexicon: pa.Table | None = None,
     progress: Callable[[str], None] | None = None,
     n_threads: int | None = None,
-) -> AlignerModel:
+) -> HmmModel:
     """Returns an aligner fitted to sentence pairs; the same pairs give the same bits.
 
     Args:
@@ -94,7 +94,7 @@ def fit(
     >>> fit(src, tgt).src_words.to_pylist()
     ['buch', 'das', 'ein', 'haus']
     """
-    config = config or AlignerConfig()
+    config = config or HmmModelConfig()
     say = progress or (lambda line: None)
     threads = usable_threads(n_threads)
     known = checked_lexicon(lexicon)
@@ -110,7 +110,7 @@ def fit(
     statistics["log_likelihood"] = _run_hmm(pieces, state, config, threads, say)
     if known.num_rows:
         statistics["lexicon"] = _lexicon_statistics(known, prior)
-    return AlignerModel(
+    return HmmModel(
         config=config,
         src_words=src_words,
         tgt_words=tgt_words,
@@ -124,7 +124,7 @@ def fit(
 
 
 def _run_hmm(
-    pieces: Corpus, state: _State, config: AlignerConfig, threads: int, say: Callable[[str], None]
+    pieces: Corpus, state: _State, config: HmmModelConfig, threads: int, say: Callable[[str], None]
 ) -> list[list[float]]:
     """Returns the log likelihood of each round, by direction; changes the state."""
     likelihood: list[list[float]] = []
@@ -146,7 +146,7 @@ def _read(src: pa.ListArray, tgt: pa.ListArray) -> tuple[Corpus, pa.StringArray,
     return Corpus(src_ids, src_at, tgt_ids, tgt_at), src_words, tgt_words
 
 
-def _prepared(corpus: Corpus, config: AlignerConfig) -> tuple[Corpus, int]:
+def _prepared(corpus: Corpus, config: HmmModelConfig) -> tuple[Corpus, int]:
     """Returns what can be learned from, in windows, and how many pairs were cut into these."""
     corpus = _without_half_empty(corpus)
     if _longest(corpus) <= config.max_words:
@@ -179,7 +179,7 @@ def _only(
 
 
 def _start(
-    corpus: Corpus, classes: Classes, prior: Prior, config: AlignerConfig, n_threads: int
+    corpus: Corpus, classes: Classes, prior: Prior, config: HmmModelConfig, n_threads: int
 ) -> _State:
     n_src, n_tgt = len(classes.of_src), len(classes.of_tgt)
     share_src, share_tgt = _share(corpus.src, n_src), _share(corpus.tgt, n_tgt)
@@ -202,7 +202,7 @@ def _share(tokens: I32, n_words: int) -> F32:
     return (counts / max(1, counts.sum())).astype(np.float32)
 
 
-def _iterate(corpus: Corpus, state: _State, config: AlignerConfig, n_threads: int) -> list[float]:
+def _iterate(corpus: Corpus, state: _State, config: HmmModelConfig, n_threads: int) -> list[float]:
     """Does one iteration of EM on `state`; returns both log likelihoods before it."""
     known = parameters(state, config, _longest(corpus))
     n_src, n_tgt = len(state.null_src), len(state.null_tgt)
@@ -240,7 +240,7 @@ def parts_of(corpus: Corpus, n_words: int) -> list[tuple[int, int]]:
     return even_parts(cells, -(-int(cells.sum()) // room))
 
 
-def parameters(state: "_State | AlignerModel", config: AlignerConfig, longest: int) -> Parameters:
+def parameters(state: "_State | HmmModel", config: HmmModelConfig, longest: int) -> Parameters:
     """Returns what the E-step reads, for sentences of at most `longest` words."""
     return Parameters(
         state.table,
@@ -255,7 +255,7 @@ def parameters(state: "_State | AlignerModel", config: AlignerConfig, longest: i
 
 
 def _learn(
-    state: _State, known: Parameters, jumps: F64, null: tuple[F64, F64], config: AlignerConfig
+    state: _State, known: Parameters, jumps: F64, null: tuple[F64, F64], config: HmmModelConfig
 ) -> None:
     """Sets jumps and null probabilities from what was expected of them."""
     window = config.jump_window

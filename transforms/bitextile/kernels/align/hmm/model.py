@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from bitextile.kernels.align.hmm.backoff import beginnings
-from bitextile.kernels.align.hmm.config import AlignerConfig
+from bitextile.kernels.align.hmm.config import HmmModelConfig
 from bitextile.kernels.align.hmm.cooccurrence import Table
 from bitextile.kernels.arrays import F32, F64, offsets_of
 from bitextile.schema.errors import ConfigError, DatasetError
@@ -23,7 +23,7 @@ _FILES = ("src_words", "tgt_words", "table")
 
 
 @dataclass(frozen=True, kw_only=True)
-class AlignerModel:
+class HmmModel:
     """What `fit` learned; read by `apply`, never changed.
 
     Attributes:
@@ -38,7 +38,7 @@ class AlignerModel:
         statistics: counts of the sample and the log likelihoods; nothing volatile.
     """
 
-    config: AlignerConfig
+    config: HmmModelConfig
     src_words: pa.StringArray
     tgt_words: pa.StringArray
     table: Table
@@ -87,7 +87,7 @@ class AlignerModel:
         return self.digest
 
     @classmethod
-    def load(cls, folder: str | PathLike[str]) -> "AlignerModel":
+    def load(cls, folder: str | PathLike[str]) -> "HmmModel":
         """Reads a model that `save` wrote.
 
         Raises:
@@ -97,7 +97,7 @@ class AlignerModel:
         src, tgt, table = (_read_table(fspath(folder), name, head["files"]) for name in _FILES)
         try:
             model = cls(
-                config=AlignerConfig.from_json(head["config"]),
+                config=HmmModelConfig.from_json(head["config"]),
                 src_words=src["word"].combine_chunks(),
                 tgt_words=tgt["word"].combine_chunks(),
                 table=Table(

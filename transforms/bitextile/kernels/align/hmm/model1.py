@@ -26,7 +26,7 @@ from bitextile.kernels.align.hmm.backoff import (
     together_with,
     with_prior,
 )
-from bitextile.kernels.align.hmm.config import AlignerConfig
+from bitextile.kernels.align.hmm.config import HmmModelConfig
 from bitextile.kernels.align.hmm.cooccurrence import Counts, Places, faced, row_parts
 from bitextile.kernels.align.hmm.prior import Prior
 from bitextile.kernels.align.jit import compiled, inner
@@ -125,7 +125,7 @@ def train_model1(
     classes: Classes,
     prior: Prior,
     *,
-    config: AlignerConfig,
+    config: HmmModelConfig,
     n_threads: int,
 ) -> Wholes:
     """Trains in place: counts of candidates become expected links, with what they are shares of.

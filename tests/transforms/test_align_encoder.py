@@ -23,14 +23,15 @@ from transformers import (
     XLMRobertaModel,
 )
 
-from bitextile.kernels.align.encoder import Matcher
-from bitextile.kernels.align.engine import SimalignConfig
+from bitextile.kernels.align.encoder.aligner import EncoderAligner
+from bitextile.kernels.align.encoder.config import SimalignConfig
+from bitextile.kernels.align.encoder.tokens import TokenVectors
 from bitextile.kernels.model_digest import encoder_digest
 from bitextile.schema.errors import ConfigError, InputError
 from bitextile.schema.ids import pair_ids
 from bitextile.schema.kinds import ALIGNED, PAIRS
-from bitextile.transforms.align_encoder import AlignWordsByEncoder, EncoderHandler
-from bitextile.transforms.encoder_model import EncoderAligner
+from bitextile.transforms.align import AlignWords
+from bitextile.transforms.align_encoder import TorchEncoder, load_encoder
 from project import SHARED
 
 MULTI30K = SHARED / "data/parallel/multi30k"
@@ -85,17 +86,22 @@ def encoder(tmp_path_factory: pytest.TempPathFactory, pairs) -> str:
 
 
 @pytest.fixture(scope="session")
-def aligner(encoder: str) -> EncoderAligner:
-    return EncoderAligner(encoder, layer=8, device="cpu")
+def torch_encoder(encoder: str) -> TorchEncoder:
+    return TorchEncoder(encoder, layer=8, device="cpu")
 
 
-def matcher(matching: str = "inter", token_type: str = "bpe", distortion: float = 0.0) -> Matcher:
-    return Matcher(matching=matching, token_type=token_type, distortion=distortion, threshold=0.001)
+def aligner(encoder: TorchEncoder, **options) -> EncoderAligner:
+    return EncoderAligner(encoder, SimalignConfig(encoder="", **options))
 
 
-def links_of(aligner: EncoderAligner, src, tgt, how: Matcher) -> list[list[tuple[int, int]]]:
-    found = aligner.align(pa.array(src), pa.array(tgt), matcher=how)
+def links_of(aligner: EncoderAligner, src, tgt) -> list[list[tuple[int, int]]]:
+    found = aligner.align(pa.array(src), pa.array(tgt))
     return [[(link["src"], link["tgt"]) for link in row] for row in found.links.to_pylist()]
+
+
+def vectors_of(encoder: TorchEncoder, sentences: list[list[str]]) -> TokenVectors:
+    subwords = encoder.tokenize(sentences)
+    return TokenVectors(encoder.encode(subwords), subwords.at, subwords.word)
 
 
 # Deprecations are simalign's and networkx's own.
@@ -109,7 +115,9 @@ def links_of(aligner: EncoderAligner, src, tgt, how: Matcher) -> list[list[tuple
         ("word", 0.5, 60),
     ],
 )
-def test_links_are_those_of_simalign(encoder, aligner, pairs, token_type, distortion, n) -> None:
+def test_links_are_those_of_simalign(
+    encoder, torch_encoder, pairs, token_type, distortion, n
+) -> None:
     simalign = pytest.importorskip("simalign", reason="simalign, the oracle, is not installed")
     oracle = simalign.SentenceAligner(
         encoder, token_type=token_type, distortion=distortion, matching_methods="mai", layer=8
@@ -117,17 +125,23 @@ def test_links_are_those_of_simalign(encoder, aligner, pairs, token_type, distor
     src, tgt = pairs[0][:n], pairs[1][:n]
     expected = [oracle.get_word_aligns(*pair) for pair in zip(src, tgt)]
     for matching in ("inter", "itermax", "mwmf"):
-        found = links_of(aligner, src, tgt, matcher(matching, token_type, distortion))
+        found = links_of(
+            aligner(torch_encoder, matching=matching, token_type=token_type, distortion=distortion),
+            src,
+            tgt,
+        )
         assert found == [row[matching] for row in expected], matching
 
 
 @pytest.mark.parametrize("token_type", ["bpe", "word"])
-def test_softmax_links_are_those_of_a_slow_version(encoder, aligner, pairs, token_type) -> None:
+def test_softmax_links_are_those_of_a_slow_version(
+    encoder, torch_encoder, pairs, token_type
+) -> None:
     src, tgt = pairs[0][:60], pairs[1][:60]
-    found = links_of(aligner, src, tgt, matcher("softmax", token_type))
+    found = links_of(aligner(torch_encoder, matching="softmax", token_type=token_type), src, tgt)
     model, tokenizer = AutoModel.from_pretrained(encoder), AutoTokenizer.from_pretrained(encoder)
     for k, pair in enumerate(zip(src, tgt)):
-        sides = [_slow_units(model, tokenizer, words, token_type) for words in pair]
+        sides = [_slow_vectors(model, tokenizer, words, token_type) for words in pair]
         (one, words), (two, others) = sides
         dots = one @ two.T
         both = torch.minimum(dots.softmax(0), dots.softmax(1)) > 0.001
@@ -135,7 +149,7 @@ def test_softmax_links_are_those_of_a_slow_version(encoder, aligner, pairs, toke
         assert found[k] == sorted(expected)
 
 
-def _slow_units(model, tokenizer, words, token_type) -> tuple[torch.Tensor, list[int]]:
+def _slow_vectors(model, tokenizer, words, token_type) -> tuple[torch.Tensor, list[int]]:
     encoded = tokenizer(words, is_split_into_words=True, return_tensors="pt")
     with torch.no_grad():
         hidden = model(**encoded, output_hidden_states=True).hidden_states[8][0, 1:-1]
@@ -149,72 +163,74 @@ def _slow_units(model, tokenizer, words, token_type) -> tuple[torch.Tensor, list
 @pytest.mark.parametrize("layer", [0, 1, 5, 8, 9])
 def test_vectors_are_the_hidden_states_of_the_layer(encoder: str, layer: int) -> None:
     sentences = [["A", "dog", "runs", "."], ["Ein"], ["Der", "kleine", "Hund"]]
-    units = EncoderAligner(encoder, layer=layer, device="cpu").units(sentences)
+    found = vectors_of(TorchEncoder(encoder, layer=layer, device="cpu"), sentences)
     model, tokenizer = AutoModel.from_pretrained(encoder), AutoTokenizer.from_pretrained(encoder)
     for k, words in enumerate(sentences):
         encoded = tokenizer(words, is_split_into_words=True, return_tensors="pt")
         with torch.no_grad():
             states = model(**encoded, output_hidden_states=True).hidden_states[layer]
-        got = units.vectors[units.at[k] : units.at[k + 1]]
+        got = found.vectors[found.at[k] : found.at[k + 1]]
         np.testing.assert_allclose(got, states[0, 1:-1].numpy(), atol=2e-5)
-        assert units.word[units.at[k] : units.at[k + 1]].tolist() == encoded.word_ids(0)[1:-1]
+        assert found.word[found.at[k] : found.at[k + 1]].tolist() == encoded.word_ids(0)[1:-1]
 
 
 def test_only_the_layers_needed_are_kept(encoder: str) -> None:
-    assert len(EncoderAligner(encoder, layer=5, device="cpu").model.encoder.layer) == 5
+    assert len(TorchEncoder(encoder, layer=5, device="cpu").model.encoder.layer) == 5
 
 
-def test_no_word_is_lost_beyond_the_positions(aligner) -> None:
+def test_no_word_is_lost_beyond_the_positions(torch_encoder) -> None:
     words = [RARE[k % 8] + RARE[k // 8 % 8] + RARE[k // 64] + "q" for k in range(300)]
-    units = aligner.units([words, ["short", "."]])
-    assert units.at[1] >= 3 * 300 > 128
-    assert sorted(set(units.word[: units.at[1]].tolist())) == list(range(300))
-    assert np.isfinite(units.vectors).all()
+    tokens = vectors_of(torch_encoder, [words, ["short", "."]])
+    assert tokens.at[1] >= 3 * 300 > 128
+    assert sorted(set(tokens.word[: tokens.at[1]].tolist())) == list(range(300))
+    assert np.isfinite(tokens.vectors).all()
     # A copy of the sentence: 300 words, each linked to itself.
-    (found,) = links_of(aligner, [words], [words], matcher())
+    (found,) = links_of(aligner(torch_encoder), [words], [words])
     assert [(i, i) for i in range(300)] == [link for link in found if link[0] == link[1]]
 
 
-def test_what_a_window_owns_is_as_if_the_window_were_alone(aligner) -> None:
+def test_what_a_window_owns_is_as_if_the_window_were_alone(torch_encoder) -> None:
+    size = torch_encoder.max_subwords
     words = ["a", ".", ","] * 100  # one subword each
-    units, alone = aligner.units([words]), aligner.units([words[: aligner.room]])
-    own = aligner.room * 3 // 4
-    np.testing.assert_allclose(units.vectors[:own], alone.vectors[:own], atol=2e-5)
-    last = aligner.units([words[-aligner.room :]])
-    np.testing.assert_allclose(units.vectors[-own:], last.vectors[-own:], atol=2e-5)
+    whole, first, last = (
+        vectors_of(torch_encoder, [part]).vectors for part in (words, words[:size], words[-size:])
+    )
+    own = size * 3 // 4
+    np.testing.assert_allclose(whole[:own], first[:own], atol=2e-5)
+    np.testing.assert_allclose(whole[-own:], last[-own:], atol=2e-5)
 
 
-def test_bits_depend_on_neither_threads_nor_order(aligner, pairs) -> None:
+def test_bits_depend_on_neither_threads_nor_order(torch_encoder, pairs) -> None:
     src, tgt = (pa.array(side[:80]) for side in pairs)
     before = torch.get_num_threads()
     try:
         made = []
         for n_threads in (1, 2):
             torch.set_num_threads(n_threads)
-            made.append(aligner.align(src, tgt, matcher=matcher("softmax")))
+            made.append(aligner(torch_encoder, matching="softmax").align(src, tgt))
             assert torch.get_num_threads() == n_threads
     finally:
         torch.set_num_threads(before)
     assert made[0].links.equals(made[1].links)
     backwards = pa.array(range(79, -1, -1))
-    turned = links_of(
-        aligner, src.take(backwards).to_pylist(), tgt.take(backwards).to_pylist(), matcher()
-    )
-    assert turned[::-1] == links_of(aligner, src.to_pylist(), tgt.to_pylist(), matcher())
+    one = aligner(torch_encoder)
+    turned = links_of(one, src.take(backwards).to_pylist(), tgt.take(backwards).to_pylist())
+    assert turned[::-1] == links_of(one, src.to_pylist(), tgt.to_pylist())
 
 
 @pytest.mark.parametrize("matching", ["inter", "itermax", "mwmf", "softmax"])
 @pytest.mark.parametrize("token_type", ["bpe", "word"])
-def test_empty_sides_and_words_without_subwords(aligner, matching, token_type) -> None:
+def test_empty_sides_and_words_without_subwords(torch_encoder, matching, token_type) -> None:
     src = [[], ["a"], ["\u200b", "dog", "\u200d"], [], ["🂡" * 50]]
     tgt = [["b"], [], ["\u200b", "Hund"], [], ["."]]
-    found = aligner.align(pa.array(src), pa.array(tgt), matcher=matcher(matching, token_type))
+    one = aligner(torch_encoder, matching=matching, token_type=token_type)
+    found = one.align(pa.array(src), pa.array(tgt))
     rows = found.links.to_pylist()
     assert [len(row) for row in rows] == [0, 0, 1, 0, 1]
     assert (rows[2][0]["src"], rows[2][0]["tgt"]) == (1, 1)
     assert np.isfinite(found.score.to_numpy()).all()
     nothing = pa.array([], pa.list_(pa.string()))
-    assert len(aligner.align(nothing, nothing, matcher=matcher(matching, token_type)).links) == 0
+    assert len(one.align(nothing, nothing).links) == 0
 
 
 def test_positions_of_the_roberta_family_begin_after_the_padding(encoder, tmp_path, pairs) -> None:
@@ -228,15 +244,16 @@ def test_positions_of_the_roberta_family_begin_after_the_padding(encoder, tmp_pa
         **TINY,
     )
     XLMRobertaModel(config).save_pretrained(tmp_path)
-    aligner = EncoderAligner(str(tmp_path), layer=4, device="cpu")
-    assert aligner.room == 66 - tokenizer.pad_token_id - 1 - 2
-    units = aligner.units([pairs[0][0] * 20])
-    assert sorted(set(units.word.tolist())) == list(range(20 * len(pairs[0][0])))
+    found = TorchEncoder(str(tmp_path), layer=4, device="cpu")
+    assert found.max_subwords == 66 - tokenizer.pad_token_id - 1 - 2
+    tokens = found.tokenize([pairs[0][0] * 20])
+    assert np.isfinite(found.encode(tokens)).all()
+    assert sorted(set(tokens.word.tolist())) == list(range(20 * len(pairs[0][0])))
 
 
 def test_a_name_pickled_weights_and_a_missing_layer_are_refused(encoder, tmp_path) -> None:
     with pytest.raises(ConfigError, match="no such folder"):
-        EncoderAligner("bert-base-multilingual-cased", layer=8)
+        TorchEncoder("bert-base-multilingual-cased", layer=8)
     with pytest.raises(ConfigError, match=r"config\.json"):
         encoder_digest(str(tmp_path))
     (tmp_path / "config.json").write_text("{}")
@@ -244,19 +261,19 @@ def test_a_name_pickled_weights_and_a_missing_layer_are_refused(encoder, tmp_pat
     with pytest.raises(ConfigError, match="safetensors"):
         encoder_digest(str(tmp_path))
     with pytest.raises(ConfigError, match="layers 0 to 9"):
-        EncoderAligner(encoder, layer=10)
+        TorchEncoder(encoder, layer=10)
 
 
 def test_vectors_that_are_no_numbers_are_refused(encoder: str) -> None:
-    broken = EncoderAligner(encoder, layer=1, device="cpu")
+    broken = TorchEncoder(encoder, layer=1, device="cpu")
     broken.model.embeddings.word_embeddings.weight.data.fill_(float("nan"))
     with pytest.raises(InputError, match="NaN"):
-        broken.units([["a"]])
+        broken.encode(broken.tokenize([["a"]]))
 
 
 def test_importing_the_module_loads_no_torch() -> None:
     code = (
-        "import sys, bitextile.transforms.encoder_model\n"
+        "import sys, bitextile.transforms.align_encoder\n"
         "sys.exit(any(name in sys.modules for name in ('torch', 'transformers')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
@@ -299,12 +316,15 @@ def test_a_pair_and_its_reverse_get_the_same_links(pipeline, encoder: str) -> No
         made = (
             root
             | beam.Create(batches).with_output_types(pa.RecordBatch)
-            | AlignWordsByEncoder(config, encoder_digest(encoder))
+            | AlignWords("", {}, config, encoder_digests={encoder: encoder_digest(encoder)})
         )
         assert_that(made, check)
 
 
-def test_a_worker_with_another_encoder_is_refused(encoder: str) -> None:
-    handler = EncoderHandler(SimalignConfig(encoder=encoder), "sha256:0")
+def test_a_worker_with_another_encoder_is_refused_and_one_loads_it_once(encoder: str) -> None:
     with pytest.raises(ConfigError, match="on this worker"):
-        handler.load_model()
+        load_encoder(encoder, layer=1, digests=((encoder, "sha256:0"),))
+    digests = ((encoder, encoder_digest(encoder)),)
+    loaded = load_encoder(encoder, layer=1, digests=digests)
+    assert load_encoder(encoder, layer=1, digests=digests) is loaded
+    assert load_encoder(encoder, layer=2, digests=digests) is not loaded

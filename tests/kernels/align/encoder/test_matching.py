@@ -5,15 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bitextile.kernels.align import encoder as module
-from bitextile.kernels.align.encoder import (
-    Matcher,
-    Units,
-    alignment_of,
-    context_windows,
-    match_words,
-    means_of_words,
-)
+from bitextile.kernels.align.encoder import matching as module
+from bitextile.kernels.align.encoder.config import Matcher
+from bitextile.kernels.align.encoder.matching import match_words, means_of_words
+from bitextile.kernels.align.encoder.tokens import TokenVectors
 from bitextile.kernels.arrays import offsets_of
 from bitextile.kernels.randomness import uniform
 
@@ -31,7 +26,7 @@ def numbers(key: int, n: int, what: str) -> np.ndarray:
     ).ravel()
 
 
-def units_of(lengths: list[int], key: int, width: int = 6) -> Units:
+def vectors_of(lengths: list[int], key: int, width: int = 6) -> TokenVectors:
     """Sentences of that many subwords; a word has one to three, and some words have none."""
     at = offsets_of(lengths)
     flat = (numbers(key, int(at[-1]) * width, "vectors") - 0.5).reshape(-1, width)
@@ -40,12 +35,12 @@ def units_of(lengths: list[int], key: int, width: int = 6) -> Units:
         steps = np.minimum(numbers(key + k + 1, length, "words") * 3, 2).astype(np.int64)
         words.append(np.cumsum(steps) - (steps[0] if length else 0))
     word = np.concatenate(words) if words else np.zeros(0, np.int64)
-    return Units(flat.astype(np.float32), at, word)
+    return TokenVectors(flat.astype(np.float32), at, word)
 
 
-def sentence(units: Units, k: int) -> tuple[np.ndarray, np.ndarray]:
-    part = slice(units.at[k], units.at[k + 1])
-    return units.vectors[part].astype(np.float64), units.word[part]
+def sentence(tokens: TokenVectors, k: int) -> tuple[np.ndarray, np.ndarray]:
+    part = slice(tokens.at[k], tokens.at[k + 1])
+    return tokens.vectors[part].astype(np.float64), tokens.word[part]
 
 
 def slow_matches(one, two, how: Matcher) -> np.ndarray:
@@ -101,7 +96,7 @@ def best_assignment(similarity: np.ndarray) -> np.ndarray:
     return on
 
 
-def slow_links(src: Units, tgt: Units, how: Matcher) -> set[tuple[int, int, int]]:
+def slow_links(src: TokenVectors, tgt: TokenVectors, how: Matcher) -> set[tuple[int, int, int]]:
     found = set()
     for k in range(len(src.at) - 1):
         (one, words), (two, others) = sentence(src, k), sentence(tgt, k)
@@ -126,8 +121,8 @@ LENGTHS = st.lists(st.tuples(st.integers(0, 7), st.integers(0, 7)), max_size=8)
 @pytest.mark.parametrize("token_type", ["bpe", "word"])
 @given(lengths=LENGTHS, key=st.integers(0, 1000), distortion=st.sampled_from([0.0, 0.5, 1.0]))
 def test_links_are_those_of_the_slow_version(matching, token_type, lengths, key, distortion):
-    src = units_of([m for m, _ in lengths], 2 * key)
-    tgt = units_of([n for _, n in lengths], 2 * key + 5000)
+    src = vectors_of([m for m, _ in lengths], 2 * key)
+    tgt = vectors_of([n for _, n in lengths], 2 * key + 5000)
     how = matcher(matching, token_type, distortion)
     links = match_words(src, tgt, matcher=how)
     found = list(zip(links.pair.tolist(), links.src.tolist(), links.tgt.tolist()))
@@ -138,7 +133,7 @@ def test_links_are_those_of_the_slow_version(matching, token_type, lengths, key,
 @pytest.mark.parametrize("matching", MATCHINGS)
 def test_a_batch_gives_what_its_pairs_give_alone(matching: str) -> None:
     lengths = [3, 9, 1, 0, 30, 4]
-    src, tgt = units_of(lengths, 1), units_of(lengths[::-1], 2)
+    src, tgt = vectors_of(lengths, 1), vectors_of(lengths[::-1], 2)
     together = match_words(src, tgt, matcher=matcher(matching))
     for k in range(len(lengths)):
         alone = match_words(only(src, k), only(tgt, k), matcher=matcher(matching))
@@ -148,27 +143,27 @@ def test_a_batch_gives_what_its_pairs_give_alone(matching: str) -> None:
         np.testing.assert_allclose(together.score[mine], alone.score, rtol=1e-5)
 
 
-def only(units: Units, k: int) -> Units:
-    part = slice(units.at[k], units.at[k + 1])
-    at = np.array([0, units.at[k + 1] - units.at[k]])
-    return Units(units.vectors[part], at, units.word[part])
+def only(tokens: TokenVectors, k: int) -> TokenVectors:
+    part = slice(tokens.at[k], tokens.at[k + 1])
+    at = np.array([0, tokens.at[k + 1] - tokens.at[k]])
+    return TokenVectors(tokens.vectors[part], at, tokens.word[part])
 
 
 @pytest.mark.parametrize("matching", MATCHINGS)
 def test_long_pairs_are_matched_in_windows(matching: str, monkeypatch) -> None:
-    # A copy: every unit's best is itself, wherever the windows are cut.
-    monkeypatch.setattr(module, "MAX_UNITS", 16)
+    # A copy: every token's best is itself, wherever the windows are cut.
+    monkeypatch.setattr(module, "MAX_TOKENS", 16)
     vectors = np.linalg.qr(numbers(9, 100 * 100, "square").reshape(100, 100))[0] * 20
-    units = Units(vectors.astype(np.float32), np.array([0, 100]), np.arange(100))
-    links = match_words(units, units, matcher=matcher(matching))
+    tokens = TokenVectors(vectors.astype(np.float32), np.array([0, 100]), np.arange(100))
+    links = match_words(tokens, tokens, matcher=matcher(matching))
     assert links.src.tolist() == links.tgt.tolist() == list(range(100))
 
 
 @pytest.mark.parametrize("matching", MATCHINGS)
 def test_equal_and_zero_vectors_give_no_nan(matching: str) -> None:
     for value in (0.0, 1.0, 1e4):
-        units = Units(np.full((6, 4), value, np.float32), np.array([0, 6]), np.arange(6))
-        links = match_words(units, units, matcher=matcher(matching, distortion=0.5))
+        tokens = TokenVectors(np.full((6, 4), value, np.float32), np.array([0, 6]), np.arange(6))
+        links = match_words(tokens, tokens, matcher=matcher(matching, distortion=0.5))
         assert np.isfinite(links.score).all()
         assert len(links.pair) >= 1
         if matching != "softmax":
@@ -176,33 +171,10 @@ def test_equal_and_zero_vectors_give_no_nan(matching: str) -> None:
 
 
 def test_mean_counts_each_subword_once() -> None:
-    units = units_of([5, 0, 7], 4)
-    averaged = means_of_words(units)
+    tokens = vectors_of([5, 0, 7], 4)
+    averaged = means_of_words(tokens)
     for k in range(3):
-        expected = means(*sentence(units, k)) if k != 1 else (np.zeros((0, 6)), np.zeros(0))
+        expected = means(*sentence(tokens, k)) if k != 1 else (np.zeros((0, 6)), np.zeros(0))
         got = sentence(averaged, k)
         np.testing.assert_allclose(got[0].reshape(-1, 6), expected[0], rtol=1e-5, atol=1e-7)
         assert got[1].tolist() == expected[1].tolist()
-
-
-def test_align_score_is_the_mean_log_score_and_defined_without_links() -> None:
-    src, tgt = units_of([4, 0], 1), units_of([4, 3], 2)
-    links = match_words(src, tgt, matcher=matcher("inter"))
-    made = alignment_of(links, 2)
-    scores = [link["score"] for link in made.links[0].as_py()]
-    assert made.score[0].as_py() == pytest.approx(np.mean(np.log(scores)), rel=1e-5)
-    assert made.links[1].as_py() == []
-    assert np.isfinite(made.score[1].as_py())
-
-
-@given(length=st.integers(0, 3000), room=st.integers(4, 700))
-def test_windows_own_everything_once_with_context(length: int, room: int) -> None:
-    pieces = context_windows(length, room)
-    owned = [k for piece in pieces for k in range(piece.own_start, piece.own_stop)]
-    assert owned == list(range(length))
-    for piece in pieces:
-        assert piece.stop - piece.start <= room
-        assert piece.start <= piece.own_start <= piece.own_stop <= piece.stop
-        left, right = piece.own_start - piece.start, piece.stop - piece.own_stop
-        assert piece.start == 0 or left >= room // 8
-        assert piece.stop == length or right >= room // 8

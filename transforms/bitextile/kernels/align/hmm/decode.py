@@ -1,15 +1,20 @@
-"""Links for any sentence pairs from a fitted model."""
-
-from dataclasses import dataclass
+"""Word alignment of any sentence pairs by a fitted model: posterior decoding."""
 
 import numpy as np
 import pyarrow as pa
 
+from bitextile.kernels.align.alignment import (
+    LEAST_SCORE,
+    MAX_WORDS,
+    Alignment,
+    WordLinks,
+    to_alignment,
+)
 from bitextile.kernels.align.corpus import Corpus, Windows, folded_words, windowed
 from bitextile.kernels.align.hmm.backoff import beginnings, positions
-from bitextile.kernels.align.hmm.config import AlignerConfig
+from bitextile.kernels.align.hmm.config import HmmModelConfig
 from bitextile.kernels.align.hmm.fit import parameters, parts_of
-from bitextile.kernels.align.hmm.model import AlignerModel
+from bitextile.kernels.align.hmm.model import HmmModel
 from bitextile.kernels.align.hmm.posteriors import (
     Evidence,
     Parameters,
@@ -20,34 +25,15 @@ from bitextile.kernels.align.hmm.posteriors import (
 )
 from bitextile.kernels.align.symmetrize import Method, method_named, symmetrized_all
 from bitextile.kernels.align.threads import map_parts, usable_threads
-from bitextile.kernels.arrays import F32, I32, offsets_of
+from bitextile.kernels.arrays import F32, I32
 from bitextile.schema.errors import ConfigError, InputError
-from bitextile.schema.kinds import LINK, LINKS
 
 DEFAULT_THRESHOLD = 0.5
 """Least posterior of a link with `posterior`: more likely than not, in the mean of both models."""
-LEAST_SCORE = 1e-6
-"""Scores are not below this, so that their logarithm is finite."""
-MOST_WORDS = 32767
-"""Longest sentence whose word indices fit the int16 of a link."""
 
 
-@dataclass(frozen=True)
-class Alignment:
-    """Links of a batch of sentence pairs.
-
-    Attributes:
-        links: LINKS [pairs], sorted by (src, tgt); score is the mean of both posteriors, in (0, 1].
-        score: float32 [pairs], mean natural logarithm of the scores of a pair's links; without any
-            link the logarithm of LEAST_SCORE, which no pair with links is below.
-    """
-
-    links: pa.ListArray
-    score: pa.FloatArray
-
-
-def apply(
-    model: AlignerModel,
+def align_pairs(
+    model: HmmModel,
     src: pa.ListArray,
     tgt: pa.ListArray,
     *,
@@ -101,7 +87,7 @@ def _threshold(method: Method, threshold: float | None) -> np.float32:
     return np.float32(value)
 
 
-def _numbered(model: AlignerModel, src: pa.ListArray, tgt: pa.ListArray) -> tuple[Corpus, I32, F32]:
+def _numbered(model: HmmModel, src: pa.ListArray, tgt: pa.ListArray) -> tuple[Corpus, I32, F32]:
     """Returns the batch as ids, the table row of each source id, and target null probabilities.
 
     Source ids number the batch's own words, because work goes along them; target ids are the
@@ -111,9 +97,9 @@ def _numbered(model: AlignerModel, src: pa.ListArray, tgt: pa.ListArray) -> tupl
     tgt_words, tgt_at = folded_words(tgt)
     for side, offsets in (("source", src_at), ("target", tgt_at)):
         longest = int(np.diff(offsets).max(initial=0))
-        if longest > MOST_WORDS:
+        if longest > MAX_WORDS:
             raise InputError(
-                f"a {side} sentence has {longest} words, links can number {MOST_WORDS}; split it"
+                f"a {side} sentence has {longest} words, links can number {MAX_WORDS}; split it"
             )
     src_ids, src_rows = _looked_up(src_words, model.src_words, model.src_beginnings, model.config)
     tgt_ids, tgt_rows = _looked_up(tgt_words, model.tgt_words, model.tgt_beginnings, model.config)
@@ -128,7 +114,7 @@ def _looked_up(
     words: pa.StringArray,
     vocabulary: pa.StringArray,
     vocabulary_beginnings: pa.StringArray,
-    config: AlignerConfig,
+    config: HmmModelConfig,
 ) -> tuple[I32, I32]:
     """Returns each word's id among the distinct words, and their ids in the vocabulary or -1.
 
@@ -143,7 +129,7 @@ def _looked_up(
     return np.array(encoded.indices, np.int32), rows
 
 
-def _parameters(model: AlignerModel, pieces: Corpus, row_of: I32, null_tgt: F32) -> Parameters:
+def _parameters(model: HmmModel, pieces: Corpus, row_of: I32, null_tgt: F32) -> Parameters:
     longest = int(max(np.diff(pieces.src_at).max(initial=1), np.diff(pieces.tgt_at).max(initial=1)))
     null_src = np.full(len(row_of), model.config.floor, np.float32)
     null_src[row_of >= 0] = model.null_src[row_of[row_of >= 0]]
@@ -174,21 +160,9 @@ def _alignment(
     n_pairs: int,
 ) -> Alignment:
     piece, i, j, score = (np.concatenate(a) for a in zip(*_numbered_on(found, parts)))
-    i, own = i + windows.src_from[piece], (windows.own_from[piece], windows.own_to[piece])
-    keep = (i >= own[0]) & (i < own[1])
-    row, i = windows.row[piece][keep], i[keep].astype(np.int16)
-    j, score = (j + windows.tgt_from[piece])[keep].astype(np.int16), score[keep]
-    n = np.bincount(row, minlength=n_pairs)
-    offsets = offsets_of(n).astype(np.int32)
-    items = pa.StructArray.from_arrays(
-        [pa.array(i), pa.array(j), pa.array(score)], fields=list(LINK)
-    )
-    total = np.bincount(row, np.log(score.astype(np.float64)), minlength=n_pairs)
-    mean = np.where(n > 0, total / np.maximum(n, 1), np.log(LEAST_SCORE))
-    return Alignment(
-        pa.ListArray.from_arrays(pa.array(offsets), items, type=LINKS),
-        pa.array(mean.astype(np.float32)),
-    )
+    i, j = i + windows.src_from[piece], j + windows.tgt_from[piece]
+    own = (i >= windows.own_from[piece]) & (i < windows.own_to[piece])
+    return to_alignment(WordLinks(windows.row[piece][own], i[own], j[own], score[own]), n_pairs)
 
 
 def _numbered_on(

@@ -12,16 +12,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bitextile.kernels.align import eflomal
-from bitextile.kernels.align.eflomal import (
-    EflomalModel,
-    Sampling,
-    alignment_of_sampled,
-    model_of_sampled,
-    sample_links,
+from bitextile.kernels.align.eflomal.config import EflomalOptions
+from bitextile.kernels.align.eflomal.links import (
+    WINDOW_WORDS,
+    make_model,
+    run_eflomal,
+    symmetrize_output,
 )
+from bitextile.kernels.align.eflomal.model import EflomalModel
 from bitextile.kernels.align.hmm.fit import fit
-from bitextile.kernels.align.hmm.model import AlignerModel
+from bitextile.kernels.align.hmm.model import HmmModel
 from bitextile.schema.errors import BitextileError, ConfigError, DatasetError, InputError
 from project import TESTS
 
@@ -29,15 +29,15 @@ FAKE = TESTS / "fake_eflomal.py"
 REAL = os.environ.get("BITEXTILE_EFLOMAL", "")
 
 
-def write_programs(folder: Path, text: str) -> Sampling:
+def write_programs(folder: Path, text: str) -> EflomalOptions:
     for name in ("eflomal-align", "eflomal-makepriors"):
         (folder / name).write_text(f"#!{sys.executable}\n{text}", encoding="utf-8")
         (folder / name).chmod(0o755)
-    return Sampling(programs=str(folder))
+    return EflomalOptions(bin_dir=str(folder))
 
 
 @pytest.fixture(scope="module")
-def fake(tmp_path_factory) -> Sampling:
+def fake(tmp_path_factory) -> EflomalOptions:
     return write_programs(tmp_path_factory.mktemp("fake"), FAKE.read_text(encoding="utf-8"))
 
 
@@ -49,9 +49,9 @@ def points(alignment) -> list[list[tuple[int, int]]]:
     return [[(x["src"], x["tgt"]) for x in row] for row in alignment.links.to_pylist()]
 
 
-def links(src, tgt, sampling, *, model=None, symmetrize="union"):
-    sampled = sample_links(src, tgt, sampling=sampling, model=model)
-    return alignment_of_sampled(sampled, symmetrize=symmetrize)
+def links(src, tgt, options, *, model=None, symmetrize="union"):
+    output = run_eflomal(src, tgt, options=options, model=model)
+    return symmetrize_output(output, symmetrize=symmetrize)
 
 
 def test_two_directions_become_one_and_score_by_their_agreement(fake) -> None:
@@ -69,7 +69,7 @@ def test_two_directions_become_one_and_score_by_their_agreement(fake) -> None:
 
 
 def test_only_the_five_heuristics(fake) -> None:
-    with pytest.raises(ConfigError, match="eflomal tells none"):
+    with pytest.raises(ConfigError, match="eflomal gives no posteriors"):
         links(column("a"), column("b"), fake, symmetrize="posterior")
     with pytest.raises(ConfigError, match="symmetrize is 'x'"):
         links(column("a"), column("b"), fake, symmetrize="x")
@@ -85,12 +85,12 @@ WORDS = st.lists(
 @settings(max_examples=25)
 def test_any_words_give_a_row_each_and_links_by_place(fake, pairs) -> None:
     src, tgt = (pa.array([pair[k] for pair in pairs], pa.list_(pa.string())) for k in (0, 1))
-    sampled = sample_links(src, tgt, sampling=fake)
-    found = points(alignment_of_sampled(sampled, symmetrize="intersect"))
+    output = run_eflomal(src, tgt, options=fake)
+    found = points(symmetrize_output(output, symmetrize="intersect"))
     assert found == [[(i, i) for i in range(min(len(a), len(b)))] for a, b in pairs]
     whole = sum(bool(a and b) for a, b in pairs)
-    assert sampled.statistics["pairs_with_an_empty_side"] == len(pairs) - whole
-    model = model_of_sampled(sampled, sampling=fake)
+    assert output.statistics["pairs_with_an_empty_side"] == len(pairs) - whole
+    model = make_model(output, options=fake)
     for (a, b), row in zip(pairs, points(links(src, tgt, fake, model=model))):
         assert {j for _, j in row} == set(range(len(b) if a else 0))
         assert {i for i, _ in row} == set(range(len(a) if b else 0))
@@ -100,11 +100,11 @@ def test_any_words_give_a_row_each_and_links_by_place(fake, pairs) -> None:
 @pytest.mark.parametrize(("n_src", "n_tgt"), [(1_025, 1_025), (3_000, 4), (251, 700)])
 def test_long_sentences_go_in_windows_and_keep_their_words(fake, n_src, n_tgt) -> None:
     src, tgt = column("w " * n_src, "a"), column("v " * n_tgt, "b")
-    sampled = sample_links(src, tgt, sampling=fake)
-    most = max(len(line.split()) for text in sampled.texts for line in text.splitlines())
-    assert most <= eflomal.WINDOW_WORDS
-    assert sampled.statistics["pairs_in_windows"] == 1
-    long, short = points(alignment_of_sampled(sampled, symmetrize="union"))
+    output = run_eflomal(src, tgt, options=fake)
+    most = max(len(line.split()) for text in output.texts for line in text.splitlines())
+    assert most <= WINDOW_WORDS
+    assert output.statistics["pairs_in_windows"] == 1
+    long, short = points(symmetrize_output(output, symmetrize="union"))
     assert short == [(0, 0)]
     assert {i for i, _ in long} == set(range(n_src))
     assert long == sorted(set(long))
@@ -114,8 +114,8 @@ def test_long_sentences_go_in_windows_and_keep_their_words(fake, n_src, n_tgt) -
 
 
 def test_the_words_of_a_batch_choose_the_priors_that_go_along(fake, tmp_path) -> None:
-    trained = sample_links(column("a b c"), column("x y z"), sampling=fake)
-    model = model_of_sampled(trained, sampling=fake)
+    trained = run_eflomal(column("a b c"), column("x y z"), options=fake)
+    model = make_model(trained, options=fake)
     kinds = model.priors["kind"].to_pylist()
     assert {kind: kinds.count(kind) for kind in kinds} == {
         "LEX": 3,
@@ -133,12 +133,12 @@ def test_the_words_of_a_batch_choose_the_priors_that_go_along(fake, tmp_path) ->
     again = EflomalModel.load(tmp_path / "m")
     assert again.digest == model.digest
     assert again.priors.equals(model.priors)
-    assert again.sampling == fake
+    assert again.options == fake
 
 
 def test_a_damaged_or_foreign_model_is_refused(fake, tmp_path) -> None:
-    sampled = sample_links(column("a"), column("x"), sampling=fake)
-    model = model_of_sampled(sampled, sampling=fake)
+    output = run_eflomal(column("a"), column("x"), options=fake)
+    model = make_model(output, options=fake)
     model.save(tmp_path / "m")
     head = json.loads((tmp_path / "m/model.json").read_text())
     (tmp_path / "m/model.json").write_text(json.dumps(head | {"statistics": {"pairs": 2}}))
@@ -151,7 +151,7 @@ def test_a_damaged_or_foreign_model_is_refused(fake, tmp_path) -> None:
         EflomalModel.load(tmp_path / "ours")
     model.save(tmp_path / "m")
     with pytest.raises(DatasetError, match="bitextile-eflomal/1"):
-        AlignerModel.load(tmp_path / "m")
+        HmmModel.load(tmp_path / "m")
 
 
 @pytest.mark.parametrize(
@@ -161,8 +161,8 @@ def test_a_damaged_or_foreign_model_is_refused(fake, tmp_path) -> None:
         ("", "wrote no file of 'f'"),
         ("open('f', 'w'); open('r', 'w')", "wrote 0 lines of links for 1 pairs"),
         ("[open(n, 'w').write('0-0 0-1\\n') for n in 'fr']", "a link outside its sentence"),
-        ("[open(n, 'w').write('0-x\\n') for n in 'fr']", "are no links"),
-        ("[open(n, 'w').write('0-0-0\\n') for n in 'fr']", "are no links"),
+        ("[open(n, 'w').write('0-x\\n') for n in 'fr']", "malformed links"),
+        ("[open(n, 'w').write('0-0-0\\n') for n in 'fr']", "malformed links"),
     ],
 )
 def test_an_answer_that_does_not_fit_is_an_error(tmp_path, program, sentence) -> None:
@@ -172,11 +172,11 @@ def test_an_answer_that_does_not_fit_is_an_error(tmp_path, program, sentence) ->
 
 def test_not_installed_is_said_in_a_sentence(tmp_path) -> None:
     with pytest.raises(ConfigError, match=r"eflomal-align is not in .*pip install eflomal"):
-        links(column("a"), column("x"), Sampling(programs=str(tmp_path)))
+        links(column("a"), column("x"), EflomalOptions(bin_dir=str(tmp_path)))
     (tmp_path / "eflomal-align").write_text("#!/no/such/interpreter\n")
     (tmp_path / "eflomal-align").chmod(0o755)
     with pytest.raises(ConfigError, match="cannot be run"):
-        links(column("a"), column("x"), Sampling(programs=str(tmp_path)))
+        links(column("a"), column("x"), EflomalOptions(bin_dir=str(tmp_path)))
 
 
 def test_sides_that_do_not_fit_are_refused(fake) -> None:
@@ -192,28 +192,28 @@ def test_sides_that_do_not_fit_are_refused(fake) -> None:
     "in BITEXTILE_EFLOMAL",
 )
 def test_the_real_eflomal_learns_a_cipher_and_applies_its_priors() -> None:
-    sampling = Sampling(programs=REAL)
+    options = EflomalOptions(bin_dir=REAL)
     texts = [[f"w{(7 * n + 3 * k * k) % 40}" for k in range(6)] for n in range(300)]
     src = pa.array([*texts, ["w1"] * 1_100, []], pa.list_(pa.string()))
     tgt = pa.array([[f"水{w[1:]}" for w in row] for row in src.to_pylist()], src.type)
-    sampled = sample_links(src, tgt, sampling=sampling)
-    assert sampled.statistics == {
+    output = run_eflomal(src, tgt, options=options)
+    assert output.statistics == {
         "pairs": 302,
         "pairs_with_an_empty_side": 1,
         "pairs_in_windows": 1,
     }
-    found = points(alignment_of_sampled(sampled, symmetrize="intersect"))
+    found = points(symmetrize_output(output, symmetrize="intersect"))
     right = sum(
         src[n][i].as_py()[1:] == tgt[n][j].as_py()[1:] for n in range(300) for i, j in found[n]
     )
     assert right > 0.9 * sum(map(len, found[:300]))
     assert right > 1_500
     assert found[301] == []
-    model = model_of_sampled(sampled, sampling=sampling)
+    model = make_model(output, options=options)
     # Alone, two lines in another order teach nothing; the priors know every word.
     few = column("w1 w7 w13 w30", "w2 w9 w25 w39")
     turned = pa.array([[f"水{w[1:]}" for w in reversed(row)] for row in few.to_pylist()], few.type)
-    applied = points(links(few, turned, sampling, model=model, symmetrize="intersect"))
+    applied = points(links(few, turned, options, model=model, symmetrize="intersect"))
     crossed = [i + j == 3 for row in applied for i, j in row]
     assert sum(crossed) >= 5  # of 8; it draws
     assert crossed.count(False) <= 1

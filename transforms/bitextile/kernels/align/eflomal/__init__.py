@@ -1,0 +1,1 @@
+"""The programs of eflomal as an aligner."""

@@ -1,0 +1,1 @@
+"""Word alignment by the vectors of an encoder."""
