@@ -39,12 +39,12 @@ def run(row, kind, transform, wanted):
 """
 VERBS = {
     "ingest": """
-from bitextile.kernels.filters.pairs import FilterConfig, filter_mono
+from bitextile.kernels.filters.rules import FilterConfig, filter_rows
 from bitextile.kernels.text.normalise import normalise_mono
 from bitextile.transforms.ingest import Filter, Normalise
 row = dict(MONO_ROW, text=" cafe\u0301 ")
 batch = normalise_mono(pa.RecordBatch.from_pylist([row], schema=MONO.schema))
-assert filter_mono(batch, config=FilterConfig()).kept["text"][0].as_py() == "caf\xe9"
+assert filter_rows(batch, kind=MONO, config=FilterConfig()).kept["text"][0].as_py() == "caf\xe9"
 run(row, MONO, Normalise(MONO), dict(text="caf\xe9"))
 """,
     "align": """

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 from apache_beam.testing.util import assert_that, equal_to
 
-from bitextile.kernels.filters.pairs import FilterConfig
+from bitextile.kernels.filters.rules import FilterConfig
 from bitextile.kernels.readers.source import CorpusSource
 from bitextile.kernels.splits import SplitConfig
 from bitextile.schema.dataset import BATCH_ROWS

@@ -1,6 +1,6 @@
 """Corpora into a pipeline, and the steps that make them fit: one verb a transform."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -10,7 +10,7 @@ import pyarrow as pa
 from apache_beam.typehints.decorators import no_annotations
 
 from bitextile.kernels.dedup.exact import drop_duplicates
-from bitextile.kernels.filters.pairs import FilterConfig, filter_mono, filter_pairs
+from bitextile.kernels.filters.rules import FilterConfig, filter_rows
 from bitextile.kernels.readers.corpus import read_corpus
 from bitextile.kernels.readers.source import CorpusSource
 from bitextile.kernels.sharding import record_hash, split_by_bucket, split_by_language
@@ -74,7 +74,7 @@ class Normalise(beam.PTransform):
 
 @dataclass(eq=False)
 class Filter(beam.PTransform):
-    """Drops rows that are empty, too long, of unlike lengths, or untranslated."""
+    """Drops the rows that break one of `filters.rules.RULES`."""
 
     config: FilterConfig = field(default_factory=FilterConfig)
     kind: Kind = PAIRS
@@ -82,8 +82,8 @@ class Filter(beam.PTransform):
     @no_annotations
     def expand(self, batches: beam.PCollection) -> FilterOutput:
         """Returns kept and rejected batches."""
-        kernel: Callable = filter_pairs if self.kind is PAIRS else filter_mono
-        return batches | FilterBatches(partial(kernel, config=self.config), "Filter")
+        kernel: Kernel = partial(filter_rows, kind=self.kind, config=self.config)
+        return batches | FilterBatches(kernel, "Filter")
 
 
 @dataclass(eq=False)

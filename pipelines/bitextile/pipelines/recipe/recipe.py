@@ -22,7 +22,7 @@ from bitextile.kernels.align.engine import AlignConfig
 from bitextile.kernels.align.hmm.config import HmmConfig
 from bitextile.kernels.bitext.lexicon import LexiconConfig
 from bitextile.kernels.exchange import ExchangeConfig
-from bitextile.kernels.filters.pairs import FilterConfig
+from bitextile.kernels.filters.rules import FilterConfig
 from bitextile.kernels.readers.formats import FORMATS, format_of
 from bitextile.kernels.readers.lines import LINES
 from bitextile.kernels.readers.source import CorpusSource, Format

@@ -15,7 +15,9 @@ import numpy as np
 import pyarrow as pa
 
 from bitextile.kernels.arrays import F64
-from bitextile.kernels.filters.pairs import apply_rules, estimate_words
+from bitextile.kernels.filters.length_ratio import LENGTH_RATIO
+from bitextile.kernels.filters.rule import Rows, Rule, apply_rules
+from bitextile.kernels.filters.words import words_per_side
 from bitextile.kernels.rejects import Filtered
 from bitextile.schema.errors import ConfigError
 from bitextile.schema.kinds import PSEUDO
@@ -60,34 +62,11 @@ class TranslationFilterConfig:
 def filter_translations(batch: pa.RecordBatch, *, config: TranslationFilterConfig) -> Filtered:
     """Parts generated rows into rows of PSEUDO and rejects of the first rule they break.
 
-    Rules: `empty/1` (value: characters that are not white space), `repetition/1` (share of
-    bigrams), `length_ratio/1` (the ratio), `copied_source/1` (share of trigrams), `wrong_script/1`
-    (share of letters).
-
     Args:
         batch: rows of GENERATED.
         config: the limits.
     """
-    src, tgt = batch.column("src"), batch.column("tgt")
-    sides = list(zip(src.to_pylist(), tgt.to_pylist()))
-    words = np.stack([estimate_words(src), estimate_words(tgt)])
-    smooth = words + config.length_smoothing
-    ratio = smooth.max(0) / np.maximum(smooth.min(0), 1e-9)
-    full = _floats(len("".join(t.split())) for _, t in sides)
-    again = _floats(_repetition(tokens) for tokens in batch.column("tgt_tokens").to_pylist())
-    copied = _floats(_copied(s, t) for s, t in sides) * (words[1] > _FEW_WORDS)
-    langs = batch.column("tgt_lang").to_pylist()
-    other = _floats(
-        _other_script(t, config.scripts.get(lang)) for (_, t), lang in zip(sides, langs)
-    )
-    rules = [
-        ("empty/1", full == 0, full),
-        ("repetition/1", again > config.max_repetition, again),
-        ("length_ratio/1", ratio > config.max_length_ratio, ratio),
-        ("copied_source/1", copied > config.max_copied_source, copied),
-        ("wrong_script/1", other > config.max_other_script, other),
-    ]
-    kept, rejects = apply_rules(batch, rules)
+    kept, rejects = apply_rules(batch, TRANSLATION_RULES, config=config)
     return Filtered(kept.select(PSEUDO.schema.names), rejects)
 
 
@@ -102,6 +81,59 @@ def scripts_of(texts: Iterable[str]) -> tuple[str, ...]:
         counts.update(_scripts(text))
     least = _USUAL * counts.total()
     return tuple(sorted(name for name, n in counts.items() if n > least))
+
+
+def _count_characters(rows: Rows, config: TranslationFilterConfig) -> F64:
+    return _floats(len("".join(text.split())) for text in rows.batch["tgt"].to_pylist())
+
+
+def _measure_repetition(rows: Rows, config: TranslationFilterConfig) -> F64:
+    return _floats(_repetition(tokens) for tokens in rows.batch["tgt_tokens"].to_pylist())
+
+
+def _measure_copied(rows: Rows, config: TranslationFilterConfig) -> F64:
+    sides = zip(rows.batch["src"].to_pylist(), rows.batch["tgt"].to_pylist())
+    long_enough = rows.feature(words_per_side)[:, 1] > _FEW_WORDS
+    return _floats(_copied(src, tgt) for src, tgt in sides) * long_enough
+
+
+def _measure_script(rows: Rows, config: TranslationFilterConfig) -> F64:
+    targets = zip(rows.batch["tgt"].to_pylist(), rows.batch["tgt_lang"].to_pylist())
+    return _floats(_other_script(text, config.scripts.get(lang)) for text, lang in targets)
+
+
+TRANSLATION_RULES = (
+    Rule(
+        name="empty",
+        version=1,
+        doc="Drops translations without a character; the value is the number of characters.",
+        measure=_count_characters,
+        limit=lambda config: 1.0,
+        fails=np.less,
+    ),
+    Rule(
+        name="repetition",
+        version=1,
+        doc="Drops translations that say the same again; the value is the share of bigrams.",
+        measure=_measure_repetition,
+        limit=lambda config: config.max_repetition,
+    ),
+    LENGTH_RATIO,
+    Rule(
+        name="copied_source",
+        version=1,
+        doc="Drops translations that repeat the source; the value is the share of trigrams.",
+        measure=_measure_copied,
+        limit=lambda config: config.max_copied_source,
+    ),
+    Rule(
+        name="wrong_script",
+        version=1,
+        doc="Drops translations in letters of another language; the value is the share of letters.",
+        measure=_measure_script,
+        limit=lambda config: config.max_other_script,
+    ),
+)
 
 
 def _floats(values: Iterable[float]) -> F64:

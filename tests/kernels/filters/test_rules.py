@@ -1,4 +1,7 @@
-"""Filters: the first broken rule drops a row, with the value it measured; none disappears."""
+"""All rules in their order: the first broken one drops a row, with the value it measured."""
+
+from dataclasses import fields
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -6,33 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bitextile.kernels.filters.pairs import (
-    FilterConfig,
-    apply_rules,
-    estimate_words,
-    filter_mono,
-    filter_pairs,
-)
-from bitextile.kernels.text.normalise import normalise_mono, normalise_pairs
-from bitextile.kernels.text.segment import segment
+from bitextile.kernels.filters.rules import RULES, FilterConfig, filter_rows
+from bitextile.kernels.filters.words import estimate_words
 from bitextile.schema.errors import ConfigError
 from bitextile.schema.kinds import MONO, PAIRS, REJECTS
+from corpus_rows import mono_rows, pair_rows
+from project import REPOSITORY
 
 TEXT = st.text(st.sampled_from("ab ב犬\u200dक\u0378") | st.just(" "), max_size=24)
 LONG = "eins zwei drei vier fünf"
-
-
-def pairs(sides) -> pa.RecordBatch:
-    fixed = {"pair_id": "", "src_lang": "ar", "tgt_lang": "en", "corpus": "c", "file": "f"}
-    fixed |= {"split": ""}
-    rows = [fixed | {"src": s, "tgt": t, "line": n + 1} for n, (s, t) in enumerate(sides)]
-    return normalise_pairs(pa.RecordBatch.from_pylist(rows, schema=PAIRS.schema))
-
-
-def mono(texts) -> pa.RecordBatch:
-    fixed = dict.fromkeys(MONO.schema.names, "")
-    rows = [fixed | {"lang": "ar", "text": t, "line": n + 1} for n, t in enumerate(texts)]
-    return normalise_mono(pa.RecordBatch.from_pylist(rows, schema=MONO.schema))
 
 
 def rule_of(src: str, tgt: str, config: FilterConfig) -> str | None:
@@ -63,8 +48,8 @@ SPACED = st.text(st.sampled_from("aбא   "), max_size=16)
 
 @given(st.lists(st.tuples(SPACED, SPACED) | SPACED.map(lambda t: (t, t)), max_size=8), CONFIG)
 def test_each_row_falls_to_its_first_rule_or_stays(sides, config: FilterConfig) -> None:
-    batch = pairs(sides)
-    kept, rejects = filter_pairs(batch, config=config)
+    batch = pair_rows(sides)
+    kept, rejects = filter_rows(batch, kind=PAIRS, config=config)
     normal = list(zip(batch.column("src").to_pylist(), batch.column("tgt").to_pylist()))
     expected = {n + 1: rule_of(s, t, config) for n, (s, t) in enumerate(normal)}
     assert kept.column("line").to_pylist() == [n for n, rule in expected.items() if rule is None]
@@ -77,12 +62,12 @@ def test_each_row_falls_to_its_first_rule_or_stays(sides, config: FilterConfig) 
 @given(st.lists(st.tuples(TEXT, TEXT), max_size=8), st.integers(0, 8), st.permutations(range(8)))
 def test_a_row_is_judged_by_itself(sides, cut: int, order) -> None:
     config = FilterConfig(max_words=3, max_length_ratio=1.5)
-    batch = pairs(sides)
+    batch = pair_rows(sides)
 
     def judged(*batches: pa.RecordBatch) -> dict:
         found = {}
         for part in batches:
-            kept, rejects = filter_pairs(part, config=config)
+            kept, rejects = filter_rows(part, kind=PAIRS, config=config)
             found |= dict.fromkeys(kept.column("line").to_pylist())
             for row in rejects.to_pylist():
                 found[row["line"]] = (row["rule"], row["value"], row["id"])
@@ -97,7 +82,7 @@ def test_a_row_is_judged_by_itself(sides, cut: int, order) -> None:
 def test_the_values_are_what_the_rules_measured() -> None:
     sides = [("", ""), ("a", ""), ("a b c d e f g", "a b c d e f"), ("a b c", "a"), (LONG, LONG)]
     config = FilterConfig(max_words=6, max_length_ratio=1.2, length_smoothing=1.0)
-    _, rejects = filter_pairs(pairs(sides), config=config)
+    _, rejects = filter_rows(pair_rows(sides), kind=PAIRS, config=config)
     assert sorted((r["line"], r["rule"], r["value"]) for r in rejects.to_pylist()) == [
         (1, "empty/1", 2.0),
         (2, "empty/1", 1.0),
@@ -107,31 +92,10 @@ def test_the_values_are_what_the_rules_measured() -> None:
     ]
 
 
-def test_short_identical_sides_stay_as_names_and_numbers_do() -> None:
-    kept, _ = filter_pairs(pairs([("Tom !", "Tom !"), ("7", "7")]), config=FilterConfig())
-    assert kept.num_rows == 2
-
-
-def test_translations_in_unspaced_scripts_pass_the_length_ratio() -> None:
-    sides = [
-        (
-            "我们明天早上和老师一起坐公共汽车去学校。",
-            "We go to school by bus with our teacher tomorrow morning.",
-        ),
-        (
-            "私たちは明日の朝、先生と一緒にバスで学校に行きます。",
-            "We go to school by bus tomorrow morning.",
-        ),
-        ("พรุ่งนี้เช้าเราจะไปโรงเรียนโดยรถบัสกับครู", "We go to school by bus tomorrow morning."),
-    ]
-    kept, rejects = filter_pairs(pairs(sides), config=FilterConfig(length_smoothing=0.0))
-    assert (kept.num_rows, rejects.num_rows) == (3, 0)
-
-
 @given(st.lists(TEXT, max_size=8), st.integers(1, 5))
 def test_sentences_are_kept_or_rejected_by_length_alone(texts, limit: int) -> None:
-    batch = mono(texts)
-    kept, rejects = filter_mono(batch, config=FilterConfig(max_words=limit))
+    batch = mono_rows(texts)
+    kept, rejects = filter_rows(batch, kind=MONO, config=FilterConfig(max_words=limit))
     words = estimate_words(batch.column("text"))
     empty = np.array([t == "" for t in batch.column("text").to_pylist()], bool)
     assert (
@@ -139,35 +103,6 @@ def test_sentences_are_kept_or_rejected_by_length_alone(texts, limit: int) -> No
     )
     assert rejects.column("rule").to_pylist().count("empty/1") == empty.sum()
     assert kept.num_rows + rejects.num_rows == len(texts)
-
-
-@pytest.mark.parametrize(
-    ("lang", "text", "choice"),
-    [
-        ("en", "the quick brown fox jumps over the lazy dog", "auto"),
-        ("ru", "собака бежит по улице и лает", "auto"),
-        ("zh", "我们明天早上和老师一起坐公共汽车去学校因为今天下雨", "dictionary"),
-        ("ja", "私たちは明日の朝先生と一緒にバスで学校に行きます", "dictionary"),
-        ("th", "พรุ่งนี้เช้าเราจะไปโรงเรียนโดยรถบัสกับครู", "dictionary"),
-    ],
-)
-def test_the_estimate_is_near_the_number_of_words(lang: str, text: str, choice) -> None:
-    pytest.importorskip({"zh": "jieba", "ja": "sudachipy", "th": "pythainlp"}.get(lang, "regex"))
-    words = len(segment(pa.array([text]), lang, segmenter=choice)[0])
-    assert estimate_words(pa.array([text]))[0] == pytest.approx(words, rel=0.35)
-
-
-def test_the_estimate_of_a_text_does_not_depend_on_its_neighbours() -> None:
-    alone = estimate_words(pa.array(["one two"]))[0]
-    assert estimate_words(pa.array(["one two", "我们去学校"]))[0] == alone == 2
-    assert estimate_words(pa.array([], pa.string())).shape == (0,)
-
-
-def test_no_rule_returns_the_batch_and_no_rejects() -> None:
-    batch = mono(["a", "ב"])
-    kept, rejects = apply_rules(batch, [])
-    assert kept.equals(batch)
-    assert (rejects.num_rows, rejects.schema) == (0, REJECTS.schema)
 
 
 @pytest.mark.parametrize(
@@ -181,5 +116,21 @@ def test_no_rule_returns_the_batch_and_no_rejects() -> None:
     ],
 )
 def test_senseless_limits_are_refused(wrong: dict) -> None:
-    with pytest.raises(ConfigError, match=r"^filters: max_words .*expected at least 1, 1 and 0"):
+    with pytest.raises(ConfigError, match=rf"^filters: .*{next(iter(wrong))} .*expected at least"):
         FilterConfig(**wrong)
+
+
+def test_every_option_belongs_to_one_rule_and_stands_in_the_recipes_documentation() -> None:
+    declared = [f.name for rule in RULES if rule.options for f in fields(rule.options)]
+    assert declared == [field.name for field in fields(FilterConfig)]
+    [row] = [
+        line
+        for line in Path(REPOSITORY, "README.md").read_text(encoding="utf-8").splitlines()
+        if line.startswith("| `filters` |")
+    ]
+    assert all(f"`{name}`" in row for name in declared)
+
+
+def test_rules_have_names_of_their_own_and_say_what_they_drop() -> None:
+    assert len({rule.id for rule in RULES}) == len(RULES)
+    assert all(rule.doc.startswith("Drops ") and rule.doc.endswith(".") for rule in RULES)

@@ -1,0 +1,33 @@
+"""The rule `length_ratio`: smoothed, fair to unspaced scripts, exact at its limit."""
+
+import pytest
+
+from bitextile.kernels.filters.length_ratio import LENGTH_RATIO, LengthRatioOptions
+from bitextile.kernels.filters.rule import apply_rules
+from corpus_rows import pair_rows
+
+
+def test_translations_in_unspaced_scripts_pass_the_length_ratio() -> None:
+    sides = [
+        (
+            "我们明天早上和老师一起坐公共汽车去学校。",
+            "We go to school by bus with our teacher tomorrow morning.",
+        ),
+        (
+            "私たちは明日の朝、先生と一緒にバスで学校に行きます。",
+            "We go to school by bus tomorrow morning.",
+        ),
+        ("พรุ่งนี้เช้าเราจะไปโรงเรียนโดยรถบัสกับครู", "We go to school by bus tomorrow morning."),
+    ]
+    kept, rejects = apply_rules(
+        pair_rows(sides), [LENGTH_RATIO], config=LengthRatioOptions(length_smoothing=0.0)
+    )
+    assert (kept.num_rows, rejects.num_rows) == (3, 0)
+
+
+@pytest.mark.parametrize(("n", "kept"), [(8, 1), (9, 0)])
+def test_a_ratio_at_the_limit_is_kept(n: int, kept: int) -> None:
+    config = LengthRatioOptions(max_length_ratio=5.0, length_smoothing=1.0)
+    out = apply_rules(pair_rows([("a", "b " * n + "b")]), [LENGTH_RATIO], config=config)
+    assert out.kept.num_rows == kept
+    assert out.rejects["value"].to_pylist() == ([] if kept else [(n + 2) / 2])

@@ -1,0 +1,52 @@
+"""The rules that `ingest` applies, in their order; a new filter is one new file and one line here.
+
+The recipe's `filters` part, its help and its documentation are made from this list.
+"""
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from bitextile.kernels.filters.empty import EMPTY
+from bitextile.kernels.filters.identical import IDENTICAL
+from bitextile.kernels.filters.length_ratio import LENGTH_RATIO
+from bitextile.kernels.filters.rule import Rule, apply_rules
+from bitextile.kernels.filters.too_long import TOO_LONG
+from bitextile.kernels.rejects import Filtered
+from bitextile.schema.kinds import Kind
+
+RULES: tuple[Rule, ...] = (
+    EMPTY,
+    TOO_LONG,
+    LENGTH_RATIO,
+    IDENTICAL,
+)
+
+# Fields of the last base come first in a dataclass, hence the reversal.
+_OPTIONS = tuple(rule.options for rule in reversed(RULES) if rule.options is not None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilterConfig(*_OPTIONS):  # type: ignore[misc]  # mypy cannot follow a list of bases
+    """The options of all rules together.
+
+    >>> FilterConfig(max_words=90)
+    FilterConfig(max_words=90, max_length_ratio=3.0, length_smoothing=3.0, drop_identical=True)
+    """
+
+    def __post_init__(self) -> None:
+        """Raises ConfigError for what a rule's own options refuse."""
+        for options in _OPTIONS:
+            if check := vars(options).get("__post_init__"):
+                check(self)
+
+
+def filter_rows(batch: pa.RecordBatch, *, kind: Kind, config: FilterConfig) -> Filtered:
+    """Returns the rows within the limits, and the others as rejects of the first rule they break.
+
+    Args:
+        batch: rows of `kind`, normalised.
+        kind: PAIRS or MONO; the rules of this kind are applied.
+        config: the limits.
+    """
+    return apply_rules(batch, [rule for rule in RULES if kind in rule.kinds], config=config)
