@@ -60,7 +60,7 @@ run(PAIR, PAIRS, AlignWords(tempfile.mkdtemp(), {"en-zh": 1}, config), dict(src=
 """,
     "exchange": """
 from bitextile.kernels.exchange import ExchangeConfig, exchange
-from bitextile.transforms.variants import ExchangeWords
+from bitextile.transforms.exchange import ExchangeWords
 config = ExchangeConfig(rate=1.0)
 batch = pa.RecordBatch.from_pylist([ALIGNED_ROW], schema=ALIGNED.schema)
 assert exchange(batch, config=config).kept["src_exchanged"][0].as_py() == "The 狗跑."
@@ -68,7 +68,7 @@ run(ALIGNED_ROW, ALIGNED, ExchangeWords(config), dict(src_exchanged="The 狗跑.
 """,
     "alignment": """
 from bitextile.kernels.switch.alignment import AlignmentSwitchConfig, switch_by_alignment
-from bitextile.transforms.variants import SwitchByAlignment
+from bitextile.transforms.switch import SwitchByAlignment
 config = AlignmentSwitchConfig(token_rate=1.0, sides="src")
 batch = pa.RecordBatch.from_pylist([ALIGNED_ROW], schema=ALIGNED.schema)
 assert switch_by_alignment(batch, config=config).kept["text"][0].as_py() == "The 狗跑."
@@ -76,7 +76,7 @@ run(ALIGNED_ROW, ALIGNED, SwitchByAlignment(config), dict(text="The 狗跑."))
 """,
     "multilingual": """
 from bitextile.kernels.switch.pivot import MultilingualSwitchConfig, switch_multilingual
-from bitextile.transforms.variants import SwitchMultilingual
+from bitextile.transforms.switch import SwitchMultilingual
 config = MultilingualSwitchConfig(pivot="zh", token_rate=1.0)
 batch = pa.RecordBatch.from_pylist([ALIGNED_ROW], schema=ALIGNED.schema)
 assert switch_multilingual(batch, config=config).kept["text"][0].as_py() == "dog 在 runs。"
@@ -87,7 +87,7 @@ import pathlib, tempfile
 from bitextile.kernels.bitext.dictionary.source import DictionarySource, read_dictionary
 from bitextile.kernels.switch.dictionary import DictionarySwitchConfig, index_of
 from bitextile.kernels.switch.dictionary import switch_by_dictionary
-from bitextile.transforms.variants import SwitchByDictionary
+from bitextile.transforms.switch import SwitchByDictionary
 file = pathlib.Path(tempfile.mkdtemp()) / "d.txt"
 file.write_text("dog 犬\\n", encoding="utf-8")
 read = read_dictionary(DictionarySource(path=str(file), src_lang="en", tgt_lang="ja"))
@@ -100,7 +100,7 @@ run(MONO_ROW, MONO, SwitchByDictionary((read.source,), config), dict(text="The �
     "candidates": """
 from bitextile.kernels.switch.candidates import switch_by_candidates
 from bitextile.kernels.switch.core import SwitchConfig
-from bitextile.transforms.variants import SwitchByCandidates
+from bitextile.transforms.switch import SwitchByCandidates
 config = SwitchConfig(token_rate=1.0)
 batch = pa.RecordBatch.from_pylist([CANDIDATES_ROW], schema=CANDIDATES.schema)
 assert switch_by_candidates(batch, config=config).kept["text"][0].as_py() == "The Hund runs."
@@ -110,7 +110,7 @@ run(CANDIDATES_ROW, CANDIDATES, SwitchByCandidates(config), dict(text="The Hund 
 import pathlib, tempfile
 from bitextile.kernels.switch.task_field import TaskFieldSwitchConfig, TaskFiles
 from bitextile.kernels.switch.task_field import read_task, switch_task_fields
-from bitextile.transforms.variants import SwitchTaskFields
+from bitextile.transforms.switch import SwitchTaskFields
 folder = pathlib.Path(tempfile.mkdtemp())
 (folder / "en.tsv").write_text("A.\\tB.\\tneutral\\n")
 (folder / "de.tsv").write_text("X.\\tY.\\tneutral\\n")
@@ -141,7 +141,7 @@ run(MONO_ROW, MONO, DeriveLanguage(config), dict(tgt="runs dog The."))
     "exchange, recase": """
 from bitextile.kernels.exchange import ExchangeConfig, exchange, undo_exchange
 from bitextile.kernels.text.truecase import casing_of
-from bitextile.transforms.variants import ExchangeWords
+from bitextile.transforms.exchange import ExchangeWords
 row = dict(ALIGNED_ROW, links=[dict(src=0, tgt=1, score=0.9)])
 seen = dict(row, src="In the dog", src_spans=spans((0, 2), (3, 6), (7, 10)))
 casing = casing_of([pa.RecordBatch.from_pylist([seen], schema=ALIGNED.schema)])

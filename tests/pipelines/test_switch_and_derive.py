@@ -37,10 +37,10 @@ from bitextile.schema.ids import language_key, pair_ids, text_ids
 from bitextile.schema.kinds import ALIGNED, CANDIDATES, CODESWITCH, MONO, PAIRS
 from bitextile.transforms.batches import TrackedRows
 from bitextile.transforms.derive import DeriveAligned, DeriveLanguage, ExplodePairs
+from bitextile.transforms.exchange import ExchangeWords
 from bitextile.transforms.ingest import DropDuplicates
 from bitextile.transforms.read import ReadDataset
-from bitextile.transforms.variants import (
-    ExchangeWords,
+from bitextile.transforms.switch import (
     SwitchByCandidates,
     SwitchByDictionary,
     SwitchMultilingual,

@@ -12,7 +12,13 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.testing.util import assert_that, equal_to
 
 from bitextile.kernels.rejects import Filtered, split_rejects
-from bitextile.transforms.batches import FilterBatches, FilterOutput, MapBatches, TrackedRows
+from bitextile.transforms.batches import (
+    ApplyToKept,
+    FilterBatches,
+    MapBatches,
+    TrackedRows,
+    track,
+)
 
 
 def upper(batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -51,10 +57,10 @@ def test_kept_and_rejected_rows_come_out_apart_and_are_counted(mono_rows) -> Non
     pipeline = beam.Pipeline(runner=FnApiRunner())
     batches = pipeline | beam.Create([mono_rows(7), mono_rows(5, first=7)])
     out = batches | FilterBatches(partial(drop_multiples, of=3), "DropThirds")
-    assert isinstance(out, FilterOutput)
     kept = out.kept | "KeptLines" >> beam.FlatMap(lines)
-    dropped = out.rejects | "DroppedLines" >> beam.FlatMap(lines)
-    rules = out.rejects | beam.FlatMap(lambda b: b.column("rule").to_pylist())
+    rejects = out.rejects | beam.Flatten()
+    dropped = rejects | "DroppedLines" >> beam.FlatMap(lines)
+    rules = rejects | beam.FlatMap(lambda b: b.column("rule").to_pylist())
     assert_that(kept, equal_to([n for n in range(1, 13) if n % 3]), label="kept")
     assert_that(dropped, equal_to([3, 6, 9, 12]), label="dropped")
     assert_that(rules, equal_to(["multiple_3/1"] * 4), label="rules")
@@ -78,13 +84,13 @@ def tracked(root: beam.Pipeline, batch: pa.RecordBatch) -> TrackedRows:
     return TrackedRows(kept, (), root | "Read" >> beam.Create([batch.num_rows]))
 
 
-def test_a_ledger_carries_rejects_and_counts_through_every_step(pipeline, mono_rows) -> None:
+def test_tracked_rows_carry_rejects_and_counts_through_every_step(pipeline, mono_rows) -> None:
     with pipeline() as root:
         out = (
             tracked(root, mono_rows(12))
             | FilterBatches(partial(drop_multiples, of=3), "DropThirds")
             | MapBatches(upper, "Upper")
-            | "DropFifths" >> FilterBatches(partial(drop_multiples, of=5), "Sieve")
+            | "DropFifths" >> FilterBatches(partial(drop_multiples, of=5), "Filter")
         )
         assert isinstance(out, TrackedRows)
         assert len(out.rejects) == 2
@@ -97,9 +103,34 @@ def test_a_ledger_carries_rejects_and_counts_through_every_step(pipeline, mono_r
 
 def test_a_transform_of_another_library_may_stand_in_the_chain(pipeline, mono_rows) -> None:
     with pipeline() as root:
-        out = tracked(root, mono_rows(4)) | beam.Map(lambda b: b) | "Again" >> beam.Map(lambda b: b)
-        assert isinstance(out, TrackedRows)
-        assert_that(out.kept | beam.FlatMap(lines), equal_to([1, 2, 3, 4]))
+        out = (
+            tracked(root, mono_rows(4))
+            | ApplyToKept(beam.Map(lambda b: b))
+            | "Again" >> ApplyToKept(beam.Map(lambda b: b))
+            | FilterBatches(partial(drop_multiples, of=2), "DropSeconds")
+        )
+        assert_that(out.kept | beam.FlatMap(lines), equal_to([1, 3]), label="kept")
+        assert_that(out.read, equal_to([4]), label="read")
+
+
+def test_plain_batches_are_counted_once_where_they_enter(pipeline, mono_rows) -> None:
+    with pipeline() as root:
+        plain = root | beam.Create([mono_rows(7), mono_rows(5, first=7)])
+        out = (
+            plain
+            | FilterBatches(partial(drop_multiples, of=3), "DropThirds")
+            | MapBatches(upper, "Upper")
+        )
+        assert_that(out.read | beam.CombineGlobally(sum), equal_to([12]), label="read")
+        assert_that(out.kept | beam.FlatMap(lines), equal_to([n for n in range(1, 13) if n % 3]))
+        assert track(out) is out
+
+
+def test_batches_keep_their_coder_through_the_chain(pipeline, mono_rows) -> None:
+    with pipeline() as root:
+        rows = tracked(root, mono_rows(2)) | MapBatches(upper, "Upper")
+        rows = rows | FilterBatches(partial(drop_multiples, of=3), "DropThirds")
+        assert rows.kept.element_type is pa.RecordBatch
 
 
 def doubled(batch: pa.RecordBatch) -> Filtered:

@@ -61,7 +61,7 @@ def engine(tmp_path: Path) -> ShoutEngine:
 def test_every_row_comes_out_kept_or_rejected_by_model_or_gate(
     pipeline, mono_rows, engine, monkeypatch
 ) -> None:
-    monkeypatch.setattr(generation, "DEAL_ROWS", 7)
+    monkeypatch.setattr(generation, "SHUFFLE_ROWS", 7)
     with pipeline() as root:
         rows = TrackedRows(
             root | beam.Create([mono_rows(30)]), (), root | "Read" >> beam.Create([30])
@@ -69,7 +69,8 @@ def test_every_row_comes_out_kept_or_rejected_by_model_or_gate(
         tracked = rows | Backtranslate(engine, {"ar": 1.0, "de": 1.0}, TranslationFilterConfig())
         kept = tracked.kept | beam.FlatMap(lambda batch: batch["src"].to_pylist())
         schemas = tracked.kept | "Schemas" >> beam.Map(lambda batch: tuple(batch.schema.names))
-        named = tracked.rejects[0] | "Rules" >> beam.FlatMap(lambda b: b["rule"].to_pylist())
+        rejects = tracked.rejects | beam.Flatten()
+        named = rejects | "Rules" >> beam.FlatMap(lambda b: b["rule"].to_pylist())
         counts = named | beam.combiners.Count.PerElement()
         odd = [f"جملة {n - 1} Satz" for n in range(1, 31) if n % 2 and n % 5]
         assert_that(kept, equal_to(odd), "kept")
@@ -79,7 +80,7 @@ def test_every_row_comes_out_kept_or_rejected_by_model_or_gate(
 
 def test_it_loads_once_counts_rows_and_never_regroups(mono_rows, engine, monkeypatch) -> None:
     LOADED.clear()
-    monkeypatch.setattr(generation, "DEAL_ROWS", 8)
+    monkeypatch.setattr(generation, "SHUFFLE_ROWS", 8)
     asked = mono_rows(20).append_column("tgt_lang", pa.array(["en"] * 20))
     root = beam.Pipeline(runner=FnApiRunner())
     filtered = root | beam.Create([asked]) | RunModel(engine)

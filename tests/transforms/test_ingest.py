@@ -10,7 +10,7 @@ from bitextile.kernels.readers.source import CorpusSource
 from bitextile.kernels.splits import SplitConfig
 from bitextile.schema.dataset import BATCH_ROWS
 from bitextile.schema.kinds import MONO, PAIRS
-from bitextile.transforms.batches import FilterOutput, TrackedRows
+from bitextile.transforms.batches import TrackedRows
 from bitextile.transforms.ingest import (
     AssignSplits,
     DropDuplicates,
@@ -87,14 +87,14 @@ def test_filters_drop_pairs_and_sentences_by_their_rules(pipeline) -> None:
         filtered = both | Filter(FilterConfig(max_words=30))
         one = root | "Mono" >> beam.Create([mono("قط", "", "a " * 40)])
         single = one | "FilterMono" >> Filter(FilterConfig(max_words=30), MONO)
-        assert isinstance(filtered, FilterOutput)
+        assert isinstance(filtered, TrackedRows)
         assert_that(filtered.kept | "K" >> rows("src"), equal_to([("Hund",)]), label="pairs")
         expected = [("empty/1", 2), ("too_long/1", 3)]
         assert_that(
-            filtered.rejects | "R" >> rows("rule", "line"), equal_to(expected), label="rules"
+            filtered.rejects[0] | "R" >> rows("rule", "line"), equal_to(expected), label="rules"
         )
         assert_that(single.kept | "K1" >> rows("text"), equal_to([("قط",)]), label="mono")
-        rules = single.rejects | "R1" >> rows("rule")
+        rules = single.rejects[0] | "R1" >> rows("rule")
         assert_that(rules, equal_to([("empty/1",), ("too_long/1",)]), label="mono rules")
 
 
@@ -118,7 +118,7 @@ def test_duplicates_meet_across_batches_corpora_and_directions(pipeline, reverse
             label="kept",
         )
         assert_that(
-            out.rejects | "Dropped" >> rows("rule", "corpus", "line", "value"),
+            out.rejects[0] | "Dropped" >> rows("rule", "corpus", "line", "value"),
             equal_to(
                 [
                     ("duplicate/1", "books", 1, 3.0),

@@ -25,7 +25,7 @@ from bitextile.pipelines.runner.job import DatasetResult, RunOptions
 from bitextile.pipelines.runner.stage import run_files, run_stage
 from bitextile.schema.dataset import Dataset, open_dataset
 from bitextile.schema.errors import ConfigError
-from bitextile.schema.kinds import ALIGNED, CANDIDATES, CODESWITCH, MONO, PAIRS, SIDES
+from bitextile.schema.kinds import ALIGNED, CANDIDATES, CODESWITCH, MONO, PAIRS
 
 _BUCKET_ROWS = 20_000
 """Pairs of a group that are switched together, about: some 10 MB."""
@@ -46,7 +46,7 @@ def codeswitch(
     """
 
     def make(rows: Any, _: str) -> Any:
-        from bitextile.transforms.variants import SwitchByAlignment
+        from bitextile.transforms.switch import SwitchByAlignment
 
         return rows | SwitchByAlignment(config)
 
@@ -72,7 +72,7 @@ def codeswitch_multilingual(
     """
 
     def make(rows: Any, _: str) -> Any:
-        from bitextile.transforms.variants import SwitchMultilingual
+        from bitextile.transforms.switch import SwitchMultilingual
 
         n_buckets = 1 + source.manifest.rows // _BUCKET_ROWS
         return rows | SwitchMultilingual(config, n_buckets)
@@ -118,10 +118,9 @@ def codeswitch_by_dictionary(
     """
 
     def make(rows: Any, _: str) -> Any:
-        from bitextile.transforms.variants import SwitchByDictionary
+        from bitextile.transforms.switch import SwitchByDictionary
 
-        sides = 1 if source.kind is MONO else len(SIDES[config.sides])
-        return rows | SwitchByDictionary(tuple(d.source for d in read), config, sides)
+        return rows | SwitchByDictionary(tuple(d.source for d in read), config, source.kind)
 
     source = open_dataset(dataset, (MONO, PAIRS, ALIGNED))
     read = settled(source, dictionaries)
@@ -175,7 +174,7 @@ def codeswitch_by_candidates(
     """
 
     def make(rows: Any, _: str) -> Any:
-        from bitextile.transforms.variants import SwitchByCandidates
+        from bitextile.transforms.switch import SwitchByCandidates
 
         return rows | SwitchByCandidates(config)
 
@@ -200,7 +199,7 @@ def codeswitch_task_fields(
     """
 
     def make(root: Any) -> Any:
-        from bitextile.transforms.variants import SwitchTaskFields
+        from bitextile.transforms.switch import SwitchTaskFields
 
         return root | SwitchTaskFields(files, config)
 

@@ -32,7 +32,7 @@ def exchange(
     """
 
     def make(rows: Any, _: str) -> Any:
-        from bitextile.transforms.variants import ExchangeWords
+        from bitextile.transforms.exchange import ExchangeWords
 
         return rows | ExchangeWords(config, casing)
 

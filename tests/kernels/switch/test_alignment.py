@@ -6,7 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bitextile.kernels.switch.alignment import AlignmentSwitchConfig, switch_by_alignment
+from bitextile.kernels.switch.alignment import (
+    AlignmentSwitchConfig,
+    switch_by_alignment,
+)
 from bitextile.kernels.switch.core import Rates, rates_of
 from bitextile.schema.checks import check_rows
 from bitextile.schema.errors import ConfigError, RowError

@@ -12,6 +12,7 @@ import apache_beam as beam
 import pyarrow as pa
 from apache_beam.metrics import Metrics
 from apache_beam.pvalue import AsDict
+from apache_beam.typehints.decorators import no_annotations
 from pyarrow import fs
 
 from bitextile.kernels.align.batches import align_batch, draw_sample, join_samples, segment_pairs
@@ -23,6 +24,7 @@ from bitextile.kernels.text.segment import Choice
 from bitextile.schema.kinds import PAIRS
 from bitextile.schema.storage import filesystem, is_local
 from bitextile.transforms.align_encoder import load_encoder
+from bitextile.transforms.batches import AnyRows, kept_of, with_kept
 
 Digests = tuple[tuple[str, str], ...]
 _ENCODING = threading.Lock()
@@ -39,14 +41,16 @@ class SegmentWords(beam.PTransform):
 
     segmenter: Choice = "auto"
 
-    def expand(self, pairs: beam.PCollection) -> beam.PCollection:
+    @no_annotations
+    def expand(self, pairs: AnyRows) -> AnyRows:
         """Returns batches as `kernels.align.batches.segment_pairs` makes them."""
         cut = beam.Map(partial(segment_pairs, segmenter=self.segmenter))
-        return (
-            pairs
+        segmented = (
+            kept_of(pairs)
             | "SplitByDirection" >> beam.FlatMap(_by_direction).with_output_types(pa.RecordBatch)
             | "SegmentWords" >> cut.with_output_types(pa.RecordBatch)
         )
+        return with_kept(pairs, segmented)
 
 
 @dataclass(eq=False)
@@ -74,13 +78,15 @@ class AlignWords(beam.PTransform):
     lexicons: dict[str, pa.Table] = field(default_factory=dict)
     encoder_digests: dict[str, str] = field(default_factory=dict)
 
-    def expand(self, pairs: beam.PCollection) -> beam.PCollection:
+    @no_annotations
+    def expand(self, pairs: AnyRows) -> AnyRows:
         """Returns the aligned batches."""
-        segmented = pairs | "Segment" >> SegmentWords(self.config.segmenter)
+        segmented = kept_of(pairs) | "Segment" >> SegmentWords(self.config.segmenter)
         sample, digests = self.config.fit_sample, tuple(self.encoder_digests.items())
         models: Any = {} if sample is None else AsDict(self._fit(segmented, sample, digests))
         link = beam.ParDo(_AlignBatch(self.config, digests), models)
-        return segmented | "LinkWords" >> link.with_output_types(pa.RecordBatch)
+        aligned = segmented | "LinkWords" >> link.with_output_types(pa.RecordBatch)
+        return with_kept(pairs, aligned)
 
     def _fit(
         self, segmented: beam.PCollection, sample: FitSample, digests: Digests

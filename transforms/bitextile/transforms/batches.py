@@ -1,13 +1,20 @@
 """Kernels over PCollections of record batches, with counters and without losing a row.
 
-A `TrackedRows` is what flows: the rows kept so far, the rows rejected on the way, and how many were
-read. A transform that drops rows returns one; piping it into the next transform applies that to
-the rows kept and carries the rest along, so that the last one, `WriteDataset`, can prove that
-read = kept + rejected, and writes what was drawn (counters) into the manifest.
+What flows between transforms is a `TrackedRows`: the rows kept so far, the rows rejected on the
+way, and how many were read; so the last transform, `WriteDataset`, can prove that read = kept +
+rejected. Every transform of rows takes a TrackedRows or a plain PCollection of record batches. One
+that may reject rows returns a TrackedRows, beginning to count where it was given a plain
+PCollection; one that keeps all rows returns what it was given.
+
+    ReadDataset -> kept 9  rejects ()      read 9
+    Filter      -> kept 7  rejects (2,)    read 9
+    Exchange x3 -> kept 18 rejects (6, 3)  read 27     each row, kept or rejected, counts 3 times
+
+Beam finds the PCollections inside a named tuple by itself, so `|` is Beam's own.
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import apache_beam as beam
 import pyarrow as pa
@@ -18,7 +25,8 @@ from bitextile.kernels.rejects import Filtered
 from bitextile.kernels.switch.core import Counters, SwitchOutput
 from bitextile.transforms.coders import RecordBatchCoder
 
-Kernel = Callable[[pa.RecordBatch], pa.RecordBatch | Filtered | SwitchOutput]
+MapKernel = Callable[[pa.RecordBatch], pa.RecordBatch]
+FilterKernel = Callable[[pa.RecordBatch], Filtered | SwitchOutput]
 
 REJECTS_TAG = "rejects"
 COUNTERS_TAG = "counters"
@@ -35,7 +43,7 @@ class TrackedRows(NamedTuple):
         kept: PCollection of record batches.
         rejects: PCollections of REJECTS batches, one for each step that dropped rows.
         read: PCollection of row counts; their sum must be kept + rejected.
-        counters: PCollections of COUNTERS batches, one for each step that counts what it draws.
+        counters: PCollections of COUNTERS batches, one for each step that counts what it samples.
     """
 
     kept: beam.PCollection
@@ -43,56 +51,138 @@ class TrackedRows(NamedTuple):
     read: beam.PCollection
     counters: tuple[beam.PCollection, ...] = ()
 
-    def __or__(self, transform: beam.PTransform) -> Any:
-        """Applies a transform to the rows kept; rejects and counts are carried along.
 
-        A transform that makes rows of another sort (entries of words) returns its own TrackedRows.
-        """
-        if getattr(transform, "takes_tracked", False):
-            return tuple(self) | transform
-        result = self.kept | transform
-        if isinstance(result, TrackedRows):
-            return result
-        read = self.read
-        if (factor := getattr(transform, "outputs_per_row", 1)) != 1:
-            read = read | f"Expect{transform.label}" >> beam.Map(lambda n, k: n * k, factor)
-        if isinstance(result, FilterOutput):
-            rejects, counters = (*self.rejects, result.rejects), (*self.counters, *result.counters)
-            return TrackedRows(result.kept, rejects, read, counters)
-        return TrackedRows(result, self.rejects, read, self.counters)
+AnyRows: TypeAlias = beam.PCollection | TrackedRows
+"""What transforms of rows take: a plain PCollection of record batches, or a TrackedRows."""
 
 
-class FilterOutput(NamedTuple):
-    """What a transform that may drop rows returns: PCollections of batches kept and rejected.
+def track(rows: AnyRows) -> TrackedRows:
+    """Returns rows as a TrackedRows; of a plain PCollection all rows count as read."""
+    if isinstance(rows, TrackedRows):
+        return rows
+    return TrackedRows(rows, (), rows | "CountRows" >> beam.Map(_n_rows))
 
-    `counters` holds one PCollection if the transform counts what it draws.
+
+def _n_rows(batch: pa.RecordBatch) -> int:
+    return batch.num_rows
+
+
+def kept_of(rows: AnyRows) -> beam.PCollection:
+    """Returns the PCollection of record batches that are kept."""
+    return rows.kept if isinstance(rows, TrackedRows) else rows
+
+
+def with_kept(rows: AnyRows, kept: beam.PCollection) -> AnyRows:
+    """Returns `rows` with others kept, as many in all: tracked as they were, or plain."""
+    return rows._replace(kept=kept) if isinstance(rows, TrackedRows) else kept
+
+
+class ApplyToKept(beam.PTransform):
+    """Applies any transform of batches to the rows kept; rejects and counts are carried along.
+
+    Args:
+        transform: from a PCollection of record batches to another with as many rows in all. Of a
+            function use `MapBatches` instead.
     """
 
-    kept: beam.PCollection
-    rejects: beam.PCollection
-    counters: tuple[beam.PCollection, ...] = ()
+    def __init__(self, transform: beam.PTransform, label: str | None = None) -> None:
+        super().__init__(label or f"ApplyToKept({transform.label})")
+        self.transform = transform
+
+    @no_annotations
+    def expand(self, rows: AnyRows) -> AnyRows:
+        """Returns the rows with those kept transformed; plain ones stay plain."""
+        return with_kept(rows, kept_of(rows) | self.transform)
 
 
-class _ApplyKernel(beam.DoFn):
-    def __init__(self, kernel: Kernel, namespace: str) -> None:
+class MapBatches(beam.PTransform):
+    """Applies a kernel to each batch, where every row comes out again.
+
+    Args:
+        kernel: RecordBatch -> RecordBatch; picklable (a function or a `functools.partial`).
+        outputs_per_row: how many rows the kernel makes of one.
+
+    Counters, in the namespace of the label: `in` and `kept`, in rows.
+    """
+
+    def __init__(
+        self, kernel: MapKernel, label: str | None = None, *, outputs_per_row: int = 1
+    ) -> None:
+        super().__init__(label)
+        self.kernel = kernel
+        self.outputs_per_row = outputs_per_row
+
+    @no_annotations
+    def expand(self, rows: AnyRows) -> AnyRows:
+        """Returns the kernel's batches, tracked as `rows` are; empty ones are dropped."""
+        do = beam.ParDo(_Map(self.kernel, self.label)).with_output_types(pa.RecordBatch)
+        if isinstance(rows, TrackedRows):
+            rows = rows._replace(read=_times(rows.read, self.outputs_per_row))
+        return with_kept(rows, kept_of(rows) | "Apply" >> do)
+
+
+class FilterBatches(beam.PTransform):
+    """Applies a kernel that splits rows into kept ones and rejects.
+
+    Args:
+        kernel: RecordBatch -> (kept, rejects), as `Filtered`, or (kept, rejects, counters), as
+            `SwitchOutput`; picklable.
+        outputs_per_row: how many rows, kept or rejected, the kernel makes of one (variants).
+
+    Counters, in the namespace of the label: `in`, `kept` and `rejected/RULE`, in rows.
+    """
+
+    def __init__(
+        self, kernel: FilterKernel, label: str | None = None, *, outputs_per_row: int = 1
+    ) -> None:
+        super().__init__(label)
+        self.kernel = kernel
+        self.outputs_per_row = outputs_per_row
+
+    @no_annotations
+    def expand(self, rows: AnyRows) -> TrackedRows:
+        """Returns the kept rows, with rejects and counters beside those of earlier steps."""
+        rows = track(rows)
+        do = beam.ParDo(_Filter(self.kernel, self.label)).with_output_types(pa.RecordBatch)
+        out = rows.kept | "Apply" >> do.with_outputs(REJECTS_TAG, COUNTERS_TAG, main="kept")
+        rejects, counters = (*rows.rejects, out[REJECTS_TAG]), (*rows.counters, out[COUNTERS_TAG])
+        return TrackedRows(out.kept, rejects, _times(rows.read, self.outputs_per_row), counters)
+
+
+def _times(read: beam.PCollection, factor: int) -> beam.PCollection:
+    return read if factor == 1 else read | "ExpectOutputs" >> beam.Map(lambda n, k: n * k, factor)
+
+
+class _Map(beam.DoFn):
+    def __init__(self, kernel: MapKernel, namespace: str) -> None:
+        self.kernel = kernel
+        self.namespace = namespace
+
+    def process(self, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+        Metrics.counter(self.namespace, "in").inc(batch.num_rows)
+        kept = self.kernel(batch)
+        Metrics.counter(self.namespace, "kept").inc(kept.num_rows)
+        if kept.num_rows:
+            yield kept
+
+
+class _Filter(beam.DoFn):
+    def __init__(self, kernel: FilterKernel, namespace: str) -> None:
         self.kernel = kernel
         self.namespace = namespace
 
     def process(self, batch: pa.RecordBatch) -> Iterator[Any]:
         Metrics.counter(self.namespace, "in").inc(batch.num_rows)
-        result = self.kernel(batch)
-        kept, rejects = (
-            result[:2] if isinstance(result, Filtered | SwitchOutput) else (result, None)
-        )
+        kept, rejects, *counters = self.kernel(batch)
         Metrics.counter(self.namespace, "kept").inc(kept.num_rows)
         if kept.num_rows:
             yield kept
-        if rejects is not None and rejects.num_rows:
+        if rejects.num_rows:
             for rule, rows in _count(rejects.column("rule")):
                 Metrics.counter(self.namespace, f"rejected/{rule}").inc(rows)
             yield beam.pvalue.TaggedOutput(REJECTS_TAG, rejects)
-        if isinstance(result, SwitchOutput) and result.counters:
-            yield beam.pvalue.TaggedOutput(COUNTERS_TAG, counter_batch(result.counters))
+        for counted in counters:
+            yield beam.pvalue.TaggedOutput(COUNTERS_TAG, counter_batch(counted))
 
 
 def counter_batch(counters: Counters) -> pa.RecordBatch:
@@ -101,7 +191,7 @@ def counter_batch(counters: Counters) -> pa.RecordBatch:
     >>> counter_batch({"en": {"words": 3}}).to_pylist()
     [{'key': 'en', 'name': 'words', 'count': 3}]
     """
-    rows = [(key, *item) for key, tally in counters.items() for item in tally.items()]
+    rows = [(key, *item) for key, counts in counters.items() for item in counts.items()]
     columns = zip(*rows) if rows else ((), (), ())
     return pa.RecordBatch.from_arrays(
         [pa.array(column, field.type) for column, field in zip(columns, COUNTERS)], schema=COUNTERS
@@ -110,57 +200,3 @@ def counter_batch(counters: Counters) -> pa.RecordBatch:
 
 def _count(values: pa.Array) -> list[tuple[str, int]]:
     return [(c["values"], c["counts"]) for c in values.value_counts().to_pylist()]
-
-
-class MapBatches(beam.PTransform):
-    """Applies a kernel to each batch, where every row comes out again.
-
-    Args:
-        kernel: RecordBatch -> RecordBatch; picklable (a function or a `functools.partial`).
-
-    Counters, in the namespace of the label: `in` and `kept`, in rows.
-    """
-
-    def __init__(self, kernel: Kernel, label: str | None = None) -> None:
-        super().__init__(label)
-        self.kernel = kernel
-
-    def expand(self, batches: beam.PCollection) -> beam.PCollection:
-        """Returns the PCollection of the kernel's batches; empty ones are dropped."""
-        do = _ApplyKernel(self.kernel, self.label)
-        return batches | "Apply" >> beam.ParDo(do).with_output_types(pa.RecordBatch)
-
-
-class FilterBatches(beam.PTransform):
-    """Applies a kernel that sorts rows into kept ones and rejects.
-
-    Args:
-        kernel: RecordBatch -> Filtered; picklable.
-        outputs_per_row: how many rows, kept or rejected, the kernel makes of one (variants).
-        tallied: whether the kernel counts what it draws, that is returns SwitchOutput.
-
-    Counters, in the namespace of the label: `in`, `kept` and `rejected/RULE`, in rows.
-    """
-
-    def __init__(
-        self,
-        kernel: Kernel,
-        label: str | None = None,
-        *,
-        outputs_per_row: int = 1,
-        tallied: bool = False,
-    ) -> None:
-        super().__init__(label)
-        self.kernel = kernel
-        self.outputs_per_row = outputs_per_row
-        self.tallied = tallied
-
-    @no_annotations
-    def expand(self, batches: beam.PCollection) -> FilterOutput:
-        """Returns the kept and the rejected batches."""
-        do = beam.ParDo(_ApplyKernel(self.kernel, self.label)).with_output_types(pa.RecordBatch)
-        tags = (REJECTS_TAG, *((COUNTERS_TAG,) if self.tallied else ()))
-        out = batches | "Apply" >> do.with_outputs(*tags, main="kept")
-        return FilterOutput(
-            out.kept, out[REJECTS_TAG], (out[COUNTERS_TAG],) if self.tallied else ()
-        )

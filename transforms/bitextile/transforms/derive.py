@@ -7,10 +7,15 @@ import apache_beam as beam
 import pyarrow as pa
 from apache_beam.typehints.decorators import no_annotations
 
-from bitextile.kernels.derive.rows import DeriveConfig, derive_aligned, derive_rows, sentences_of
+from bitextile.kernels.derive.rows import (
+    DeriveConfig,
+    derive_aligned,
+    derive_rows,
+    sentences_of,
+)
 from bitextile.kernels.tasks.derive import derive_parsed
 from bitextile.schema.kinds import SIDES
-from bitextile.transforms.batches import FilterBatches, FilterOutput, MapBatches, TrackedRows
+from bitextile.transforms.batches import AnyRows, FilterBatches, MapBatches, TrackedRows, track
 
 
 @dataclass(eq=False)
@@ -24,7 +29,7 @@ class DeriveLanguage(beam.PTransform):
     config: DeriveConfig = field(default_factory=DeriveConfig)
 
     @no_annotations
-    def expand(self, mono: beam.PCollection) -> FilterOutput:
+    def expand(self, mono: AnyRows) -> TrackedRows:
         """Returns kept and rejected batches."""
         return mono | FilterBatches(partial(derive_rows, config=self.config), "DeriveLanguage")
 
@@ -41,15 +46,11 @@ class ExplodePairs(beam.PTransform):
 
     sides: str = "both"
 
-    @property
-    def outputs_per_row(self) -> int:
-        """Sentences that one pair becomes."""
-        return len(SIDES[self.sides])
-
     @no_annotations
-    def expand(self, pairs: beam.PCollection) -> beam.PCollection:
+    def expand(self, pairs: AnyRows) -> AnyRows:
         """Returns batches of sentences."""
-        return pairs | MapBatches(partial(sentences_of, sides=self.sides), "ExplodePairs")
+        kernel, n = partial(sentences_of, sides=self.sides), len(SIDES[self.sides])
+        return pairs | MapBatches(kernel, "ExplodePairs", outputs_per_row=n)
 
 
 @dataclass(eq=False)
@@ -63,7 +64,7 @@ class DeriveAligned(beam.PTransform):
     config: DeriveConfig = field(default_factory=DeriveConfig)
 
     @no_annotations
-    def expand(self, aligned: beam.PCollection) -> FilterOutput:
+    def expand(self, aligned: AnyRows) -> TrackedRows:
         """Returns kept and rejected batches."""
         return aligned | FilterBatches(partial(derive_aligned, config=self.config), "DeriveAligned")
 
@@ -84,14 +85,13 @@ class DeriveParsed(beam.PTransform):
 
     @no_annotations
     def expand(self, root: beam.Pipeline) -> TrackedRows:
-        """Returns rows of ALIGNED as a TrackedRows; read are the distinct sentences."""
+        """Returns rows of ALIGNED; read are the distinct sentences."""
         read = beam.Map(_parsed, lang=self.lang, config=self.config)
-        rows = (
+        return track(
             root
             | "ListFiles" >> beam.Create(list(self.files))
             | "ReadParses" >> read.with_output_types(pa.RecordBatch)
         )
-        return TrackedRows(rows, (), rows | "CountRead" >> beam.Map(lambda batch: batch.num_rows))
 
 
 def _parsed(path: str, *, lang: str, config: DeriveConfig) -> pa.RecordBatch:

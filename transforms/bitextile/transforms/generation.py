@@ -23,10 +23,12 @@ from bitextile.kernels.rejects import Filtered
 from bitextile.schema.errors import ConfigError
 from bitextile.transforms.batches import (
     REJECTS_TAG,
+    AnyRows,
     FilterBatches,
-    FilterOutput,
     MapBatches,
     TrackedRows,
+    kept_of,
+    track,
 )
 
 M = TypeVar("M")
@@ -34,8 +36,8 @@ R = TypeVar("R")
 
 _ONE_AT_A_TIME = threading.Lock()
 """Some runners call a worker's one model from several threads; models use all cores themselves."""
-DEAL_ROWS = 1_024
-"""Rows that are dealt to a worker at once: some seconds of a mini model on a core."""
+SHUFFLE_ROWS = 1_024
+"""Rows that are sent to a worker at once: some seconds of a mini model on a core."""
 
 
 class BatchHandler(ModelHandler[pa.RecordBatch, R, M]):
@@ -117,25 +119,26 @@ class RunModel(beam.PTransform):
     engine: Engine
 
     @no_annotations
-    def expand(self, rows: beam.PCollection) -> FilterOutput:
+    def expand(self, rows: AnyRows) -> TrackedRows:
         """Returns the batches the model made, and the rejects."""
         run = RunInference(EngineHandler(self.engine, "RunModel"))
-        part = beam.FlatMap(_parted).with_output_types(pa.RecordBatch)
+        part = beam.FlatMap(_with_rejects).with_output_types(pa.RecordBatch)
+        rows = track(rows)
         out = (
-            rows
+            rows.kept
             | "CutBatches" >> beam.FlatMap(_cut).with_output_types(pa.RecordBatch)
-            | "DealBatches" >> beam.Reshuffle()
+            | "ShuffleBatches" >> beam.Reshuffle()
             | "RunInference" >> run.with_output_types(Any)
-            | "PartRows" >> part.with_outputs(REJECTS_TAG, main="kept")
+            | "SplitRejects" >> part.with_outputs(REJECTS_TAG, main="kept")
         )
-        return FilterOutput(out.kept, out[REJECTS_TAG])
+        return rows._replace(kept=out.kept, rejects=(*rows.rejects, out[REJECTS_TAG]))
 
 
 def _cut(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    return (batch.slice(at, DEAL_ROWS) for at in range(0, batch.num_rows, DEAL_ROWS))
+    return (batch.slice(at, SHUFFLE_ROWS) for at in range(0, batch.num_rows, SHUFFLE_ROWS))
 
 
-def _parted(made: Filtered) -> Iterator[Any]:
+def _with_rejects(made: Filtered) -> Iterator[Any]:
     if made.kept.num_rows:
         yield made.kept
     if made.rejects.num_rows:
@@ -156,11 +159,10 @@ class SelectSplit(beam.PTransform):
     split: str
 
     @no_annotations
-    def expand(self, rows: beam.PCollection) -> TrackedRows:
+    def expand(self, rows: AnyRows) -> TrackedRows:
         """Returns a TrackedRows of its own."""
-        taken = rows | "Take" >> MapBatches(partial(_of_split, split=self.split), "SelectSplit")
-        read = taken | "CountTaken" >> beam.Map(lambda batch: batch.num_rows)
-        return TrackedRows(taken, (), read)
+        kernel = partial(_of_split, split=self.split)
+        return track(kept_of(rows) | "Select" >> MapBatches(kernel, "SelectSplit"))
 
 
 def _of_split(batch: pa.RecordBatch, *, split: str) -> pa.RecordBatch:
@@ -186,14 +188,16 @@ class Backtranslate(beam.PTransform):
     seed: int = 0
 
     @no_annotations
-    def expand(self, sentences: beam.PCollection) -> FilterOutput:
+    def expand(self, sentences: AnyRows) -> TrackedRows:
         """Returns the pseudo rows and the rejects of model and filter."""
         draw = partial(draw_targets, weights=self.weights, seed=self.seed)
-        made = sentences | MapBatches(draw, "DrawLanguages") | "Generate" >> RunModel(self.engine)
         keep = partial(filter_translations, config=self.translation_filter)
-        filtered = made.kept | FilterBatches(keep, "FilterTranslations")
-        rejects = (made.rejects, filtered.rejects) | "JoinRejects" >> beam.Flatten()
-        return FilterOutput(filtered.kept, rejects)
+        return (
+            sentences
+            | MapBatches(draw, "DrawLanguages")
+            | "Generate" >> RunModel(self.engine)
+            | FilterBatches(keep, "FilterTranslations")
+        )
 
 
 @dataclass(eq=False)
@@ -209,6 +213,6 @@ class FindCandidates(beam.PTransform):
     engine: Engine
 
     @no_annotations
-    def expand(self, sentences: beam.PCollection) -> FilterOutput:
+    def expand(self, sentences: AnyRows) -> TrackedRows:
         """Returns rows of CANDIDATES, and the rejects of the model."""
         return sentences | "Ask" >> RunModel(self.engine)

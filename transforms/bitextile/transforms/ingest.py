@@ -20,11 +20,12 @@ from bitextile.schema.dataset import BATCH_ROWS
 from bitextile.schema.kinds import PAIRS, Kind
 from bitextile.transforms.batches import (
     REJECTS_TAG,
+    AnyRows,
+    ApplyToKept,
     FilterBatches,
-    FilterOutput,
-    Kernel,
     MapBatches,
     TrackedRows,
+    track,
 )
 
 N_BUCKETS = 64
@@ -66,7 +67,8 @@ class Normalise(beam.PTransform):
 
     kind: Kind = PAIRS
 
-    def expand(self, batches: beam.PCollection) -> beam.PCollection:
+    @no_annotations
+    def expand(self, batches: AnyRows) -> AnyRows:
         """Returns the batches, normalised."""
         kernel = normalise_pairs if self.kind is PAIRS else normalise_mono
         return batches | MapBatches(kernel, "Normalise")
@@ -80,9 +82,9 @@ class Filter(beam.PTransform):
     kind: Kind = PAIRS
 
     @no_annotations
-    def expand(self, batches: beam.PCollection) -> FilterOutput:
+    def expand(self, batches: AnyRows) -> TrackedRows:
         """Returns kept and rejected batches."""
-        kernel: Kernel = partial(filter_rows, kind=self.kind, config=self.config)
+        kernel = partial(filter_rows, kind=self.kind, config=self.config)
         return batches | FilterBatches(kernel, "Filter")
 
 
@@ -99,23 +101,28 @@ class DropDuplicates(beam.PTransform):
     kind: Kind = PAIRS
 
     @no_annotations
-    def expand(self, batches: beam.PCollection) -> FilterOutput:
+    def expand(self, batches: AnyRows) -> TrackedRows:
         """Returns kept and rejected batches."""
-        kernel: Kernel = partial(drop_duplicates, corpora=self.corpora)
-        return (
-            batches
-            | "DealById"
-            >> beam.FlatMap(_deal, self.kind).with_output_types(
+        rows = track(batches)
+        joined = (
+            rows.kept
+            | "ShuffleById"
+            >> beam.FlatMap(_by_id, self.kind).with_output_types(
                 tuple[tuple[str, int], pa.RecordBatch]
             )
             | "GroupById" >> beam.GroupByKey()
             | "Join" >> beam.Map(_join).with_output_types(pa.RecordBatch)
+        )
+        kernel = partial(drop_duplicates, corpora=self.corpora)
+        resize = "Resize" >> beam.FlatMap(_slices).with_output_types(pa.RecordBatch)
+        return (
+            rows._replace(kept=joined)
             | FilterBatches(kernel, "DropDuplicates")
-            | _Resize()
+            | ApplyToKept(resize)
         )
 
 
-def _deal(batch: pa.RecordBatch, kind: Kind) -> Iterator[tuple[tuple[str, int], pa.RecordBatch]]:
+def _by_id(batch: pa.RecordBatch, kind: Kind) -> Iterator[tuple[tuple[str, int], pa.RecordBatch]]:
     for key, rows in split_by_language(batch, kind):
         for bucket, part in split_by_bucket(rows, record_hash(rows, kind), N_BUCKETS):
             yield (key, bucket), part
@@ -123,15 +130,6 @@ def _deal(batch: pa.RecordBatch, kind: Kind) -> Iterator[tuple[tuple[str, int], 
 
 def _join(group: tuple[Any, Iterable[pa.RecordBatch]]) -> pa.RecordBatch:
     return pa.concat_batches(list(group[1]))
-
-
-class _Resize(beam.PTransform):
-    """Cuts the large batches of a group back to the usual size."""
-
-    @no_annotations
-    def expand(self, rows: FilterOutput) -> FilterOutput:
-        cut = beam.FlatMap(_slices).with_output_types(pa.RecordBatch)
-        return rows._replace(kept=rows.kept | "Cut" >> cut)
 
 
 def _slices(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
@@ -144,6 +142,7 @@ class AssignSplits(beam.PTransform):
 
     config: SplitConfig = field(default_factory=SplitConfig)
 
-    def expand(self, batches: beam.PCollection) -> beam.PCollection:
+    @no_annotations
+    def expand(self, batches: AnyRows) -> AnyRows:
         """Returns the batches with `split` filled."""
         return batches | MapBatches(partial(assign_splits, config=self.config), "AssignSplits")

@@ -12,7 +12,7 @@ from bitextile.kernels.bitext.lexicon import LexiconConfig, count_links, lexicon
 from bitextile.kernels.rejects import Filtered
 from bitextile.kernels.sharding import split_by_language
 from bitextile.schema.kinds import LEXICON
-from bitextile.transforms.batches import FilterBatches, TrackedRows
+from bitextile.transforms.batches import AnyRows, FilterBatches, TrackedRows, kept_of
 
 _BATCHES_BEFORE_MERGE = 16
 
@@ -28,17 +28,15 @@ class CountLexicon(beam.PTransform):
     config: LexiconConfig = field(default_factory=LexiconConfig)
 
     @no_annotations
-    def expand(self, aligned: beam.PCollection) -> TrackedRows:
-        """Returns the entries as their own TrackedRows: read are the distinct linked word pairs."""
+    def expand(self, aligned: AnyRows) -> TrackedRows:
+        """Returns the entries kept and rejected; read are the distinct linked word pairs."""
         entries = (
-            aligned
+            kept_of(aligned)
             | "CountLinks" >> beam.FlatMap(_counts).with_output_types(tuple[str, pa.RecordBatch])
             | "MergeCounts" >> beam.CombinePerKey(_MergeCounts())
             | "DropKeys" >> beam.Values()
         )
-        read = entries | "CountEntries" >> beam.Map(lambda batch: batch.num_rows)
-        filtered = entries | FilterBatches(partial(_keep, config=self.config), "KeepEntries")
-        return TrackedRows(filtered.kept, (filtered.rejects,), read)
+        return entries | FilterBatches(partial(_keep, config=self.config), "KeepEntries")
 
 
 def _counts(batch: pa.RecordBatch) -> Iterator[tuple[str, pa.RecordBatch]]:

@@ -21,6 +21,7 @@ from bitextile.schema.errors import ConservationError
 from bitextile.schema.kinds import REJECTS, Kind
 from bitextile.schema.manifest import Counts, Manifest, Shard, write_manifest
 from bitextile.schema.shards import reject_path, shard_key, shard_path, write_shard
+from bitextile.transforms.batches import AnyRows, track
 
 MAX_SHARD_ROWS = 500_000
 """A shard must fit in a worker's memory: 480 bytes an aligned pair (real text) make that 240 MB."""
@@ -51,22 +52,21 @@ class WriteDataset(beam.PTransform):
     inputs: tuple[dict[str, str], ...] = ()
     software: dict[str, str] = field(default_factory=dict)
     max_shard_rows: int = MAX_SHARD_ROWS
-    takes_tracked = True
 
     @no_annotations
-    def expand(self, tracked: tuple) -> beam.PCollection:
+    def expand(self, rows: AnyRows) -> beam.PCollection:
         """Returns a PCollection of one element, the Manifest that was written."""
-        kept, rejects, read, counters = tracked
+        kept, rejects, read, counters = track(rows)
         root = kept.pipeline
         rejects = rejects | "JoinRejects" >> beam.Flatten(pipeline=root)
         shards = kept | "WriteShards" >> _WriteShards(self.path, self.kind, self.max_shard_rows)
         dropped = rejects | "WriteRejects" >> _WriteShards(self.path, REJECTS, self.max_shard_rows)
         total = read | "SumRead" >> beam.CombineGlobally(sum)
-        tallied = (
+        counted = (
             counters
-            | "JoinTallies" >> beam.Flatten(pipeline=root)
-            | "ListTallies" >> beam.FlatMap(_counter_rows)
-            | "SumTallies" >> beam.CombinePerKey(sum)
+            | "JoinCounters" >> beam.Flatten(pipeline=root)
+            | "ListCounters" >> beam.FlatMap(_counter_rows)
+            | "SumCounters" >> beam.CombinePerKey(sum)
         )
         return (
             root
@@ -77,7 +77,7 @@ class WriteDataset(beam.PTransform):
                 AsList(shards),
                 AsList(dropped),
                 AsSingleton(total),
-                AsDict(tallied),
+                AsDict(counted),
             )
         )
 

@@ -32,6 +32,7 @@ import pyarrow.compute as pc
 
 from bitextile.kernels.arrays import I64, U32, U64, Bool, list_offsets, offsets_of, rows_of
 from bitextile.kernels.bitext.phrases import Side, side_of, words_in
+from bitextile.kernels.bitext.sides import Sides, check_sides
 from bitextile.kernels.randomness import bits, mix64, uniform
 from bitextile.kernels.rejects import Filtered, join, merge_by_row, split_rejects
 from bitextile.kernels.text.codepoints import (
@@ -72,15 +73,14 @@ class DeriveConfig:
     transforms: tuple[Transform, ...] = ("transliterate",)
     """Transforms, in this order: transliterate, invert, permute, syntax (needs a parse).
     Transliteration alone keeps word order, as the easiest of ALIGN-MLM's languages."""
-    sides: Literal["src", "tgt", "both"] = "both"
+    sides: Sides = "both"
     """Which sentences of a pair are derived. Both, so that neither language is the harder."""
     seed: int = 0
     """Seed of the permutations."""
 
     def __post_init__(self) -> None:
         """Raises ConfigError for an unknown transform, none, or one named twice, or other sides."""
-        if self.sides not in SIDES:
-            raise ConfigError(f"sides is {self.sides!r}, expected src, tgt or both")
+        check_sides(self.sides)
         for name in self.transforms:
             if name not in TRANSFORMS:
                 raise ConfigError(

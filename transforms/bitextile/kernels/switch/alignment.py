@@ -9,16 +9,15 @@ Several translations of one sentence are mixed by `pivot`: "The 狗 läuft."
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import pyarrow as pa
 
 from bitextile.kernels.arrays import check_share, list_offsets
 from bitextile.kernels.bitext.phrases import Bitext, bitext_of, exchangeable, stretches
+from bitextile.kernels.bitext.sides import Sides, check_sides
 from bitextile.kernels.switch.core import Options, Part, Slots, SwitchConfig, SwitchOutput, switch
 from bitextile.schema.checks import check_rows
-from bitextile.schema.errors import ConfigError
 from bitextile.schema.kinds import ALIGNED, SIDES
 
 METHOD = "alignment"
@@ -30,7 +29,7 @@ class AlignmentSwitchConfig(SwitchConfig):
 
     min_score: float = 0.0
     """Lowest posterior of a link, 0 to 1. The aligner keeps likely links only."""
-    sides: Literal["src", "tgt", "both"] = "both"
+    sides: Sides = "both"
     """Which sentences of a pair are switched. Of both, each gives a row of its own."""
 
     def __post_init__(self) -> None:
@@ -38,12 +37,6 @@ class AlignmentSwitchConfig(SwitchConfig):
         super().__post_init__()
         check_share("min_score", self.min_score)
         check_sides(self.sides)
-
-
-def check_sides(sides: str) -> None:
-    """Raises ConfigError unless `sides` names one side or both."""
-    if sides not in SIDES:
-        raise ConfigError(f"sides is {sides!r}, expected src, tgt or both")
 
 
 def switch_by_alignment(batch: pa.RecordBatch, *, config: AlignmentSwitchConfig) -> SwitchOutput:

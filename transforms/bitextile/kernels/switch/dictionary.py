@@ -10,7 +10,7 @@ then one of its translations by probability.
 import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -25,7 +25,7 @@ from bitextile.kernels.bitext.dictionary.source import (
 )
 from bitextile.kernels.bitext.lexicon import fold
 from bitextile.kernels.bitext.phrases import Side, words_in
-from bitextile.kernels.switch.alignment import check_sides
+from bitextile.kernels.bitext.sides import Sides, check_sides
 from bitextile.kernels.switch.core import (
     Options,
     Part,
@@ -49,7 +49,7 @@ METHOD = "dictionary"
 class DictionarySwitchConfig(SwitchConfig):
     """How much is switched, and in which sentences."""
 
-    sides: Literal["src", "tgt", "both"] = "both"
+    sides: Sides = "both"
     """Which sentences of a pair are switched. Of both, each gives a row of its own; monolingual
     rows have one sentence."""
 

@@ -1,4 +1,4 @@
-"""Variants of sentences and pairs: words exchanged, words switched into other languages."""
+"""Code-switching in a pipeline: words, or whole fields, replaced by their translations."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -11,7 +11,6 @@ import pyarrow as pa
 from apache_beam.typehints.decorators import no_annotations
 
 from bitextile.kernels.bitext.dictionary.source import DictionarySource
-from bitextile.kernels.exchange import ExchangeConfig, exchange
 from bitextile.kernels.randomness import hash64
 from bitextile.kernels.sharding import split_by_bucket
 from bitextile.kernels.switch.alignment import AlignmentSwitchConfig, switch_by_alignment
@@ -33,42 +32,18 @@ from bitextile.kernels.switch.task_field import (
     read_task,
     switch_task_fields,
 )
-from bitextile.kernels.text.truecase import EMPTY_CASING, Casing
 from bitextile.schema.dataset import BATCH_ROWS
 from bitextile.schema.ids import text_ids
-from bitextile.schema.kinds import SIDES
+from bitextile.schema.kinds import MONO, SIDES, Kind
 from bitextile.transforms.batches import (
     COUNTERS_TAG,
     REJECTS_TAG,
+    AnyRows,
     FilterBatches,
-    FilterOutput,
     TrackedRows,
     counter_batch,
+    kept_of,
 )
-
-
-@dataclass(eq=False)
-class ExchangeWords(beam.PTransform):
-    """Swaps linked words between the two sentences: rows of ALIGNED to rows of EXCHANGE.
-
-    Attributes:
-        config: rate, which links, how many variants.
-        casing: with `recase`, what `casing_of` counted; what it has not seen keeps its capital.
-    """
-
-    config: ExchangeConfig = field(default_factory=ExchangeConfig)
-    casing: Casing = EMPTY_CASING
-
-    @property
-    def outputs_per_row(self) -> int:
-        """Rows, kept or rejected, that one pair becomes."""
-        return self.config.variants
-
-    @no_annotations
-    def expand(self, aligned: beam.PCollection) -> FilterOutput:
-        """Returns kept and rejected batches."""
-        kernel = partial(exchange, config=self.config, casing=self.casing)
-        return aligned | FilterBatches(kernel, "ExchangeWords")
 
 
 @dataclass(eq=False)
@@ -81,16 +56,12 @@ class SwitchByAlignment(beam.PTransform):
 
     config: AlignmentSwitchConfig = field(default_factory=AlignmentSwitchConfig)
 
-    @property
-    def outputs_per_row(self) -> int:
-        """Rows, kept or rejected, that one pair becomes."""
-        return self.config.variants * len(SIDES[self.config.sides])
-
     @no_annotations
-    def expand(self, aligned: beam.PCollection) -> FilterOutput:
-        """Returns kept and rejected batches."""
+    def expand(self, aligned: AnyRows) -> TrackedRows:
+        """Returns switched sentences: a row or a reject for each sentence and variant."""
         kernel = partial(switch_by_alignment, config=self.config)
-        return aligned | FilterBatches(kernel, "SwitchByAlignment", tallied=True)
+        n = self.config.variants * len(SIDES[self.config.sides])
+        return aligned | FilterBatches(kernel, "SwitchByAlignment", outputs_per_row=n)
 
 
 @dataclass(eq=False)
@@ -101,23 +72,20 @@ class SwitchByDictionary(beam.PTransform):
         sources: dictionaries, as `read_dictionary` settled them; each worker process reads them
             once, so they must lie where workers can read.
         config: rates, sides, how many variants.
-        sides: sentences of a row: 1 of monolingual rows, of pairs as `config.sides` says.
+        kind: of the rows.
     """
 
     sources: tuple[DictionarySource, ...]
     config: DictionarySwitchConfig = field(default_factory=DictionarySwitchConfig)
-    sides: int = 1
-
-    @property
-    def outputs_per_row(self) -> int:
-        """Rows, kept or rejected, that one row becomes."""
-        return self.config.variants * self.sides
+    kind: Kind = MONO
 
     @no_annotations
-    def expand(self, rows: beam.PCollection) -> FilterOutput:
-        """Returns kept and rejected batches, and what was drawn."""
+    def expand(self, rows: AnyRows) -> TrackedRows:
+        """Returns switched sentences: a row or a reject for each sentence and variant."""
         kernel = partial(_by_dictionary, sources=self.sources, config=self.config)
-        return rows | FilterBatches(kernel, "SwitchByDictionary", tallied=True)
+        sides = ("text",) if self.kind is MONO else SIDES[self.config.sides]
+        n = self.config.variants * len(sides)
+        return rows | FilterBatches(kernel, "SwitchByDictionary", outputs_per_row=n)
 
 
 def _by_dictionary(
@@ -139,16 +107,12 @@ class SwitchByCandidates(beam.PTransform):
 
     config: SwitchConfig = field(default_factory=SwitchConfig)
 
-    @property
-    def outputs_per_row(self) -> int:
-        """Rows, kept or rejected, that one sentence becomes."""
-        return self.config.variants
-
     @no_annotations
-    def expand(self, candidates: beam.PCollection) -> FilterOutput:
-        """Returns kept and rejected batches, and what was drawn."""
+    def expand(self, candidates: AnyRows) -> TrackedRows:
+        """Returns switched sentences: a row or a reject for each sentence and variant."""
         kernel = partial(switch_by_candidates, config=self.config)
-        return candidates | FilterBatches(kernel, "SwitchByCandidates", tallied=True)
+        n = self.config.variants
+        return candidates | FilterBatches(kernel, "SwitchByCandidates", outputs_per_row=n)
 
 
 @dataclass(eq=False)
@@ -164,20 +128,19 @@ class SwitchMultilingual(beam.PTransform):
     n_buckets: int = 64
 
     @no_annotations
-    def expand(self, aligned: beam.PCollection) -> TrackedRows:
-        """Returns its own TrackedRows: read are the distinct sentences, once for each variant."""
-        deal = beam.FlatMap(_by_sentence, pivot=self.config.pivot, n_buckets=self.n_buckets)
+    def expand(self, aligned: AnyRows) -> TrackedRows:
+        """Returns switched sentences; read are the distinct sentences, once for each variant."""
+        split = beam.FlatMap(_by_sentence, pivot=self.config.pivot, n_buckets=self.n_buckets)
         groups = (
-            aligned
-            | "DealSentences" >> deal.with_output_types(tuple[int, pa.RecordBatch])
+            kept_of(aligned)
+            | "ShuffleSentences" >> split.with_output_types(tuple[int, pa.RecordBatch])
             | "GroupSentences" >> beam.GroupByKey()
             | "JoinPairs" >> beam.MapTuple(_joined).with_output_types(pa.RecordBatch)
         )
         count = partial(_n_sentences, pivot=self.config.pivot, variants=self.config.variants)
-        read = groups | "CountSentences" >> beam.Map(count)
+        sentences = TrackedRows(groups, (), groups | "CountSentences" >> beam.Map(count))
         kernel = partial(switch_multilingual, config=self.config)
-        filtered = groups | FilterBatches(kernel, "SwitchMultilingual", tallied=True)
-        return TrackedRows(filtered.kept, (filtered.rejects,), read, filtered.counters)
+        return sentences | FilterBatches(kernel, "SwitchMultilingual")
 
 
 def _by_sentence(
@@ -209,33 +172,25 @@ class SwitchTaskFields(beam.PTransform):
 
     @no_annotations
     def expand(self, root: beam.Pipeline) -> TrackedRows:
-        """Returns rows of CODESWITCH with fields and labels, as a TrackedRows of their own."""
-        tags = (REJECTS_TAG, COUNTERS_TAG, "read")
+        """Returns rows of CODESWITCH with fields and labels."""
+        read = beam.FlatMap(_task, variants=self.config.variants).with_output_types(pa.RecordBatch)
         task = (
             root
             | "ListTask" >> beam.Create([self.files])
-            | "ReadTask"
-            >> beam.FlatMap(_task, variants=self.config.variants)
-            .with_output_types(pa.RecordBatch)
-            .with_outputs(*tags, main="kept")
+            | "ReadTask" >> read.with_outputs(REJECTS_TAG, COUNTERS_TAG, "read", main="kept")
         )
-        filtered = task.kept | FilterBatches(
-            partial(switch_task_fields, config=self.config), "SwitchTaskFields", tallied=True
-        )
-        rejects = (task[REJECTS_TAG], filtered.rejects)
-        counters = (task[COUNTERS_TAG], *filtered.counters)
-        read = task.read | "CountRead" >> beam.Map(lambda batch: batch.num_rows)
-        return TrackedRows(filtered.kept, rejects, read, counters)
+        rows = TrackedRows(task.kept, (task[REJECTS_TAG],), task.read, (task[COUNTERS_TAG],))
+        kernel = partial(switch_task_fields, config=self.config)
+        return rows | FilterBatches(kernel, "SwitchTaskFields")
 
 
 def _task(files: TaskFiles, *, variants: int) -> Iterator[Any]:
-    """Yields a task's rows, its rejects, what was counted, and a batch for each draw read."""
+    """Yields a task's rows, its rejects, what was counted, and how many rows are to come out."""
     examples = read_task(files)
     for at in range(0, examples.kept.num_rows, BATCH_ROWS):
-        part = examples.kept.slice(at, BATCH_ROWS)
-        yield part
-        for _ in range(variants):
-            yield beam.pvalue.TaggedOutput("read", part.select(["text_id"]))
-    yield beam.pvalue.TaggedOutput("read", examples.rejects)
+        yield examples.kept.slice(at, BATCH_ROWS)
+    # Each example is switched `variants` times; a duplicate is rejected once, before that.
+    expected = examples.kept.num_rows * variants + examples.rejects.num_rows
+    yield beam.pvalue.TaggedOutput("read", expected)
     yield beam.pvalue.TaggedOutput(REJECTS_TAG, examples.rejects)
     yield beam.pvalue.TaggedOutput(COUNTERS_TAG, counter_batch(examples.counters))
