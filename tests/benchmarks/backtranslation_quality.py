@@ -61,10 +61,11 @@ from bitextile.pipelines.ingest import ingest
 from bitextile.pipelines.runner.job import RunOptions
 from bitextile.schema.dataset import open_dataset
 from bitextile.schema.kinds import MONO, PAIRS, PSEUDO
-from bitextile.trainer.config import parse_config
+from bitextile.trainer.config import PretrainConfig
+from bitextile.trainer.config_file import parse_config
 from bitextile.trainer.evaluate.evaluate import evaluate
 from bitextile.trainer.generate.camlm import CamlmEngine, measure_ratios
-from bitextile.trainer.generate.checkpoint import own_coder
+from bitextile.trainer.generate.checkpoint import model_tokenizer
 from bitextile.trainer.generate.config import CamlmConfig
 from bitextile.trainer.train.pretrain import pretrain
 from bitextile.transforms.batches import TrackedRows
@@ -78,13 +79,13 @@ DIRECTIONS = (("de", "en"), ("en", "de"))
 
 MLM = {"objective": "mlm"}
 TLM = {"objective": "tlm"}
-CAMLM = {"objective": "camlm", "weight": 2, "either_order": True}
+CAMLM = {"objective": "camlm", "weight": 2, "random_pair_order": True}
 HALF = CAMLM | {"mask_rate": 0.5}
 WRITERS: dict[str, tuple[str, list[dict[str, Any]]]] = {
     "MLM, TLM": ("weam", [MLM, TLM]),
     "CAMLM": ("weam", [MLM, TLM, CAMLM]),
     "CAMLM, half masked": ("weam", [MLM, TLM, HALF]),
-    "CAMLM, half masked, English first": ("weam", [MLM, TLM, HALF | {"either_order": False}]),
+    "CAMLM, half masked, English first": ("weam", [MLM, TLM, HALF | {"random_pair_order": False}]),
     "CAMLM, half masked, from MLM": ("mlm", [MLM, TLM, HALF]),
 }
 """First weights and mixtures of question 1, from `pairs`."""
@@ -168,7 +169,9 @@ def train(
     }
     if not (out / "bitextile.json").exists():
         began = time.process_time()
-        if pretrain(parse_config(config, base=work), str(out), resume=True).interrupted:
+        if pretrain(
+            parse_config(PretrainConfig, config, base=work), str(out), resume=True
+        ).interrupted:
             raise SystemExit("interrupted; the same command goes on")
         note(out / "minutes.json", {"cpu_minutes": (time.process_time() - began) / 60})
     return str(out)
@@ -186,7 +189,7 @@ def note(path: Path, value: Any) -> Any:
 def write(work: Path, model: str, src: str, tgt: str, n_passes: int) -> pa.RecordBatch:
     """Returns GENERATED rows: the test sentences of a language in the other, unfiltered."""
     folder = work / "all"
-    ratios = measure_ratios(own_coder(model), [str(folder / "pairs")])
+    ratios = measure_ratios(model_tokenizer(model), [str(folder / "pairs")])
     # Not camlm_engine, which rightly refuses a model that never saw CAMLM.
     engine = CamlmEngine(
         folder=model,

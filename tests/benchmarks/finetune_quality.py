@@ -49,8 +49,9 @@ from bitextile.pipelines.codeswitch import (
 )
 from bitextile.pipelines.runner.job import RunOptions
 from bitextile.schema.dataset import open_dataset
+from bitextile.trainer.config_file import parse_config
 from bitextile.trainer.evaluate.evaluate import evaluate
-from bitextile.trainer.finetune.config import parse_config
+from bitextile.trainer.finetune.config import FinetuneConfig
 from bitextile.trainer.finetune.loop import finetune
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "eval"
@@ -163,7 +164,7 @@ def run_one(
         "precision": args.precision,
     }
     began = time.process_time()
-    finetune(parse_config(content, base=work), str(out), resume=True)
+    finetune(parse_config(FinetuneConfig, content, base=work), str(out), resume=True)
     tested = "tune" if part == "fit" else "test"
     files = [str(path) for path in sorted(work.glob(f"{tested}-*.tsv"))]
     found = evaluate(str(out), task="classification", data=files)["results"]

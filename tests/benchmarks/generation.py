@@ -22,27 +22,27 @@ from bitextile.kernels.backtranslate import draw_targets
 from bitextile.schema.dataset import open_dataset
 from bitextile.schema.kinds import MONO
 from bitextile.trainer.config import ModelConfig
-from bitextile.trainer.data.tokens import Coder, load_coder
+from bitextile.trainer.data.tokens import Tokenizer, load_tokenizer
 from bitextile.trainer.generate import checkpoint
 from bitextile.trainer.generate.camlm import CamlmEngine, CamlmWriter
 from bitextile.trainer.generate.config import CamlmConfig
-from bitextile.trainer.model.encoder import build_encoder
+from bitextile.trainer.model.build import build_encoder
 
 MAX_LENGTH = 256
 TARGET = "zxx"
 """A tag that no dataset has: the language that is written."""
 
 
-def make_writer(tokenizer: str, lang: str) -> tuple[CamlmWriter, Any]:
+def make_writer(tokenizer_folder: str, lang: str) -> tuple[CamlmWriter, Any]:
     """Returns the writer, and its model as transformers has it."""
-    coder = load_coder(tokenizer)
+    tokenizer = load_tokenizer(tokenizer_folder)
     tags = (lang, TARGET)
     model = ModelConfig(preset="mini")
-    encoder = build_encoder(model, coder, max_length=MAX_LENGTH, seed=0, languages=tags).eval()
+    encoder = build_encoder(model, tokenizer, max_length=MAX_LENGTH, seed=0, languages=tags).eval()
     plain = copy.deepcopy(encoder.mlm)
     checkpoint.pack_layers(encoder)
     ready = checkpoint.Checkpoint(
-        encoder, coder, MAX_LENGTH, {tag: i for i, tag in enumerate(tags)}, torch.device("cpu")
+        encoder, tokenizer, MAX_LENGTH, {tag: i for i, tag in enumerate(tags)}, torch.device("cpu")
     )
     engine = CamlmEngine(
         folder="none", digest="none", ratios=((lang, TARGET, 1.0),), config=CamlmConfig()
@@ -52,9 +52,9 @@ def make_writer(tokenizer: str, lang: str) -> tuple[CamlmWriter, Any]:
 
 def forward_passes(writer: CamlmWriter, rows: pa.RecordBatch) -> Callable[[], None]:
     """Returns the model's work alone, on rows packed beforehand."""
-    coder, encoder = writer.checkpoint.coder, writer.checkpoint.encoder
+    tokenizer, encoder = writer.checkpoint.tokenizer, writer.checkpoint.encoder
     pair = (rows["lang"][0].as_py(), TARGET)
-    sides = coder.sides(rows.column("text").to_pylist())
+    sides = tokenizer.encode(rows.column("text").to_pylist())
     inputs = [writer._input(s.ids, len(s.ids), pair) for s in sides]
     work = []
     for group in checkpoint.groups([len(i.tokens) for i in inputs], writer.checkpoint.device):
@@ -77,24 +77,24 @@ def one_by_one(writer: CamlmWriter, rows: pa.RecordBatch) -> None:
         writer(rows.slice(i, 1))
 
 
-def plainly(mlm: Any, language: torch.Tensor, coder: Coder, rows: pa.RecordBatch) -> None:
+def plainly(mlm: Any, language: torch.Tensor, tokenizer: Tokenizer, rows: pa.RecordBatch) -> None:
     """The same generation as one writes it down: transformers, a sentence at a time."""
-    ordinary = torch.from_numpy(coder.ordinary.astype(np.int64))
+    ordinary = torch.from_numpy(tokenizer.ordinary.astype(np.int64))
     for text in rows.column("text").to_pylist():
-        source = coder.tokenizer(text, add_special_tokens=False)["input_ids"]
+        source = tokenizer.pretrained(text, add_special_tokens=False)["input_ids"]
         n = len(source)
-        ids = torch.tensor([[coder.cls, *source, coder.sep, *[coder.mask] * n]])
+        ids = torch.tensor([[tokenizer.cls, *source, tokenizer.sep, *[tokenizer.mask] * n]])
         sees = torch.ones(1, 1, 2 * n + 2, 2 * n + 2, dtype=torch.bool)
         sees[:, :, : n + 2, n + 2 :] = False
         tags = torch.tensor([[0] * (n + 2) + [1] * n])
         with torch.inference_mode():
             logits = mlm(
                 inputs_embeds=mlm.get_input_embeddings()(ids) + language[tags],
-                position_ids=torch.arange(2 * n + 2)[None] + coder.pad + 1,
+                position_ids=torch.arange(2 * n + 2)[None] + tokenizer.pad + 1,
                 attention_mask=sees,
             ).logits[0, n + 2 :, ordinary]
             best = logits.log_softmax(dim=1).max(dim=1)
-        coder.tokenizer.decode(ordinary[best.indices])
+        tokenizer.pretrained.decode(ordinary[best.indices])
         best.values.mean().item()
 
 
@@ -119,17 +119,20 @@ def main() -> None:
     writer, plain = make_writer(given.tokenizer, rows["lang"][0].as_py())
     asked = draw_targets(rows, weights={TARGET: 1.0}, seed=0)
     passes = forward_passes(writer, asked)
-    coder, language = writer.checkpoint.coder, writer.checkpoint.encoder.language.weight.detach()
+    tokenizer, language = (
+        writer.checkpoint.tokenizer,
+        writer.checkpoint.encoder.language.weight.detach(),
+    )
     best: dict[str, float] = {}
     for _ in range(given.repeats):
         for name, work in (
             ("batched", lambda: writer(asked)),
             ("forward", passes),
             ("one by one", lambda: one_by_one(writer, asked)),
-            ("plainly", lambda: plainly(plain, language, coder, asked)),
+            ("plainly", lambda: plainly(plain, language, tokenizer, asked)),
         ):
             best[name] = min(best.get(name, float("inf")), seconds(work))
-    n, size = asked.num_rows, writer.checkpoint.coder.size
+    n, size = asked.num_rows, writer.checkpoint.tokenizer.size
     print(f"{n} sentences of {key}, vocabulary {size:,}, {torch.get_num_threads()} thread(s)")
     for name, took in best.items():
         print(f"{name:<11} {took:6.2f} s  {n / took:7.1f} sentences/s")

@@ -31,7 +31,8 @@ from bitextile.pipelines.ingest import ingest
 from bitextile.pipelines.lexicon import lexicon
 from bitextile.pipelines.runner.job import RunOptions
 from bitextile.pipelines.tokenizer import TokenizerConfig, train_tokenizer
-from bitextile.trainer.config import parse_config
+from bitextile.trainer.config import PretrainConfig
+from bitextile.trainer.config_file import parse_config
 from bitextile.trainer.evaluate.evaluate import evaluate
 from bitextile.trainer.train.pretrain import pretrain
 
@@ -86,6 +87,7 @@ def run_one(work: Path, name: str, seed: int, steps: int) -> dict[str, float]:
     if entry["objective"] == "align_mlm":
         entry["lexicon"] = str(data / "lexicon")
     config = parse_config(
+        PretrainConfig,
         {
             "tokenizer": str(data / "tokenizer"),
             "data": [entry],

@@ -31,12 +31,13 @@ from transformers import (
 )
 
 from bitextile.schema.dataset import open_dataset
-from bitextile.trainer.config import ModelConfig, PretrainConfig, parse_config
+from bitextile.trainer.config import ModelConfig, PretrainConfig
+from bitextile.trainer.config_file import parse_config
 from bitextile.trainer.data.loader import steps
-from bitextile.trainer.data.tokens import load_coder
-from bitextile.trainer.model.encoder import build_encoder
+from bitextile.trainer.data.tokens import load_tokenizer
+from bitextile.trainer.model.build import build_encoder
 from bitextile.trainer.objectives.tlm import joined_pairs
-from bitextile.trainer.train.setup import prepare
+from bitextile.trainer.train.pretrain import open_pretraining
 from bitextile.trainer.train.step import train_step
 
 BATCH_TOKENS = 4096
@@ -46,8 +47,13 @@ MAX_LENGTH = 128
 def configuration(data: Path, objective: str = "tlm") -> PretrainConfig:
     """Returns the run that is timed."""
     entry = {"objective": objective, "dataset": "aligned"}
-    settings: dict[str, Any] = {"batch_tokens": BATCH_TOKENS, "max_length": MAX_LENGTH, "alpha": 1}
+    settings: dict[str, Any] = {
+        "batch_tokens": BATCH_TOKENS,
+        "max_length": MAX_LENGTH,
+        "language_alpha": 1,
+    }
     return parse_config(
+        PretrainConfig,
         {"tokenizer": "tokenizer", "data": [entry], "steps": 1000, "device": "cpu"} | settings,
         base=data.absolute(),
     )
@@ -55,20 +61,20 @@ def configuration(data: Path, objective: str = "tlm") -> PretrainConfig:
 
 def ours(config: PretrainConfig, n_steps: int) -> list[float]:
     """Returns useful tokens per second of each step, after two to warm up."""
-    training = prepare(config)
-    feed = steps(training.lanes, training.collation)
-    rates = [train_step(training, feed)["tokens_per_s"] for _ in range(n_steps + 2)]
+    state = open_pretraining(config)
+    batches = steps(state.streams, state.collation)
+    rates = [train_step(state, batches)["tokens_per_s"] for _ in range(n_steps + 2)]
     return rates[2:]
 
 
 def rows_of(config: PretrainConfig, n_rows: int) -> list[dict[str, list[int]]]:
     """Returns pairs as a `datasets` user has them: lists of ids, in the order of the shards."""
-    coder = load_coder(config.tokenizer)
+    tokenizer = load_tokenizer(config.tokenizer)
     dataset = open_dataset(config.data[0].dataset)
     columns = ["pair_id", "src_lang", "tgt_lang", "src", "tgt"]
     table = dataset.table(columns=columns)
     table = table.take(list(range(0, len(table), max(1, len(table) // n_rows))))
-    pairs = joined_pairs(table.combine_chunks(), coder, MAX_LENGTH)
+    pairs = joined_pairs(table.combine_chunks(), tokenizer, MAX_LENGTH)
     return [{"input_ids": pair.tokens.tolist()} for pair, _ in pairs]
 
 
@@ -87,11 +93,11 @@ def theirs(
     config: PretrainConfig, rows: list[dict[str, list[int]]], n_steps: int, *, by_length: bool
 ) -> list[float]:
     """Returns useful tokens per second of each step, after two to warm up."""
-    coder = load_coder(config.tokenizer)
-    encoder = build_encoder(ModelConfig(preset="mini"), coder, max_length=MAX_LENGTH, seed=0)
+    tokenizer = load_tokenizer(config.tokenizer)
+    encoder = build_encoder(ModelConfig(preset="mini"), tokenizer, max_length=MAX_LENGTH, seed=0)
     mean = statistics.fmean(len(row["input_ids"]) for row in rows)
     useful: list[int] = []
-    masked = DataCollatorForLanguageModeling(coder.tokenizer, mlm_probability=0.15)
+    masked = DataCollatorForLanguageModeling(tokenizer.pretrained, mlm_probability=0.15)
 
     def collate(batch: list[dict[str, list[int]]]) -> Any:
         useful.append(sum(len(row["input_ids"]) for row in batch))
@@ -122,11 +128,11 @@ def theirs(
 
 def loader(config: PretrainConfig, n_steps: int) -> float:
     """Returns tokens per second of CPU time of the loader in one process."""
-    training = prepare(config)
-    feed = steps(training.lanes, training.collation)
-    next(feed)
+    state = open_pretraining(config)
+    batches = steps(state.streams, state.collation)
+    next(batches)
     began = time.process_time()
-    tokens = sum(b.n_tokens for _ in range(n_steps) for b in next(feed))
+    tokens = sum(b.n_tokens for _ in range(n_steps) for b in next(batches))
     return tokens / (time.process_time() - began)
 
 

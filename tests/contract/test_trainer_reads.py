@@ -19,7 +19,8 @@ from bitextile.pipelines.tokenizer import TokenizerConfig, train_tokenizer
 from bitextile.schema.dataset import open_dataset, verify_dataset
 from bitextile.schema.errors import DatasetError, SchemaError
 from bitextile.schema.manifest import write_manifest
-from bitextile.trainer.config import PretrainConfig, parse_config
+from bitextile.trainer.config import PretrainConfig
+from bitextile.trainer.config_file import parse_config
 from bitextile.trainer.evaluate.evaluate import evaluate
 from bitextile.trainer.train.pretrain import pretrain
 
@@ -66,7 +67,7 @@ def config_for(root: Path, objective: str, *datasets: str) -> PretrainConfig:
         "max_length": 96,
         "device": "cpu",
     }
-    return parse_config(content, base=root)
+    return parse_config(PretrainConfig, content, base=root)
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,8 @@ from bitextile.schema.ids import text_ids
 from bitextile.schema.kinds import PSEUDO
 from bitextile.schema.manifest import Counts, Manifest, write_manifest
 from bitextile.schema.shards import shard_path, write_shard
-from bitextile.trainer.config import parse_config
+from bitextile.trainer.config import PretrainConfig
+from bitextile.trainer.config_file import parse_config
 from bitextile.trainer.observe.metrics import METRICS
 from bitextile.trainer.train.pretrain import pretrain
 
@@ -106,6 +107,7 @@ def curve(root: Path, objective: str, out: Path) -> list[float]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     config = parse_config(
+        PretrainConfig,
         {
             "tokenizer": "tokenizer",
             "model": {"config": MODEL},

@@ -20,7 +20,7 @@ from bitextile.schema.dataset import open_dataset, verify_dataset
 from bitextile.schema.errors import OutputExistsError
 from bitextile.schema.kinds import MONO
 from bitextile.trainer.generate.camlm import measure_ratios
-from bitextile.trainer.generate.checkpoint import own_coder
+from bitextile.trainer.generate.checkpoint import model_tokenizer
 from bitextile.transforms.batches import TrackedRows
 from bitextile.transforms.write import WriteDataset
 
@@ -62,7 +62,7 @@ def test_the_manifest_names_model_settings_and_ratios(made, world) -> None:
     config = manifest.config
     assert (config["engine"], config["to"]) == ("camlm", {"de": 2.0, "en": 1.0, "zh": 1.0})
     assert (config["top_k"], config["mask_predict_passes"], config["seed"]) == (20, 0, 0)
-    ratio = measure_ratios(own_coder(world.model), [world.pairs])["de", "en"]
+    ratio = measure_ratios(model_tokenizer(world.model), [world.pairs])["de", "en"]
     assert config["length_ratios"]["de -> en"] == ratio
     assert config["length_ratios"]["de -> zh"] == 1.0
     assert config["translation_filter"]["scripts"]["en"] == ["LATIN"]

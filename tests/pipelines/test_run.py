@@ -106,7 +106,7 @@ def test_a_recipe_trains_by_any_mixture_on_its_own_datasets(recipe, tmp_path, ca
     body = yaml.safe_load(path.read_text())
     names = ("mlm", "tlm", "weam", "camlm", "align_mlm")
     objectives = dict.fromkeys(names, 1) | {"moco": {"weight": 2, "queue": 16}}
-    body["pretrain"] |= {"objectives": objectives, "accumulate": 16, "steps": 1}
+    body["pretrain"] |= {"objectives": objectives, "grad_accumulation": 16, "steps": 1}
     path.write_text(yaml.safe_dump(body))
     with pytest.raises(SystemExit) as ended:
         main(["run", str(path), "--out", str(tmp_path / "out")])

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+import tokenizers
 import torch
 import yaml
-from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
 from bitextile.kernels.randomness import uniform
@@ -17,10 +17,11 @@ from bitextile.schema.ids import pair_ids, text_ids
 from bitextile.schema.kinds import KINDS
 from bitextile.schema.manifest import Counts, Manifest, write_manifest
 from bitextile.schema.shards import shard_path, write_shard
-from bitextile.trainer.config import PretrainConfig, parse_config
+from bitextile.trainer.config import PretrainConfig
+from bitextile.trainer.config_file import parse_config
 from bitextile.trainer.data.collate import Collation
 from bitextile.trainer.data.masking import Masking
-from bitextile.trainer.data.tokens import Coder, load_coder
+from bitextile.trainer.data.tokens import Tokenizer, load_tokenizer
 
 # fmt: off
 ENGLISH = ["the", "red", "dog", "sees", "a", "small", "house", "near",
@@ -144,9 +145,11 @@ def make_dataset() -> Callable[..., str]:
 def tokenizer_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
     """An XLM-R-like tokenizer of 150 pieces, learned from reversed words too: half are split."""
     specials = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
-    tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
-    trainer = trainers.BpeTrainer(vocab_size=150, special_tokens=specials, show_progress=False)
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE(unk_token="<unk>"))
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Metaspace()
+    trainer = tokenizers.trainers.BpeTrainer(
+        vocab_size=150, special_tokens=specials, show_progress=False
+    )
     texts = [" ".join(side) for i in range(200) for side in sentence(i)[:2]]
     tokenizer.train_from_iterator([*texts, *(text[::-1] for text in texts)], trainer)
     fast = PreTrainedTokenizerFast(
@@ -165,33 +168,44 @@ def tokenizer_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="session")
-def coder(tokenizer_folder: str) -> Coder:
+def tokenizer(tokenizer_folder: str) -> Tokenizer:
     """The tokenizer of most tests."""
-    return load_coder(tokenizer_folder)
+    return load_tokenizer(tokenizer_folder)
 
 
 @pytest.fixture(scope="session")
-def word_coder(tmp_path_factory: pytest.TempPathFactory) -> Coder:
+def word_tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
     """A tokenizer to which each word of the tiny world is one token."""
     specials = {"bos": "<s>", "pad": "<pad>", "eos": "</s>", "unk": "<unk>", "mask": "<mask>"}
     names = [*specials.values(), *ENGLISH, *ARABIC]
-    model = models.WordLevel({n: i for i, n in enumerate(names)}, unk_token="<unk>")
-    tokenizer = Tokenizer(model)
-    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    model = tokenizers.models.WordLevel({n: i for i, n in enumerate(names)}, unk_token="<unk>")
+    tokenizer = tokenizers.Tokenizer(model)
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()
     path = str(tmp_path_factory.mktemp("words"))
     named = {f"{name}_token": token for name, token in specials.items()}
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, **named).save_pretrained(path)
-    return load_coder(path)
+    return load_tokenizer(path)
 
 
 @pytest.fixture(scope="session")
 def collation() -> Callable[..., Collation]:
     """Makes a collation that masks often; keyword arguments replace its settings."""
 
-    def make(coder: Coder, *, width: int = 64, fixed: bool = False, languages=None, **masking):
-        chosen = {"rate": 0.4, "mask": coder.mask, "ordinary": coder.ordinary, "seed": 2} | masking
+    def make(
+        tokenizer: Tokenizer, *, width: int = 64, fixed: bool = False, languages=None, **masking
+    ):
+        chosen = {
+            "rate": 0.4,
+            "mask": tokenizer.mask,
+            "ordinary": tokenizer.ordinary,
+            "seed": 2,
+        } | masking
         return Collation(
-            masking=Masking(**chosen), pad=coder.pad, width=width, fixed=fixed, languages=languages
+            masking=Masking(**chosen),
+            pad=tokenizer.pad,
+            width=width,
+            fixed=fixed,
+            languages=languages,
         )
 
     return make
@@ -239,7 +253,9 @@ def config(tokenizer_folder, datasets, tmp_path) -> Callable[..., PretrainConfig
             "warmup_steps": 2,
             "device": "cpu",
         }
-        return parse_config(yaml.safe_load(yaml.safe_dump(content | settings)), base=tmp_path)
+        return parse_config(
+            PretrainConfig, yaml.safe_load(yaml.safe_dump(content | settings)), base=tmp_path
+        )
 
     return make
 

@@ -4,7 +4,8 @@ import pytest
 from pydantic import ValidationError
 
 from bitextile.schema.errors import ConfigError
-from bitextile.trainer.config import load_config
+from bitextile.trainer.config import PretrainConfig
+from bitextile.trainer.config_file import load_config
 
 MINIMAL = """
 tokenizer: tokenizer
@@ -17,7 +18,7 @@ steps: 10
 def load(tmp_path, text):
     path = tmp_path / "run.yaml"
     path.write_text(text)
-    return load_config(str(path))
+    return load_config(PretrainConfig, str(path))
 
 
 def test_paths_start_at_the_file(tmp_path):
@@ -86,4 +87,4 @@ def test_an_entry_that_is_refused_is_not_called_missing(tmp_path, entry):
 
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(ConfigError, match=r"none\.yaml: the configuration cannot be read"):
-        load_config(str(tmp_path / "none.yaml"))
+        load_config(PretrainConfig, str(tmp_path / "none.yaml"))

@@ -11,8 +11,7 @@ from bitextile.schema.dataset import open_dataset
 from bitextile.schema.errors import DatasetError
 from bitextile.trainer.data import streams
 from bitextile.trainer.data.loader import steps
-from bitextile.trainer.train.pretrain import pretrain
-from bitextile.trainer.train.setup import prepare
+from bitextile.trainer.train.pretrain import open_pretraining, pretrain
 
 
 @pytest.fixture
@@ -22,7 +21,7 @@ def mixed(config, datasets):
         {"objective": "mlm", "dataset": datasets["mono"]},
         {"objective": "moco", "dataset": datasets["pairs"], "queue": 16},
     ]
-    return lambda **more: config(data=data, accumulate=4, batch_tokens=128, **more)
+    return lambda **more: config(data=data, grad_accumulation=4, batch_tokens=128, **more)
 
 
 def plain(value: object) -> object:
@@ -34,18 +33,18 @@ def plain(value: object) -> object:
 
 
 def first_steps(config, n: int, workers: int) -> list:
-    training = prepare(config)
-    feed = steps(training.lanes, training.collation, workers=workers)
+    state = open_pretraining(config)
+    batches = steps(state.streams, state.collation, workers=workers)
     try:
-        return [plain(next(feed)) for _ in range(n)]
+        return [plain(next(batches)) for _ in range(n)]
     finally:
-        feed.close()
+        batches.close()
 
 
 def test_any_number_of_workers_gives_the_same_batches(mixed):
     alone = first_steps(mixed(), 5, 0)
     assert [len(step) for step in alone] == [4] * 5
-    assert [b["lane"] for b in alone[0]] == [0, 1, 2, 3]
+    assert [b["stream"] for b in alone[0]] == [0, 1, 2, 3]
     for workers in (1, 2):
         assert first_steps(mixed(), 5, workers) == alone
 
@@ -53,14 +52,14 @@ def test_any_number_of_workers_gives_the_same_batches(mixed):
 @pytest.mark.parametrize("workers", [0, 1])
 def test_an_error_of_a_lane_arrives_as_it_is(config, make_dataset, tmp_path, workers):
     path = make_dataset(tmp_path / "aligned", "aligned", shards=1)
-    training = prepare(config(data=[{"objective": "weam", "dataset": path}]))
+    state = open_pretraining(config(data=[{"objective": "weam", "dataset": path}]))
     shard = tmp_path / "aligned" / open_dataset(path).shards(None)[0].path
     content = bytearray(shard.read_bytes())
     content[4:2000] = bytes(1996)
     shard.write_bytes(content)
-    feed = steps(training.lanes, training.collation, workers=workers)
+    batches = steps(state.streams, state.collation, workers=workers)
     with pytest.raises(DatasetError, match=r"part-00000-of-00001\.parquet"):
-        next(feed)
+        next(batches)
     # Though the error's traceback still knows them: at exit Python would wait for them for ever.
     assert multiprocessing.active_children() == []
 
@@ -79,22 +78,22 @@ def test_resuming_reads_as_much_at_any_position(config, make_dataset, tmp_path, 
     # Row groups that are read until the first batch is there, behind 1 step and behind 40.
     data = make_dataset(tmp_path / "pairs", "pairs", rows=300, shards=12)
     read: list[int] = []
-    original = streams.Stream._read
+    original = streams.DatasetStream._read
 
     def counted(self, group):
         table = original(self, group)
         read.append(len(table))
         return table
 
-    monkeypatch.setattr(streams.Stream, "_read", counted)
+    monkeypatch.setattr(streams.DatasetStream, "_read", counted)
     costs = []
     for behind in (1, 10, 40):
-        training = prepare(config(data=[{"objective": "tlm", "dataset": data}]))
-        (lane,) = training.lanes
+        state = open_pretraining(config(data=[{"objective": "tlm", "dataset": data}]))
+        (stream,) = state.streams
         for _ in range(behind):
-            lane.next()
-        fresh = prepare(config(data=[{"objective": "tlm", "dataset": data}])).lanes[0]
-        fresh.restore(lane.state())
+            stream.next()
+        fresh = open_pretraining(config(data=[{"objective": "tlm", "dataset": data}])).streams[0]
+        fresh.restore(stream.state())
         read.clear()
         fresh.next()
         costs.append(sum(read))
@@ -106,12 +105,12 @@ def test_resuming_reads_as_much_at_any_position(config, make_dataset, tmp_path, 
 
 def test_more_lanes_than_row_groups_share_the_rows(config, make_dataset, tmp_path):
     data = make_dataset(tmp_path / "mono", "mono", rows=60, shards=1)
-    training = prepare(
-        config(data=[{"objective": "mlm", "dataset": data}], accumulate=7, batch_tokens=64)
+    state = open_pretraining(
+        config(data=[{"objective": "mlm", "dataset": data}], grad_accumulation=7, batch_tokens=64)
     )
     seen: list[str] = []
-    for lane in training.lanes:
-        examples = [e for _ in range(12) for e in lane.next().examples]
+    for stream in state.streams:
+        examples = [e for _ in range(12) for e in stream.next().examples]
         mine = {e.record for e in examples if e.epoch == 0}
         assert mine
         assert not mine & set(seen)

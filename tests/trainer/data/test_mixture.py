@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from bitextile.schema.dataset import open_dataset
 from bitextile.trainer.data import mixture
-from bitextile.trainer.data.mixture import Entry, Lane, entry_of
-from bitextile.trainer.data.streams import Stream
+from bitextile.trainer.data.mixture import MicroBatchStream, entry_of
+from bitextile.trainer.data.streams import DatasetStream
 from bitextile.trainer.objectives.mlm import Mlm
+from bitextile.trainer.objectives.objective import DatasetEntry
 from bitextile.trainer.objectives.tlm import Tlm
 
 
@@ -20,14 +21,14 @@ def entries(datasets):
     def entry(objective, kind, weight):
         dataset = open_dataset(datasets[kind])
         columns = objective.columns(dataset.kind)
-        streams = tuple(Stream(dataset, k, columns, 5, "train") for k in dataset.keys)
-        return Entry(objective, dataset, weight, streams, 0.5)
+        streams = tuple(DatasetStream(dataset, k, columns, 5, "train") for k in dataset.keys)
+        return DatasetEntry(objective, dataset, weight, streams, 0.5)
 
     return (entry(Mlm(64), "mono", 1.0), entry(Tlm(64), "pairs", 3.0))
 
 
-def lane(entries, coder, number=0, lanes=1) -> Lane:
-    return Lane(entries, coder, number, lanes, batch_tokens=150, seed=5)
+def stream(entries, tokenizer, index=0, count=1) -> MicroBatchStream:
+    return MicroBatchStream(entries, tokenizer, index, count, batch_tokens=150, seed=5)
 
 
 def sequence(batches) -> list[tuple]:
@@ -42,8 +43,8 @@ def test_shares_are_met_at_any_time(weights, start):
         assert counts[i] / n == pytest.approx(weight / sum(weights), abs=0.03)
 
 
-def test_a_lane_keeps_weights_and_budget(entries, coder):
-    reader = lane(entries, coder)
+def test_a_stream_keeps_weights_and_budget(entries, tokenizer):
+    reader = stream(entries, tokenizer)
     batches = [reader.next() for _ in range(80)]
     assert Counter(b.entry for b in batches)[1] == pytest.approx(60, abs=2)
     sizes = [sum(e.n_tokens for e in b.examples) for b in batches]
@@ -51,8 +52,8 @@ def test_a_lane_keeps_weights_and_budget(entries, coder):
     assert min(sizes) > 100
 
 
-def test_an_epoch_of_an_entry_has_each_row_once(entries, coder):
-    reader = lane(entries, coder)
+def test_an_epoch_of_an_entry_has_each_row_once(entries, tokenizer):
+    reader = stream(entries, tokenizer)
     seen = Counter(
         (e.epoch, e.record)
         for _ in range(60)
@@ -72,12 +73,12 @@ def test_an_epoch_of_an_entry_has_each_row_once(entries, coder):
 
 @settings(max_examples=10, deadline=None)
 @given(st.integers(0, 40), st.integers(1, 3))
-def test_a_restored_lane_goes_on_with_the_same_sequence(entries, coder, behind, lanes):
-    whole = lane(entries, coder, lanes - 1, lanes)
+def test_a_restored_stream_goes_on_with_the_same_sequence(entries, tokenizer, behind, count):
+    whole = stream(entries, tokenizer, count - 1, count)
     for _ in range(behind):
         whole.next()
     state = whole.state()
-    other = lane(entries, coder, lanes - 1, lanes)
+    other = stream(entries, tokenizer, count - 1, count)
     other.restore(state)
     assert other.state() == state
     want, got = ([r.next() for _ in range(6)] for r in (whole, other))
@@ -90,18 +91,18 @@ def test_a_restored_lane_goes_on_with_the_same_sequence(entries, coder, behind, 
     )
 
 
-def test_the_sequence_does_not_depend_on_how_much_is_read_ahead(entries, coder, monkeypatch):
-    one = lane(entries, coder)
+def test_the_sequence_does_not_depend_on_how_much_is_read_ahead(entries, tokenizer, monkeypatch):
+    one = stream(entries, tokenizer)
     want = sequence([one.next() for _ in range(30)])
     monkeypatch.setattr(mixture, "CHUNK", 3)
-    two = lane(entries, coder)
+    two = stream(entries, tokenizer)
     assert sequence([two.next() for _ in range(30)]) == want
 
 
-def test_lanes_share_the_rows_of_an_epoch(entries, coder):
+def test_streams_share_the_rows_of_an_epoch(entries, tokenizer):
     seen: Counter = Counter()
-    for number in range(3):
-        reader = lane(entries, coder, number, 3)
+    for index in range(3):
+        reader = stream(entries, tokenizer, index, 3)
         batches = [reader.next() for _ in range(20)]
         seen += Counter(e.record for b in batches for e in b.examples if b.entry and not e.epoch)
     assert set(seen.values()) == {1}
@@ -112,9 +113,10 @@ def test_languages_are_drawn_by_temperature():
         def __init__(self, rows):
             self.rows = rows
 
-    def shares(alpha):
-        return Entry(None, None, 1.0, (Sized(100), Sized(10_000), Sized(0)), alpha).shares.tolist()
+    def probabilities(alpha):
+        sized = (Sized(100), Sized(10_000), Sized(0))
+        return DatasetEntry(None, None, 1.0, sized, alpha).probabilities.tolist()
 
-    assert shares(1.0) == pytest.approx([1 / 101, 100 / 101, 0])
-    assert shares(0.5) == pytest.approx([1 / 11, 10 / 11, 0])
-    assert shares(0.0) == pytest.approx([0.5, 0.5, 0])
+    assert probabilities(1.0) == pytest.approx([1 / 101, 100 / 101, 0])
+    assert probabilities(0.5) == pytest.approx([1 / 11, 10 / 11, 0])
+    assert probabilities(0.0) == pytest.approx([0.5, 0.5, 0])

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bitextile.schema.errors import InputError
 from bitextile.trainer.data.examples import Input
-from bitextile.trainer.data.packed import Packed, flatten, language_ids, lay_out, moved
+from bitextile.trainer.data.packed import Packed, flatten, language_ids, map_tensors, pack_inputs
 
 PAD = 1
 lengths_of_inputs = st.lists(st.integers(1, 30), min_size=1, max_size=25)
@@ -28,7 +28,7 @@ def unpacked(packed: Packed, grid: torch.Tensor) -> list[list[int]]:
 
 def test_three_inputs_by_hand():
     flat = flatten([sequence(0, 4), sequence(1, 3), sequence(2, 2)])
-    packed, places = lay_out(flat, flat.tokens, width=7, pad=PAD, fixed=True)
+    packed, places = pack_inputs(flat, flat.tokens, width=7, pad=PAD, fixed=True)
     # Longest first: the first and the second fill one row, the third begins another.
     assert packed.inputs.tolist() == [[5, 6, 7, 8, 12, 13, 14], [19, 20, 1, 1, 1, 1, 1]]
     assert packed.positions.tolist() == [[0, 1, 2, 3, 0, 1, 2], [0, 1, 0, 0, 0, 0, 0]]
@@ -44,13 +44,19 @@ def test_unpacking_gives_the_inputs(lengths, width, fixed):
     inputs = [sequence(i, n) for i, n in enumerate(lengths)]
     flat = flatten(inputs)
     roles = np.arange(len(flat.tokens)) % 3
-    packed, places = lay_out(
-        flat, flat.tokens, width=width, pad=PAD, fixed=fixed, roles=roles, sees=((True,) * 3,) * 3
+    packed, places = pack_inputs(
+        flat,
+        flat.tokens,
+        width=width,
+        pad=PAD,
+        fixed=fixed,
+        attention_roles=roles,
+        visibility=((True,) * 3,) * 3,
     )
     assert unpacked(packed, packed.inputs) == [i.tokens.tolist() for i in inputs]
     assert unpacked(packed, packed.positions) == [list(range(n)) for n in lengths]
     assert packed.inputs.flatten()[torch.from_numpy(places)].tolist() == flat.tokens.tolist()
-    assert packed.roles.flatten()[torch.from_numpy(places)].tolist() == roles.tolist()
+    assert packed.attention_roles.flatten()[torch.from_numpy(places)].tolist() == roles.tolist()
     padding = packed.groups == 0
     assert int((~padding).sum()) == packed.n_tokens == sum(lengths)
     assert (packed.inputs[padding] == PAD).all()
@@ -61,7 +67,7 @@ def test_unpacking_gives_the_inputs(lengths, width, fixed):
 @given(lengths_of_inputs, st.integers(30, 80), st.booleans())
 def test_inputs_lie_in_one_piece_within_a_row(lengths, width, fixed):
     flat = flatten([sequence(i, n) for i, n in enumerate(lengths)])
-    packed, places = lay_out(flat, flat.tokens, width=width, pad=PAD, fixed=fixed)
+    packed, places = pack_inputs(flat, flat.tokens, width=width, pad=PAD, fixed=fixed)
     columns = packed.inputs.shape[1]
     assert columns == width if fixed else columns <= width
     for i, (start, n) in enumerate(zip(packed.starts.tolist(), lengths)):
@@ -78,7 +84,7 @@ def test_languages_follow_the_sides():
     index = {"ar": 0, "en": 1, "fr": 2}
     assert language_ids(inputs, flat, index).tolist() == [1, 1, 0, 0, 2, 2, 2]
     assert language_ids(inputs, flat, None) is None
-    packed, places = lay_out(
+    packed, places = pack_inputs(
         flat, flat.tokens, width=8, pad=PAD, languages=language_ids(inputs, flat, index)
     )
     assert packed.languages.flatten()[torch.from_numpy(places)].tolist() == [1, 1, 0, 0, 2, 2, 2]
@@ -87,13 +93,13 @@ def test_languages_follow_the_sides():
 def test_an_input_longer_than_a_row_is_refused():
     flat = flatten([sequence(0, 9)])
     with pytest.raises(InputError, match="expected 1 to 8"):
-        lay_out(flat, flat.tokens, width=8, pad=PAD)
+        pack_inputs(flat, flat.tokens, width=8, pad=PAD)
 
 
 def test_moving_reaches_every_tensor_and_nothing_else():
     flat = flatten([sequence(0, 4), sequence(1, 3)])
-    packed, _ = lay_out(flat, flat.tokens, width=7, pad=PAD)
-    meta = moved(packed, lambda tensor: tensor.to("meta"))
+    packed, _ = pack_inputs(flat, flat.tokens, width=7, pad=PAD)
+    meta = map_tensors(packed, lambda tensor: tensor.to("meta"))
     names = [n for n, v in vars(packed).items() if isinstance(v, torch.Tensor)]
     assert {n for n in names if getattr(meta, n).device.type == "meta"} == set(names)
     assert len(names) == 6

@@ -1,4 +1,4 @@
-"""A stream gives each row of its split once per epoch, to any number of lanes, from anywhere."""
+"""A stream gives each row of its split once per epoch, to any number of readers, from anywhere."""
 
 from collections import Counter
 
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 import bitextile.schema.shards as shards
 from bitextile.schema.dataset import open_dataset
 from bitextile.schema.errors import DatasetError
-from bitextile.trainer.data.streams import Stream, split_rows
+from bitextile.trainer.data.streams import DatasetStream, split_rows
 
 COLUMNS = ("pair_id", "src")
 
@@ -32,19 +32,19 @@ def train_ids(dataset):
     }
 
 
-def stream(dataset, split="train", seed=3) -> Stream:
-    return Stream(dataset, "ar-en", COLUMNS, seed, split)
+def stream(dataset, split="train", seed=3) -> DatasetStream:
+    return DatasetStream(dataset, "ar-en", COLUMNS, seed, split)
 
 
 def ids(rows) -> list[str]:
     return rows.table.column("pair_id").to_pylist()
 
 
-@pytest.mark.parametrize("lanes", [1, 2, 3])
-def test_lanes_together_meet_each_row_once_per_epoch(dataset, train_ids, lanes):
+@pytest.mark.parametrize("readers", [1, 2, 3])
+def test_readers_together_meet_each_row_once_per_epoch(dataset, train_ids, readers):
     seen: dict[int, Counter] = {0: Counter(), 1: Counter()}
-    for lane in range(lanes):
-        rows = stream(dataset).take(0, 3 * len(train_ids) // lanes, lane=lane, lanes=lanes)
+    for reader in range(readers):
+        rows = stream(dataset).take(0, 3 * len(train_ids) // readers, offset=reader, stride=readers)
         for record, epoch in zip(ids(rows), rows.epochs.tolist()):
             seen.setdefault(epoch, Counter())[record] += 1
     assert set(seen[0]) == train_ids
@@ -55,10 +55,10 @@ def test_lanes_together_meet_each_row_once_per_epoch(dataset, train_ids, lanes):
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 250), st.integers(1, 60), st.integers(1, 3))
-def test_any_position_continues_the_same_sequence(dataset, behind, count, lanes):
-    whole = stream(dataset).take(0, behind + count, lane=0, lanes=lanes)
+def test_any_position_continues_the_same_sequence(dataset, behind, count, stride):
+    whole = stream(dataset).take(0, behind + count, offset=0, stride=stride)
     position = int(whole.after[behind - 1]) if behind else 0
-    rest = stream(dataset).take(position, count, lane=0, lanes=lanes)
+    rest = stream(dataset).take(position, count, offset=0, stride=stride)
     assert ids(rest) == ids(whole)[behind:]
     assert rest.after.tolist() == whole.after[behind:].tolist()
     assert rest.epochs.tolist() == whole.epochs[behind:].tolist()
@@ -68,22 +68,22 @@ def test_shards_without_rows_are_no_hindrance(tmp_path, make_dataset):
     path = make_dataset(tmp_path / "pairs", "pairs", rows=5, shards=9)
     few = open_dataset(path)
     assert 0 in [s.rows for s in few.manifest.shards]
-    rows = stream(few, split=None).take(0, 10, lane=0, lanes=1)
+    rows = stream(few, split=None).take(0, 10, offset=0, stride=1)
     assert sorted(ids(rows)) == sorted(few.table().column("pair_id").to_pylist() * 2)
 
 
 def test_another_seed_is_another_order(dataset):
-    one, two = (stream(dataset, seed=s).take(0, 40, lane=0, lanes=1) for s in (1, 2))
+    one, two = (stream(dataset, seed=s).take(0, 40, offset=0, stride=1) for s in (1, 2))
     assert ids(one) != ids(two)
 
 
 def test_a_split_without_rows_is_refused(dataset):
     with pytest.raises(DatasetError, match="key ar-en has no row of split 'dev'"):
-        stream(dataset, split="dev").take(0, 1, lane=1, lanes=3)
+        stream(dataset, split="dev").take(0, 1, offset=1, stride=3)
 
 
 def test_no_split_takes_every_row(dataset):
-    rows = stream(dataset, split=None).take(0, dataset.manifest.rows, lane=0, lanes=1)
+    rows = stream(dataset, split=None).take(0, dataset.manifest.rows, offset=0, stride=1)
     assert sorted(ids(rows)) == sorted(dataset.table().column("pair_id").to_pylist())
 
 

@@ -13,33 +13,33 @@ from transformers import PreTrainedTokenizerFast
 
 from bitextile.schema.errors import ConfigError
 from bitextile.trainer.data.examples import join
-from bitextile.trainer.data.tokens import Side, cut, limits, load_coder, split
+from bitextile.trainer.data.tokens import Subwords, limits, load_tokenizer, split_subwords, truncate
 
 
-def test_layout_is_cls_s_sep_t_sep(coder):
-    s, t = coder.sides(["the red dog", "كلب أحمر"])
-    pair = join(coder, s, t, languages=("en", "ar"))
+def test_layout_is_cls_s_sep_t_sep(tokenizer):
+    s, t = tokenizer.encode(["the red dog", "كلب أحمر"])
+    pair = join(tokenizer, s, t, languages=("en", "ar"))
     m, n = len(s.ids), len(t.ids)
-    assert pair.tokens.tolist() == [coder.cls, *s.ids, coder.sep, *t.ids, coder.sep]
+    assert pair.tokens.tolist() == [tokenizer.cls, *s.ids, tokenizer.sep, *t.ids, tokenizer.sep]
     assert pair.maskable.tolist() == [False, *[True] * m, False, *[True] * n, False]
     # The leading special token is of the first sentence, a separator of the one it ends.
     assert pair.sides.tolist() == [0] * (m + 2) + [1] * (n + 1)
     assert pair.languages == ("en", "ar")
-    one = join(coder, s, languages=("en",))
-    assert one.tokens.tolist() == [coder.cls, *s.ids, coder.sep]
+    one = join(tokenizer, s, languages=("en",))
+    assert one.tokens.tolist() == [tokenizer.cls, *s.ids, tokenizer.sep]
     assert one.sides.tolist() == [0] * (m + 2)
 
 
 def test_offsets_count_code_points_and_cover_the_text(tokenizer_folder):
     text = "كلب أحمر the 😀 dog"
-    side = load_coder(tokenizer_folder).sides([text])[0]
+    side = load_tokenizer(tokenizer_folder).encode([text])[0]
     covered = {i for s, e in side.offsets.tolist() for i in range(s, e)}
     assert covered >= {i for i, c in enumerate(text) if not c.isspace()}
 
 
-def test_unknown_words_are_not_to_be_predicted(coder):
-    one = join(coder, coder.sides(["dog 猫"])[0], languages=("en",))
-    unknown = one.tokens == coder.tokenizer.unk_token_id
+def test_unknown_words_are_not_to_be_predicted(tokenizer):
+    one = join(tokenizer, tokenizer.encode(["dog 猫"])[0], languages=("en",))
+    unknown = one.tokens == tokenizer.pretrained.unk_token_id
     assert unknown.any()
     assert not one.maskable[unknown].any()
 
@@ -50,26 +50,26 @@ def test_bert_like_special_tokens_do_as_well(tmp_path):
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     specials = {f"{n[1:-1].lower()}_token": n for n in names[:5]}
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, **specials).save_pretrained(tmp_path)
-    coder = load_coder(str(tmp_path))
-    assert (coder.pad, coder.cls, coder.sep, coder.mask) == (0, 2, 3, 4)
-    assert coder.ordinary.tolist() == [5, 6]
+    tokenizer = load_tokenizer(str(tmp_path))
+    assert (tokenizer.pad, tokenizer.cls, tokenizer.sep, tokenizer.mask) == (0, 2, 3, 4)
+    assert tokenizer.ordinary.tolist() == [5, 6]
 
 
 def test_digest_follows_the_definition_not_the_place(tokenizer_folder, tmp_path):
     copy = tmp_path / "copy"
     shutil.copytree(tokenizer_folder, copy)
-    assert load_coder(str(copy)).digest == load_coder(tokenizer_folder).digest
+    assert load_tokenizer(str(copy)).digest == load_tokenizer(tokenizer_folder).digest
     definition = json.loads((copy / "tokenizer.json").read_text())
     definition["model"]["merges"].pop()
     (copy / "tokenizer.json").write_text(json.dumps(definition))
-    assert load_coder(str(copy)).digest != load_coder(tokenizer_folder).digest
+    assert load_tokenizer(str(copy)).digest != load_tokenizer(tokenizer_folder).digest
 
 
 def test_refusals_say_what_is_missing(tmp_path, tokenizer_folder):
     with pytest.raises(ConfigError, match="no such tokenizer folder"):
-        load_coder(str(tmp_path / "nowhere"))
+        load_tokenizer(str(tmp_path / "nowhere"))
     with pytest.raises(ConfigError, match="no tokenizer that transformers can load"):
-        load_coder(str(tmp_path))
+        load_tokenizer(str(tmp_path))
     bare = tmp_path / "bare"
     shutil.copytree(tokenizer_folder, bare)
     settings_file = Path(bare) / "tokenizer_config.json"
@@ -77,28 +77,30 @@ def test_refusals_say_what_is_missing(tmp_path, tokenizer_folder):
     del content["mask_token"]
     settings_file.write_text(json.dumps(content))
     with pytest.raises(ConfigError, match="has no mask token"):
-        load_coder(str(bare))
+        load_tokenizer(str(bare))
 
 
-def side_of(pieces: list[tuple[int, int]]) -> Side:
-    return Side(np.arange(len(pieces), dtype=np.int32), np.asarray(pieces, np.int32).reshape(-1, 2))
+def side_of(pieces: list[tuple[int, int]]) -> Subwords:
+    return Subwords(
+        np.arange(len(pieces), dtype=np.int32), np.asarray(pieces, np.int32).reshape(-1, 2)
+    )
 
 
 def test_a_cut_spares_words():
     text = "aa bbbb cc"
     side = side_of([(0, 2), (2, 5), (5, 7), (7, 10)])  # aa |_bb|bb|_cc
-    assert cut(side, 4, text) is side
-    assert cut(side, 3, text).ids.tolist() == [0, 1, 2]
-    shorter = cut(side_of([(0, 2), (3, 5), (5, 7), (8, 10)]), 2, text)
-    assert (shorter.ids.tolist(), shorter.n_cut) == ([0, 1], 2)  # 1 is not beyond half of 2
+    assert truncate(side, 4, text) is side
+    assert truncate(side, 3, text).ids.tolist() == [0, 1, 2]
+    shorter = truncate(side_of([(0, 2), (3, 5), (5, 7), (8, 10)]), 2, text)
+    assert (shorter.ids.tolist(), shorter.n_truncated) == ([0, 1], 2)  # 1 is not beyond half of 2
 
 
 def test_a_cut_goes_by_spans_where_there_is_no_space():
     text = "我喜欢吃苹果"
     side = side_of([(i, i + 1) for i in range(6)])
     spans = np.asarray([[0, 1], [1, 3], [3, 4], [4, 6]], np.int32)
-    assert len(cut(side, 5, text, spans).ids) == 4
-    assert len(cut(side, 5, text).ids) == 5
+    assert len(truncate(side, 5, text, spans).ids) == 4
+    assert len(truncate(side, 5, text).ids) == 5
 
 
 @settings(max_examples=60, deadline=None)
@@ -107,10 +109,10 @@ def test_a_cut_is_a_prefix_within_the_limit(widths, limit):
     ends = np.cumsum(widths)
     side = side_of([(int(e - w), int(e)) for w, e in zip(widths, ends)])
     text = "".join(" " if i % 3 == 0 else "x" for i in range(int(ends[-1])))
-    kept = cut(side, limit, text)
+    kept = truncate(side, limit, text)
     assert len(kept.ids) <= max(limit, 0)
     assert kept.ids.tolist() == side.ids[: len(kept.ids)].tolist()
-    assert kept.n_cut + len(kept.ids) == len(side.ids)
+    assert kept.n_truncated + len(kept.ids) == len(side.ids)
 
 
 @settings(max_examples=60, deadline=None)
@@ -119,26 +121,29 @@ def test_a_split_loses_nothing_that_it_does_not_count(widths, limit, parts):
     ends = np.cumsum(widths, dtype=int)
     side = side_of([(int(e - w), int(e)) for w, e in zip(widths, ends)])
     text = "".join(" " if i % 3 == 0 else "x" for i in range(int(sum(widths))))
-    pieces = split(side, limit, text, parts=parts)
+    pieces = split_subwords(side, limit, text, parts=parts)
     assert 1 <= len(pieces) <= parts
     assert all(len(p.ids) <= limit for p in pieces)
     assert all(len(p.ids) > 0 for p in pieces) or not widths
     kept = [i for p in pieces for i in p.ids.tolist()]
     assert kept == side.ids[: len(kept)].tolist()
-    assert len(kept) + pieces[-1].n_cut == len(side.ids)
-    assert not any(p.n_cut for p in pieces[:-1])
+    assert len(kept) + pieces[-1].n_truncated == len(side.ids)
+    assert not any(p.n_truncated for p in pieces[:-1])
     assert all(len(p.ids) == len(p.offsets) for p in pieces)
     if len(pieces) < parts:
-        assert pieces[-1].n_cut == 0
+        assert pieces[-1].n_truncated == 0
 
 
 def test_a_split_spares_words():
     text = "aa bbbb cc dddd"
     side = side_of([(0, 2), (3, 5), (5, 7), (8, 10), (11, 13), (13, 15)])
-    pieces = split(side, 3, text, parts=9)
+    pieces = split_subwords(side, 3, text, parts=9)
     assert [p.ids.tolist() for p in pieces] == [[0, 1, 2], [3, 4, 5]]
     # Four would fit bb|bb and cc, but dd|dd stays whole.
-    assert [p.ids.tolist() for p in split(side, 5, text, parts=9)] == [[0, 1, 2, 3], [4, 5]]
+    assert [p.ids.tolist() for p in split_subwords(side, 5, text, parts=9)] == [
+        [0, 1, 2, 3],
+        [4, 5],
+    ]
 
 
 @given(st.integers(0, 200), st.integers(0, 200), st.integers(2, 150))

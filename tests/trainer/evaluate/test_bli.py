@@ -6,11 +6,11 @@ import torch
 
 from bitextile.schema.errors import InputError
 from bitextile.trainer.config import ModelConfig
-from bitextile.trainer.data.tokens import load_coder
+from bitextile.trainer.data.tokens import load_tokenizer
 from bitextile.trainer.evaluate.bli import BliResult, BliTask
 from bitextile.trainer.evaluate.task import NoOptions
 from bitextile.trainer.evaluate.vectors import Embedder
-from bitextile.trainer.model.encoder import build_encoder
+from bitextile.trainer.model.build import build_encoder
 
 GEOMETRY = {
     "model_type": "bert",
@@ -24,11 +24,11 @@ PAIRS = [("dog", "كلب"), ("house", "بيت"), ("house", "سماء"), ("skies"
 
 @pytest.fixture(scope="module")
 def embedder(tokenizer_folder):
-    coder = load_coder(tokenizer_folder)
-    encoder = build_encoder(ModelConfig(config=GEOMETRY), coder, max_length=32, seed=1)
+    tokenizer = load_tokenizer(tokenizer_folder)
+    encoder = build_encoder(ModelConfig(config=GEOMETRY), tokenizer, max_length=32, seed=1)
     with torch.no_grad():  # spread out, as trained embeddings are
         encoder.table.copy_(torch.randn(encoder.table.shape, generator=torch.manual_seed(4)))
-    return Embedder(encoder.eval(), coder, 1, 32, torch.device("cpu"))
+    return Embedder(encoder.eval(), tokenizer, 1, 32, torch.device("cpu"))
 
 
 def induce(embedder, path: str) -> dict[str, BliResult]:
@@ -38,7 +38,7 @@ def induce(embedder, path: str) -> dict[str, BliResult]:
 
 
 def vector(embedder, word: str) -> np.ndarray:
-    ids = embedder.coder.sides([word])[0].ids.tolist()
+    ids = embedder.tokenizer.encode([word])[0].ids.tolist()
     return embedder.encoder.table.detach().numpy()[ids].mean(axis=0)
 
 

@@ -18,17 +18,17 @@ from bitextile.trainer.objectives.objective import records
 def test_masked_perplexity_equals_the_obvious_way(model, datasets):
     """One sentence at a time, through the whole transformers model."""
     embedder = load_embedder(model)
-    coder, total, count = embedder.coder, 0.0, 0
-    collation = Collation(masking=_masking(coder), pad=coder.pad, width=embedder.max_length)
+    tokenizer, total, count = embedder.tokenizer, 0.0, 0
+    collation = Collation(masking=_masking(tokenizer), pad=tokenizer.pad, width=embedder.max_length)
     table = open_dataset(datasets["mono"]).table()
     for text, record, key in zip(table["text"].to_pylist(), *records(table)):
-        one = join(coder, coder.sides([text])[0], languages=("en",))
+        one = join(tokenizer, tokenizer.encode([text])[0], languages=("en",))
         batch = collate([Example(record, key, 0, (one,))], collation)
         shown = batch.packed.inputs[:, : len(one.tokens)]
         with torch.no_grad():
             scores = embedder.encoder.mlm(input_ids=shown).logits[0].log_softmax(-1)
         for place, target in zip(batch.predicted.tolist(), batch.targets.tolist()):
-            assert shown[0, place] == coder.mask
+            assert shown[0, place] == tokenizer.mask
             total, count = total - float(scores[place, target]), count + 1
     report = evaluate(model, task="perplexity", data=[datasets["mono"]], split="all")
     result = report["results"]["mono"]["en"]
@@ -39,13 +39,13 @@ def test_masked_perplexity_equals_the_obvious_way(model, datasets):
 def test_perplexity_given_the_translation_equals_the_obvious_way(model, datasets):
     """One pair at a time through the whole model; one side is masked, the other is whole."""
     embedder = load_embedder(model)
-    coder, sums = embedder.coder, {"en": [0.0, 0], "ar": [0.0, 0]}
-    collation = Collation(masking=_masking(coder), pad=coder.pad, width=embedder.max_length)
+    tokenizer, sums = embedder.tokenizer, {"en": [0.0, 0], "ar": [0.0, 0]}
+    collation = Collation(masking=_masking(tokenizer), pad=tokenizer.pad, width=embedder.max_length)
     table = open_dataset(datasets["pairs"]).table()
-    sides = list(zip(*(coder.sides(table[c].to_pylist()) for c in ("src", "tgt"))))
+    sides = list(zip(*(tokenizer.encode(table[c].to_pylist()) for c in ("src", "tgt"))))
     for pair, record, key in zip(sides, *records(table)):
         for masked, language in enumerate(("en", "ar")):
-            both = join(coder, *pair, languages=("en", "ar"))
+            both = join(tokenizer, *pair, languages=("en", "ar"))
             one = replace(both, maskable=both.maskable & (both.sides == masked))
             batch = collate([Example(record, key, 0, (one,))], collation)
             shown = batch.packed.inputs[:, : len(one.tokens)]

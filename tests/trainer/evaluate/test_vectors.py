@@ -22,8 +22,8 @@ def test_vectors_are_means_of_subwords_whatever_they_are_batched_with(model):
     vectors = sentence_vectors(embedder, [others[0], text, others[1]])
     alone = sentence_vectors(embedder, [text])
     assert np.allclose(vectors[1], alone[0], atol=1e-6)
-    side = embedder.coder.sides([text])[0]
-    ids = join(embedder.coder, side, languages=("en",)).tokens
+    side = embedder.tokenizer.encode([text])[0]
+    ids = join(embedder.tokenizer, side, languages=("en",)).tokens
     with torch.no_grad():
         states = embedder.encoder.mlm.base_model(
             input_ids=torch.tensor(ids[None].astype(int)), output_hidden_states=True

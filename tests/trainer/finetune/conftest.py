@@ -14,7 +14,8 @@ from bitextile.schema.ids import text_ids
 from bitextile.schema.kinds import KINDS
 from bitextile.schema.manifest import Counts, Manifest, write_manifest
 from bitextile.schema.shards import shard_path, write_shard
-from bitextile.trainer.finetune.config import FinetuneConfig, parse_config
+from bitextile.trainer.config_file import parse_config
+from bitextile.trainer.finetune.config import FinetuneConfig
 from bitextile.trainer.train.pretrain import save_initial
 
 # fmt: off
@@ -151,6 +152,8 @@ def tuning(encoder, task_file, tmp_path) -> Callable[..., FinetuneConfig]:
             "lr": 1e-3,
             "device": "cpu",
         }
-        return parse_config(yaml.safe_load(yaml.safe_dump(content | settings)), base=tmp_path)
+        return parse_config(
+            FinetuneConfig, yaml.safe_load(yaml.safe_dump(content | settings)), base=tmp_path
+        )
 
     return make

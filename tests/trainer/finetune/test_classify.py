@@ -25,19 +25,20 @@ from bitextile.trainer.finetune.model import (
     pair_tokenizer,
     save_classifier,
 )
-from bitextile.trainer.model.encoder import Encoder, load_masked_lm
+from bitextile.trainer.model.build import load_masked_lm
+from bitextile.trainer.model.encoder import Encoder
 
 
 @pytest.fixture
-def collation(coder) -> Collation:
-    masking = Masking(rate=0.0, mask=coder.mask, ordinary=coder.ordinary, seed=0)
-    return Collation(masking=masking, pad=coder.pad, width=64)
+def collation(tokenizer) -> Collation:
+    masking = Masking(rate=0.0, mask=tokenizer.mask, ordinary=tokenizer.ordinary, seed=0)
+    return Collation(masking=masking, pad=tokenizer.pad, width=64)
 
 
 @pytest.fixture
-def learned(tuning, salt, encoder, coder):
+def learned(tuning, salt, encoder, tokenizer):
     """The entry of a fine-tuning with both augmentations, its encoder and head, without dropout."""
-    entry, _ = _entry(tuning(**salt), coder)
+    entry, _ = _entry(tuning(**salt), tokenizer)
     body = Encoder(load_masked_lm(encoder)).eval()
     with torch.random.fork_rng():
         torch.manual_seed(4)
@@ -45,14 +46,14 @@ def learned(tuning, salt, encoder, coder):
     return entry, body, head
 
 
-def examples(entry, coder, epoch: int = 0) -> list:
-    rows = entry.streams[0].rows
-    return entry.objective.examples(rows, np.full(len(rows), epoch), coder)
+def examples(entry, tokenizer, epoch: int = 0) -> list:
+    rows = entry.row_streams[0].rows
+    return entry.objective.examples(rows, np.full(len(rows), epoch), tokenizer)
 
 
-def test_parts_are_sums_over_forms_divided_by_all_rows(learned, coder, collation):
+def test_parts_are_sums_over_forms_divided_by_all_rows(learned, tokenizer, collation):
     entry, body, head = learned
-    made = examples(entry, coder)
+    made = examples(entry, tokenizer)
     has = {name: sum(k in e.views for e in made) for k, name in enumerate(VIEWS)}
     assert has["plain"] == 20
     assert 0 < has["copy"] < 20
@@ -86,46 +87,52 @@ def test_parts_are_sums_over_forms_divided_by_all_rows(learned, coder, collation
     ("settings", "parts"),
     [((), ("plain",)), (("copies",), VIEWS[:2]), (("candidates",), VIEWS[::2])],
 )
-def test_each_augmentation_is_on_alone(tuning, salt, coder, settings, parts):
-    entry, _ = _entry(tuning(**{name: salt[name] for name in settings}), coder)
+def test_each_augmentation_is_on_alone(tuning, salt, tokenizer, settings, parts):
+    entry, _ = _entry(tuning(**{name: salt[name] for name in settings}), tokenizer)
     assert entry.objective.parts == parts
-    forms = {VIEWS[view] for e in examples(entry, coder) for view in e.views}
+    forms = {VIEWS[view] for e in examples(entry, tokenizer) for view in e.views}
     assert forms == set(parts)
 
 
-def test_a_row_is_augmented_alike_in_any_batch_and_anew_in_each_epoch(tuning, salt, coder):
-    entry, _ = _entry(tuning(**salt), coder)
-    rows = entry.streams[0].rows
+def test_a_row_is_augmented_alike_in_any_batch_and_anew_in_each_epoch(tuning, salt, tokenizer):
+    entry, _ = _entry(tuning(**salt), tokenizer)
+    rows = entry.row_streams[0].rows
     order = np.arange(len(rows))[::-1].copy()
-    there = entry.objective.examples(rows.take(pa.array(order)), np.zeros(20, np.int64), coder)
-    here = examples(entry, coder)
+    there = entry.objective.examples(rows.take(pa.array(order)), np.zeros(20, np.int64), tokenizer)
+    here = examples(entry, tokenizer)
 
     def told(example) -> tuple:
         forms = [tuple(form.tokens.tolist()) for form in example.inputs]
         return example.record, example.share, example.views, forms
 
     assert [told(e) for e in there] == [told(e) for e in here][::-1]
-    later = examples(entry, coder, epoch=1)
+    later = examples(entry, tokenizer, epoch=1)
     assert [e.share for e in later] != [e.share for e in here]
     assert [told(e)[3] for e in later] != [told(e)[3] for e in here]  # other copies of the fields
 
 
-def test_copies_are_the_rows_fields_switched(tuning, salt, task_rows, coder):
-    entry, _ = _entry(tuning(**salt), coder)
+def test_copies_are_the_rows_fields_switched(tuning, salt, task_rows, tokenizer):
+    entry, _ = _entry(tuning(**salt), tokenizer)
     known = read_copies([open_dataset(salt["copies"][0])], _ids(entry))
-    for row, example in zip(task_rows, examples(entry, coder)):
+    for row, example in zip(task_rows, examples(entry, tokenizer)):
         if 1 not in example.views:
             continue
         tokens = example.inputs[example.views.index(1)].tokens.tolist()
-        own = entry.streams[0].rows.filter(
-            pa.compute.equal(entry.streams[0].rows.column("record"), example.record)
+        own = entry.row_streams[0].rows.filter(
+            pa.compute.equal(entry.row_streams[0].rows.column("record"), example.record)
         )
         options = [
             {row[k], *known.get(own.column(name)[0].as_py(), ())}
             for k, name in enumerate(("premise_id", "hypothesis_id"))
         ]
         forms = [
-            [coder.cls, *coder.sides([p])[0].ids, coder.sep, *coder.sides([h])[0].ids, coder.sep]
+            [
+                tokenizer.cls,
+                *tokenizer.encode([p])[0].ids,
+                tokenizer.sep,
+                *tokenizer.encode([h])[0].ids,
+                tokenizer.sep,
+            ]
             for p in options[0]
             for h in options[1]
         ]
@@ -134,7 +141,7 @@ def test_copies_are_the_rows_fields_switched(tuning, salt, task_rows, coder):
 
 
 def _ids(entry) -> set[str]:
-    rows = entry.streams[0].rows
+    rows = entry.row_streams[0].rows
     return {i for n in ("premise_id", "hypothesis_id") for i in rows.column(n).to_pylist()}
 
 
@@ -147,19 +154,19 @@ FAMILIES = {
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_what_is_written_says_what_was_trained(family, coder, collation, task_file, tmp_path):
+def test_what_is_written_says_what_was_trained(family, tokenizer, collation, task_file, tmp_path):
     config = AutoConfig.for_model(
         family,
-        vocab_size=coder.size,
+        vocab_size=tokenizer.size,
         hidden_size=32,
         num_attention_heads=2,
         intermediate_size=48,
         max_position_embeddings=80,
-        pad_token_id=coder.pad,
-        bos_token_id=coder.cls,
-        eos_token_id=coder.sep,
-        cls_token_id=coder.cls,
-        sep_token_id=coder.sep,
+        pad_token_id=tokenizer.pad,
+        bos_token_id=tokenizer.cls,
+        eos_token_id=tokenizer.sep,
+        cls_token_id=tokenizer.cls,
+        sep_token_id=tokenizer.sep,
         **FAMILIES[family],
     )
     with torch.random.fork_rng():
@@ -169,12 +176,12 @@ def test_what_is_written_says_what_was_trained(family, coder, collation, task_fi
         head: Classifier = objective.module(encoder).eval()
     task = read_file(task_file, language="en")
     rows = task.rows.append_column("class", pa.array(np.zeros(20, np.int64)))
-    batch = objective.collate(objective.examples(rows, np.zeros(20, int), coder), collation)
+    batch = objective.collate(objective.examples(rows, np.zeros(20, int), tokenizer), collation)
     with torch.no_grad():
         ours = logits(encoder, head, batch)
     body = {n: t.detach() for n, t in encoder.mlm.state_dict().items()}
     save_classifier(tmp_path, encoder, objective.labels, body=body, head=head.state_dict())
-    pair_tokenizer(coder).save_pretrained(tmp_path)
+    pair_tokenizer(tokenizer).save_pretrained(tmp_path)
     loaded = AutoModelForSequenceClassification.from_pretrained(tmp_path).eval()
     assert loaded.config.id2label == {0: "a", 1: "b", 2: "c"}
     tokenizer = AutoTokenizer.from_pretrained(tmp_path)
@@ -189,9 +196,9 @@ def test_what_is_written_says_what_was_trained(family, coder, collation, task_fi
         assert torch.allclose(whole, ours[i], atol=1e-5)  # types, where there are any, are 0
 
 
-def test_an_architecture_without_such_a_head_is_refused(coder):
+def test_an_architecture_without_such_a_head_is_refused(tokenizer):
     config = AutoConfig.for_model(
-        "electra", vocab_size=coder.size, hidden_size=32, num_attention_heads=2,
+        "electra", vocab_size=tokenizer.size, hidden_size=32, num_attention_heads=2,
         embedding_size=32, num_hidden_layers=1, intermediate_size=48,
     )  # fmt: skip
     mlm = AutoModelForMaskedLM.from_config(config)

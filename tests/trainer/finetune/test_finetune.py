@@ -28,7 +28,7 @@ from bitextile.trainer.finetune.loop import finetune
 from bitextile.trainer.observe.metrics import Metrics
 from bitextile.trainer.train.checkpoint import checkpoints
 
-AUGMENTED = {"epochs": 3, "accumulate": 2, "keep_checkpoints": 9}
+AUGMENTED = {"epochs": 3, "grad_accumulation": 2, "keep_checkpoints": 9}
 
 
 def metrics(run: Path) -> list[dict]:
@@ -94,10 +94,10 @@ def test_the_folder_is_a_classifier_with_card_and_digests(tuning, salt, task_row
     assert not list(run.rglob(".*.tmp"))
 
 
-def test_an_encoder_saved_without_its_head_will_do(tuning, encoder, coder, tmp_path):
+def test_an_encoder_saved_without_its_head_will_do(tuning, encoder, tokenizer, tmp_path):
     bare, run = tmp_path / "bare", tmp_path / "run"
     AutoModel.from_pretrained(encoder).save_pretrained(bare)
-    coder.tokenizer.save_pretrained(bare)
+    tokenizer.pretrained.save_pretrained(bare)
     finetune(tuning(model=str(bare), epochs=1), str(run))
     finetune(tuning(epochs=1), str(tmp_path / "whole"))
     assert same_weights(run, tmp_path / "whole")
@@ -106,7 +106,7 @@ def test_an_encoder_saved_without_its_head_will_do(tuning, encoder, coder, tmp_p
 def test_an_epoch_has_every_row_once_whatever_the_lanes(tuning, tmp_path):
     for lanes in (1, 2):
         run = tmp_path / str(lanes)
-        finetune(tuning(epochs=2, batch_rows=4, accumulate=lanes), str(run))
+        finetune(tuning(epochs=2, batch_rows=4, grad_accumulation=lanes), str(run))
         rows = [m["rows"] for m in metrics(run)]
         assert rows == [4] * 10
         assert [m["epoch"] for m in metrics(run)] == [0] * 5 + [1] * 5
@@ -229,6 +229,6 @@ def test_rows_without_a_sentence_are_left_out_and_counted(tuning, write_task, ta
 def test_long_fields_are_cut_and_counted(tuning, task_file, tmp_path):
     run = tmp_path / "run"
     finetune(tuning(epochs=1, max_length=12), str(run))
-    assert sum(m["cut"] for m in metrics(run)) > 0
+    assert sum(m["truncated"] for m in metrics(run)) > 0
     result = evaluate(str(run), task="classification", data=[task_file])["results"]["train.tsv"]
     assert result["cut"] > 0

@@ -11,7 +11,7 @@ from bitextile.kernels.randomness import hash64
 from bitextile.schema.dataset import open_dataset
 from bitextile.schema.ids import stable_id
 from bitextile.schema.kinds import CANDIDATES
-from bitextile.trainer.data.tokens import Side
+from bitextile.trainer.data.tokens import Subwords
 from bitextile.trainer.finetune.mixup import (
     Choices,
     Mixup,
@@ -23,13 +23,13 @@ from bitextile.trainer.finetune.mixup import (
 
 
 @pytest.fixture(scope="module")
-def tokens(coder) -> Tokens:
-    return Tokens(coder)
+def tokens(tokenizer) -> Tokens:
+    return Tokens(tokenizer)
 
 
 @pytest.fixture(scope="module")
-def table(coder) -> torch.Tensor:
-    return torch.randn(coder.size, 5, generator=torch.Generator().manual_seed(3)).double()
+def table(tokenizer) -> torch.Tensor:
+    return torch.randn(tokenizer.size, 5, generator=torch.Generator().manual_seed(3)).double()
 
 
 @given(data=st.data())
@@ -118,13 +118,13 @@ def read(write_rows, folder, row: dict, tokens: Tokens) -> Choices | None:
     return read_choices(open_dataset(path), {"0" * 32}, tokens).get("0" * 32)
 
 
-def slow(coder, table, side: Side, text: str, row: dict, share: float) -> torch.Tensor:
+def slow(tokenizer, table, side: Subwords, text: str, row: dict, share: float) -> torch.Tensor:
     """Each subword by itself, from the characters it stands for."""
     mixed = []
     for token, (start, end) in zip(side.ids.tolist(), side.offsets.tolist()):
         mine = {c for c in range(start, end) if not text[c].isspace()}
         own = table[token]
-        spelled = coder.tokenizer.backend_tokenizer.decode([token]).strip()
+        spelled = tokenizer.pretrained.backend_tokenizer.decode([token]).strip()
         for span, candidates in zip(row["spans"], row["candidates"]):
             word = set(range(span["start"], span["end"]))
             usable = [c for c in candidates if c["text"] != text[span["start"] : span["end"]]]
@@ -132,8 +132,8 @@ def slow(coder, table, side: Side, text: str, row: dict, share: float) -> torch.
                 total = sum(c["score"] for c in usable)
                 other = torch.zeros_like(own)
                 for c in usable:
-                    ids = coder.tokenizer(c["text"], add_special_tokens=False)["input_ids"]
-                    ids = [i for i in ids if coder.tokenizer.decode([i]).strip()]
+                    ids = tokenizer.pretrained(c["text"], add_special_tokens=False)["input_ids"]
+                    ids = [i for i in ids if tokenizer.pretrained.decode([i]).strip()]
                     other += c["score"] / total * table[torch.tensor(ids)].mean(dim=0)
                 own = share * own + (1 - share) * other
         mixed.append(own)
@@ -143,7 +143,7 @@ def slow(coder, table, side: Side, text: str, row: dict, share: float) -> torch.
 @settings(max_examples=60)
 @given(premise=sentences, hypothesis=sentences, data=st.data())
 def test_words_are_mixed_as_the_formula_says(
-    coder, tokens, table, write_rows, tmp_path_factory, premise, hypothesis, data
+    tokenizer, tokens, table, write_rows, tmp_path_factory, premise, hypothesis, data
 ):
     texts, share = (premise, hypothesis), 0.625
     rows = []
@@ -155,12 +155,12 @@ def test_words_are_mixed_as_the_formula_says(
         rows.append(choices_row(text, chosen))
     folder = tmp_path_factory.mktemp("choices")
     own = [read(write_rows, folder / str(i), row, tokens) for i, row in enumerate(rows)]
-    sides = coder.sides(list(texts))
+    sides = tokenizer.encode(list(texts))
     mixing = mixing_of(list(zip(sides, texts)), own, tokens)
-    parts = [slow(coder, table, s, t, r, share) for s, t, r in zip(sides, texts, rows)]
-    cls, sep = table[coder.cls][None], table[coder.sep][None]
+    parts = [slow(tokenizer, table, s, t, r, share) for s, t, r in zip(sides, texts, rows)]
+    cls, sep = table[tokenizer.cls][None], table[tokenizer.sep][None]
     want = torch.cat([cls, parts[0], sep, parts[1], sep])
-    ids = [coder.cls, *sides[0].ids, coder.sep, *sides[1].ids, coder.sep]
+    ids = [tokenizer.cls, *sides[0].ids, tokenizer.sep, *sides[1].ids, tokenizer.sep]
     embedded = table[torch.tensor(ids, dtype=torch.int64)][None]
     if mixing is not None:
         mixup = Mixup(
@@ -174,11 +174,15 @@ def test_words_are_mixed_as_the_formula_says(
     assert torch.allclose(embedded[0], want, atol=1e-6)
 
 
-def test_every_subword_of_a_word_is_mixed_with_the_same_sum(coder, tokens, write_rows, tmp_path):
-    text = next(w for w in ("skies", "birds", "trees", "house") if len(coder.sides([w])[0].ids) > 1)
+def test_every_subword_of_a_word_is_mixed_with_the_same_sum(
+    tokenizer, tokens, write_rows, tmp_path
+):
+    text = next(
+        w for w in ("skies", "birds", "trees", "house") if len(tokenizer.encode([w])[0].ids) > 1
+    )
     row = choices_row(text, {0: [("dog", 0.3), ("كلب", 0.1)]})
     own = read(write_rows, tmp_path / "c", row, tokens)
-    side = coder.sides([text])[0]
+    side = tokenizer.encode([text])[0]
     mixing = mixing_of([(side, text)], [own], tokens)
     assert mixing.places.tolist() == list(range(1, 1 + len(side.ids)))
     first = mixing.rows == 0
@@ -189,9 +193,11 @@ def test_every_subword_of_a_word_is_mixed_with_the_same_sum(coder, tokens, write
     assert mixing.weights[first].sum() == pytest.approx(1.0)
 
 
-def test_a_subword_that_reaches_over_the_end_of_its_word_stays(coder, tokens, write_rows, tmp_path):
+def test_a_subword_that_reaches_over_the_end_of_its_word_stays(
+    tokenizer, tokens, write_rows, tmp_path
+):
     text = "dogs"  # the word is said to end within the last subword
-    side = Side(np.asarray([30, 31], np.int32), np.asarray([[0, 2], [2, 4]], np.int32))
+    side = Subwords(np.asarray([30, 31], np.int32), np.asarray([[0, 2], [2, 4]], np.int32))
     row = choices_row(text, {0: [("house", 1.0)]}) | {"spans": [{"start": 0, "end": 3}]}
     own = read(write_rows, tmp_path / "c", row, tokens)
     assert mixing_of([(side, text)], [own], tokens).places.tolist() == [1]

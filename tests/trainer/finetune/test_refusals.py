@@ -46,8 +46,8 @@ def test_unknown_keys_and_wrong_values_are_named(tuning, task_file):
         tuning(train=[{"file": task_file}])
     with pytest.raises(ConfigError, match="not a BCP-47 tag"):
         tuning(train=[{"file": task_file, "language": "english!"}])
-    with pytest.raises(ConfigError, match="batch_rows is 8, no multiple of accumulate 3"):
-        tuning(accumulate=3)
+    with pytest.raises(ConfigError, match="batch_rows is 8, no multiple of grad_accumulation 3"):
+        tuning(grad_accumulation=3)
     with pytest.raises(ConfigError, match="train"):
         tuning(train=[])
 
@@ -167,5 +167,5 @@ def test_a_folder_that_is_there(tuning, salt, task_file, write_task, task_rows, 
     with pytest.raises(ConfigError, match="was trained with train"):
         finetune(tuning(epochs=2), run, resume=True)
     assert finetune(tuning(epochs=1), run, overwrite=True).steps == 3
-    with pytest.raises(OutputExistsError, match="no run of ours"):
+    with pytest.raises(OutputExistsError, match="not a bitextile run"):
         finetune(tuning(epochs=1), str(tmp_path), overwrite=True)

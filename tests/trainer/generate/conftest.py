@@ -11,21 +11,21 @@ from transformers import AutoConfig, AutoModelForMaskedLM
 
 from bitextile.kernels.backtranslate import REQUESTS
 from bitextile.schema.ids import text_ids
-from bitextile.trainer.data.tokens import Coder
+from bitextile.trainer.data.tokens import Tokenizer
 from bitextile.trainer.model.encoder import Encoder
-from bitextile.trainer.observe.card import write_identity
-from bitextile.trainer.train.checkpoint import save_model, tensors_of
+from bitextile.trainer.observe.card import write_provenance
+from bitextile.trainer.train.checkpoint import gather_run_tensors, save_model
 
 
 @pytest.fixture(scope="session")
-def save_random(tmp_path_factory, coder) -> Callable[..., str]:
+def save_random(tmp_path_factory, tokenizer) -> Callable[..., str]:
     """Saves a random model whose attention is far from uniform, so that a wrong mask shows."""
 
     def save(
         languages: tuple[str, ...] = ("ar", "en"),
         objectives: tuple[str, ...] = ("camlm", "mlm"),
         positions: int = 200,
-        of: Coder = coder,
+        of: Tokenizer = tokenizer,
     ) -> str:
         folder = tmp_path_factory.mktemp("model")
         with torch.random.fork_rng():
@@ -45,9 +45,9 @@ def save_random(tmp_path_factory, coder) -> Callable[..., str]:
                 for name, parameter in encoder.named_parameters():
                     if parameter.dim() == 2:
                         parameter.mul_(8 if "embeddings" not in name else 4)
-        save_model(folder, encoder, of, tensors_of(encoder, torch.nn.ModuleDict()))
+        save_model(folder, encoder, of, gather_run_tensors(encoder, torch.nn.ModuleDict()))
         datasets = [{"objective": o, "kind": "pairs", "digest": "sha256:0"} for o in objectives]
-        write_identity(folder, {"step": 1, "tokenizer": of.digest, "datasets": datasets})
+        write_provenance(folder, {"step": 1, "tokenizer": of.digest, "datasets": datasets})
         return str(folder)
 
     return save

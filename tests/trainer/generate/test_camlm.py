@@ -14,7 +14,7 @@ from bitextile.kernels.randomness import hash64, uniform
 from bitextile.schema.dataset import open_dataset
 from bitextile.schema.errors import ConfigError
 from bitextile.trainer.data.examples import join
-from bitextile.trainer.data.packed import flatten, lay_out
+from bitextile.trainer.data.packed import flatten, pack_inputs
 from bitextile.trainer.generate.camlm import CamlmEngine, camlm_engine, measure_ratios
 from bitextile.trainer.generate.config import CamlmConfig
 from bitextile.trainer.objectives import camlm as training
@@ -40,15 +40,15 @@ def writer(folder: str, **settings):
 class Slow:
     """The model itself, one sentence at a time, every mask and embedding written out."""
 
-    def __init__(self, folder: str, coder) -> None:
+    def __init__(self, folder: str, tokenizer) -> None:
         self.mlm = AutoModelForMaskedLM.from_pretrained(folder, attn_implementation="eager").eval()
         self.language = load_file(Path(folder) / "languages.safetensors")["language"]
-        self.coder = coder
-        self.ordinary = torch.tensor(coder.ordinary.astype(np.int64))
+        self.tokenizer = tokenizer
+        self.ordinary = torch.tensor(tokenizer.ordinary.astype(np.int64))
 
     def log_probabilities(self, source: list[int], target: list[int], tags: list[int]):
         """Of each placeholder, over the ordinary vocabulary alone."""
-        ids = [self.coder.cls, *source, self.coder.sep, *target]
+        ids = [self.tokenizer.cls, *source, self.tokenizer.sep, *target]
         n_src = len(source) + 2
         mask = torch.full((len(ids), len(ids)), torch.finfo(torch.float32).min)
         for q in range(len(ids)):
@@ -57,7 +57,7 @@ class Slow:
                     mask[q, k] = 0.0
         tag = [tags[0]] * n_src + [tags[1]] * len(target)
         embedded = self.mlm.get_input_embeddings()(torch.tensor([ids])) + self.language[tag]
-        positions = torch.arange(len(ids))[None] + self.coder.pad + 1
+        positions = torch.arange(len(ids))[None] + self.tokenizer.pad + 1
         with torch.no_grad():
             logits = self.mlm(
                 inputs_embeds=embedded, position_ids=positions, attention_mask=mask[None, None]
@@ -65,26 +65,26 @@ class Slow:
         return logits[:, self.ordinary].log_softmax(dim=1).numpy()
 
     def write(self, text: str, *, passes: int = 1, draw=None):
-        source = self.coder.tokenizer(text, add_special_tokens=False)["input_ids"]
+        source = self.tokenizer.pretrained(text, add_special_tokens=False)["input_ids"]
         n = max(1, round(RATIO * len(source)))
-        tokens, sure = [self.coder.mask] * n, [0.0] * n
+        tokens, sure = [self.tokenizer.mask] * n, [0.0] * n
         again = range(n)
         for step in range(passes):
             if step:
                 few = int(np.floor(n * (passes - step) / passes))
                 again = sorted(range(n), key=lambda i: sure[i])[:few]
-            shown = [self.coder.mask if i in again else tokens[i] for i in range(n)]
+            shown = [self.tokenizer.mask if i in again else tokens[i] for i in range(n)]
             scores = self.log_probabilities(source, shown, [1, 0])
             for i in again:
                 place = int(scores[i].argmax()) if draw is None else draw(scores[i], i)
-                tokens[i] = int(self.coder.ordinary[place])
+                tokens[i] = int(self.tokenizer.ordinary[place])
                 sure[i] = float(scores[i][place])
-        return self.coder.tokenizer.convert_ids_to_tokens(tokens), float(np.mean(sure))
+        return self.tokenizer.pretrained.convert_ids_to_tokens(tokens), float(np.mean(sure))
 
 
 @pytest.fixture(scope="module")
-def slow(random_model, coder) -> Slow:
-    return Slow(random_model, coder)
+def slow(random_model, tokenizer) -> Slow:
+    return Slow(random_model, tokenizer)
 
 
 @pytest.mark.parametrize("passes", [0, 1, 3])
@@ -126,32 +126,32 @@ def test_draws_are_keyed_by_record_and_position(random_model, slow, requests) ->
     assert made.kept["tgt"].to_pylist() != other["tgt"].to_pylist()
 
 
-def test_placeholders_see_what_masks_see_in_training(random_model, coder, requests) -> None:
+def test_placeholders_see_what_masks_see_in_training(random_model, tokenizer, requests) -> None:
     # A pair whose whole second sentence is selected, packed by the objective's own table.
     run = writer(random_model)
     text = TEXTS[0]
-    source = coder.sides([text])[0]
+    source = tokenizer.encode([text])[0]
     n = round(RATIO * len(source.ids))
-    target = coder.sides([" ".join(TEXTS)])[0]
+    target = tokenizer.encode([" ".join(TEXTS)])[0]
     target = type(target)(target.ids[:n], target.offsets[:n])
-    pair = join(coder, source, target, languages=("en", "ar"))
+    pair = join(tokenizer, source, target, languages=("en", "ar"))
     flat = flatten([pair])
     selected = pair.maskable & (pair.sides == 1)
-    packed, places = lay_out(
+    packed, places = pack_inputs(
         flat,
-        np.where(selected, coder.mask, flat.tokens).astype(np.int32),
+        np.where(selected, tokenizer.mask, flat.tokens).astype(np.int32),
         width=len(flat.tokens),
-        pad=coder.pad,
-        roles=2 * flat.sides + selected,
-        sees=training.SEES,
+        pad=tokenizer.pad,
+        attention_roles=2 * flat.sides + selected,
+        visibility=training.VISIBILITY,
         languages=np.asarray([1, 0])[flat.sides],
     )
     with torch.inference_mode():
         vectors = run.checkpoint.encoder.vectors(packed)[torch.from_numpy(places[selected])]
-        logits = run.checkpoint.encoder.logits(vectors)[:, coder.ordinary]
-    expected = coder.ordinary[logits.argmax(dim=1).numpy()].tolist()
+        logits = run.checkpoint.encoder.logits(vectors)[:, tokenizer.ordinary]
+    expected = tokenizer.ordinary[logits.argmax(dim=1).numpy()].tolist()
     row = run(requests([text])).kept.to_pylist()[0]
-    assert row["tgt_tokens"] == coder.tokenizer.convert_ids_to_tokens(expected)
+    assert row["tgt_tokens"] == tokenizer.pretrained.convert_ids_to_tokens(expected)
     best = logits.log_softmax(dim=1).max(dim=1).values.mean()
     assert row["score"] == pytest.approx(float(best), abs=6e-4)
 
@@ -197,23 +197,23 @@ def test_both_ways_in_one_batch(random_model, requests) -> None:
 
 
 def test_a_sentence_longer_than_the_model_is_rejected_with_its_tokens(
-    random_model, requests, coder
+    random_model, requests, tokenizer
 ) -> None:
     run = writer(random_model)
     long = " ".join(["the red dog"] * 30)
     made = run(requests([TEXTS[0], long, TEXTS[1]]))
     assert made.kept.column("src").to_pylist() == [TEXTS[0], TEXTS[1]]
     (reject,) = made.rejects.to_pylist()
-    n = len(coder.sides([long])[0].ids)
+    n = len(tokenizer.encode([long])[0].ids)
     assert (reject["rule"], reject["src"], reject["line"]) == ("too_long_for_model/1", long, 2)
     assert reject["value"] == n + 2 + round(RATIO * n)
 
 
-def test_the_longest_sentence_that_fits_is_written(random_model, requests, coder) -> None:
+def test_the_longest_sentence_that_fits_is_written(random_model, requests, tokenizer) -> None:
     run = writer(random_model)
     texts = [" ".join(["house"] * n) for n in range(1, 130)]
     made = run(requests(texts))
-    lengths = [len(coder.sides([t])[0].ids) for t in texts]
+    lengths = [len(tokenizer.encode([t])[0].ids) for t in texts]
     fits = [t for t, n in zip(texts, lengths) if n + 2 + round(RATIO * n) <= 200]
     assert made.kept.column("src").to_pylist() == fits
     assert len(fits) < len(texts)
@@ -225,22 +225,24 @@ def test_no_sentence_and_an_empty_one(random_model, requests, texts) -> None:
     assert [bool(row["tgt_tokens"]) for row in made] == [bool(text) for text in texts]
 
 
-def test_no_special_token_is_ever_written(save_random, requests, coder) -> None:
+def test_no_special_token_is_ever_written(save_random, requests, tokenizer) -> None:
     folder = save_random(objectives=("camlm",))
     model = AutoModelForMaskedLM.from_pretrained(folder)
     with torch.no_grad():  # specials and the rows that no id has would win everywhere
-        barred = sorted(set(range(coder.size + 3)) - set(coder.ordinary.tolist()))
+        barred = sorted(set(range(tokenizer.size + 3)) - set(tokenizer.ordinary.tolist()))
         model.lm_head.bias[barred] = 1e4
     model.save_pretrained(folder)
     made = writer(folder, top_k=3)(requests(TEXTS)).kept.to_pylist()
-    allowed = set(coder.tokenizer.convert_ids_to_tokens(coder.ordinary.tolist()))
+    allowed = set(tokenizer.pretrained.convert_ids_to_tokens(tokenizer.ordinary.tolist()))
     assert all(set(row["tgt_tokens"]) <= allowed and row["tgt_tokens"] for row in made)
 
 
-def test_ratios_are_those_of_mean_subword_counts(datasets, coder) -> None:
-    found = measure_ratios(coder, [datasets["pairs"]])
+def test_ratios_are_those_of_mean_subword_counts(datasets, tokenizer) -> None:
+    found = measure_ratios(tokenizer, [datasets["pairs"]])
     rows = open_dataset(datasets["pairs"]).table().to_pylist()
-    en, ar = (sum(len(coder.tokenizer.tokenize(r[side])) for r in rows) for side in ("src", "tgt"))
+    en, ar = (
+        sum(len(tokenizer.pretrained.tokenize(r[side])) for r in rows) for side in ("src", "tgt")
+    )
     assert found == {
         ("ar", "en"): pytest.approx(en / ar, abs=1e-4),
         ("en", "ar"): pytest.approx(ar / en, abs=1e-4),
@@ -283,10 +285,10 @@ def test_what_a_checkpoint_cannot_write_is_refused(save_random, random_model) ->
 
 
 def test_a_model_from_elsewhere_and_a_foreign_tokenizer_are_refused(
-    save_random, word_coder, rewritten
+    save_random, word_tokenizer, rewritten
 ) -> None:
     folder = save_random()
-    rewritten(folder, tokenizer=word_coder.digest)
+    rewritten(folder, tokenizer=word_tokenizer.digest)
     with pytest.raises(ConfigError, match=r"its tokenizer is sha256:.*trained with sha256:"):
         engine(folder)
     with pytest.raises(ConfigError, match=r"its tokenizer is sha256:.*trained with sha256:"):

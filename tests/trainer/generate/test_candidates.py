@@ -32,8 +32,8 @@ ARABIC = ["أحمر كلب يرى", "بيت"]
 
 
 @pytest.fixture(scope="module")
-def model(save_random, word_coder) -> str:
-    return save_random(of=word_coder)
+def model(save_random, word_tokenizer) -> str:
+    return save_random(of=word_tokenizer)
 
 
 def engine(model, datasets, **settings):
@@ -54,21 +54,21 @@ def asked(requests, texts: list[str], lang: str = "en") -> pa.RecordBatch:
 class Slow:
     """The model itself, one word at a time."""
 
-    def __init__(self, folder: str, coder, allowed: list[int]) -> None:
+    def __init__(self, folder: str, tokenizer, allowed: list[int]) -> None:
         self.mlm = AutoModelForMaskedLM.from_pretrained(folder, attn_implementation="eager").eval()
         self.language = load_file(Path(folder) / "languages.safetensors")["language"]
-        self.coder, self.allowed = coder, allowed
+        self.tokenizer, self.allowed = tokenizer, allowed
 
     def candidates(self, text: str, word: int, *, top_k: int, least: float, cosine: float):
-        tokenizer = self.coder.tokenizer
+        tokenizer = self.tokenizer.pretrained
         ids = tokenizer.convert_tokens_to_ids(text.split())
-        copy = [*ids[:word], self.coder.mask, *ids[word + 1 :]]
-        whole = [self.coder.cls, *ids, self.coder.sep, *copy, self.coder.sep]
+        copy = [*ids[:word], self.tokenizer.mask, *ids[word + 1 :]]
+        whole = [self.tokenizer.cls, *ids, self.tokenizer.sep, *copy, self.tokenizer.sep]
         table = self.mlm.get_input_embeddings().weight
         with torch.no_grad():
             logits = self.mlm(
                 inputs_embeds=table[whole][None] + self.language[1],
-                position_ids=torch.arange(len(whole))[None] + self.coder.pad + 1,
+                position_ids=torch.arange(len(whole))[None] + self.tokenizer.pad + 1,
             ).logits[0, len(ids) + 2 + word]
             shares = logits[self.allowed].softmax(dim=0).tolist()
             near = torch.cosine_similarity(table[ids[word]][None], table[self.allowed]).tolist()
@@ -85,10 +85,10 @@ class Slow:
     [(10, 0.0, -1.0), (3, 0.0, -1.0), (16, 0.05, -1.0), (16, 0.0, 0.1)],
 )
 def test_candidates_are_those_of_the_obvious_version(
-    model, datasets, word_coder, requests, top_k, least, cosine
+    model, datasets, word_tokenizer, requests, top_k, least, cosine
 ) -> None:
     made = engine(model, datasets, top_k=top_k, min_probability=least, min_cosine=cosine)
-    slow = Slow(model, word_coder, list(dict(made.vocabulary)["ar"]))
+    slow = Slow(model, word_tokenizer, list(dict(made.vocabulary)["ar"]))
     texts = [TEXTS[0], TEXTS[2]]
     rows = made.load()(asked(requests, texts)).kept
     check_rows(rows, CANDIDATES, "here")
@@ -116,12 +116,12 @@ def test_numbers_and_punctuation_have_no_candidates_and_every_word_has_a_span(
     assert rows[3]["candidates"] == []
 
 
-def test_a_word_of_several_tokens_is_not_eligible(coder) -> None:
+def test_a_word_of_several_tokens_is_not_eligible(tokenizer) -> None:
     text = "the red dog 7 , trees"
-    side = coder.sides([text])[0]
+    side = tokenizer.encode([text])[0]
     words = [(s["start"], s["end"]) for s in segment(pa.array([text]), "en").to_pylist()[0]]
-    tokens = coder.tokenizer.tokenize(text)
-    found = single_tokens(coder, side, text, words)
+    tokens = tokenizer.pretrained.tokenize(text)
+    found = single_tokens(tokenizer, side, text, words)
     for word, (start, end) in enumerate(words):
         piece = "▁" + text[start:end]
         assert (word in found) == (piece in tokens and text[start:end].isalpha())
@@ -153,13 +153,13 @@ def test_a_sentence_that_does_not_fit_twice_is_rejected(model, datasets, request
     assert (reject["rule"], reject["value"]) == ("too_long_for_model/1", 2 * 120 + 3)
 
 
-def test_words_are_counted_as_they_stand(datasets, word_coder) -> None:
-    counts = count_words(word_coder, [datasets["pairs"], datasets["mono"]])
+def test_words_are_counted_as_they_stand(datasets, word_tokenizer) -> None:
+    counts = count_words(word_tokenizer, [datasets["pairs"], datasets["mono"]])
     rows = open_dataset(datasets["pairs"]).table().to_pylist()
     mono = open_dataset(datasets["mono"]).table().to_pylist()
     english = " ".join([*(r["src"] for r in rows), *(r["text"] for r in mono)]).split()
     for word in ("dog", "the"):
-        place = word_coder.vocabulary[word]
+        place = word_tokenizer.vocabulary[word]
         assert counts["en"][place] == english.count(word) > 0
     assert counts["ar"].sum() == len(" ".join(r["tgt"] for r in rows).split())
 
@@ -172,7 +172,9 @@ def test_a_token_belongs_to_the_language_it_is_commonest_in() -> None:
     assert found["en"].tolist() == [2, 4]
 
 
-def test_what_cannot_be_asked_is_refused(model, datasets, save_random, coder, rewritten) -> None:
+def test_what_cannot_be_asked_is_refused(
+    model, datasets, save_random, tokenizer, rewritten
+) -> None:
     with pytest.raises(ConfigError, match="no text of ja"):
         engine(model, datasets, languages=("ja",))
     with pytest.raises(ConfigError, match="no embedding for en; it knows ar, zh"):

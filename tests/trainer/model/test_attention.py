@@ -14,10 +14,10 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers import AutoConfig, AutoModelForMaskedLM
 
 from bitextile.trainer.data.examples import Input
-from bitextile.trainer.data.packed import FULL, Packed, flatten, lay_out
+from bitextile.trainer.data.packed import FULL, Packed, flatten, pack_inputs
 from bitextile.trainer.model.attention import block_mask, dense_mask
 from bitextile.trainer.model.encoder import Encoder
-from bitextile.trainer.objectives.camlm import SEES
+from bitextile.trainer.objectives.camlm import VISIBILITY
 
 WINDOW = 4
 """Distance that a layer of the ModernBERT below sees: shorter than most of the inputs."""
@@ -51,19 +51,19 @@ def inputs_of(lengths, seed: int = 0) -> list[Input]:
     return made
 
 
-def pack(inputs: list[Input], *, sees=FULL, width: int = 40, fixed: bool = False):
+def pack(inputs: list[Input], *, visibility=FULL, width: int = 40, fixed: bool = False):
     """Rows of inputs, every third position in the role of a selected one if there are roles."""
     flat = flatten(inputs)
     roles = 2 * flat.sides.astype(np.int64) + (flat.positions % 3 == 1)
     languages = flat.sides.astype(np.int64)
-    return lay_out(
+    return pack_inputs(
         flat,
         flat.tokens,
         width=width,
         pad=PAD,
         fixed=fixed,
-        roles=roles if len(sees) > 1 else None,
-        sees=sees,
+        attention_roles=roles if len(visibility) > 1 else None,
+        visibility=visibility,
         languages=languages,
     )
 
@@ -89,27 +89,27 @@ def naive_mask(packed: Packed, window: int | None) -> torch.Tensor:
         for q in range(width):
             for k in range(width):
                 same = packed.groups[r, q] == packed.groups[r, k]
-                seen = packed.sees[packed.roles[r, q], packed.roles[r, k]]
+                seen = packed.visibility[packed.attention_roles[r, q], packed.attention_roles[r, k]]
                 near = window is None or abs(q - k) <= window
                 mask[r, 0, q, k] = bool(same and seen and near)
     return mask
 
 
-@pytest.mark.parametrize("sees", [FULL, SEES])
+@pytest.mark.parametrize("visibility", [FULL, VISIBILITY])
 @pytest.mark.parametrize("window", [None, 3])
-def test_dense_mask_equals_the_naive_loop(sees, window):
-    packed, _ = pack(inputs_of((7, 3, 5)), sees=sees, width=12)
+def test_dense_mask_equals_the_naive_loop(visibility, window):
+    packed, _ = pack(inputs_of((7, 3, 5)), visibility=visibility, width=12)
     assert torch.equal(dense_mask(packed, window=window), naive_mask(packed, window))
 
 
 @settings(max_examples=15, deadline=None)
 @given(
     st.lists(st.integers(1, 30), min_size=1, max_size=12),
-    st.sampled_from([FULL, SEES]),
+    st.sampled_from([FULL, VISIBILITY]),
     st.sampled_from([None, 5]),
 )
-def test_block_mask_equals_dense_mask(lengths, sees, window):
-    packed, _ = pack(inputs_of(lengths), sees=sees, width=200, fixed=True)
+def test_block_mask_equals_dense_mask(lengths, visibility, window):
+    packed, _ = pack(inputs_of(lengths), visibility=visibility, width=200, fixed=True)
     dense = dense_mask(packed, window=window)
     block = block_mask(packed, window=window)
     rows, width = packed.groups.shape
@@ -122,9 +122,9 @@ def test_block_mask_equals_dense_mask(lengths, sees, window):
 
 
 @pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
-@pytest.mark.parametrize("sees", [FULL, SEES])
-def test_flex_attention_equals_sdpa(sees):
-    packed, _ = pack(inputs_of(LENGTHS), sees=sees, width=128, fixed=True)
+@pytest.mark.parametrize("visibility", [FULL, VISIBILITY])
+def test_flex_attention_equals_sdpa(visibility):
+    packed, _ = pack(inputs_of(LENGTHS), visibility=visibility, width=128, fixed=True)
     generator = torch.Generator().manual_seed(1)
     q, k, v = torch.randn(3, len(packed.groups), 2, 128, 16, generator=generator)
     try:
@@ -161,16 +161,16 @@ def test_packed_equals_each_input_alone_in_transformers(model_type, fixed):
             assert torch.allclose(encoder.logits(vectors[here]), logits, atol=1e-5)
 
 
-@pytest.mark.parametrize("sees", [FULL, SEES])
+@pytest.mark.parametrize("visibility", [FULL, VISIBILITY])
 @pytest.mark.parametrize("model_type", list(MODELS))
-def test_packed_equals_each_input_in_a_row_of_its_own(model_type, sees):
+def test_packed_equals_each_input_in_a_row_of_its_own(model_type, visibility):
     encoder = model(model_type)
     inputs = inputs_of(LENGTHS)
-    packed, places = pack(inputs, sees=sees)
+    packed, places = pack(inputs, visibility=visibility)
     with torch.no_grad():
         vectors, first = encoder.vectors(packed), 0
         for one in inputs:
-            alone, own = pack([one], sees=sees)
+            alone, own = pack([one], visibility=visibility)
             here = places[first : first + len(one.tokens)]
             first += len(one.tokens)
             assert torch.allclose(vectors[here], encoder.vectors(alone)[own], atol=1e-5)
@@ -181,7 +181,7 @@ def test_every_rule_makes_a_difference(model_type):
     """So that the tests above can fail: roles, languages and windows all change the vectors."""
     encoder = model(model_type)
     packed, places = pack(inputs_of(LENGTHS))
-    roled, _ = pack(inputs_of(LENGTHS), sees=SEES)
+    roled, _ = pack(inputs_of(LENGTHS), visibility=VISIBILITY)
     with torch.no_grad():
         full = encoder.vectors(packed)[places]
         for other in (roled, replace(packed, languages=None)):

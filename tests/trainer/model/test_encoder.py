@@ -7,8 +7,8 @@ import torch
 from bitextile.schema.errors import ConfigError
 from bitextile.trainer.config import ModelConfig
 from bitextile.trainer.data.examples import Input
-from bitextile.trainer.data.packed import flatten, lay_out
-from bitextile.trainer.model.encoder import PRESETS, build_encoder, load_masked_lm
+from bitextile.trainer.data.packed import flatten, pack_inputs
+from bitextile.trainer.model.build import PRESETS, build_encoder, load_masked_lm
 
 SIZE = {
     "hidden_size": 32,
@@ -18,30 +18,30 @@ SIZE = {
 }
 
 
-def build(coder, geometry, **settings):
+def build(tokenizer, geometry, **settings):
     return build_encoder(
-        ModelConfig(**geometry), coder, **({"max_length": 40, "seed": 1} | settings)
+        ModelConfig(**geometry), tokenizer, **({"max_length": 40, "seed": 1} | settings)
     )
 
 
-def packed_rows(coder, texts, **layout):
+def packed_rows(tokenizer, texts, **layout):
     """Packed rows of ids, and the places of each text."""
     inputs = [
         Input(t.numpy().astype(np.int32), np.ones(len(t), bool), np.zeros(len(t), np.int8), ("en",))
         for t in texts
     ]
     flat = flatten(inputs)
-    packed, places = lay_out(flat, flat.tokens, pad=coder.pad, **layout)
+    packed, places = pack_inputs(flat, flat.tokens, pad=tokenizer.pad, **layout)
     return packed, [torch.from_numpy(places[flat.owner == i]) for i in range(len(texts))]
 
 
 @pytest.mark.parametrize("model_type", ["bert", "xlm-roberta", "modernbert"])
-def test_parts_give_the_logits_of_the_whole(coder, model_type, tmp_path):
-    encoder = build(coder, {"config": SIZE | {"model_type": model_type}}).eval()
+def test_parts_give_the_logits_of_the_whole(tokenizer, model_type, tmp_path):
+    encoder = build(tokenizer, {"config": SIZE | {"model_type": model_type}}).eval()
     generator = torch.Generator().manual_seed(1)
-    texts = [torch.randint(5, coder.size, (n,), generator=generator) for n in (12, 8, 12)]
-    packed, places = packed_rows(coder, texts, width=24)
-    wider, elsewhere = packed_rows(coder, texts[::-1], width=40, fixed=True)
+    texts = [torch.randint(5, tokenizer.size, (n,), generator=generator) for n in (12, 8, 12)]
+    packed, places = packed_rows(tokenizer, texts, width=24)
+    wider, elsewhere = packed_rows(tokenizer, texts[::-1], width=40, fixed=True)
     with torch.no_grad():
         vectors = encoder.vectors(packed)
         assert vectors.shape == (packed.inputs.numel(), 32)
@@ -58,50 +58,50 @@ def test_parts_give_the_logits_of_the_whole(coder, model_type, tmp_path):
                 hidden = encoder.vectors(packed, layer=layer)[places[i]]
                 assert torch.allclose(hidden, whole.hidden_states[layer][0], atol=1e-5)
     encoder.mlm.save_pretrained(tmp_path)
-    again = build(coder, {"checkpoint": str(tmp_path)})
+    again = build(tokenizer, {"checkpoint": str(tmp_path)})
     for (name, a), (_, b) in zip(encoder.named_parameters(), again.named_parameters()):
         assert torch.equal(a, b), name
 
 
-def test_presets_have_their_geometry(coder):
-    encoder = build(coder, {"preset": "mini"})
+def test_presets_have_their_geometry(tokenizer):
+    encoder = build(tokenizer, {"preset": "mini"})
     assert (encoder.layers, encoder.width) == (4, 256)
     assert PRESETS["base"]["hidden_size"] == 768
     table = encoder.mlm.get_input_embeddings().weight
     assert table is encoder.mlm.get_output_embeddings().weight
-    assert len(table) == coder.size
+    assert len(table) == tokenizer.size
 
 
-def test_fresh_weights_follow_the_seed_and_leave_the_generator_alone(coder):
+def test_fresh_weights_follow_the_seed_and_leave_the_generator_alone(tokenizer):
     before = torch.random.get_rng_state()
-    a, b, c = (build(coder, {"preset": "mini"}, seed=s) for s in (1, 1, 2))
+    a, b, c = (build(tokenizer, {"preset": "mini"}, seed=s) for s in (1, 1, 2))
     assert torch.equal(torch.random.get_rng_state(), before)
     tables = [e.mlm.get_input_embeddings().weight for e in (a, b, c)]
     assert torch.equal(tables[0], tables[1])
     assert not torch.equal(tables[0], tables[2])
 
 
-def test_a_folder_with_only_a_pickle_is_refused(coder, tmp_path):
-    encoder = build(coder, {"config": SIZE | {"model_type": "bert"}})
+def test_a_folder_with_only_a_pickle_is_refused(tokenizer, tmp_path):
+    encoder = build(tokenizer, {"config": SIZE | {"model_type": "bert"}})
     encoder.mlm.config.save_pretrained(tmp_path)
     torch.save(encoder.mlm.state_dict(), tmp_path / "pytorch_model.bin")
     with pytest.raises(ConfigError, match=r"found pytorch_model.bin; pickles can run code"):
-        build(coder, {"checkpoint": str(tmp_path)})
+        build(tokenizer, {"checkpoint": str(tmp_path)})
 
 
-def test_refusals(coder, tmp_path):
+def test_refusals(tokenizer, tmp_path):
     with pytest.raises(ConfigError, match="no model folder"):
         load_masked_lm(str(tmp_path / "none"))
-    build(coder, {"config": SIZE | {"model_type": "xlm-roberta"}}).mlm.save_pretrained(tmp_path)
+    build(tokenizer, {"config": SIZE | {"model_type": "xlm-roberta"}}).mlm.save_pretrained(tmp_path)
     with pytest.raises(ConfigError, match="room for 40 positions, max_length is 41"):
-        build(coder, {"checkpoint": str(tmp_path)}, max_length=41)
+        build(tokenizer, {"checkpoint": str(tmp_path)}, max_length=41)
     with pytest.raises(ConfigError, match="50 embeddings, the tokenizer 150 ids"):
-        build(coder, {"config": SIZE | {"model_type": "bert", "vocab_size": 50}})
+        build(tokenizer, {"config": SIZE | {"model_type": "bert", "vocab_size": 50}})
     with pytest.raises(ConfigError, match="transformers does not accept"):
-        build(coder, {"config": SIZE | {"model_type": "no-such-model"}})
+        build(tokenizer, {"config": SIZE | {"model_type": "no-such-model"}})
     with pytest.raises(ConfigError, match="no head we know"):
         build(
-            coder,
+            tokenizer,
             {
                 "config": {
                     "model_type": "distilbert",

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from transformers import AutoConfig, AutoModelForMaskedLM
 
-from bitextile.trainer.data.tokens import Coder
+from bitextile.trainer.data.tokens import Tokenizer
 from bitextile.trainer.model.encoder import Encoder
 from bitextile.trainer.objectives.align_mlm import AlignMlm
 from bitextile.trainer.objectives.btmlm import Btmlm
@@ -97,7 +97,7 @@ def look() -> Callable[..., list[Seen]]:
             seen.append(
                 Seen(
                     batch.packed.inputs.flatten()[groups == i + 1].tolist(),
-                    batch.packed.roles.flatten()[groups == i + 1].tolist(),
+                    batch.packed.attention_roles.flatten()[groups == i + 1].tolist(),
                     (batch.predicted[mine] - start).tolist(),
                     batch.targets[mine].tolist(),
                 )
@@ -108,11 +108,11 @@ def look() -> Callable[..., list[Seen]]:
 
 
 @pytest.fixture(scope="session")
-def objectives(datasets, word_coder: Coder) -> dict[str, tuple]:
+def objectives(datasets, word_tokenizer: Tokenizer) -> dict[str, tuple]:
     """Every objective, and the kind of dataset that it is tried on, by name."""
     lexicon = datasets["lexicon"]
-    entries = subword_entries(lexicon, word_coder, share=1.0, seed=0)
-    tokens = token_entries(lexicon, word_coder, share=1.0, seed=0)
+    entries = subword_entries(lexicon, word_tokenizer, fraction=1.0, seed=0)
+    tokens = token_entries(lexicon, word_tokenizer, fraction=1.0, seed=0)
     return {
         "mlm": (Mlm(24), "mono"),
         "tlm": (Tlm(24), "pairs"),
@@ -127,11 +127,11 @@ def objectives(datasets, word_coder: Coder) -> dict[str, tuple]:
 
 
 @pytest.fixture(scope="session")
-def batch_of(rows, word_coder, collation) -> Callable[..., object]:
+def batch_of(rows, word_tokenizer, collation) -> Callable[..., object]:
     """Makes an objective's batch of the first rows of a dataset."""
 
-    def make(objective, kind: str, n: int = 10, coder: Coder = word_coder, **settings):
-        examples = objective.examples(rows(kind, n), np.zeros(n, np.int64), coder)
-        return objective.collate(examples, collation(coder, **settings))
+    def make(objective, kind: str, n: int = 10, tokenizer: Tokenizer = word_tokenizer, **settings):
+        examples = objective.examples(rows(kind, n), np.zeros(n, np.int64), tokenizer)
+        return objective.collate(examples, collation(tokenizer, **settings))
 
     return make

@@ -14,7 +14,7 @@ from bitextile.trainer.losses import LossSum
 from bitextile.trainer.objectives.camlm import Camlm
 from bitextile.trainer.objectives.mlm import MAX_PARTS, Mlm
 from bitextile.trainer.objectives.moco import Moco
-from bitextile.trainer.objectives.objective import Stepped, list_slices, records
+from bitextile.trainer.objectives.objective import StepHook, list_slices, records
 from bitextile.trainer.objectives.tlm import Tlm
 from bitextile.trainer.objectives.weam import Weam
 
@@ -32,56 +32,58 @@ NAMES = (
 every = pytest.mark.parametrize("name", NAMES)
 
 
-def text(coder, one) -> str:
-    return coder.tokenizer.decode(one.tokens[one.maskable].tolist()).replace("▁", " ").strip()
+def text(tokenizer, one) -> str:
+    return tokenizer.pretrained.decode(one.tokens[one.maskable].tolist()).replace("▁", " ").strip()
 
 
 def squeezed(string: str) -> str:
     return string.replace(" ", "")
 
 
-def decoded(coder, objective, table, epoch=0) -> list[str]:
-    examples = objective.examples(table, np.full(len(table), epoch), coder)
-    return [squeezed("".join(text(coder, i) for i in e.inputs)) for e in examples]
+def decoded(tokenizer, objective, table, epoch=0) -> list[str]:
+    examples = objective.examples(table, np.full(len(table), epoch), tokenizer)
+    return [squeezed("".join(text(tokenizer, i) for i in e.inputs)) for e in examples]
 
 
-def test_mlm_reads_mono(coder, rows):
+def test_mlm_reads_mono(tokenizer, rows):
     table = rows("mono")
-    assert decoded(coder, Mlm(64), table) == [squeezed(t) for t in table["text"].to_pylist()]
+    assert decoded(tokenizer, Mlm(64), table) == [squeezed(t) for t in table["text"].to_pylist()]
 
 
-def test_mlm_takes_the_sides_of_a_pair_by_turns(coder, rows):
+def test_mlm_takes_the_sides_of_a_pair_by_turns(tokenizer, rows):
     table = rows("pairs", 40)
-    first, second, third = (decoded(coder, Mlm(64), table, epoch) for epoch in range(3))
+    first, second, third = (decoded(tokenizer, Mlm(64), table, epoch) for epoch in range(3))
     sides = list(zip(*([squeezed(t) for t in table[c].to_pylist()] for c in ("src", "tgt"))))
     assert [{a, b} for a, b in zip(first, second)] == [set(pair) for pair in sides]
     assert first == third
     assert 8 < sum(a == src for a, (src, _) in zip(first, sides)) < 32
 
 
-def test_the_language_goes_with_the_side(coder, rows):
+def test_the_language_goes_with_the_side(tokenizer, rows):
     table = rows("pairs", 20)
-    for e, src in zip(Mlm(64).examples(table, np.zeros(20, int), coder), table["src"].to_pylist()):
-        of_src = squeezed(text(coder, e.inputs[0])) == squeezed(src)
+    for e, src in zip(
+        Mlm(64).examples(table, np.zeros(20, int), tokenizer), table["src"].to_pylist()
+    ):
+        of_src = squeezed(text(tokenizer, e.inputs[0])) == squeezed(src)
         assert e.inputs[0].languages == (("en",) if of_src else ("ar",))
-    for e in Tlm(64).examples(table, np.zeros(20, int), coder):
+    for e in Tlm(64).examples(table, np.zeros(20, int), tokenizer):
         assert e.inputs[0].languages == ("en", "ar")
 
 
-def test_tlm_reads_both_sides_and_the_exchanged_ones(coder, rows):
+def test_tlm_reads_both_sides_and_the_exchanged_ones(tokenizer, rows):
     table = rows("aligned")
     pairs = zip(*(table[c].to_pylist() for c in ("src", "tgt")))
-    assert decoded(coder, Tlm(64), table) == [squeezed(s + t) for s, t in pairs]
+    assert decoded(tokenizer, Tlm(64), table) == [squeezed(s + t) for s, t in pairs]
     table = rows("exchange")
     pairs = zip(*(table[c].to_pylist() for c in ("src_exchanged", "tgt_exchanged")))
-    assert decoded(coder, Tlm(64), table) == [squeezed(s + t) for s, t in pairs]
+    assert decoded(tokenizer, Tlm(64), table) == [squeezed(s + t) for s, t in pairs]
 
 
-def test_weam_reads_the_original_pair_of_an_exchange_row(coder, rows):
+def test_weam_reads_the_original_pair_of_an_exchange_row(tokenizer, rows):
     aligned, exchanged = rows("aligned"), rows("exchange")
     objective = Weam(64)
-    a = objective.examples(aligned, np.zeros(10, np.int64), coder)
-    b = objective.examples(exchanged, np.zeros(10, np.int64), coder)
+    a = objective.examples(aligned, np.zeros(10, np.int64), tokenizer)
+    b = objective.examples(exchanged, np.zeros(10, np.int64), tokenizer)
     for x, y in zip(a, b):
         assert x.inputs[0].tokens.tolist() == y.inputs[0].tokens.tolist()
         assert x.links.rows.tolist() == y.links.rows.tolist()
@@ -90,52 +92,52 @@ def test_weam_reads_the_original_pair_of_an_exchange_row(coder, rows):
 
 
 @pytest.mark.parametrize("objective", [Tlm(16), Weam(16), Camlm(16), Moco(16)])
-def test_long_pairs_are_cut_and_counted(coder, rows, objective):
-    examples = objective.examples(rows("aligned", 40), np.zeros(40, np.int64), coder)
-    whole = Tlm(512).examples(rows("aligned", 40), np.zeros(40, np.int64), coder)
+def test_long_pairs_are_cut_and_counted(tokenizer, rows, objective):
+    examples = objective.examples(rows("aligned", 40), np.zeros(40, np.int64), tokenizer)
+    whole = Tlm(512).examples(rows("aligned", 40), np.zeros(40, np.int64), tokenizer)
     for e, w in zip(examples, whole):
         (one,) = e.inputs
         assert len(one.tokens) <= 16
-        assert len(one.tokens) + e.n_cut == len(w.inputs[0].tokens)
-        assert one.tokens[-1] == coder.sep
-    assert sum(e.n_cut > 0 for e in examples) > 20
+        assert len(one.tokens) + e.n_truncated == len(w.inputs[0].tokens)
+        assert one.tokens[-1] == tokenizer.sep
+    assert sum(e.n_truncated > 0 for e in examples) > 20
 
 
 @pytest.mark.parametrize("length", [8, 16, 24])
-def test_a_long_text_is_split_and_nothing_is_lost(coder, rows, length):
-    whole = Mlm(512).examples(rows("mono", 60), np.zeros(60, np.int64), coder)
-    split = Mlm(length).examples(rows("mono", 60), np.zeros(60, np.int64), coder)
+def test_a_long_text_is_split_and_nothing_is_lost(tokenizer, rows, length):
+    whole = Mlm(512).examples(rows("mono", 60), np.zeros(60, np.int64), tokenizer)
+    split = Mlm(length).examples(rows("mono", 60), np.zeros(60, np.int64), tokenizer)
     for e, w in zip(split, whole):
         inside = [token for i in e.inputs for token in i.tokens[1:-1].tolist()]
         assert inside == w.inputs[0].tokens[1:-1].tolist()
-        assert all(i.tokens[0] == coder.cls and i.tokens[-1] == coder.sep for i in e.inputs)
+        assert all(i.tokens[0] == tokenizer.cls and i.tokens[-1] == tokenizer.sep for i in e.inputs)
         assert all(2 < len(i.tokens) <= length for i in e.inputs)
-        assert e.n_cut == 0
+        assert e.n_truncated == 0
         assert e.n_tokens == w.n_tokens + 2 * (len(e.inputs) - 1)
     assert any(len(e.inputs) > 1 for e in split)
 
 
-def test_a_split_text_is_masked_as_the_whole_one(coder, rows, collation, look):
+def test_a_split_text_is_masked_as_the_whole_one(tokenizer, rows, collation, look):
     def inside(max_length):
-        examples = Mlm(max_length).examples(rows("mono", 60), np.zeros(60, np.int64), coder)
-        seen = look(Mlm(max_length).collate(examples, collation(coder, width=80)))
+        examples = Mlm(max_length).examples(rows("mono", 60), np.zeros(60, np.int64), tokenizer)
+        seen = look(Mlm(max_length).collate(examples, collation(tokenizer, width=80)))
         shown = [token for one in seen for token in one.shown[1:-1]]
         return shown, [target for one in seen for target in one.targets]
 
     assert inside(12) == inside(80)
 
 
-def test_what_no_input_can_hold_is_counted(coder, rows):
+def test_what_no_input_can_hold_is_counted(tokenizer, rows):
     table = rows("mono", 1)
     long = table.set_column(
         table.schema.get_field_index("text"), table.schema.field("text"), [["the red dog " * 99]]
     )
-    (whole,) = Mlm(2048).examples(long, np.zeros(1, int), coder)
-    (split,) = Mlm(10).examples(long, np.zeros(1, int), coder)
+    (whole,) = Mlm(2048).examples(long, np.zeros(1, int), tokenizer)
+    (split,) = Mlm(10).examples(long, np.zeros(1, int), tokenizer)
     assert len(split.inputs) == MAX_PARTS
     kept = sum(len(i.tokens) - 2 for i in split.inputs)
-    assert kept + split.n_cut == len(whole.inputs[0].tokens) - 2
-    assert split.n_cut > 0
+    assert kept + split.n_truncated == len(whole.inputs[0].tokens) - 2
+    assert split.n_truncated > 0
 
 
 @every
@@ -146,13 +148,13 @@ def test_columns_exist_in_every_kind_that_is_accepted(objectives, name):
 
 
 @every
-def test_columns_suffice(objectives, name, rows, word_coder):
+def test_columns_suffice(objectives, name, rows, word_tokenizer):
     objective, _ = objectives[name]
     for kind in objective.kinds:
         table = rows(kind.name, 6)
         few = table.select(list(objective.columns(kind)))
-        want = objective.examples(table, np.zeros(6, int), word_coder)
-        assert plain(tuple(objective.examples(few, np.zeros(6, int), word_coder))) == plain(
+        want = objective.examples(table, np.zeros(6, int), word_tokenizer)
+        assert plain(tuple(objective.examples(few, np.zeros(6, int), word_tokenizer))) == plain(
             tuple(want)
         )
         assert [e.record for e in want] == records(table)[0]
@@ -165,16 +167,16 @@ def own_of(objective, encoder):
 
 
 def queued(objective, encoder, own, batch):
-    if isinstance(own, Stepped):
+    if isinstance(own, StepHook):
         objective.losses(encoder, own, batch)
         own.after_step(encoder, lambda items: items)
 
 
 @every
-def test_weights_are_those_of_the_parts(objectives, name, batch_of, word_coder, random_encoder):
+def test_weights_are_those_of_the_parts(objectives, name, batch_of, word_tokenizer, random_encoder):
     objective, kind = objectives[name]
     batch = batch_of(objective, kind)
-    encoder = random_encoder(word_coder.size)
+    encoder = random_encoder(word_tokenizer.size)
     own = own_of(objective, encoder)
     parts = objective.losses(encoder, own, batch)
     assert objective.weights(batch) == {n: int(part.weight) for n, part in parts.items()}
@@ -183,10 +185,12 @@ def test_weights_are_those_of_the_parts(objectives, name, batch_of, word_coder, 
 
 
 @every
-def test_nothing_to_predict_is_zero_not_nan(objectives, name, batch_of, word_coder, random_encoder):
+def test_nothing_to_predict_is_zero_not_nan(
+    objectives, name, batch_of, word_tokenizer, random_encoder
+):
     objective, kind = objectives[name]
     batch = batch_of(objective, kind, rate=0.0)
-    encoder = random_encoder(word_coder.size)
+    encoder = random_encoder(word_tokenizer.size)
     own = own_of(objective, encoder)
     parts = objective.losses(encoder, own, batch)
     # Those of sentences and of dictionary pairs are not of predicted positions.
@@ -201,10 +205,10 @@ def test_nothing_to_predict_is_zero_not_nan(objectives, name, batch_of, word_cod
 
 @every
 @pytest.mark.parametrize("scale", [1e4, -1e4])
-def test_finite_at_large_logits(objectives, name, batch_of, word_coder, random_encoder, scale):
+def test_finite_at_large_logits(objectives, name, batch_of, word_tokenizer, random_encoder, scale):
     objective, kind = objectives[name]
     batch = batch_of(objective, kind)
-    encoder = random_encoder(word_coder.size)
+    encoder = random_encoder(word_tokenizer.size)
     own = own_of(objective, encoder)
     queued(objective, encoder, own, batch)
     plain = encoder.logits
@@ -256,12 +260,12 @@ def taken_apart(objective, batch, look) -> list:
 @settings(max_examples=12, deadline=None)
 @given(st.permutations(range(9)), st.integers(1, 8), st.integers(0, 2))
 def test_a_batch_says_the_same_of_an_example_in_any_split_and_order(
-    objectives, name, rows, word_coder, collation, look, order, cut, epoch
+    objectives, name, rows, word_tokenizer, collation, look, order, cut, epoch
 ):
     objective, kind = objectives[name]
-    examples = objective.examples(rows(kind, 9), np.full(9, epoch), word_coder)
+    examples = objective.examples(rows(kind, 9), np.full(9, epoch), word_tokenizer)
     assert all(len(e.inputs) == 1 for e in examples)
-    settings_ = collation(word_coder)
+    settings_ = collation(word_tokenizer)
     together = taken_apart(objective, objective.collate(examples, settings_), look)
     shuffled = [examples[i] for i in order]
     parts = [shuffled[:cut], shuffled[cut:]]
@@ -274,13 +278,13 @@ def test_a_batch_says_the_same_of_an_example_in_any_split_and_order(
 
 
 @every
-def test_examples_do_not_depend_on_the_rows_beside(objectives, name, rows, word_coder):
+def test_examples_do_not_depend_on_the_rows_beside(objectives, name, rows, word_tokenizer):
     objective, kind = objectives[name]
     table = rows(kind, 8)
-    together = objective.examples(table, np.zeros(8, int), word_coder)
+    together = objective.examples(table, np.zeros(8, int), word_tokenizer)
     for i, example in enumerate(together):
         (alone,) = objective.examples(
-            table.slice(i, 1).combine_chunks(), np.zeros(1, int), word_coder
+            table.slice(i, 1).combine_chunks(), np.zeros(1, int), word_tokenizer
         )
         assert plain(alone) == plain(example)
 
@@ -316,7 +320,7 @@ def tensors(value):
 
 
 @every
-def test_an_empty_text_is_no_mishap(objectives, name, rows, word_coder, collation):
+def test_an_empty_text_is_no_mishap(objectives, name, rows, word_tokenizer, collation):
     objective, kind = objectives[name]
     table = rows(kind, 3)
     for column in ("text", "src", "tgt"):
@@ -330,8 +334,8 @@ def test_an_empty_text_is_no_mishap(objectives, name, rows, word_coder, collatio
             values = [[], *table[column].to_pylist()[1:]]
             field = table.schema.field(place)
             table = table.set_column(place, field, pa.array(values, field.type))
-    examples = objective.examples(table, np.zeros(3, int), word_coder)
-    batch = objective.collate(examples, collation(word_coder, rate=0.9))
+    examples = objective.examples(table, np.zeros(3, int), word_tokenizer)
+    batch = objective.collate(examples, collation(word_tokenizer, rate=0.9))
     assert sum(objective.weights(batch).values()) > 0
 
 
@@ -361,8 +365,8 @@ def test_records_name_the_language_of_pseudo_translations(rows):
 
 
 @pytest.mark.parametrize("tlm", [False, True])
-def test_an_example_counts_all_its_sequences(rows, word_coder, tlm):
-    for e in Moco(24, tlm=tlm).examples(rows("pairs"), np.zeros(10, int), word_coder):
+def test_an_example_counts_all_its_sequences(rows, word_tokenizer, tlm):
+    for e in Moco(24, tlm=tlm).examples(rows("pairs"), np.zeros(10, int), word_tokenizer):
         sizes = [len(i.tokens) for i in (*e.inputs, *e.sentences)]
         assert len(sizes) == 2 + tlm
         assert e.n_tokens == sum(sizes)

@@ -20,7 +20,7 @@ def bags(*words: list[int]) -> Bags:
 def test_closed_form_on_a_table_of_four_words():
     embeddings = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0], [3.0, 4.0]])
     src, tgt = bags([0], [1]).means(embeddings), bags([2], [3]).means(embeddings)
-    part = embedding_alignment(src, tgt, strength=10)
+    part = embedding_alignment(src, tgt, alpha=10)
     # Cosines 1 and 4/5.
     assert part.total.item() == pytest.approx(-18.0)
     assert int(part.weight) == 2
@@ -31,7 +31,7 @@ def test_the_gradient_is_that_of_the_cosine():
     """d cos(a, b) / da = b / |a||b| - cos a / |a|^2, on the same table."""
     embeddings = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0], [3.0, 4.0]]).requires_grad_()
     src, tgt = bags([0], [1]).means(embeddings), bags([2], [3]).means(embeddings)
-    embedding_alignment(src, tgt, strength=1.0).total.backward()
+    embedding_alignment(src, tgt, alpha=1.0).total.backward()
     want = torch.zeros(4, 2)
     for i, j in ((0, 2), (1, 3)):
         for x, y in ((i, j), (j, i)):
@@ -46,7 +46,7 @@ def test_gradcheck_through_means_of_subwords():
     src, tgt = bags([0, 3], [1], [6, 6, 2]), bags([4], [5, 0], [2])
 
     def total(table):
-        return embedding_alignment(src.means(table), tgt.means(table), strength=10.0).total
+        return embedding_alignment(src.means(table), tgt.means(table), alpha=10.0).total
 
     assert torch.autograd.gradcheck(total, drawn.requires_grad_())
 
@@ -71,14 +71,14 @@ def test_the_part_equals_the_naive_loop(found, seed):
         a, b = (sum(table[i] for i in word) / len(word) for word in (s, t))
         total -= 3.0 * float(a @ b) / float(a.norm() * b.norm())
     src, tgt = bags(*found).means(table), bags(*others).means(table)
-    part = embedding_alignment(src, tgt, strength=3.0)
+    part = embedding_alignment(src, tgt, alpha=3.0)
     assert part.total.item() == pytest.approx(total, abs=1e-6)
     assert int(part.weight) == len(found)
 
 
 def test_no_pairs_are_zero_not_nan():
     none = torch.zeros(0, 4, requires_grad=True)
-    part = embedding_alignment(none, none, strength=10.0)
+    part = embedding_alignment(none, none, alpha=10.0)
     part.mean().backward()
     assert (part.total.item(), int(part.weight), part.mean().item()) == (0.0, 0, 0.0)
 
@@ -86,31 +86,31 @@ def test_no_pairs_are_zero_not_nan():
 def test_embeddings_of_any_size_are_finite():
     for scale in (0.0, 1e-30, 1e4, 1e18):
         table = (torch.tensor([[1.0, 2.0], [-3.0, 1.0]]) * scale).requires_grad_()
-        part = embedding_alignment(table[:1], table[1:], strength=10.0)
+        part = embedding_alignment(table[:1], table[1:], alpha=10.0)
         part.total.backward()
         assert torch.isfinite(part.total)
         assert torch.isfinite(table.grad).all()
 
 
 @pytest.fixture(scope="module")
-def entries(datasets, coder) -> SubwordEntries:
-    return subword_entries(datasets["lexicon"], coder, share=1.0, seed=0)
+def entries(datasets, tokenizer) -> SubwordEntries:
+    return subword_entries(datasets["lexicon"], tokenizer, fraction=1.0, seed=0)
 
 
-def test_both_parts_of_a_batch(entries, rows, coder, collation, table):
-    objective, encoder = AlignMlm(64, entries, strength=2.5), table(coder.size)
-    examples = objective.examples(rows("mono"), np.zeros(10, int), coder)
-    batch = objective.collate(examples, collation(coder))
+def test_both_parts_of_a_batch(entries, rows, tokenizer, collation, table):
+    objective, encoder = AlignMlm(64, entries, alpha=2.5), table(tokenizer.size)
+    examples = objective.examples(rows("mono"), np.zeros(10, int), tokenizer)
+    batch = objective.collate(examples, collation(tokenizer))
     parts = objective.losses(encoder, None, batch)
     plain = Mlm(64).collate(
-        Mlm(64).examples(rows("mono"), np.zeros(10, int), coder), collation(coder)
+        Mlm(64).examples(rows("mono"), np.zeros(10, int), tokenizer), collation(tokenizer)
     )
     logits = encoder.logits(encoder.vectors(plain.packed)[plain.predicted])
     assert torch.equal(parts["mlm"].total, masked_lm(logits, plain.targets).total)
     total, count = 0.0, 0
     for row in rows("lexicon", 99).to_pylist():
         s, t = (
-            encoder.table.detach()[coder.sides([row[side]])[0].ids].mean(dim=0)
+            encoder.table.detach()[tokenizer.encode([row[side]])[0].ids].mean(dim=0)
             for side in ("src", "tgt")
         )
         total, count = total - 2.5 * float(s @ t / s.norm() / t.norm()), count + 1
@@ -128,31 +128,31 @@ def sampled(objective, example, collation_) -> list[tuple[list[int], list[int]]]
     return list(zip(apart(batch.src), apart(batch.tgt), strict=True))
 
 
-def test_a_sample_is_keyed_of_its_size_and_of_the_dictionary(entries, rows, coder, collation):
+def test_a_sample_is_keyed_of_its_size_and_of_the_dictionary(entries, rows, tokenizer, collation):
     objective = AlignMlm(64, entries, sample=5)
     epochs = np.arange(10) % 2
-    examples = objective.examples(rows("mono"), epochs, coder)
-    whole = sampled(AlignMlm(64, entries), examples[0], collation(coder))
+    examples = objective.examples(rows("mono"), epochs, tokenizer)
+    whole = sampled(AlignMlm(64, entries), examples[0], collation(tokenizer))
     assert len(whole) == len(entries.words) == 20
-    drawn = [sampled(objective, e, collation(coder)) for e in examples]
+    drawn = [sampled(objective, e, collation(tokenizer)) for e in examples]
     for pairs in drawn:
         assert len(pairs) == 5
         places = [whole.index(pair) for pair in pairs]
         assert places == sorted(set(places))
-    assert drawn == [sampled(objective, e, collation(coder)) for e in examples]
+    assert drawn == [sampled(objective, e, collation(tokenizer)) for e in examples]
     assert len({str(pairs) for pairs in drawn}) > 5
     other = AlignMlm(64, entries, sample=5, seed=1)
-    assert sampled(other, examples[0], collation(coder)) != drawn[0]
-    later = objective.examples(rows("mono"), epochs + 1, coder)
-    assert sampled(objective, later[0], collation(coder)) != drawn[0]
-    assert sampled(AlignMlm(64, entries, sample=20), examples[0], collation(coder)) == whole
+    assert sampled(other, examples[0], collation(tokenizer)) != drawn[0]
+    later = objective.examples(rows("mono"), epochs + 1, tokenizer)
+    assert sampled(objective, later[0], collation(tokenizer)) != drawn[0]
+    assert sampled(AlignMlm(64, entries, sample=20), examples[0], collation(tokenizer)) == whole
 
 
-def test_a_sample_takes_each_pair_alike(entries, rows, coder, collation):
+def test_a_sample_takes_each_pair_alike(entries, rows, tokenizer, collation):
     objective = AlignMlm(64, entries, sample=5)
     counts = np.zeros(20)
     for epoch in range(20):
-        for example in objective.examples(rows("mono", 30), np.full(30, epoch), coder):
+        for example in objective.examples(rows("mono", 30), np.full(30, epoch), tokenizer):
             counts[objective._drawn(example)] += 1
     # 600 draws of a quarter: 150 each, sigma 10.6.
     assert (abs(counts - 150) < 4 * 10.6).all()

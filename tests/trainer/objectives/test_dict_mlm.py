@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from bitextile.trainer.data.tokens import Side
+from bitextile.trainer.data.tokens import Subwords
 from bitextile.trainer.objectives.dict_mlm import DictMlm
 from bitextile.trainer.objectives.dictionary import TokenEntries, token_entries
 from bitextile.trainer.objectives.mlm import Mlm
@@ -16,12 +16,12 @@ each = pytest.mark.parametrize("variant", VARIANTS)
 
 
 @pytest.fixture(scope="module")
-def entries(datasets, word_coder) -> TokenEntries:
-    return token_entries(datasets["lexicon"], word_coder, share=1.0, seed=0)
+def entries(datasets, word_tokenizer) -> TokenEntries:
+    return token_entries(datasets["lexicon"], word_tokenizer, fraction=1.0, seed=0)
 
 
 @pytest.fixture(scope="module")
-def both(entries, rows, word_coder, collation, look):
+def both(entries, rows, word_tokenizer, collation, look):
     """Makes (dict_mlm, mlm), each a list of what their batches hold of the same inputs."""
 
     def make(variant, *, rate=0.5, epochs=40, known=entries):
@@ -30,8 +30,8 @@ def both(entries, rows, word_coder, collation, look):
             for seen, objective in zip(
                 found, (DictMlm(24, known, variant=variant, rate=rate), Mlm(24))
             ):
-                examples = objective.examples(table, np.full(60, epoch), word_coder)
-                seen += look(objective.collate(examples, collation(word_coder)))
+                examples = objective.examples(table, np.full(60, epoch), word_tokenizer)
+                seen += look(objective.collate(examples, collation(word_tokenizer)))
         return found
 
     return make
@@ -50,8 +50,8 @@ def translated(one, plain, variant) -> list[tuple[int, int, int]]:
     ]
 
 
-def may_become(entries: TokenEntries, coder) -> dict[int, dict[int, float]]:
-    ids = coder.vocabulary
+def may_become(entries: TokenEntries, tokenizer) -> dict[int, dict[int, float]]:
+    ids = tokenizer.vocabulary
     table = {}
     for word, row in entries.rows.items():
         at = slice(entries.starts[row], entries.starts[row + 1])
@@ -78,7 +78,7 @@ def test_nothing_else_changes(both, variant):
 
 @each
 @pytest.mark.parametrize("rate", [0.0, 0.5, 1.0])
-def test_the_rate_lies_within_three_sigma(both, variant, rate, entries, word_coder):
+def test_the_rate_lies_within_three_sigma(both, variant, rate, entries, word_tokenizer):
     mine, mlm = both(variant, rate=rate)
     pairs = list(zip(mine, mlm))
     n = sum(len(plain.predicted) for plain in mlm)
@@ -91,9 +91,9 @@ def test_the_rate_lies_within_three_sigma(both, variant, rate, entries, word_cod
 
 @each
 @pytest.mark.parametrize("rate", [0.5, 1.0])
-def test_translations_come_by_their_probability(both, variant, rate, entries, word_coder):
+def test_translations_come_by_their_probability(both, variant, rate, entries, word_tokenizer):
     """At any rate: which translation it is does not hang on whether there is one."""
-    table = may_become(entries, word_coder)
+    table = may_become(entries, word_tokenizer)
     mine, mlm = both(variant, rate=rate, epochs=60)
     counts: dict[int, Counter] = {}
     for one, plain in zip(mine, mlm):
@@ -120,9 +120,9 @@ def test_both_variants_translate_the_same_positions_alike(both):
         assert of_b <= of_a
 
 
-def test_a_word_outside_of_the_dictionary_is_left_alone(both, entries, word_coder):
+def test_a_word_outside_of_the_dictionary_is_left_alone(both, entries, word_tokenizer):
     few = TokenEntries(
-        {"dog": 0}, np.asarray([word_coder.vocabulary["كلب"]]), np.asarray([0, 1]), np.ones(1)
+        {"dog": 0}, np.asarray([word_tokenizer.vocabulary["كلب"]]), np.asarray([0, 1]), np.ones(1)
     )
     mine, mlm = both("from_synonym", rate=1.0, epochs=10, known=few)
     originals = Counter(
@@ -130,13 +130,13 @@ def test_a_word_outside_of_the_dictionary_is_left_alone(both, entries, word_code
         for one, plain in zip(mine, mlm)
         for _, original, _ in translated(one, plain, "from_synonym")
     )
-    assert set(originals) == {word_coder.vocabulary["dog"]}
+    assert set(originals) == {word_tokenizer.vocabulary["dog"]}
     assert originals.total() > 20
 
 
-def of_pieces(text: str, *pieces: tuple[int, int]) -> tuple[Side, str]:
+def of_pieces(text: str, *pieces: tuple[int, int]) -> tuple[Subwords, str]:
     ids = np.arange(len(pieces), dtype=np.int32)
-    return Side(ids, np.asarray(pieces, np.int32).reshape(-1, 2)), text
+    return Subwords(ids, np.asarray(pieces, np.int32).reshape(-1, 2)), text
 
 
 @pytest.mark.parametrize(
@@ -165,58 +165,58 @@ def test_only_whole_words_are_looked_up(text, pieces, want):
     assert objective._rows(*of_pieces(text, *pieces)).tolist() == want
 
 
-def test_words_of_several_subwords_take_no_part(datasets, coder, rows, collation):
-    entries = token_entries(datasets["lexicon"], coder, share=1.0, seed=0)
+def test_words_of_several_subwords_take_no_part(datasets, tokenizer, rows, collation):
+    entries = token_entries(datasets["lexicon"], tokenizer, fraction=1.0, seed=0)
     objective = DictMlm(64, entries)
     table = rows("mono", 60)
     for example, text in zip(
-        objective.examples(table, np.zeros(60, int), coder), table["text"].to_pylist()
+        objective.examples(table, np.zeros(60, int), tokenizer), table["text"].to_pylist()
     ):
         want = [-1]
         for word in text.split():
-            n = len(coder.sides([word])[0].ids)
+            n = len(tokenizer.encode([word])[0].ids)
             want += [entries.rows.get(word, -1)] if n == 1 else [-1] * n
         assert example.translations.tolist() == [*want, -1]
 
 
-def test_a_long_text_is_cut_at_a_word(rows, entries, word_coder):
+def test_a_long_text_is_cut_at_a_word(rows, entries, word_tokenizer):
     table = rows("mono", 60)
-    cut = DictMlm(8, entries).examples(table, np.zeros(60, int), word_coder)
-    whole = Mlm(64).examples(table, np.zeros(60, int), word_coder)
+    cut = DictMlm(8, entries).examples(table, np.zeros(60, int), word_tokenizer)
+    whole = Mlm(64).examples(table, np.zeros(60, int), word_tokenizer)
     for e, w in zip(cut, whole):
         (one,), (all_of,) = e.inputs, w.inputs
         assert len(one.tokens) <= 8
-        assert len(one.tokens) + e.n_cut == len(all_of.tokens)
+        assert len(one.tokens) + e.n_truncated == len(all_of.tokens)
         assert len(e.translations) == len(one.tokens)
-    assert any(e.n_cut for e in cut)
+    assert any(e.n_truncated for e in cut)
 
 
-def test_a_pair_gives_the_side_that_mlm_reads(rows, entries, word_coder):
+def test_a_pair_gives_the_side_that_mlm_reads(rows, entries, word_tokenizer):
     table = rows("pairs", 20)
     for epoch in (0, 1):
         epochs = np.full(20, epoch)
-        mine = DictMlm(24, entries).examples(table, epochs, word_coder)
-        for e, w in zip(mine, Mlm(24).examples(table, epochs, word_coder)):
+        mine = DictMlm(24, entries).examples(table, epochs, word_tokenizer)
+        for e, w in zip(mine, Mlm(24).examples(table, epochs, word_tokenizer)):
             assert e.inputs[0].tokens.tolist() == w.inputs[0].tokens.tolist()
             assert (e.translations[1:-1] >= 0).all()
 
 
 @each
-def test_a_batch_by_hand(variant, word_coder, collation, table, look):
+def test_a_batch_by_hand(variant, word_tokenizer, collation, table, look):
     """One word, selected and translated for certain."""
-    ids = word_coder.vocabulary
+    ids = word_tokenizer.vocabulary
     entries = TokenEntries({"dog": 0}, np.asarray([ids["كلب"]]), np.asarray([0, 1]), np.ones(1))
     row = pa.table({"text_id": ["0" * 32], "lang": ["en"], "text": ["dog"]})
     objective = DictMlm(24, entries, variant=variant, rate=1.0)
     batch = objective.collate(
-        objective.examples(row, np.zeros(1, int), word_coder),
-        collation(word_coder, rate=1.0, masked=1.0),
+        objective.examples(row, np.zeros(1, int), word_tokenizer),
+        collation(word_tokenizer, rate=1.0, masked=1.0),
     )
     (one,) = look(batch)
     wanted = ("كلب", "<mask>") if variant == "predict_synonym" else ("dog", "كلب")
     target, shown = (ids[w] for w in wanted)
     assert (one.predicted, one.targets, one.shown) == ([1], [target], [0, shown, 2])
-    encoder = table(word_coder.size)
+    encoder = table(word_tokenizer.size)
     want = -encoder.logits(encoder.vector[shown]).log_softmax(-1)[target]
     part = objective.losses(encoder, None, batch)["dict_mlm"]
     assert part.total.item() == pytest.approx(want.item())

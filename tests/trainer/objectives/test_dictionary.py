@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bitextile.schema.errors import DatasetError, SchemaError
-from bitextile.trainer.config import AlignMlmData, DictMlmData
-from bitextile.trainer.objectives.choose import objective_of
+from bitextile.trainer.objectives.build import build_objective
+from bitextile.trainer.objectives.config import AlignMlmSettings, DictMlmSettings
 from bitextile.trainer.objectives.dictionary import (
     TokenEntries,
     _pairs,
@@ -19,8 +19,8 @@ from bitextile.trainer.objectives.dictionary import (
 )
 
 
-def test_entries_are_the_words_as_subwords(datasets, coder, rows):
-    entries = subword_entries(datasets["lexicon"], coder, share=1.0, seed=0)
+def test_entries_are_the_words_as_subwords(datasets, tokenizer, rows):
+    entries = subword_entries(datasets["lexicon"], tokenizer, fraction=1.0, seed=0)
     table = rows("lexicon", 99)
     assert list(entries.words) == list(zip(*(table[c].to_pylist() for c in ("src", "tgt"))))
     for side, starts, ids in (
@@ -28,29 +28,29 @@ def test_entries_are_the_words_as_subwords(datasets, coder, rows):
         ("tgt", entries.tgt_starts, entries.tgt),
     ):
         found = [a.tolist() for a in np.split(ids, starts[1:])]
-        assert found == [s.ids.tolist() for s in coder.sides(table[side].to_pylist())]
+        assert found == [s.ids.tolist() for s in tokenizer.encode(table[side].to_pylist())]
     some = entries.take(np.asarray([7, 2]))
     assert some.words == (entries.words[7], entries.words[2])
     assert some.src.tolist() == [
-        *coder.sides([entries.words[7][0]])[0].ids,
-        *coder.sides([entries.words[2][0]])[0].ids,
+        *tokenizer.encode([entries.words[7][0]])[0].ids,
+        *tokenizer.encode([entries.words[2][0]])[0].ids,
     ]
 
 
-def test_words_the_tokenizer_does_not_know_are_left_out(tmp_path, coder, write_lexicon):
+def test_words_the_tokenizer_does_not_know_are_left_out(tmp_path, tokenizer, write_lexicon):
     path = write_lexicon(
         tmp_path / "lexicon", [("كلب", "dog", 1, 1), ("☃", "snow", 1, 1), ("بيت", "☃", 1, 1)]
     )
-    entries = subword_entries(path, coder, share=1.0, seed=0)
+    entries = subword_entries(path, tokenizer, fraction=1.0, seed=0)
     assert entries.words == (("كلب", "dog"),)
-    assert coder.is_ordinary[entries.src].all()
-    assert coder.is_ordinary[entries.tgt].all()
+    assert tokenizer.is_ordinary[entries.src].all()
+    assert tokenizer.is_ordinary[entries.tgt].all()
 
 
 @pytest.mark.parametrize("read", [subword_entries, token_entries])
-def test_a_share_is_seeded_and_nested(datasets, word_coder, read):
+def test_a_share_is_seeded_and_nested(datasets, word_tokenizer, read):
     def names(share, seed=0):
-        found = read(datasets["lexicon"], word_coder, share=share, seed=seed)
+        found = read(datasets["lexicon"], word_tokenizer, fraction=share, seed=seed)
         return set(found.rows if isinstance(found, TokenEntries) else found.words)
 
     assert names(0.5) == names(0.5)
@@ -58,43 +58,43 @@ def test_a_share_is_seeded_and_nested(datasets, word_coder, read):
     assert names(0.5) != names(0.5, seed=1)
 
 
-def test_a_share_is_about_that_share(tmp_path, word_coder, write_lexicon):
+def test_a_share_is_about_that_share(tmp_path, word_tokenizer, write_lexicon):
     pairs = sorted((f"كلب{i}", f"dog{i}", 1.0, 1.0) for i in range(2000))
     path = write_lexicon(tmp_path / "lexicon", pairs)
     # The tokenizer does not know these words, so read below the entries.
     for share in (0.25, 0.5):
-        n = len(_pairs(path, share=share, seed=3))
+        n = len(_pairs(path, fraction=share, seed=3))
         assert abs(n - 2000 * share) < 3 * (2000 * share * (1 - share)) ** 0.5
 
 
-def translations(entries: TokenEntries, coder, word: str) -> dict[str, float]:
+def translations(entries: TokenEntries, tokenizer, word: str) -> dict[str, float]:
     row = entries.rows[word]
     start, end = entries.starts[row], entries.starts[row + 1]
     shares = np.diff(entries.cumulative[start:end], prepend=0.0)
-    words = coder.tokenizer.convert_ids_to_tokens(entries.translations[start:end].tolist())
+    words = tokenizer.pretrained.convert_ids_to_tokens(entries.translations[start:end].tolist())
     return dict(zip(words, shares.round(6).tolist()))
 
 
 def test_tokens_are_read_in_both_directions_with_their_probabilities(
-    tmp_path, word_coder, write_lexicon
+    tmp_path, word_tokenizer, write_lexicon
 ):
     path = write_lexicon(
         tmp_path / "lexicon",
         [("بيت", "house", 0.6, 1.0), ("كلب", "dog", 0.75, 0.5), ("كلب", "red", 0.25, 1.0)],
     )
-    entries = token_entries(path, word_coder, share=1.0, seed=0)
+    entries = token_entries(path, word_tokenizer, fraction=1.0, seed=0)
     assert set(entries.rows) == {"كلب", "بيت", "dog", "red", "house"}
-    assert translations(entries, word_coder, "كلب") == {"dog": 0.75, "red": 0.25}
+    assert translations(entries, word_tokenizer, "كلب") == {"dog": 0.75, "red": 0.25}
     # Probabilities are among the translations that take part.
-    assert translations(entries, word_coder, "بيت") == {"house": 1.0}
-    assert translations(entries, word_coder, "dog") == {"كلب": 1.0}
+    assert translations(entries, word_tokenizer, "بيت") == {"house": 1.0}
+    assert translations(entries, word_tokenizer, "dog") == {"كلب": 1.0}
 
 
-def test_only_words_of_one_token_take_part(datasets, coder, rows):
-    entries = token_entries(datasets["lexicon"], coder, share=1.0, seed=0)
+def test_only_words_of_one_token_take_part(datasets, tokenizer, rows):
+    entries = token_entries(datasets["lexicon"], tokenizer, fraction=1.0, seed=0)
     table = rows("lexicon", 99)
     pairs = list(zip(*(table[c].to_pylist() for c in ("src", "tgt"))))
-    single = {w: len(coder.sides([w])[0].ids) == 1 for pair in pairs for w in pair}
+    single = {w: len(tokenizer.encode([w])[0].ids) == 1 for pair in pairs for w in pair}
     want = {w for s, t in pairs if single[s] and single[t] for w in (s, t)}
     assert set(entries.rows) == want
     assert 4 < len(want) < len(single)
@@ -128,57 +128,63 @@ def test_a_draw_equals_the_obvious_way(shares, data):
         assert near or translation == starts[row] + below
 
 
-def test_draws_come_by_probability(datasets, word_coder):
-    entries = token_entries(datasets["lexicon"], word_coder, share=1.0, seed=0)
+def test_draws_come_by_probability(datasets, word_tokenizer):
+    entries = token_entries(datasets["lexicon"], word_tokenizer, fraction=1.0, seed=0)
     row = entries.rows["ال"]
-    assert translations(entries, word_coder, "ال") == {"the": 0.75, "red": 0.25}
+    assert translations(entries, word_tokenizer, "ال") == {"the": 0.75, "red": 0.25}
     places = (np.arange(1000) + 0.5) / 1000
     drawn = entries.draw(np.full(1000, row), places)
-    words = word_coder.tokenizer.convert_ids_to_tokens(drawn.tolist())
+    words = word_tokenizer.pretrained.convert_ids_to_tokens(drawn.tolist())
     assert (words.count("the"), words.count("red")) == (750, 250)
 
 
 @pytest.mark.parametrize("read", [subword_entries, token_entries])
 @pytest.mark.parametrize("share", [0.5, 1.0])
-def test_an_empty_lexicon_is_refused(tmp_path, word_coder, read, share, write_lexicon):
+def test_an_empty_lexicon_is_refused(tmp_path, word_tokenizer, read, share, write_lexicon):
     path = write_lexicon(tmp_path / "lexicon", [])
     with pytest.raises(DatasetError, match=rf"^{re.escape(path)}: .*lexicon.*; [^\n]*$"):
-        read(path, word_coder, share=share, seed=0)
+        read(path, word_tokenizer, fraction=share, seed=0)
 
 
 @pytest.mark.parametrize("read", [subword_entries, token_entries])
-def test_another_kind_is_refused(datasets, word_coder, read):
+def test_another_kind_is_refused(datasets, word_tokenizer, read):
     with pytest.raises(SchemaError, match=r"pairs holds kind pairs, expected lexicon; [^\n]*$"):
-        read(datasets["pairs"], word_coder, share=1.0, seed=0)
+        read(datasets["pairs"], word_tokenizer, fraction=1.0, seed=0)
 
 
 @pytest.mark.parametrize("read", [subword_entries, token_entries])
-def test_a_share_that_is_no_pair_is_refused(tmp_path, word_coder, read, write_lexicon):
+def test_a_share_that_is_no_pair_is_refused(tmp_path, word_tokenizer, read, write_lexicon):
     path = write_lexicon(tmp_path / "lexicon", [("كلب", "dog", 1.0, 1.0)])
-    with pytest.raises(DatasetError, match=r"of 1 pairs a share of 0\.001 is none; raise share$"):
-        read(path, word_coder, share=0.001, seed=0)
+    with pytest.raises(
+        DatasetError, match=r"of 1 pairs lexicon_fraction 0\.001 takes none; raise it$"
+    ):
+        read(path, word_tokenizer, fraction=0.001, seed=0)
 
 
-def test_a_lexicon_of_other_languages_is_refused(tmp_path, coder, write_lexicon):
+def test_a_lexicon_of_other_languages_is_refused(tmp_path, tokenizer, write_lexicon):
     path = write_lexicon(tmp_path / "lexicon", [("☃", "snow", 1.0, 1.0)])
     with pytest.raises(DatasetError, match=r"knows both words of no pair.*; [^\n]*$"):
-        subword_entries(path, coder, share=1.0, seed=0)
+        subword_entries(path, tokenizer, fraction=1.0, seed=0)
 
 
-def test_a_lexicon_without_single_tokens_is_refused(tmp_path, coder, write_lexicon):
+def test_a_lexicon_without_single_tokens_is_refused(tmp_path, tokenizer, write_lexicon):
     path = write_lexicon(tmp_path / "lexicon", [("كلب كلب", "the dog", 1.0, 1.0)])
     with pytest.raises(DatasetError, match=r"one token to one token, which dict_mlm.*; [^\n]*$"):
-        token_entries(path, coder, share=1.0, seed=0)
+        token_entries(path, tokenizer, fraction=1.0, seed=0)
 
 
-def test_the_seed_of_the_run_reaches_dictionary_and_sample(datasets, word_coder):
+def test_the_seed_of_the_run_reaches_dictionary_and_sample(datasets, word_tokenizer):
     lexicon = datasets["lexicon"]
-    align = AlignMlmData(objective="align_mlm", dataset="", lexicon=lexicon, share=0.5, sample=3)
-    one, two = (objective_of(align, word_coder, max_length=24, seed=s) for s in (1, 2))
+    align = AlignMlmSettings(
+        objective="align_mlm", dataset="", lexicon=lexicon, lexicon_fraction=0.5, sample=3
+    )
+    one, two = (build_objective(align, word_tokenizer, max_length=24, seed=s) for s in (1, 2))
     assert one.entries.words != two.entries.words
-    assert (one.seed, two.seed, one.sample, one.strength) == (1, 2, 3, 10.0)
-    other = DictMlmData(objective="dict_mlm", dataset="", lexicon=lexicon, share=0.5, rate=0.25)
-    a, b = (objective_of(other, word_coder, max_length=24, seed=s) for s in (1, 2))
+    assert (one.seed, two.seed, one.sample, one.alpha) == (1, 2, 3, 10.0)
+    other = DictMlmSettings(
+        objective="dict_mlm", dataset="", lexicon=lexicon, lexicon_fraction=0.5, rate=0.25
+    )
+    a, b = (build_objective(other, word_tokenizer, max_length=24, seed=s) for s in (1, 2))
     assert a.entries.rows.keys() != b.entries.rows.keys()
     assert replace(a, entries=b.entries) == b
     assert (a.rate, a.variant, a.max_length) == (0.25, "predict_synonym", 24)

@@ -13,7 +13,7 @@ from torch.nn.functional import normalize
 from bitextile.kernels.randomness import bits
 from bitextile.trainer.losses import masked_lm
 from bitextile.trainer.objectives.moco import Moco, MomentumContrast, contrast
-from bitextile.trainer.objectives.objective import Stepped
+from bitextile.trainer.objectives.objective import StepHook
 from bitextile.trainer.objectives.tlm import Tlm
 
 
@@ -95,9 +95,9 @@ def test_finite_at_any_temperature():
 
 
 @pytest.fixture
-def encoder(random_encoder, word_coder):
+def encoder(random_encoder, word_tokenizer):
     dropout = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
-    return random_encoder(word_coder.size, layers=1, **dropout)
+    return random_encoder(word_tokenizer.size, layers=1, **dropout)
 
 
 def module(encoder, *, queue: int = 5, momentum: float = 0.9) -> MomentumContrast:
@@ -129,7 +129,7 @@ def test_the_queue_fills_in_order_and_wraps_around(encoder):
             ([50], [42, 43, 50, 22, 41]),
         ]
     ):
-        own.remember(*keys_of(ids))
+        own.stage_keys(*keys_of(ids))
         own.after_step(encoder, alone)
         queue, found = own.filled()
         assert found.tolist() == want, step
@@ -140,9 +140,9 @@ def test_the_queue_fills_in_order_and_wraps_around(encoder):
 @pytest.mark.parametrize("before", [0, 3])
 def test_more_keys_than_places_leave_the_last_ones(encoder, before):
     own = module(encoder, queue=4)
-    own.remember(*keys_of(list(range(before))))
+    own.stage_keys(*keys_of(list(range(before))))
     own.after_step(encoder, alone)
-    own.remember(*keys_of([17, 11, 19, 13, 15, 12, 18]))
+    own.stage_keys(*keys_of([17, 11, 19, 13, 15, 12, 18]))
     own.after_step(encoder, alone)
     queue, ids = own.filled()
     assert sorted(ids.tolist()) == [15, 17, 18, 19]
@@ -151,11 +151,11 @@ def test_more_keys_than_places_leave_the_last_ones(encoder, before):
 
 def test_a_step_enters_alike_however_it_was_dealt(encoder):
     whole, dealt = module(encoder), module(encoder)
-    whole.remember(*keys_of([3, 9, 1, 7]))
+    whole.stage_keys(*keys_of([3, 9, 1, 7]))
     whole.after_step(encoder, alone)
     # Two micro-batches here, one on another rank.
-    dealt.remember(*keys_of([9]))
-    dealt.remember(*keys_of([7, 1]))
+    dealt.stage_keys(*keys_of([9]))
+    dealt.stage_keys(*keys_of([7, 1]))
     dealt.after_step(encoder, lambda items: [keys_of([3]), *items])
     assert torch.equal(whole.queue, dealt.queue)
     assert torch.equal(whole.queue_ids, dealt.queue_ids)
@@ -192,7 +192,7 @@ def test_the_key_encoder_follows_exactly(encoder):
 def test_no_gradient_goes_through_the_keys(encoder, batch_of):
     objective = Moco(24, queue=5, projection=4, temperature=1.0)
     own, batch = module(encoder), batch_of(objective, "pairs")
-    own.remember(normalize(torch.randn(3, 4), dim=-1), torch.tensor([1, 2, 3]))
+    own.stage_keys(normalize(torch.randn(3, 4), dim=-1), torch.tensor([1, 2, 3]))
     own.after_step(encoder, alone)
     parts = objective.losses(encoder, own, batch)
     parts["contrast"].total.backward()
@@ -214,7 +214,7 @@ def test_no_gradient_goes_through_the_keys(encoder, batch_of):
         assert torch.allclose(parameter.grad, expected[name], rtol=1e-4, atol=1e-5)
 
 
-def test_the_whole_loss_equals_the_naive_loop(encoder, batch_of, rows, word_coder):
+def test_the_whole_loss_equals_the_naive_loop(encoder, batch_of, rows, word_tokenizer):
     """Sentence by sentence through transformers, the queue with two of the queries' own pairs."""
     objective = Moco(24, queue=5, projection=4, temperature=1.0)
     own, batch = module(encoder), batch_of(objective, "pairs", 6)
@@ -222,12 +222,12 @@ def test_the_whole_loss_equals_the_naive_loop(encoder, batch_of, rows, word_code
         for p in own.key_body.parameters():
             p.mul_(1.1)  # so that query and key encoder differ
     ids = torch.cat([batch.ids[:2], torch.tensor([5, 6])])
-    own.remember(normalize(torch.randn(4, 4, generator=torch.Generator().manual_seed(1))), ids)
+    own.stage_keys(normalize(torch.randn(4, 4, generator=torch.Generator().manual_seed(1))), ids)
     body = copy.deepcopy(own.key_body)
     own.after_step(encoder, alone)
     own.key_body.load_state_dict(body.state_dict())
     queue, queue_ids = own.filled()
-    examples = objective.examples(rows("pairs", 6), np.zeros(6, int), word_coder)
+    examples = objective.examples(rows("pairs", 6), np.zeros(6, int), word_tokenizer)
     total = 0.0
     with torch.no_grad():
         for i, example in enumerate(examples):
@@ -277,7 +277,7 @@ def test_the_queue_is_part_of_the_state(encoder, batch_of):
     assert int(other.queued) == 3
     for mine, theirs in zip(own.state_dict().values(), other.state_dict().values()):
         assert torch.equal(mine, theirs)
-    assert isinstance(own, Stepped)
+    assert isinstance(own, StepHook)
 
 
 def turns(keys, epoch: int = 0, seed: int = 0) -> np.ndarray:
@@ -295,11 +295,11 @@ def test_the_coin_is_fair_and_keyed():
         assert 0.4 < (first == other).mean() < 0.6
 
 
-def test_the_coin_turns_sentences_and_pair_alike(rows, word_coder):
+def test_the_coin_turns_sentences_and_pair_alike(rows, word_tokenizer):
     table, objective = rows("pairs", 40), Moco(40)
-    plain = Tlm(40).examples(table, np.zeros(40, int), word_coder)
+    plain = Tlm(40).examples(table, np.zeros(40, int), word_tokenizer)
     turned = 0
-    for example, both in zip(objective.examples(table, np.zeros(40, int), word_coder), plain):
+    for example, both in zip(objective.examples(table, np.zeros(40, int), word_tokenizer), plain):
         (pair,), (query, key) = example.inputs, example.sentences
         joined = [*query.tokens.tolist(), *key.tokens.tolist()[1:]]
         assert pair.tokens.tolist() == joined
@@ -322,13 +322,13 @@ def test_without_tlm_only_sentences_are_read(encoder, batch_of):
     )
 
 
-def test_long_sentences_are_cut_apart_from_the_pair(rows, word_coder):
-    whole = Moco(64).examples(rows("pairs", 40), np.zeros(40, int), word_coder)
+def test_long_sentences_are_cut_apart_from_the_pair(rows, word_tokenizer):
+    whole = Moco(64).examples(rows("pairs", 40), np.zeros(40, int), word_tokenizer)
     for tlm in (True, False):
-        cut = Moco(10, tlm=tlm).examples(rows("pairs", 40), np.zeros(40, int), word_coder)
+        cut = Moco(10, tlm=tlm).examples(rows("pairs", 40), np.zeros(40, int), word_tokenizer)
         for e, w in zip(cut, whole):
             assert all(len(i.tokens) <= 10 for i in (*e.inputs, *e.sentences))
             inputs, all_of = (e.inputs, w.inputs) if tlm else (e.sentences, w.sentences)
             lost = sum(len(b.tokens) - len(a.tokens) for a, b in zip(inputs, all_of))
-            assert e.n_cut == lost
-        assert any(e.n_cut for e in cut)
+            assert e.n_truncated == lost
+        assert any(e.n_truncated for e in cut)

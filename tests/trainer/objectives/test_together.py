@@ -31,12 +31,12 @@ def entries(datasets):
 
 @pytest.mark.parametrize("language_embeddings", [False, True])
 def test_all_objectives_learn_in_one_run(
-    config, entries, word_coder, tmp_path, language_embeddings
+    config, entries, word_tokenizer, tmp_path, language_embeddings
 ):
     settings = config(
-        tokenizer=word_coder.path,
+        tokenizer=word_tokenizer.path,
         data=entries,
-        accumulate=4,
+        grad_accumulation=4,
         steps=12,
         lr=5e-3,
         language_embeddings=language_embeddings,

@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bitextile.trainer.data.examples import Example, Input, SubwordLinks
-from bitextile.trainer.data.tokens import Side
+from bitextile.trainer.data.tokens import Subwords
 from bitextile.trainer.losses import masked_lm
 from bitextile.trainer.objectives.tlm import Tlm
 from bitextile.trainer.objectives.weam import Weam, WordExchange, exchange, subword_links
 
 
-def side(*pieces: tuple[int, int]) -> Side:
-    return Side(np.arange(len(pieces), dtype=np.int32), np.asarray(pieces, np.int32))
+def side(*pieces: tuple[int, int]) -> Subwords:
+    return Subwords(np.arange(len(pieces), dtype=np.int32), np.asarray(pieces, np.int32))
 
 
 def words(*spans: tuple[int, int]) -> np.ndarray:
@@ -129,17 +129,17 @@ def test_gradient_flows_to_the_linked_vectors():
 
 
 @pytest.fixture(scope="module")
-def aligned(rows, coder):
+def aligned(rows, tokenizer):
     """The examples of WEAM and of TLM on the same rows."""
     epochs = np.zeros(12, np.int64)
     table = rows("aligned", 12)
-    return Weam(64).examples(table, epochs, coder), Tlm(64).examples(table, epochs, coder)
+    return Weam(64).examples(table, epochs, tokenizer), Tlm(64).examples(table, epochs, tokenizer)
 
 
 @pytest.fixture(scope="module")
-def batch(aligned, collation, coder):
+def batch(aligned, collation, tokenizer):
     """All examples in packed rows."""
-    return Weam(64).collate(aligned[0], collation(coder))
+    return Weam(64).collate(aligned[0], collation(tokenizer))
 
 
 def in_float64(batch):
@@ -148,8 +148,8 @@ def in_float64(batch):
     return replace(batch, links=replace(links, weights=links.weights.double()))
 
 
-def test_inputs_and_masks_are_those_of_tlm(aligned, batch, collation, coder, table):
-    tlm = Tlm(64).collate(aligned[1], collation(coder))
+def test_inputs_and_masks_are_those_of_tlm(aligned, batch, collation, tokenizer, table):
+    tlm = Tlm(64).collate(aligned[1], collation(tokenizer))
     assert torch.equal(batch.packed.inputs, tlm.packed.inputs)
     assert torch.equal(batch.predicted, tlm.predicted)
     encoder = table()
@@ -157,33 +157,33 @@ def test_inputs_and_masks_are_those_of_tlm(aligned, batch, collation, coder, tab
     assert torch.equal(own, Tlm(64).losses(encoder, None, tlm)["tlm"].total)
 
 
-def test_without_links_it_is_twice_tlm(aligned, batch, collation, coder, table):
+def test_without_links_it_is_twice_tlm(aligned, batch, collation, tokenizer, table):
     none = torch.zeros(0, dtype=torch.long)
     unlinked = replace(batch, links=WordExchange(none, none, torch.zeros(0, dtype=torch.float64)))
     parts = Weam(64).losses(table(), None, unlinked)
     assert torch.equal(parts["cp"].total, parts["mp"].total)
     linked = Weam(64).losses(table(), None, batch)
     assert not torch.equal(linked["cp"].total, linked["mp"].total)
-    tlm = Tlm(64).losses(table(), None, Tlm(64).collate(aligned[1], collation(coder)))["tlm"]
+    tlm = Tlm(64).losses(table(), None, Tlm(64).collate(aligned[1], collation(tokenizer)))["tlm"]
     assert torch.equal(parts["mp"].total + parts["cp"].total, 2 * tlm.total)
 
 
-def test_rows_without_a_link_are_rows_of_tlm(aligned, rows, collation, coder, table):
+def test_rows_without_a_link_are_rows_of_tlm(aligned, rows, collation, tokenizer, table):
     nothing = pa.array([[]] * 12, rows("aligned", 12).schema.field("links").type)
     unlinked = rows("aligned", 12)
     place = unlinked.schema.get_field_index("links")
     unlinked = unlinked.set_column(place, unlinked.schema.field(place), nothing)
-    examples = Weam(64).examples(unlinked, np.zeros(12, np.int64), coder)
-    parts = Weam(64).losses(table(), None, Weam(64).collate(examples, collation(coder)))
-    tlm = Tlm(64).losses(table(), None, Tlm(64).collate(aligned[1], collation(coder)))["tlm"]
+    examples = Weam(64).examples(unlinked, np.zeros(12, np.int64), tokenizer)
+    parts = Weam(64).losses(table(), None, Weam(64).collate(examples, collation(tokenizer)))
+    tlm = Tlm(64).losses(table(), None, Tlm(64).collate(aligned[1], collation(tokenizer)))["tlm"]
     assert torch.equal(parts["mp"].total + parts["cp"].total, 2 * tlm.total)
 
 
-def test_cross_prediction_equals_the_naive_loop(aligned, batch, collation, coder, table):
+def test_cross_prediction_equals_the_naive_loop(aligned, batch, collation, tokenizer, table):
     encoder = table()
     total = torch.zeros((), dtype=torch.float64)
     for e in aligned[0]:
-        alone = Weam(64).collate([e], collation(coder))
+        alone = Weam(64).collate([e], collation(tokenizer))
         vectors = encoder.vectors(alone.packed)
         matrix = dense(e.links, len(e.inputs[0].tokens))
         for k, target in zip(alone.predicted.tolist(), alone.targets.tolist()):
@@ -195,7 +195,7 @@ def test_cross_prediction_equals_the_naive_loop(aligned, batch, collation, coder
     assert torch.allclose(part.total, total, rtol=1e-6)
 
 
-def test_links_are_kept_for_predicted_positions_and_follow_them_into_the_rows(collation, coder):
+def test_links_are_kept_for_predicted_positions_and_follow_them_into_the_rows(collation, tokenizer):
     mirror = SubwordLinks(
         np.arange(1, 9, dtype=np.int32), np.arange(8, 0, -1, dtype=np.int32), np.ones(8, np.float32)
     )
@@ -204,7 +204,7 @@ def test_links_are_kept_for_predicted_positions_and_follow_them_into_the_rows(co
     examples = [
         Example(str(i), np.uint64(977 * i), 0, (inputs,), links=mirror) for i in range(1, 8)
     ]
-    packed = Weam(64).collate(examples, collation(coder, width=32))
+    packed = Weam(64).collate(examples, collation(tokenizer, width=32))
     received = packed.predicted[packed.links.rows]
     assert received.tolist() == packed.predicted.tolist()
     groups, positions = packed.packed.groups.flatten(), packed.packed.positions.flatten()
@@ -248,8 +248,8 @@ class Wide:
     width = 6
 
 
-def test_gradcheck_of_the_whole_loss(aligned, collation, coder, table):
-    batch = in_float64(Weam(64).collate(aligned[0][:2], collation(coder)))
+def test_gradcheck_of_the_whole_loss(aligned, collation, tokenizer, table):
+    batch = in_float64(Weam(64).collate(aligned[0][:2], collation(tokenizer)))
     encoder = table(width=3)
 
     def total(vector):

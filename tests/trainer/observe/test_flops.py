@@ -5,19 +5,18 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from bitextile.trainer.config import ModelConfig
-from bitextile.trainer.data.loader import lane_batch
-from bitextile.trainer.model.encoder import build_encoder
+from bitextile.trainer.data.loader import collated_batch
+from bitextile.trainer.model.build import build_encoder
 from bitextile.trainer.observe.flops import geometry_of, peak_of, step_flops
-from bitextile.trainer.train.pretrain import pretrain
-from bitextile.trainer.train.setup import prepare
+from bitextile.trainer.train.pretrain import open_pretraining, pretrain
 
 
 @pytest.mark.parametrize("objective", ["mlm", "weam"])
 def test_the_count_is_what_torch_counts_without_packing(config, datasets, objective):
     data = [{"objective": objective, "dataset": datasets["aligned"]}]
-    training = prepare(config(data=data, peak_flops=1e12))
-    batch = lane_batch(training.lanes[0], training.collation)
-    packed, encoder = batch.batch.packed, training.encoder
+    state = open_pretraining(config(data=data, peak_flops=1e12))
+    batch = collated_batch(state.streams[0], state.collation)
+    packed, encoder = batch.batch.packed, state.encoder
     encoder.eval()
     encoder.mlm.set_attn_implementation("eager")  # its two products are counted for certain
     forward = 0
@@ -31,27 +30,27 @@ def test_the_count_is_what_torch_counts_without_packing(config, datasets, object
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         encoder.logits(vectors)
     forward += counter.get_total_flops()
-    assert step_flops(training.geometry, batch) == pytest.approx(3 * forward, rel=1e-6)
+    assert step_flops(state.geometry, batch) == pytest.approx(3 * forward, rel=1e-6)
 
 
 def test_keys_of_moco_have_no_backward_pass(config, datasets):
     data = [{"objective": "moco", "dataset": datasets["pairs"], "tlm": False}]
-    training = prepare(config(data=data, peak_flops=1e12))
-    batch = lane_batch(training.lanes[0], training.collation)
+    state = open_pretraining(config(data=data, peak_flops=1e12))
+    batch = collated_batch(state.streams[0], state.collation)
     query, key = batch.batch.query, batch.batch.key
-    geometry = training.geometry
+    geometry = state.geometry
     linear = 2 * geometry.body * (3 * query.n_tokens + key.n_tokens)
     assert linear < step_flops(geometry, batch) < 1.5 * linear
 
 
 def test_the_geometry_of_modernbert_has_windows(config):
-    training = prepare(config())
+    state = open_pretraining(config())
     small = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 2}
     model = {"model_type": "modernbert", "intermediate_size": 64, "local_attention": 16} | small
-    encoder = build_encoder(ModelConfig(config=model), training.coder, max_length=64, seed=0)
+    encoder = build_encoder(ModelConfig(config=model), state.tokenizer, max_length=64, seed=0)
     geometry = geometry_of(encoder, 1.0)
     assert geometry.body == 3 * (4 * 32 * 32 + 3 * 32 * 64)
-    assert geometry.head == 32 * 32 + 32 * training.coder.size
+    assert geometry.head == 32 * 32 + 32 * state.tokenizer.size
     assert None in geometry.windows
     assert len(set(geometry.windows)) == 2
 

@@ -67,7 +67,7 @@ def whole(tmp_path_factory):
 
 
 @pytest.mark.parametrize(("name", "harm", "said"), DAMAGE)
-def test_a_damaged_checkpoint_is_passed_over(
+def test_a_damaged_checkpoint_is_skipped(
     config, settings, whole, tmp_path, caplog, name, harm, said
 ):
     if not whole.exists():
@@ -80,7 +80,7 @@ def test_a_damaged_checkpoint_is_passed_over(
         resumed = pretrain(config(**settings), str(run), resume=True)
     (warning,) = (r.getMessage() for r in caplog.records)
     assert "step-00000006: the checkpoint is damaged (" in warning
-    assert "the run goes on from step-00000004" in warning
+    assert "the run resumes from step-00000004" in warning
     assert said in warning
     assert resumed.steps == 6
     assert metrics(run) == metrics(whole)

@@ -128,7 +128,7 @@ def step_reached(run: Path) -> int:
     return max((m["step"] for m in metrics(run)), default=0)
 
 
-EXACT = ("step", "records", "tokens", "rows", "cut", "split", "epoch", "padding", "lr")
+EXACT = ("step", "records", "tokens", "rows", "truncated", "split", "epoch", "padding", "lr")
 
 
 def assert_same_run(one: Path, other: Path, rel: float = 1e-6) -> None:
@@ -149,7 +149,7 @@ def written(config, datasets, tmp_path):
         {"objective": "moco", "dataset": datasets["pairs"], "queue": 24, "projection": 8},
         {"objective": "camlm", "dataset": datasets["pairs"]},
     ]
-    base = {"data": mixture, "steps": 16, "accumulate": 6, "checkpoint_every": 2}
+    base = {"data": mixture, "steps": 16, "grad_accumulation": 6, "checkpoint_every": 2}
 
     def write(name: str = "run.yaml", **more: object):
         made = config(**(base | {"batch_tokens": 128, "keep_checkpoints": 3} | more))
@@ -199,11 +199,11 @@ FAILS_ON_RANK_1 = """
 from bitextile.trainer.objectives.mlm import Mlm
 from bitextile.schema.errors import DatasetError
 losses, seen = Mlm.losses, []
-def broken(self, encoder, own, batch):
+def broken(self, encoder, objective_module, batch):
     seen.append(batch)
     if os.environ["RANK"] == "1" and len(seen) > 2:
         {what}
-    return losses(self, encoder, own, batch)
+    return losses(self, encoder, objective_module, batch)
 Mlm.losses = broken
 """
 
@@ -227,7 +227,7 @@ def test_a_loss_that_is_not_finite_on_one_rank_stops_all_with_its_records(writte
 
 
 def test_more_ranks_than_lanes_are_refused(written, tmp_path):
-    _, path = written(accumulate=1)
+    _, path = written(grad_accumulation=1)
     with started(tmp_path / "run", path, ranks=2) as processes:
         assert processes.codes() == [2, 2]
     assert processes.log().count("bitextile: ") == 1
@@ -236,7 +236,7 @@ def test_more_ranks_than_lanes_are_refused(written, tmp_path):
 
 
 def test_fsdp_learns_what_one_process_learns_and_its_checkpoints_serve_any(written, tmp_path):
-    kinds = {"steps": 6, "accumulate": 4, "language_embeddings": True}
+    kinds = {"steps": 6, "grad_accumulation": 4, "language_embeddings": True}
     made, _ = written(**kinds)
     data = [d for d in made.model_dump(mode="json")["data"] if d["objective"] != "moco"]
     made, _ = written(**kinds, data=data)
@@ -262,7 +262,7 @@ def test_fsdp_learns_what_one_process_learns_and_its_checkpoints_serve_any(writt
 def test_fsdp_has_momentum_and_embeddings_of_sharded_encoders(written, datasets, tmp_path):
     for name, more in (("moco", {"queue": 24}), ("align_mlm", {"lexicon": datasets["lexicon"]})):
         entry = {"objective": name, "dataset": datasets["pairs"]} | more
-        settings = {"data": [entry], "steps": 4, "accumulate": 2}
+        settings = {"data": [entry], "steps": 4, "grad_accumulation": 2}
         made, _ = written(**settings)
         _, path = written("fsdp.yaml", **settings, parallel="fsdp")
         pretrain(made, str(tmp_path / f"{name}-whole"))
@@ -275,7 +275,7 @@ def test_fsdp_has_momentum_and_embeddings_of_sharded_encoders(written, datasets,
 
 def test_fsdp_refuses_what_its_ranks_cannot_do_together(written, tmp_path):
     for settings, what in (
-        ({"accumulate": 3}, "no multiple of the 2 ranks"),
+        ({"grad_accumulation": 3}, "no multiple of the 2 ranks"),
         ({}, "moco cannot be mixed"),
     ):
         _, path = written(parallel="fsdp", **settings)

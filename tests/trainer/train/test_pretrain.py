@@ -44,7 +44,7 @@ def mixture(datasets) -> list[dict]:
 
 @pytest.fixture
 def mixed(config, mixture):
-    settings = {"data": mixture, "steps": 8, "accumulate": 2, "checkpoint_every": 3}
+    settings = {"data": mixture, "steps": 8, "grad_accumulation": 2, "checkpoint_every": 3}
     return lambda **more: config(**(settings | {"keep_checkpoints": 9} | more))
 
 
@@ -178,7 +178,7 @@ def test_an_output_that_exists_is_refused(config, tmp_path):
     foreign.mkdir()
     (foreign / "chapter.txt").write_text("years of work")
     for flags in ({"overwrite": True}, {"resume": True}):
-        with pytest.raises(OutputExistsError, match="no run of ours"):
+        with pytest.raises(OutputExistsError, match="not a bitextile run"):
             pretrain(config(), str(foreign), **flags)
     assert (foreign / "chapter.txt").exists()
     with pytest.raises(ConfigError, match="exclude each other"):
@@ -225,7 +225,7 @@ def test_a_loss_that_is_not_finite_stops_with_record_ids(config, tmp_path):
     with pytest.raises(
         TrainingError, match=r"step 2: .* not finite; its records are [0-9a-f]{32}, "
     ):
-        pretrain(config(lr=1e30, clip=0, warmup_steps=0), str(tmp_path / "run"))
+        pretrain(config(lr=1e30, max_grad_norm=0, warmup_steps=0), str(tmp_path / "run"))
 
 
 def test_a_damaged_checkpoint_is_named(config, tmp_path):

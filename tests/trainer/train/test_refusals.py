@@ -5,7 +5,7 @@ import json
 import pytest
 
 from bitextile.schema.errors import BitextileError, ConfigError, DatasetError, SchemaError
-from bitextile.trainer.config import OBJECTIVES, _named
+from bitextile.trainer.objectives.config import OBJECTIVE_SETTINGS, objective_name
 from bitextile.trainer.train.pretrain import pretrain
 
 READS = {
@@ -23,12 +23,12 @@ WRONG = [(o, k) for o, reads in READS.items() for k in KINDS if k not in reads.s
 
 
 @pytest.fixture
-def refused(config, word_coder, tmp_path):
+def refused(config, word_tokenizer, tmp_path):
     """Runs one entry and returns what it was refused with."""
 
     def run(error: type[BitextileError], **entry: object) -> str:
         out = tmp_path / "run"
-        settings = config(tokenizer=word_coder.path, data=[entry])
+        settings = config(tokenizer=word_tokenizer.path, data=[entry])
         with pytest.raises(error) as caught:
             pretrain(settings, str(out))
         assert not out.exists()
@@ -103,4 +103,4 @@ def test_an_option_of_another_objective(config, datasets):
 
 
 def test_every_objective_is_tried_above():
-    assert {_named(o) for o in OBJECTIVES} == set(READS)
+    assert {objective_name(s) for s in OBJECTIVE_SETTINGS} == set(READS)

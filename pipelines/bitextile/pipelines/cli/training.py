@@ -20,10 +20,10 @@ def pretrain(
     resume: Resume = False,
 ) -> None:
     """Pre-trains an encoder on datasets, on several devices or machines if started by torchrun."""
-    from bitextile.trainer.config import load_config
+    from bitextile.trainer.config import PretrainConfig
     from bitextile.trainer.train.pretrain import pretrain as train
 
-    _train(load_config, train, config, out, overwrite=overwrite, resume=resume)
+    _train(PretrainConfig, train, config, out, overwrite=overwrite, resume=resume)
 
 
 def finetune(
@@ -33,24 +33,23 @@ def finetune(
     resume: Resume = False,
 ) -> None:
     """Makes a classifier of sentence pairs of an encoder; plain, with SALT, on switched data."""
-    from bitextile.trainer.finetune.config import load_config
+    from bitextile.trainer.finetune.config import FinetuneConfig
     from bitextile.trainer.finetune.loop import finetune as train
 
-    _train(load_config, train, config, out, overwrite=overwrite, resume=resume)
+    _train(FinetuneConfig, train, config, out, overwrite=overwrite, resume=resume)
 
 
-def _train(
-    load: Callable[[str], Any], train: Callable[..., Any], config: str, out: str, **flags: bool
-) -> None:
-    from bitextile.trainer.distributed.process_group import StoppedError, joined
+def _train(model: Any, train: Callable[..., Any], config: str, out: str, **flags: bool) -> None:
+    from bitextile.trainer.config_file import load_config
+    from bitextile.trainer.distributed.process_group import PeerFailedError, init_distributed
 
     try:
-        with joined() as ranks:
-            settings = ranks.together(lambda: load(config))
-            made = train(settings, out, ranks=ranks, **flags)
-    except StoppedError as error:  # the rank it began on says why
+        with init_distributed() as group:
+            settings = group.on_all(lambda: load_config(model, config))
+            made = train(settings, out, group=group, **flags)
+    except PeerFailedError as error:  # the rank it began on says why
         raise typer.Exit(error.exit_code) from error
-    if ranks.leads:
+    if group.is_main:
         state = "interrupted; --resume goes on" if made.interrupted else "done"
         line = f"{out}: {made.steps:,} steps, {made.tokens:,} tokens, {made.seconds:.0f} s, {state}"
         console.print(line, markup=False)

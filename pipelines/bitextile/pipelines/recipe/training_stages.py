@@ -116,7 +116,8 @@ def config_of(stage: Stage, recipe: Recipe, folder: Path, out: str) -> "Pretrain
     Raises:
         ConfigError: an unknown key or a wrong value.
     """
-    from bitextile.trainer.config import parse_config
+    from bitextile.trainer.config import PretrainConfig
+    from bitextile.trainer.config_file import parse_config
 
     here = out if "://" in out else os.path.abspath(out)
     mono = bool(recipe.mono)
@@ -125,7 +126,9 @@ def config_of(stage: Stage, recipe: Recipe, folder: Path, out: str) -> "Pretrain
     if stage.number > 1:
         content["model"] = {"checkpoint": f"{here}/{folder_of_model(stage.number - 1)}"}
     number = f", stage {stage.number}" if len(recipe.pretrain) > 1 else ""
-    return parse_config(content, base=folder, where=f"the recipe's `pretrain`{number}")
+    return parse_config(
+        PretrainConfig, content, base=folder, where=f"the recipe's `pretrain`{number}"
+    )
 
 
 def _entry(name: str, value: Any, out: str, *, mono: bool) -> dict[str, Any]:

@@ -13,11 +13,11 @@ from bitextile.trainer.data.packed import (
     FULL,
     Flat,
     Packed,
-    Sees,
+    Visibility,
     flatten,
     language_ids,
-    lay_out,
-    moved,
+    map_tensors,
+    pack_inputs,
 )
 
 
@@ -41,12 +41,12 @@ class Collation:
 
 
 @dataclass(frozen=True)
-class Masked:
+class MaskedBatch:
     """Packed rows with positions to predict; the batch of most objectives.
 
     Attributes:
         packed: the rows.
-        predicted: [M] int64 flat places to predict, by example and position.
+        predicted: [M] int64 flat flat indices to predict, by example and position.
         targets: [M] int64 the ids that stood there.
     """
 
@@ -59,9 +59,9 @@ class Masked:
         """Every set of rows that the encoder runs over."""
         return (self.packed,)
 
-    def to(self, device: torch.device) -> "Masked":
+    def to(self, device: torch.device) -> "MaskedBatch":
         """Returns the batch on a device."""
-        return moved(self, lambda tensor: tensor.to(device, non_blocking=True))
+        return map_tensors(self, lambda tensor: tensor.to(device, non_blocking=True))
 
 
 @dataclass(frozen=True)
@@ -107,45 +107,45 @@ def select(examples: Sequence[Example], masking: Masking) -> Selection:
     return Selection(inputs, flat, example, shown, selected)
 
 
-def arrange(
+def pack_selection(
     selection: Selection,
     collation: Collation,
     *,
     shown: I32 | None = None,
-    roles: np.ndarray | None = None,
-    sees: Sees = FULL,
+    attention_roles: np.ndarray | None = None,
+    visibility: Visibility = FULL,
 ) -> tuple[Packed, I64]:
-    """Packs a selection; as `lay_out`, with `shown` in place of the selection's own if given."""
-    return lay_out(
+    """Packs a selection as `pack_inputs` does, with `shown` in place of its own if given."""
+    return pack_inputs(
         selection.flat,
         selection.shown if shown is None else shown,
         width=collation.width,
         pad=collation.pad,
         fixed=collation.fixed,
-        roles=roles,
-        sees=sees,
+        attention_roles=attention_roles,
+        visibility=visibility,
         languages=language_ids(selection.inputs, selection.flat, collation.languages),
     )
 
 
-def collate(examples: Sequence[Example], collation: Collation) -> Masked:
+def collate(examples: Sequence[Example], collation: Collation) -> MaskedBatch:
     """Masks and packs examples, at least one, for full attention."""
     selection = select(examples, collation.masking)
-    packed, places = arrange(selection, collation)
-    return Masked(packed, *predictions(selection, places))
+    packed, flat_indices = pack_selection(selection, collation)
+    return MaskedBatch(packed, *predictions(selection, flat_indices))
 
 
-def predictions(selection: Selection, places: I64) -> tuple[torch.Tensor, torch.Tensor]:
-    """Returns the places to predict and what stood there."""
+def predictions(selection: Selection, flat_indices: I64) -> tuple[torch.Tensor, torch.Tensor]:
+    """Returns the flat indices to predict and what stood there."""
     at = selection.selected
     targets = selection.flat.tokens[at].astype(np.int64)
-    return torch.from_numpy(places[at]), torch.from_numpy(targets)
+    return torch.from_numpy(flat_indices[at]), torch.from_numpy(targets)
 
 
 def collate_plain(inputs: Sequence[Input], collation: Collation) -> Packed:
     """Packs inputs, at least one, as they are, nothing masked."""
     flat = flatten(inputs)
-    packed, _ = lay_out(
+    packed, _ = pack_inputs(
         flat,
         flat.tokens,
         width=collation.width,

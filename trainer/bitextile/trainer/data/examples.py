@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bitextile.kernels.arrays import F32, I8, I32, Bool
-from bitextile.trainer.data.tokens import Coder, Side
+from bitextile.trainer.data.tokens import Subwords, Tokenizer
 
 
 @dataclass(frozen=True)
@@ -27,24 +27,24 @@ class Input:
     languages: tuple[str, ...]
 
 
-def join(coder: Coder, *sides: Side, languages: tuple[str, ...]) -> Input:
+def join(tokenizer: Tokenizer, *sides: Subwords, languages: tuple[str, ...]) -> Input:
     """Returns `[CLS] s [SEP] t [SEP]`, or `[CLS] s [SEP]` of one side.
 
     Special tokens are not maskable, nor is an unknown word: nothing can be learned from predicting
     it.
 
     Args:
-        coder: the tokenizer.
+        tokenizer: the tokenizer.
         sides: one or two sentences.
         languages: tag of each.
     """
-    parts = [np.asarray([coder.cls], np.int32)]
+    parts = [np.asarray([tokenizer.cls], np.int32)]
     for side in sides:
-        parts += [side.ids, np.asarray([coder.sep], np.int32)]
+        parts += [side.ids, np.asarray([tokenizer.sep], np.int32)]
     tokens = np.concatenate(parts)
     lengths = [len(side.ids) + 1 + (i == 0) for i, side in enumerate(sides)]
     which = np.repeat(np.arange(len(sides), dtype=np.int8), lengths)
-    return Input(tokens, coder.is_ordinary[tokens], which, languages)
+    return Input(tokens, tokenizer.is_ordinary[tokens], which, languages)
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Example:
         key: the 64 bits that every draw about it is keyed by.
         epoch: how often its stream had been read before; makes masks differ.
         inputs: what is masked and predicted; several where a long text was split.
-        n_cut: subwords that did not fit and are lost.
+        n_truncated: subwords that did not fit and are lost.
         links: for weam, between the positions of the only input.
         sentences: for moco, the query and the key sentence.
         translations: for dict_mlm, [L] row of its dictionary for each position of the only input,
@@ -82,7 +82,7 @@ class Example:
     key: np.uint64
     epoch: int
     inputs: tuple[Input, ...]
-    n_cut: int = 0
+    n_truncated: int = 0
     links: SubwordLinks | None = None
     sentences: tuple[Input, Input] | None = None
     translations: I32 | None = None
@@ -93,7 +93,7 @@ class Example:
         return sum(len(i.tokens) for i in (*self.inputs, *(self.sentences or ())))
 
 
-def within(budget: int, examples: Sequence[Example]) -> Iterator[list[Example]]:
+def batch_by_tokens(budget: int, examples: Sequence[Example]) -> Iterator[list[Example]]:
     """Yields runs of examples of at most `budget` tokens, or of one example."""
     group: list[Example] = []
     room = budget

@@ -1,8 +1,8 @@
-"""From lanes to tensors: read, tokenised, masked and packed ahead of the model.
+"""From micro-batch streams to tensors: read, tokenised, masked and packed ahead of the model.
 
-A rank has the lanes rank, rank + ranks, rank + 2 ranks, ... With workers, each of its processes
-has every n-th of these, runs ahead on its own, and hands over finished tensors. A batch brings the
-counters its lane stood at behind it, so that a checkpoint knows them whoever made the batch.
+With workers, each process of a rank has every n-th of the rank's streams, runs ahead on its own,
+and hands over finished tensors. A batch brings the counters its stream stood at behind it, so that
+a checkpoint knows them whoever made the batch.
 """
 
 import os
@@ -16,8 +16,8 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from bitextile.schema.errors import BitextileError
 from bitextile.trainer.data.collate import Collation
-from bitextile.trainer.data.mixture import Lane
-from bitextile.trainer.data.packed import moved
+from bitextile.trainer.data.mixture import MicroBatchStream
+from bitextile.trainer.data.packed import map_tensors
 from bitextile.trainer.errors import TrainingError
 
 PREFETCH = 4
@@ -25,79 +25,79 @@ PREFETCH = 4
 
 
 @dataclass(frozen=True)
-class LaneBatch:
-    """The micro-batch of a lane as tensors.
+class CollatedBatch:
+    """A micro-batch as tensors.
 
     Attributes:
-        lane: 0-based.
+        stream: index of the micro-batch stream it is from.
         entry: index in the mixture.
         batch: what the entry's objective made of it.
         weights: of the parts of its loss.
         records: ids of the rows.
         n_tokens: useful tokens, special ones included.
-        n_places: tokens and padding.
-        n_cut: rows of which subwords were lost.
+        n_positions: tokens and padding.
+        n_truncated: rows of which subwords were lost.
         n_split: rows that gave several inputs.
         epoch: the highest of a row.
-        state: counters of the lane behind this batch.
+        state: counters of the stream behind this batch.
     """
 
-    lane: int
+    stream: int
     entry: int
     batch: Any
     weights: dict[str, int]
     records: tuple[str, ...]
     n_tokens: int
-    n_places: int
-    n_cut: int
+    n_positions: int
+    n_truncated: int
     n_split: int
     epoch: int
     state: dict[str, Any]
 
-    def pin_memory(self) -> "LaneBatch":
+    def pin_memory(self) -> "CollatedBatch":
         """Returns the batch in page-locked memory, from where a GPU fetches it by itself."""
-        pinned: LaneBatch = moved(self, lambda tensor: tensor.pin_memory())
+        pinned: CollatedBatch = map_tensors(self, lambda tensor: tensor.pin_memory())
         return pinned
 
 
-def lane_batch(lane: Lane, collation: Collation) -> LaneBatch:
-    """Returns a lane's next micro-batch as tensors and moves the lane on."""
-    micro = lane.next()
-    objective = lane.entries[micro.entry].objective
+def collated_batch(stream: MicroBatchStream, collation: Collation) -> CollatedBatch:
+    """Returns a stream's next micro-batch as tensors and moves the stream on."""
+    micro = stream.next()
+    objective = stream.entries[micro.entry].objective
     batch = objective.collate(micro.examples, collation)
-    return LaneBatch(
-        lane=lane.lane,
+    return CollatedBatch(
+        stream=stream.index,
         entry=micro.entry,
         batch=batch,
         weights=objective.weights(batch),
         records=tuple(e.record for e in micro.examples),
         n_tokens=sum(p.n_tokens for p in batch.packs),
-        n_places=sum(p.inputs.numel() for p in batch.packs),
-        n_cut=sum(e.n_cut > 0 for e in micro.examples),
+        n_positions=sum(p.inputs.numel() for p in batch.packs),
+        n_truncated=sum(e.n_truncated > 0 for e in micro.examples),
         n_split=sum(len(e.inputs) > 1 for e in micro.examples),
         epoch=max(e.epoch for e in micro.examples),
-        state=lane.state(),
+        state=stream.state(),
     )
 
 
-class _Share(IterableDataset[list[LaneBatch] | BitextileError]):
-    """The lanes of one worker: yields their batches of one step after the other, for ever.
+class _WorkerStreams(IterableDataset[list[CollatedBatch] | BitextileError]):
+    """The streams of one worker: yields their batches of one step after the other, for ever.
 
     An error is yielded in place of a batch: DataLoader would wrap it in another process's
     traceback, and its type, which decides how the run ends, would be lost.
     """
 
-    def __init__(self, lanes: list[Lane], collation: Collation) -> None:
+    def __init__(self, streams: list[MicroBatchStream], collation: Collation) -> None:
         super().__init__()
-        self.lanes = lanes
+        self.streams = streams
         self.collation = collation
 
-    def __iter__(self) -> Iterator[list[LaneBatch] | BitextileError]:
+    def __iter__(self) -> Iterator[list[CollatedBatch] | BitextileError]:
         info = get_worker_info()
-        mine = self.lanes if info is None else self.lanes[info.id :: info.num_workers]
+        mine = self.streams if info is None else self.streams[info.id :: info.num_workers]
         while True:
             try:
-                batches = [lane_batch(lane, self.collation) for lane in mine]
+                batches = [collated_batch(stream, self.collation) for stream in mine]
             except BitextileError as error:
                 yield error
                 return
@@ -105,28 +105,28 @@ class _Share(IterableDataset[list[LaneBatch] | BitextileError]):
 
 
 def steps(
-    lanes: list[Lane], collation: Collation, *, workers: int = 0, pin: bool = False
-) -> Generator[list[LaneBatch], None, None]:
-    """Yields the batches of each step, in the order of the lanes, for ever.
+    streams: list[MicroBatchStream], collation: Collation, *, workers: int = 0, pin: bool = False
+) -> Generator[list[CollatedBatch], None, None]:
+    """Yields the batches of each step, in the order of the streams, for ever.
 
     Its worker processes start with the first batch and end when the generator is closed, or
     within seconds when this process is killed.
 
     Args:
-        lanes: of this rank, where they stand.
+        streams: of this rank, where they stand.
         collation: of training.
-        workers: processes to read ahead, at most one per lane; 0 reads in this process.
+        workers: processes to read ahead, at most one per stream; 0 reads in this process.
         pin: hand out page-locked memory.
 
     Raises:
-        BitextileError: what a lane raised, whichever process it was in.
+        BitextileError: what a stream raised, whichever process it was in.
         TrainingError: a worker died.
     """
-    workers = min(workers, len(lanes))
+    workers = min(workers, len(streams))
     # Spawned: torch's threads do not survive a fork, and the children of a fork server do not
     # notice when this process is killed, since the server lives on with them.
     share = DataLoader(
-        _Share(lanes, collation),
+        _WorkerStreams(streams, collation),
         batch_size=None,
         num_workers=workers,
         pin_memory=pin,
@@ -138,7 +138,7 @@ def steps(
     try:
         while True:
             parts = [_received(shares) for _ in range(max(1, workers))]
-            yield sorted((b for part in parts for b in part), key=lambda b: b.lane)
+            yield sorted((b for part in parts for b in part), key=lambda b: b.stream)
     finally:
         # torch ends workers when the iterator is garbage, but an error's traceback may keep it for
         # long, and at exit Python would wait for workers that are deaf to its SIGTERM.
@@ -147,7 +147,7 @@ def steps(
                 shares._shutdown_workers()
 
 
-def _received(shares: Iterator[list[LaneBatch] | BitextileError]) -> list[LaneBatch]:
+def _received(shares: Iterator[list[CollatedBatch] | BitextileError]) -> list[CollatedBatch]:
     try:
         received = next(shares)
     except RuntimeError as error:

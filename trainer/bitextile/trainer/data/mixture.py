@@ -1,12 +1,12 @@
 """The mixture: which objective, language and row comes next, as a function of counters.
 
-A step consists of `lanes` micro-batches. Lane l of n makes micro-batches l, l + n, l + 2n, ... of
-the run, each of one entry of the mixture, and owns every n-th row of every stream. Its whole state
-is a few counters, so lanes can be dealt out to any number of processes, and a run resumes anywhere
-at the same price:
+A step consists of `grad_accumulation` micro-batches, each of one entry of the mixture. Micro-batch
+stream i of n makes micro-batches i, i + n, i + 2n, ... of the run and owns every n-th row of every
+row stream. Its whole state is a few counters, so streams can be dealt out to any number of
+processes, and a run resumes anywhere at the same price:
 
     micro-batch   0      1      2      3      4      5     ...
-    lane          0      1      2      0      1      2            (3 lanes)
+    stream        0      1      2      0      1      2            (3 streams)
     step          |------- 0 ------|   |------ 1 -------|
 """
 
@@ -16,36 +16,66 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
+import pyarrow as pa
 
+from bitextile.kernels.arrays import I64
 from bitextile.kernels.randomness import uniform
-from bitextile.schema.dataset import Dataset
+from bitextile.trainer.data.collate import Collation
 from bitextile.trainer.data.examples import Example
-from bitextile.trainer.data.streams import Rows, Stream
-from bitextile.trainer.data.tokens import Coder
-from bitextile.trainer.objectives.objective import Learned, Objective
+from bitextile.trainer.data.packed import Packed
+from bitextile.trainer.data.streams import Rows
+from bitextile.trainer.data.tokens import Tokenizer
 
 CHUNK = 256
-"""Rows read and tokenised at once by a lane; a matter of speed only, the sequence is the same."""
+"""Rows read and tokenised at once by a stream; a matter of speed only, the sequence is the same."""
 
 _GOLDEN = (5**0.5 - 1) / 2
 
 
-class Source(Protocol):
-    """Rows in a seeded order, as a `Stream` gives them."""
+class RowStream(Protocol):
+    """Rows in a seeded order, as a `DatasetStream` gives them."""
 
     @property
     def key(self) -> str:
-        """What tells it from the other sources of its entry."""
+        """What tells it from the other row streams of its entry."""
 
-    def take(self, position: int, count: int, *, lane: int, lanes: int) -> Rows:
-        """Returns the next rows for one lane; see `Stream.take`."""
+    def take(self, position: int, count: int, *, offset: int, stride: int) -> Rows:
+        """Returns the next rows of every `stride`-th; see `DatasetStream.take`."""
 
 
-class Mixed(Protocol):
+class Batch(Protocol):
+    """The tensors an objective makes of examples; each objective has its own kind."""
+
+    @property
+    def packs(self) -> tuple[Packed, ...]:
+        """Every set of rows that an encoder runs over."""
+
+    def to(self, device: Any) -> Any:
+        """Returns the batch on a device."""
+
+
+class DataObjective(Protocol):
+    """What reading data needs of an objective: from rows to examples to tensors."""
+
+    @property
+    def name(self) -> str:
+        """As configurations and metrics name it."""
+
+    def examples(self, rows: pa.Table, epochs: I64, tokenizer: Tokenizer) -> list[Example]:
+        """Returns one example per row, in order."""
+
+    def collate(self, examples: Sequence[Example], collation: Collation) -> Any:
+        """Returns its `Batch` of examples, at least one: a pure function."""
+
+    def weights(self, batch: Any) -> dict[str, int]:
+        """Returns the weight of each part of its loss on a batch, without computing the loss."""
+
+
+class MixtureEntry(Protocol):
     """An entry of the mixture, wherever its rows come from."""
 
     @property
-    def objective(self) -> Learned:
+    def objective(self) -> DataObjective:
         """What is learned."""
 
     @property
@@ -53,38 +83,12 @@ class Mixed(Protocol):
         """Share of the micro-batches, relative to the others."""
 
     @property
-    def streams(self) -> Sequence[Source]:
-        """The sources of its rows, at least one."""
+    def row_streams(self) -> Sequence[RowStream]:
+        """Where its rows come from, at least one."""
 
     @property
-    def shares(self) -> np.ndarray:
-        """[streams] probability of each."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One entry of the mixture, opened.
-
-    Attributes:
-        objective: what is learned.
-        dataset: from which rows.
-        weight: share of the micro-batches, relative to the others.
-        streams: one per key, all of the same dataset.
-        alpha: keys are drawn in proportion to rows ** alpha.
-    """
-
-    objective: Objective
-    dataset: Dataset
-    weight: float
-    streams: tuple[Stream, ...]
-    alpha: float
-
-    @property
-    def shares(self) -> np.ndarray:
-        """[keys] probability of each stream."""
-        sizes = np.asarray([float(s.rows) for s in self.streams])
-        powers = np.where(sizes > 0, sizes**self.alpha, 0.0)
-        return powers / powers.sum()
+    def probabilities(self) -> np.ndarray:
+        """[row streams] probability of each."""
 
 
 @dataclass(frozen=True)
@@ -116,31 +120,31 @@ def entry_of(index: int, weights: Iterable[float]) -> int:
 
 @dataclass
 class _Cursor:
-    """Where a lane stands in one entry: rows drawn in all, and its position in each stream."""
+    """Where a stream stands in one entry: rows drawn in all, and its position per row stream."""
 
     draws: int = 0
     positions: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass
-class Lane:
-    """One lane of micro-batches.
+class MicroBatchStream:
+    """One of the micro-batches of each step, for all steps.
 
     Attributes:
         entries: the mixture.
-        coder: the tokenizer.
-        lane: 0-based.
-        lanes: how many there are.
+        tokenizer: of the run.
+        index: which of the micro-batches of a step, 0-based.
+        count: micro-batches of a step.
         batch_tokens: most useful tokens of a micro-batch.
         seed: of the run.
         batch_rows: most rows of a micro-batch; None where the tokens alone decide.
         batches: micro-batches made so far.
     """
 
-    entries: Sequence[Mixed]
-    coder: Coder
-    lane: int
-    lanes: int
+    entries: Sequence[MixtureEntry]
+    tokenizer: Tokenizer
+    index: int
+    count: int
     batch_tokens: int
     seed: int
     batch_rows: int | None = None
@@ -153,18 +157,19 @@ class Lane:
         self._ready = [deque() for _ in self.entries]
 
     def next(self) -> MicroBatch:
-        """Returns the lane's next micro-batch and moves on."""
-        index = self.lane + self.batches * self.lanes
+        """Returns the stream's next micro-batch and moves on."""
+        index = self.index + self.batches * self.count
         entry = entry_of(index, [e.weight for e in self.entries])
         cursor, ready = self._cursors[entry], self._ready[entry]
         examples: list[Example] = []
-        room = self.batch_tokens
+        tokens_left = self.batch_tokens
         while True:
             if not ready:
                 ready.extend(self._draw(entry, cursor))
             example, key, after = ready[0]
-            room -= example.n_tokens
-            if (room < 0 and examples) or len(examples) == self.batch_rows:
+            tokens_left -= example.n_tokens
+            # An example longer than the budget is a micro-batch of its own: nothing is dropped.
+            if (tokens_left < 0 and examples) or len(examples) == self.batch_rows:
                 break
             ready.popleft()
             examples.append(example)
@@ -179,7 +184,7 @@ class Lane:
         return {"batches": self.batches, "entries": cursors}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Puts the lane where it stood when `state` was taken."""
+        """Puts the stream where it stood when `state` was taken."""
         self.batches = state["batches"]
         self._cursors = [_Cursor(c["draws"], dict(c["positions"])) for c in state["entries"]]
         self._ready = [deque() for _ in self.entries]
@@ -187,23 +192,27 @@ class Lane:
     def _draw(self, index: int, cursor: _Cursor) -> list[tuple[Example, str, int]]:
         """Reads and tokenises the next rows of an entry; the cursor moves when they are used."""
         entry = self.entries[index]
-        chosen = uniform(
-            np.asarray([self.lane], np.uint64),
-            seed=self.seed,
-            operation=f"mixture/{index}",
-            position=np.arange(cursor.draws, cursor.draws + CHUNK),
-        )
-        which = np.searchsorted(np.cumsum(entry.shares), chosen, side="right")
-        which = np.minimum(which, len(entry.streams) - 1)
         drawn: list[tuple[Example, str, int] | None] = [None] * CHUNK
+        which = self._choose(index, cursor.draws)
         for stream_index in np.unique(which):
-            stream = entry.streams[stream_index]
-            places = np.flatnonzero(which == stream_index)
-            start = cursor.positions.get(stream.key, 0)
-            rows = stream.take(start, len(places), lane=self.lane, lanes=self.lanes)
-            for place, example, after in zip(places, self._encode(entry, rows), rows.after):
-                drawn[place] = (example, stream.key, int(after))
+            row_stream = entry.row_streams[stream_index]
+            slots = np.flatnonzero(which == stream_index)
+            start = cursor.positions.get(row_stream.key, 0)
+            rows = row_stream.take(start, len(slots), offset=self.index, stride=self.count)
+            examples = entry.objective.examples(rows.table, rows.epochs, self.tokenizer)
+            for slot, example, after in zip(slots, examples, rows.after):
+                drawn[slot] = (example, row_stream.key, int(after))
         return [d for d in drawn if d is not None]
 
-    def _encode(self, entry: Mixed, rows: Rows) -> list[Example]:
-        return entry.objective.examples(rows.table, rows.epochs, self.coder)
+    def _choose(self, index: int, draws: int) -> I64:
+        """Returns the row stream of each of the next rows of an entry, by its probability."""
+        entry = self.entries[index]
+        chosen = uniform(
+            np.asarray([self.index], np.uint64),
+            seed=self.seed,
+            operation=f"mixture/{index}",
+            position=np.arange(draws, draws + CHUNK),
+        )
+        which = np.searchsorted(np.cumsum(entry.probabilities), chosen, side="right")
+        # The probabilities may add up to a rounding less than 1.
+        return np.minimum(which, len(entry.row_streams) - 1)

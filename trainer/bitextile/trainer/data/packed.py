@@ -3,13 +3,14 @@
     inputs      <s> das Haus </s>  <s> a house </s>  <s> ja </s>  <pad>      one row, width 12
     groups       1   1   1    1     2  2   2    2     3  3   3     0         0 is padding
     positions    0   1   2    3     0  1   2    3     0  1   2     0         restart per input
-    roles        0   0   0    0     0  0   0    0     0  0   0     0         what `sees` speaks of
+    roles        0   0   0    0     0  0   0    0     0  0   0     0         see below
 
-Query q sees key k where both are of one group and `sees[role of q, role of k]`. Full attention has
-one role; objectives that hide positions from each other (CAMLM) give roles and a table.
+Query q attends to key k where both are of one group and `visibility[role of q, role of k]`. Full
+attention has one role; objectives that hide positions from each other (CAMLM) give each position an
+attention role, and a table of which role attends to which.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,9 +22,9 @@ from bitextile.kernels.packing import pack, pack_narrow
 from bitextile.trainer.data.examples import Input
 
 FULL = ((True,),)
-"""The table of full attention: one role, which sees itself."""
+"""Visibility of full attention: one role, which attends to itself."""
 
-Sees = Sequence[Sequence[bool]]
+Visibility = Sequence[Sequence[bool]]
 
 
 @dataclass(frozen=True)
@@ -34,18 +35,18 @@ class Packed:
         inputs: [R, W] int64 ids, masked.
         positions: [R, W] int64, from 0 in each input; 0 on padding.
         groups: [R, W] int32, 1 + index of the input; 0 on padding.
-        roles: [R, W] int64 index into `sees`.
-        sees: [roles, roles] bool.
+        attention_roles: [R, W] int64 index into `visibility`.
+        visibility: [roles, roles] bool, True where a query's role attends to a key's.
         languages: [R, W] int64 index of the language embedding, or None.
-        starts: [n] int64 flat place r * W + w of the first token of each input.
+        starts: [n] int64 flat index r * W + w of the first token of each input.
         n_tokens: useful tokens, special ones included.
     """
 
     inputs: torch.Tensor
     positions: torch.Tensor
     groups: torch.Tensor
-    roles: torch.Tensor
-    sees: torch.Tensor
+    attention_roles: torch.Tensor
+    visibility: torch.Tensor
     languages: torch.Tensor | None
     starts: torch.Tensor
     n_tokens: int
@@ -88,15 +89,15 @@ def flatten(inputs: Sequence[Input]) -> Flat:
     )
 
 
-def lay_out(
+def pack_inputs(
     flat: Flat,
     shown: I32,
     *,
     width: int,
     pad: int,
     fixed: bool = False,
-    roles: np.ndarray | None = None,
-    sees: Sees = FULL,
+    attention_roles: np.ndarray | None = None,
+    visibility: Visibility = FULL,
     languages: np.ndarray | None = None,
 ) -> tuple[Packed, I64]:
     """Packs inputs into rows.
@@ -107,33 +108,33 @@ def lay_out(
         width: most tokens of a row, at least the longest input.
         pad: id of the padding token.
         fixed: rows of exactly `width`, for compiled models; else as narrow as they can be.
-        roles: [n] index into `sees`; None for 0 everywhere.
-        sees: [roles, roles], by query and key.
+        attention_roles: [n] index into `visibility`; None for 0 everywhere.
+        visibility: [roles, roles], by query and key.
         languages: [n] index of the language embedding; None without such embeddings.
 
     Returns:
-        The rows, and [n] the flat place r * W + w of each element of `flat`.
+        The rows, and [n] the flat index r * W + w of each element of `flat`.
     """
     placed = (pack if fixed else pack_narrow)(flat.lengths, width=width)
     starts = placed.rows * placed.width + placed.starts
-    places = starts[flat.owner] + flat.positions
+    flat_indices = starts[flat.owner] + flat.positions
 
     def grid(values: np.ndarray | int, fill: int, dtype: type) -> torch.Tensor:
         rows: np.ndarray = np.full(placed.n_rows * placed.width, fill, dtype)
-        rows[places] = values
+        rows[flat_indices] = values
         return torch.from_numpy(rows.reshape(placed.n_rows, placed.width))
 
     packed = Packed(
         inputs=grid(shown, pad, np.int64),
         positions=grid(flat.positions, 0, np.int64),
         groups=grid(flat.owner + 1, 0, np.int32),
-        roles=grid(0 if roles is None else roles, 0, np.int64),
-        sees=torch.tensor(sees, dtype=torch.bool),
+        attention_roles=grid(0 if attention_roles is None else attention_roles, 0, np.int64),
+        visibility=torch.tensor(visibility, dtype=torch.bool),
         languages=None if languages is None else grid(languages, 0, np.int64),
         starts=torch.from_numpy(starts),
         n_tokens=int(flat.lengths.sum()),
     )
-    return packed, places
+    return packed, flat_indices
 
 
 def language_ids(
@@ -146,11 +147,13 @@ def language_ids(
     return by_side[flat.owner, flat.sides]
 
 
-def moved(value: Any, move: Any) -> Any:
-    """Returns a dataclass with `move` applied to its tensors, those of inner dataclasses too."""
+def map_tensors(value: Any, function: Callable[[torch.Tensor], torch.Tensor]) -> Any:
+    """Returns a dataclass with `function` applied to all its tensors, also in inner dataclasses."""
     if isinstance(value, torch.Tensor):
-        return move(value)
+        return function(value)
     if hasattr(value, "__dataclass_fields__"):
-        parts = {name: moved(getattr(value, name), move) for name in value.__dataclass_fields__}
+        parts = {
+            name: map_tensors(getattr(value, name), function) for name in value.__dataclass_fields__
+        }
         return type(value)(**parts)
     return value

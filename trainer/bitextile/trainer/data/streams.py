@@ -14,7 +14,7 @@ from bitextile.schema.storage import filesystem
 from bitextile.trainer.data.order import Order
 
 CACHED_WINDOWS = 2
-"""Lanes run close together, so the window they are in and its neighbour are enough."""
+"""Streams of micro-batches run close together: their window and its neighbour are enough."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Rows:
     Attributes:
         table: [n] rows, one chunk per column.
         epochs: [n] how often the stream had been read in full before.
-        after: [n] the lane's position once this row is consumed.
+        after: [n] the reader's position once this row is consumed.
     """
 
     table: pa.Table
@@ -42,7 +42,7 @@ class _Decoded:
 
 
 @dataclass
-class Stream:
+class DatasetStream:
     """The rows of one key of a dataset.
 
     Attributes:
@@ -73,17 +73,17 @@ class Stream:
         """Rows of an epoch, of every split."""
         return self._order.rows
 
-    def take(self, position: int, count: int, *, lane: int, lanes: int) -> Rows:
-        """Returns the next rows of the split for one lane.
+    def take(self, position: int, count: int, *, offset: int, stride: int) -> Rows:
+        """Returns the next rows of the split for one of several readers.
 
-        Lane `l` of `n` owns positions l, l + n, l + 2n, ... of the endless sequence of epochs, so
-        that all lanes together meet every row once per epoch.
+        Its reader owns positions offset, offset + stride, offset + 2 stride, ... of the endless
+        sequence of epochs, so that `stride` readers together meet every row once per epoch.
 
         Args:
-            position: how many of the lane's own positions are behind it.
+            position: how many of the reader's own positions are behind it.
             count: rows wanted, at least 1.
-            lane: 0-based.
-            lanes: how many there are.
+            offset: of the reader, 0 <= offset < stride.
+            stride: number of readers.
 
         Raises:
             DatasetError: the split has no row in this key.
@@ -93,20 +93,20 @@ class Stream:
         after: list[I64] = []
         found, here = 0, position
         while found < count:
-            epoch, index = divmod(lane + here * lanes, self.rows) if self.rows else (0, 0)
-            if not self.rows or (not found and (here - position) * lanes > 2 * self.rows):
+            epoch, index = divmod(offset + here * stride, self.rows) if self.rows else (0, 0)
+            if not self.rows or (not found and (here - position) * stride > 2 * self.rows):
                 raise DatasetError(
                     f"{self.dataset.path}: key {self.key} has no row of split {self.split!r}; "
                     "leave the dataset out or write it with splits"
                 )
             window = self._window(epoch, index)
-            offsets = np.arange(index - window.start, len(window.order), lanes)
-            hits = np.flatnonzero(window.wanted[window.order[offsets]])[: count - found]
-            tables.append(window.table.take(window.order[offsets[hits]]))
+            own = np.arange(index - window.start, len(window.order), stride)
+            hits = np.flatnonzero(window.wanted[window.order[own]])[: count - found]
+            tables.append(window.table.take(window.order[own[hits]]))
             epochs.append(np.full(len(hits), epoch))
             after.append(here + hits + 1)
             found += len(hits)
-            here += len(offsets)
+            here += len(own)
         table = pa.concat_tables(tables).combine_chunks()
         return Rows(table, np.concatenate(epochs), np.concatenate(after))
 

@@ -14,26 +14,26 @@ from bitextile.schema.errors import ConfigError
 
 
 @dataclass(frozen=True)
-class Side:
+class Subwords:
     """One sentence as subwords, without special tokens.
 
     Attributes:
         ids: [n] int32.
         offsets: [n, 2] code-point offsets in the text, end exclusive.
-        n_cut: subwords that were cut off the end.
+        n_truncated: subwords that were cut off the end.
     """
 
     ids: I32
     offsets: I32
-    n_cut: int = 0
+    n_truncated: int = 0
 
 
 @dataclass(frozen=True)
-class Coder:
+class Tokenizer:
     """A fast tokenizer and the ids that the objectives speak of.
 
     Attributes:
-        tokenizer: the transformers tokenizer, for `save_pretrained`.
+        pretrained: the transformers tokenizer, for `save_pretrained`.
         path: the folder it came from.
         cls: id that begins an input.
         sep: id that ends each sentence.
@@ -43,7 +43,7 @@ class Coder:
         is_ordinary: [size] True at those ids.
     """
 
-    tokenizer: Any
+    pretrained: Any
     path: str
     cls: int
     sep: int
@@ -55,24 +55,24 @@ class Coder:
     @property
     def size(self) -> int:
         """Rows an embedding table needs."""
-        return len(self.tokenizer)
+        return len(self.pretrained)
 
     @cached_property
     def vocabulary(self) -> dict[str, int]:
         """Id of each token."""
-        return dict(self.tokenizer.get_vocab())
+        return dict(self.pretrained.get_vocab())
 
     @cached_property
     def digest(self) -> str:
         """`sha256:...` over the tokenizer's whole definition; equal digests give equal ids."""
-        definition = self.tokenizer.backend_tokenizer.to_str()
+        definition = self.pretrained.backend_tokenizer.to_str()
         return "sha256:" + hashlib.sha256(definition.encode()).hexdigest()
 
-    def sides(self, texts: list[str]) -> list[Side]:
+    def encode(self, texts: list[str]) -> list[Subwords]:
         """Returns each text as subwords."""
-        encodings = self.tokenizer.backend_tokenizer.encode_batch(texts, add_special_tokens=False)
+        encodings = self.pretrained.backend_tokenizer.encode_batch(texts, add_special_tokens=False)
         return [
-            Side(
+            Subwords(
                 np.asarray(e.ids, np.int32),
                 np.asarray(e.offsets, np.int32).reshape(-1, 2),
             )
@@ -80,7 +80,7 @@ class Coder:
         ]
 
 
-def load_coder(path: str) -> Coder:
+def load_tokenizer(path: str) -> Tokenizer:
     """Loads a tokenizer from a local folder; nothing is ever downloaded.
 
     Args:
@@ -92,34 +92,34 @@ def load_coder(path: str) -> Coder:
     if not Path(path).is_dir():
         raise ConfigError(f"{path}: no such tokenizer folder; `bitextile tokenizer` writes one")
     try:
-        tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True)
+        pretrained = AutoTokenizer.from_pretrained(path, local_files_only=True)
     except (OSError, ValueError, KeyError) as error:
         reason = str(error).splitlines()[0]
         raise ConfigError(
             f"{path}: no tokenizer that transformers can load; expected the folder of a finished "
             f"model or of `bitextile tokenizer` ({reason})"
         ) from error
-    if not getattr(tokenizer, "is_fast", False):
+    if not getattr(pretrained, "is_fast", False):
         raise ConfigError(f"{path}: not a fast tokenizer, so without offsets; save tokenizer.json")
-    tokenizer.backend_tokenizer.no_truncation()
-    tokenizer.backend_tokenizer.no_padding()
-    is_ordinary = np.ones(len(tokenizer), bool)
-    is_ordinary[list(tokenizer.all_special_ids)] = False
-    return Coder(
-        tokenizer,
+    pretrained.backend_tokenizer.no_truncation()
+    pretrained.backend_tokenizer.no_padding()
+    is_ordinary = np.ones(len(pretrained), bool)
+    is_ordinary[list(pretrained.all_special_ids)] = False
+    return Tokenizer(
+        pretrained,
         path,
-        cls=_special(tokenizer, path, "cls", "bos"),
-        sep=_special(tokenizer, path, "sep", "eos"),
-        pad=_special(tokenizer, path, "pad"),
-        mask=_special(tokenizer, path, "mask"),
+        cls=_special(pretrained, path, "cls", "bos"),
+        sep=_special(pretrained, path, "sep", "eos"),
+        pad=_special(pretrained, path, "pad"),
+        mask=_special(pretrained, path, "mask"),
         ordinary=np.flatnonzero(is_ordinary).astype(np.int32),
         is_ordinary=is_ordinary,
     )
 
 
-def _special(tokenizer: Any, path: str, *names: str) -> int:
+def _special(pretrained: Any, path: str, *names: str) -> int:
     for name in names:
-        token_id = getattr(tokenizer, f"{name}_token_id", None)
+        token_id = getattr(pretrained, f"{name}_token_id", None)
         if token_id is not None:
             return int(token_id)
     raise ConfigError(
@@ -128,7 +128,7 @@ def _special(tokenizer: Any, path: str, *names: str) -> int:
     )
 
 
-def cut(side: Side, limit: int, text: str, spans: I32 | None = None) -> Side:
+def truncate(side: Subwords, limit: int, text: str, spans: I32 | None = None) -> Subwords:
     """Returns the first subwords of a side, at most `limit`, without cutting a word in two.
 
     A subword begins a word if no span reaches over its start; without spans, if white space
@@ -142,32 +142,32 @@ def cut(side: Side, limit: int, text: str, spans: I32 | None = None) -> Side:
         spans: [w, 2] its words, if known; code points.
 
     Returns:
-        `side` itself if it fits; else a shorter one, `n_cut` counting what is gone.
+        `side` itself if it fits; else a shorter one, `n_truncated` counting what is gone.
     """
     if len(side.ids) <= limit:
         return side
-    keep = _place_to_cut(side.offsets[: limit + 1, 0], text, spans)
-    return Side(side.ids[:keep], side.offsets[:keep], side.n_cut + len(side.ids) - keep)
+    keep = _cut_index(side.offsets[: limit + 1, 0], text, spans)
+    return Subwords(side.ids[:keep], side.offsets[:keep], side.n_truncated + len(side.ids) - keep)
 
 
-def split(side: Side, limit: int, text: str, *, parts: int) -> list[Side]:
-    """Returns a side in pieces of at most `limit` subwords, cut as `cut` does, nothing lost.
+def split_subwords(side: Subwords, limit: int, text: str, *, parts: int) -> list[Subwords]:
+    """Returns a side in pieces of at most `limit` subwords, cut as `truncate` does, nothing lost.
 
     Args:
         side: subwords of `text`.
         limit: most subwords of a piece.
         text: the sentence or document.
-        parts: most pieces; what lies behind them is lost and counted by the last one's `n_cut`.
+        parts: most pieces; what lies behind them is lost, `n_truncated` of the last counts it.
     """
-    pieces: list[Side] = []
+    pieces: list[Subwords] = []
     while len(pieces) < parts - 1 and len(side.ids) > limit:
-        keep = _place_to_cut(side.offsets[: limit + 1, 0], text, None)
-        pieces.append(Side(side.ids[:keep], side.offsets[:keep]))
-        side = Side(side.ids[keep:], side.offsets[keep:])
-    return [*pieces, cut(side, limit, text)]
+        keep = _cut_index(side.offsets[: limit + 1, 0], text, None)
+        pieces.append(Subwords(side.ids[:keep], side.offsets[:keep]))
+        side = Subwords(side.ids[keep:], side.offsets[keep:])
+    return [*pieces, truncate(side, limit, text)]
 
 
-def _place_to_cut(starts: I32, text: str, spans: I32 | None) -> int:
+def _cut_index(starts: I32, text: str, spans: I32 | None) -> int:
     limit = len(starts) - 1
     if spans is None:
         begins: Bool = np.asarray([_after_space(text, int(s)) for s in starts])

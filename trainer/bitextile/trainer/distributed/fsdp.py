@@ -2,7 +2,7 @@
 
 Each layer of the encoder is a unit, gathered when a pass reaches it; what is left (embeddings,
 head) is gathered by the encoder as a whole. All ranks walk through the layers together, so they
-need equally many lanes, and objectives with equally many passes: `refuse_uneven`.
+need equally many micro-batches, and objectives with equally many passes: `check_parallelism`.
 """
 
 import warnings
@@ -18,32 +18,33 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 
 from bitextile.schema.errors import ConfigError
 from bitextile.trainer.config import RunConfig
-from bitextile.trainer.distributed.process_group import Ranks
+from bitextile.trainer.distributed.process_group import ProcessGroup
 from bitextile.trainer.model.encoder import Encoder
 
 
-def refuse_uneven(config: RunConfig, ranks: Ranks, objectives: Collection[str]) -> None:
-    """Checks that lanes and objectives can be dealt to the ranks.
+def check_parallelism(config: RunConfig, group: ProcessGroup, objectives: Collection[str]) -> None:
+    """Checks that micro-batches and objectives can be dealt to the ranks.
 
     Args:
         config: of the run.
-        ranks: its processes.
+        group: its processes.
         objectives: the names of those in its mixture.
 
     Raises:
         ConfigError: they cannot.
     """
-    if config.accumulate < ranks.size:
+    if config.grad_accumulation < group.size:
         raise ConfigError(
-            f"accumulate is {config.accumulate}, but there are {ranks.size} ranks, and each needs "
-            f"a micro-batch of the step; set it to {ranks.size} or more, or start fewer ranks"
+            f"grad_accumulation is {config.grad_accumulation}, but there are {group.size} ranks, "
+            f"and each needs a micro-batch of the step; set it to {group.size} or more, or start "
+            "fewer ranks"
         )
-    if config.parallel != "fsdp" or ranks.size == 1:
+    if config.parallel != "fsdp" or group.size == 1:
         return
-    if config.accumulate % ranks.size:
+    if config.grad_accumulation % group.size:
         raise ConfigError(
-            f"accumulate is {config.accumulate}, no multiple of the {ranks.size} ranks; under fsdp "
-            "each needs equally many micro-batches"
+            f"grad_accumulation is {config.grad_accumulation}, no multiple of the {group.size} "
+            "ranks; under fsdp each needs equally many micro-batches"
         )
     if "moco" in objectives and len(objectives) > 1:
         raise ConfigError(
@@ -52,15 +53,15 @@ def refuse_uneven(config: RunConfig, ranks: Ranks, objectives: Collection[str]) 
         )
 
 
-def shard(encoder: Encoder, ranks: Ranks, device: torch.device) -> None:
+def shard(encoder: Encoder, group: ProcessGroup, device: torch.device) -> None:
     """Deals the encoder's parameters out over the ranks, in place.
 
     Args:
         encoder: on the device, the same on every rank.
-        ranks: two or more.
+        group: two or more.
         device: its type is that of the mesh.
     """
-    mesh = init_device_mesh(device.type, (ranks.size,))
+    mesh = init_device_mesh(device.type, (group.size,))
     for layer in _layers(encoder.mlm.base_model):
         _shard_one(layer, mesh)
     _shard_one(encoder, mesh)
@@ -97,7 +98,7 @@ def is_sharded(encoder: Encoder) -> bool:
 
 
 @contextmanager
-def whole_parameters(encoder: Encoder) -> Iterator[None]:
+def full_parameters(encoder: Encoder) -> Iterator[None]:
     """Gathers the parameters of a sharded encoder while the context lasts."""
     units = [m for m in encoder.modules() if isinstance(m, FSDPModule)]
     for unit in units:
@@ -109,13 +110,13 @@ def whole_parameters(encoder: Encoder) -> Iterator[None]:
             unit.reshard()
 
 
-def whole(tensor: torch.Tensor) -> torch.Tensor:
+def full_cpu(tensor: torch.Tensor) -> torch.Tensor:
     """Returns a tensor on the CPU, gathered if it is sharded; every rank must call it then."""
     full = tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
     return full.detach().cpu().contiguous()
 
 
-def dealt_like(value: torch.Tensor, parameter: torch.Tensor) -> torch.Tensor:
+def shard_like(value: torch.Tensor, parameter: torch.Tensor) -> torch.Tensor:
     """Returns a whole tensor as a parameter of its shape lies: on its device, sharded if it is."""
     value = value.to(parameter.device)
     if isinstance(parameter, DTensor) and value.shape == parameter.shape:

@@ -1,14 +1,15 @@
-"""The processes of one run, its ranks: what they tell each other, and how they end together.
+"""The processes of one run, its ranks: their messages, sums over them, and how they end together.
 
 `torchrun --nproc-per-node N --no-python bitextile pretrain run.yaml --out RUN` starts N of them. A
-step has `accumulate` lanes in all; rank r of R works on the lanes r, r + R, r + 2R, ...
+step has `grad_accumulation` micro-batches in all; rank r of R works on r, r + R, r + 2R, ...
 
 Why no DistributedDataParallel: it averages over ranks, inside the backward pass, and expects every
-rank to do the same passes over the same parameters. Here ranks may have more or fewer lanes, each
-lane its own objective, and parameters that no lane of a rank uses; the reducer would wait for them
-or weigh them wrongly. The weights of a step are known before its backward pass, so every rank
-computes its share of the exact gradient, and a sum over ranks after the last backward is all there
-is to do. What is lost is the overlap of that sum with the last of `accumulate / ranks` passes.
+rank to do the same passes over the same parameters. Here ranks may have more or fewer
+micro-batches, each with an objective of its own, and parameters that no micro-batch of a rank uses;
+the reducer would wait for them or weigh them wrongly. The weights of a step are known before its
+backward pass, so every rank computes its share of the exact gradient, and a sum over ranks after
+the last backward is all there is to do. What is lost is the overlap of that sum with the last of
+`grad_accumulation / R` passes.
 """
 
 import json
@@ -29,40 +30,48 @@ from bitextile.trainer.errors import TrainingError
 T = TypeVar("T")
 
 TIMEOUT = timedelta(minutes=15)
-"""A rank that says nothing for so long is given up: a checkpoint of a large model takes minutes."""
+"""A rank silent for so long is given up: a checkpoint of a large model takes minutes."""
 
-BUCKET = 8_000_000
+BUCKET_SIZE = 8_000_000
 """Numbers summed over ranks at once, 32 MB: fewer, larger messages, and little memory besides."""
 
 
-class StoppedError(TrainingError):
-    """Another rank cannot go on, and has said why; so this one ends too, and need not say it."""
+class PeerFailedError(TrainingError):
+    """Another rank cannot go on and reports why; so this one ends too, and need not report it."""
 
 
 @dataclass(frozen=True)
-class Ranks:
+class ProcessGroup:
     """This process among those of the run; alone by default.
 
     Attributes:
         rank: 0-based; rank 0 is the only one to write files.
         size: how many there are.
-        local: 0-based on this machine, the index of its device.
+        local_rank: 0-based on this machine, the index of its device.
     """
 
     rank: int = 0
     size: int = 1
-    local: int = 0
+    local_rank: int = 0
 
     @property
-    def leads(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this process is the one that writes."""
         return self.rank == 0
 
-    def all(self, work: Callable[[], T]) -> list[T]:
+    def share(self, n: int) -> range:
+        """Returns which of `n` micro-batches or items are this rank's.
+
+        >>> list(ProcessGroup(rank=1, size=3).share(8))
+        [1, 4, 7]
+        """
+        return range(self.rank, n, self.size)
+
+    def collect(self, work: Callable[[], T]) -> list[T]:
         """Does `work` on every rank and returns what each returned, in the order of the ranks.
 
         Every rank must call it, and nothing in `work` may wait for another rank. Should it fail on
-        some, then all end: the first of those raises its error, the others a `StoppedError`.
+        some, then all end: the first of those raises its error, the others a `PeerFailedError`.
 
         Args:
             work: returns a JSON value.
@@ -77,33 +86,35 @@ class Ranks:
             failure = error
             report |= {"error": str(error), "code": getattr(error, "exit_code", 1)}
         # JSON, so that no pickle comes out of a socket.
-        reports = [json.loads(r) for r in self._exchange(json.dumps(report).encode())]
-        self._end_with(reports, failure)
+        reports = [json.loads(r) for r in self._all_gather(json.dumps(report).encode())]
+        self._raise_first_failure(reports, failure)
         return [r["made"] for r in reports]
 
-    def together(self, work: Callable[[], T]) -> T:
+    def on_all(self, work: Callable[[], T]) -> T:
         """Returns what `work` returned on this rank, any value; should it fail on one, all end."""
         made: list[T] = []
-        self.all(lambda: made.append(work()))
+        self.collect(lambda: made.append(work()))
         return made[0]
 
-    def led(self, work: Callable[[], T]) -> T:
+    def on_main(self, work: Callable[[], T]) -> T:
         """Does `work` on rank 0 alone and returns its JSON value everywhere."""
-        first: Any = self.all(lambda: work() if self.leads else None)[0]
+        first: Any = self.collect(lambda: work() if self.is_main else None)[0]
         return first
 
-    def _end_with(self, reports: list[dict[str, Any]], failure: Exception | None) -> None:
+    def _raise_first_failure(
+        self, reports: list[dict[str, Any]], failure: Exception | None
+    ) -> None:
         failed = [rank for rank, report in enumerate(reports) if "error" in report]
         if not failed:
             return
         if failure is not None and failed[0] == self.rank:
             raise failure
         first = reports[failed[0]]
-        stopped = StoppedError(f"rank {failed[0]} stopped the run: {first['error']}")
+        stopped = PeerFailedError(f"rank {failed[0]} stopped the run: {first['error']}")
         stopped.exit_code = first["code"]
         raise stopped
 
-    def gather(self, tensors: Sequence[tuple[torch.Tensor, ...]]) -> list[tuple[Any, ...]]:
+    def gather_tensors(self, tensors: Sequence[tuple[torch.Tensor, ...]]) -> list[tuple[Any, ...]]:
         """Returns tuples of tensors of all ranks, in the order of the ranks, on the CPU if many."""
         if self.size == 1:
             return list(tensors)
@@ -113,7 +124,7 @@ class Ranks:
             for j, t in enumerate(ts)
         }
         found = []
-        for message in self._exchange(save(named)):
+        for message in self._all_gather(save(named)):
             items: dict[int, dict[int, torch.Tensor]] = {}
             for name, tensor in load(message).items():
                 i, j = map(int, name.split("."))
@@ -121,21 +132,21 @@ class Ranks:
             found += [tuple(items[i][j] for j in sorted(items[i])) for i in sorted(items)]
         return found
 
-    def add_up(self, tensors: Sequence[torch.Tensor]) -> None:
+    def all_reduce(self, tensors: Sequence[torch.Tensor]) -> None:
         """Replaces each tensor by its sum over ranks; all have one type and device."""
         if self.size == 1 or not tensors:
             return
-        with _in_contact(self.rank):
+        with _peer_errors(self.rank):
             for bucket in _buckets(tensors):
                 flat = torch.cat([t.flatten() for t in bucket])
                 dist.all_reduce(flat)
                 for tensor, total in zip(bucket, flat.split([t.numel() for t in bucket])):
                     tensor.copy_(total.view_as(tensor))
 
-    def _exchange(self, message: bytes) -> list[bytes]:
+    def _all_gather(self, message: bytes) -> list[bytes]:
         mine = torch.frombuffer(bytearray(message), dtype=torch.uint8)
         lengths = [torch.zeros((), dtype=torch.long) for _ in range(self.size)]
-        with _in_contact(self.rank):
+        with _peer_errors(self.rank):
             dist.all_gather(lengths, torch.tensor(len(mine)))
             longest = max(int(n) for n in lengths)
             padded = torch.zeros(longest, dtype=torch.uint8)
@@ -145,24 +156,24 @@ class Ranks:
         return [t[: int(n)].numpy().tobytes() for t, n in zip(found, lengths)]
 
 
-ALONE = Ranks()
+SINGLE_PROCESS = ProcessGroup()
 """The one process of a run that torchrun did not start."""
 
 
 def _buckets(tensors: Sequence[torch.Tensor]) -> Iterator[list[torch.Tensor]]:
     bucket: list[torch.Tensor] = []
-    room = BUCKET
+    left = BUCKET_SIZE
     for tensor in tensors:
-        if bucket and tensor.numel() > room:
+        if bucket and tensor.numel() > left:
             yield bucket
-            bucket, room = [], BUCKET
+            bucket, left = [], BUCKET_SIZE
         bucket.append(tensor)
-        room -= tensor.numel()
+        left -= tensor.numel()
     yield bucket
 
 
 @contextmanager
-def _in_contact(rank: int) -> Iterator[None]:
+def _peer_errors(rank: int) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:  # torch's DistBackendError is one
@@ -174,38 +185,42 @@ def _in_contact(rank: int) -> Iterator[None]:
 
 
 @contextmanager
-def joined() -> Iterator[Ranks]:
-    """Gives this process's place among the ranks torchrun has started; alone if it has not.
+def init_distributed() -> Iterator[ProcessGroup]:
+    """Gives the processes that torchrun has started; this one alone if it has not.
 
     Raises:
-        TrainingError: the others do not come.
+        TrainingError: the others do not join in time.
     """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
-        yield ALONE
+        yield SINGLE_PROCESS
         return
-    rank, local = int(os.environ["RANK"]), int(os.environ.get("LOCAL_RANK", "0"))
+    rank, local_rank = int(os.environ["RANK"]), int(os.environ.get("LOCAL_RANK", "0"))
     cuda = torch.cuda.is_available()
     if cuda:
-        torch.cuda.set_device(local % torch.cuda.device_count())
+        torch.cuda.set_device(local_rank % torch.cuda.device_count())
     # gloo carries messages and sums on CPUs, nccl the tensors of GPUs.
     backend = "cpu:gloo,cuda:nccl" if cuda else "gloo"
-    with _in_contact(rank):
+    with _peer_errors(rank):
         dist.init_process_group(backend, timeout=TIMEOUT)
     try:
-        yield Ranks(rank, size, local)
+        yield ProcessGroup(rank, size, local_rank)
     finally:
         dist.destroy_process_group()
 
 
-def fail_together(ranks: Ranks, error: BitextileError) -> None:
-    """Raises an error that every rank has found alike, so that one of them says it.
+def fail_on_all(group: ProcessGroup, error: BitextileError) -> None:
+    """Raises an error that every rank has found alike, so that one of them reports it.
+
+    Args:
+        group: the processes; each calls it.
+        error: the same on each.
 
     Raises:
-        BitextileError: `error` on rank 0; a `StoppedError` on the others.
+        BitextileError: `error` on rank 0; a `PeerFailedError` on the others.
     """
 
     def stop() -> None:
         raise error
 
-    ranks.together(stop)
+    group.on_all(stop)

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from bitextile.trainer.evaluate.classifier import LoadedClassifier
     from bitextile.trainer.finetune.classify import Classify
     from bitextile.trainer.finetune.config import TaskSource
-    from bitextile.trainer.finetune.loop import Finetuning
-    from bitextile.trainer.train.checkpoint import Tensors
+    from bitextile.trainer.finetune.loop import FinetuneState
+    from bitextile.trainer.train.checkpoint import RunTensors
 
 
 @dataclass(frozen=True)
@@ -74,10 +74,10 @@ class ClassificationTask:
 
         wanted = classes(data, prepared.labels)
         fields = [data.rows.column(name).to_pylist() for name in self.fields]
-        found, n_cut = predict(prepared, fields)
+        found, n_truncated = predict(prepared, fields)
         right = np.stack([found == wanted, np.ones(len(wanted))], axis=1).astype(np.float64)
         estimate = bootstrap(right, lambda s: s[0] / s[1], operation="classification")
-        return Accuracy(estimate, len(wanted), data.left_out, n_cut)
+        return Accuracy(estimate, len(wanted), data.left_out, n_truncated)
 
     def settings(self, prepared: "LoadedClassifier", options: NoOptions) -> dict[str, Any]:
         """Returns the classes of the model."""
@@ -108,21 +108,21 @@ class ClassificationTask:
 
         return Classify(self.fields, labels, max_length, seed=seed, augmentation=augmentation)
 
-    def score(self, training: "Finetuning", data: TaskData) -> dict[str, float]:
+    def score(self, state: "FinetuneState", data: TaskData) -> dict[str, float]:
         """Returns loss and accuracy on held-out rows."""
         from bitextile.trainer.finetune.score import score
 
-        return score(training, self.targets(data, training.entries[0].labels))
+        return score(state, self.targets(data, state.entries[0].labels))
 
     def save(
-        self, training: "Finetuning", folder: Path, tensors: "Tensors", facts: dict[str, Any]
+        self, state: "FinetuneState", folder: Path, tensors: "RunTensors", facts: dict[str, Any]
     ) -> None:
         """Writes what `AutoModelForSequenceClassification` loads, and its card."""
         from bitextile.trainer.finetune.card import write_card
         from bitextile.trainer.finetune.model import pair_tokenizer, save_classifier
 
-        entry = training.entries[0]
-        head = {n.removeprefix("0."): t for n, t in tensors.own.items()}
-        save_classifier(folder, training.encoder, entry.labels, body=tensors.model, head=head)
-        pair_tokenizer(training.coder).save_pretrained(folder)
-        write_card(folder, training.config, entry.labels, entry.train, facts)
+        entry = state.entries[0]
+        head = {n.removeprefix("0."): t for n, t in tensors.objectives.items()}
+        save_classifier(folder, state.encoder, entry.labels, body=tensors.model, head=head)
+        pair_tokenizer(state.tokenizer).save_pretrained(folder)
+        write_card(folder, state.config, entry.labels, entry.train, facts)

@@ -17,11 +17,11 @@ from transformers import AutoModelForSequenceClassification
 from bitextile.kernels.arrays import I64
 from bitextile.schema.errors import ConfigError
 from bitextile.trainer.data.examples import join
-from bitextile.trainer.data.tokens import Coder
-from bitextile.trainer.generate.checkpoint import own_coder
-from bitextile.trainer.model.encoder import load_masked_lm, quiet
-from bitextile.trainer.objectives.objective import fitted_pair
-from bitextile.trainer.observe.card import read_identity
+from bitextile.trainer.data.tokens import Tokenizer
+from bitextile.trainer.generate.checkpoint import model_tokenizer
+from bitextile.trainer.model.build import load_masked_lm, quiet
+from bitextile.trainer.objectives.objective import truncate_pair
+from bitextile.trainer.observe.card import read_provenance
 
 BATCH_TOKENS = 8_192
 """Tokens of a batch, padding included: keeps a base model within some hundred MB."""
@@ -33,14 +33,14 @@ class LoadedClassifier:
 
     Attributes:
         model: in evaluation mode, on its device.
-        coder: its tokenizer.
+        tokenizer: its tokenizer.
         labels: name of each class.
         max_length: tokens of an input, as in its training.
         device: that of the model.
     """
 
     model: Any
-    coder: Coder
+    tokenizer: Tokenizer
     labels: tuple[str, ...]
     max_length: int
     device: torch.device
@@ -54,7 +54,7 @@ def load_classifier(folder: str) -> LoadedClassifier:
             it was trained with.
     """
     _refuse_other(folder)
-    coder = own_coder(folder)
+    tokenizer = model_tokenizer(folder)
     with quiet():
         model = AutoModelForSequenceClassification.from_pretrained(
             folder, local_files_only=True, use_safetensors=True, dtype=torch.float32
@@ -62,9 +62,9 @@ def load_classifier(folder: str) -> LoadedClassifier:
     names = model.config.id2label
     labels = tuple(str(names[i]) for i in range(len(names)))
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    room = min(model.config.max_position_embeddings - coder.pad - 1, 512)
-    max_length = int((read_identity(folder) or {}).get("max_length", room))
-    return LoadedClassifier(model.to(device).eval(), coder, labels, max_length, device)
+    room = min(model.config.max_position_embeddings - tokenizer.pad - 1, 512)
+    max_length = int((read_provenance(folder) or {}).get("max_length", room))
+    return LoadedClassifier(model.to(device).eval(), tokenizer, labels, max_length, device)
 
 
 def _refuse_other(folder: str) -> None:
@@ -89,13 +89,13 @@ def predict(classifier: LoadedClassifier, fields: Sequence[Sequence[str]]) -> tu
         classifier: loaded.
         fields: [2][n] texts of the two fields.
     """
-    inputs, n_cut = _inputs(classifier, fields)
+    inputs, n_truncated = _inputs(classifier, fields)
     found = np.zeros(len(inputs), np.int64)
     for places, ids in _batches(classifier, inputs):
         with torch.no_grad():
-            scores = classifier.model(input_ids=ids, attention_mask=ids != classifier.coder.pad)
+            scores = classifier.model(input_ids=ids, attention_mask=ids != classifier.tokenizer.pad)
         found[places] = scores.logits.argmax(dim=1).cpu().numpy()
-    return found, n_cut
+    return found, n_truncated
 
 
 def _inputs(
@@ -103,13 +103,13 @@ def _inputs(
 ) -> tuple[list[np.ndarray], int]:
     """Returns the tokens of each row, and how many rows lost some."""
     texts: list[tuple[str, str]] = list(zip(*fields))
-    sides = classifier.coder.sides([text for pair in texts for text in pair])
-    inputs, n_cut = [], 0
+    sides = classifier.tokenizer.encode([text for pair in texts for text in pair])
+    inputs, n_truncated = [], 0
     for first, second, pair in zip(sides[::2], sides[1::2], texts):
-        fitted = fitted_pair(first, second, pair, classifier.max_length)
-        n_cut += any(side.n_cut for side in fitted)
-        inputs.append(join(classifier.coder, *fitted, languages=("", "")).tokens)
-    return inputs, n_cut
+        fitted = truncate_pair(first, second, pair, classifier.max_length)
+        n_truncated += any(side.n_truncated for side in fitted)
+        inputs.append(join(classifier.tokenizer, *fitted, languages=("", "")).tokens)
+    return inputs, n_truncated
 
 
 def _batches(
@@ -121,7 +121,7 @@ def _batches(
         width = len(inputs[order[0]])
         n = max(1, BATCH_TOKENS // width)
         places, order = order[:n], order[n:]
-        ids = np.full((len(places), width), classifier.coder.pad, np.int64)
+        ids = np.full((len(places), width), classifier.tokenizer.pad, np.int64)
         for row, place in enumerate(places):
             ids[row, : len(inputs[place])] = inputs[place]
         yield places, torch.from_numpy(ids).to(classifier.device)

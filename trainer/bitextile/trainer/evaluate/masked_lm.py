@@ -6,11 +6,11 @@ from dataclasses import replace
 import torch
 
 from bitextile.schema.dataset import Dataset
-from bitextile.trainer.data.collate import Collation, Masked, collate
-from bitextile.trainer.data.examples import Example, Input, join, within
+from bitextile.trainer.data.collate import Collation, MaskedBatch, collate
+from bitextile.trainer.data.examples import Example, Input, batch_by_tokens, join
 from bitextile.trainer.data.masking import Masking
 from bitextile.trainer.data.streams import split_rows
-from bitextile.trainer.data.tokens import Coder, cut
+from bitextile.trainer.data.tokens import Tokenizer, truncate
 from bitextile.trainer.evaluate.vectors import BATCH_TOKENS, Embedder
 from bitextile.trainer.losses import masked_lm
 from bitextile.trainer.objectives.objective import records
@@ -55,10 +55,10 @@ def masked_examples(
 
 def _input(embedder: Embedder, texts: list[str], masked: int) -> Input:
     """Returns one or two sentences as an input of which only sentence `masked` may be masked."""
-    coder = embedder.coder
+    tokenizer = embedder.tokenizer
     room = (embedder.max_length - 1 - len(texts)) // len(texts)
-    sides = [cut(side, room, text) for side, text in zip(coder.sides(texts), texts)]
-    joined = join(coder, *sides, languages=("",) * len(sides))
+    sides = [truncate(side, room, text) for side, text in zip(tokenizer.encode(texts), texts)]
+    joined = join(tokenizer, *sides, languages=("",) * len(sides))
     return replace(joined, maskable=joined.maskable & (joined.sides == masked))
 
 
@@ -69,9 +69,9 @@ def likelihoods(embedder: Embedder, examples: list[Example]) -> list[tuple[float
 
 def _likelihoods(embedder: Embedder, examples: list[Example]) -> Iterator[tuple[float, int]]:
     collation = Collation(
-        masking=_masking(embedder.coder), pad=embedder.coder.pad, width=embedder.max_length
+        masking=_masking(embedder.tokenizer), pad=embedder.tokenizer.pad, width=embedder.max_length
     )
-    for group in within(BATCH_TOKENS, examples):
+    for group in batch_by_tokens(BATCH_TOKENS, examples):
         batch = collate(group, collation).to(embedder.device)
         logits = _logits(embedder, batch)
         owner = batch.packed.groups.flatten()[batch.predicted].cpu() - 1
@@ -81,11 +81,11 @@ def _likelihoods(embedder: Embedder, examples: list[Example]) -> Iterator[tuple[
             yield float(part.total), int(part.weight)
 
 
-def _masking(coder: Coder) -> Masking:
+def _masking(tokenizer: Tokenizer) -> Masking:
     return Masking(
         rate=RATE,
-        mask=coder.mask,
-        ordinary=coder.ordinary,
+        mask=tokenizer.mask,
+        ordinary=tokenizer.ordinary,
         seed=SEED,
         operation="mask/evaluate",
         masked=1.0,
@@ -93,7 +93,7 @@ def _masking(coder: Coder) -> Masking:
     )
 
 
-def _logits(embedder: Embedder, batch: Masked) -> torch.Tensor:
+def _logits(embedder: Embedder, batch: MaskedBatch) -> torch.Tensor:
     with torch.no_grad():
         vectors = embedder.encoder.vectors(batch.packed)[batch.predicted]
         return embedder.encoder.logits(vectors).cpu()

@@ -19,10 +19,10 @@ from bitextile.schema.errors import ConfigError
 
 if TYPE_CHECKING:
     from bitextile.trainer.finetune.config import TaskSource
-    from bitextile.trainer.finetune.loop import Finetuning
+    from bitextile.trainer.finetune.loop import FinetuneState
     from bitextile.trainer.finetune.mixup import Choices, Tokens
-    from bitextile.trainer.objectives.objective import Learned
-    from bitextile.trainer.train.checkpoint import Tensors
+    from bitextile.trainer.objectives.objective import LossObjective
+    from bitextile.trainer.train.checkpoint import RunTensors
 
 Split = Literal["train", "valid", "test", "all"]
 
@@ -131,14 +131,14 @@ class FinetuneTask(Task[Any, TaskData, Any], Protocol):
         max_length: int,
         seed: int = 0,
         augmentation: Augmentation = NO_AUGMENTATION,
-    ) -> "Learned":
+    ) -> "LossObjective":
         """Returns what is minimised; its `module` is the head."""
 
-    def score(self, training: "Finetuning", data: TaskData) -> dict[str, float]:
+    def score(self, state: "FinetuneState", data: TaskData) -> dict[str, float]:
         """Returns figures on held-out rows while a model is trained; every rank calls it."""
 
     def save(
-        self, training: "Finetuning", folder: Path, tensors: "Tensors", facts: dict[str, Any]
+        self, state: "FinetuneState", folder: Path, tensors: "RunTensors", facts: dict[str, Any]
     ) -> None:
         """Writes model, tokenizer and card to an empty folder."""
 

@@ -9,10 +9,11 @@ import torch
 from bitextile.kernels.arrays import F64
 from bitextile.schema.errors import ConfigError
 from bitextile.trainer.data.examples import join
-from bitextile.trainer.data.packed import Packed, flatten, lay_out, moved
-from bitextile.trainer.data.tokens import Coder, Side, cut, load_coder
+from bitextile.trainer.data.packed import Packed, flatten, map_tensors, pack_inputs
+from bitextile.trainer.data.tokens import Subwords, Tokenizer, load_tokenizer, truncate
 from bitextile.trainer.evaluate.gold import Spans
-from bitextile.trainer.model.encoder import Encoder, load_masked_lm
+from bitextile.trainer.model.build import load_masked_lm
+from bitextile.trainer.model.encoder import Encoder
 
 BATCH_TOKENS = 8_192
 """Tokens of a batch: keeps a base model within some hundred MB."""
@@ -24,14 +25,14 @@ class Embedder:
 
     Attributes:
         encoder: in evaluation mode, on its device.
-        coder: its tokenizer.
+        tokenizer: its tokenizer.
         layer: 0 is the embeddings.
         max_length: tokens of an input.
         device: that of the encoder.
     """
 
     encoder: Encoder
-    coder: Coder
+    tokenizer: Tokenizer
     layer: int
     max_length: int
     device: torch.device
@@ -49,14 +50,14 @@ def load_embedder(model: str, *, layer: int | None = None) -> Embedder:
     Raises:
         ConfigError: no such model or layer.
     """
-    coder = load_coder(model)
+    tokenizer = load_tokenizer(model)
     encoder = Encoder(load_masked_lm(model))
     chosen = round(encoder.layers * 2 / 3) if layer is None else layer
     if not 0 <= chosen <= encoder.layers:
         raise ConfigError(f"layer is {layer}, but {model} has layers 0 to {encoder.layers}")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    room = encoder.mlm.config.max_position_embeddings - coder.pad - 1
-    return Embedder(encoder.to(device).eval(), coder, chosen, min(room, 512), device)
+    room = encoder.mlm.config.max_position_embeddings - tokenizer.pad - 1
+    return Embedder(encoder.to(device).eval(), tokenizer, chosen, min(room, 512), device)
 
 
 def sentence_vectors(embedder: Embedder, texts: Sequence[str]) -> F64:
@@ -84,22 +85,24 @@ def word_vectors(embedder: Embedder, texts: Sequence[str], spans: Sequence[Spans
     return vectors
 
 
-def _encoded(embedder: Embedder, texts: Sequence[str]) -> Iterator[tuple[int, F64, Side]]:
+def _encoded(embedder: Embedder, texts: Sequence[str]) -> Iterator[tuple[int, F64, Subwords]]:
     """Yields (index of the text, [n, H] vectors of its subwords, the subwords), longest first."""
-    coder, room = embedder.coder, embedder.max_length - 2
-    sides = [cut(s, room, t) for s, t in zip(coder.sides(list(texts)), texts, strict=True)]
+    tokenizer, room = embedder.tokenizer, embedder.max_length - 2
+    sides = [
+        truncate(s, room, t) for s, t in zip(tokenizer.encode(list(texts)), texts, strict=True)
+    ]
     order = sorted(range(len(sides)), key=lambda i: -len(sides[i].ids))
     while order:
         width = len(sides[order[0]].ids) + 2
         places, order = _within_budget(order, sides)
-        flat = flatten([join(coder, sides[i], languages=("",)) for i in places])
-        packed, _ = lay_out(flat, flat.tokens, width=width, pad=coder.pad)
+        flat = flatten([join(tokenizer, sides[i], languages=("",)) for i in places])
+        packed, _ = pack_inputs(flat, flat.tokens, width=width, pad=tokenizer.pad)
         hidden = _hidden(embedder, packed)
         for place, start in zip(places, packed.starts.tolist()):
             yield place, hidden[start + 1 : start + 1 + len(sides[place].ids)], sides[place]
 
 
-def _within_budget(order: list[int], sides: Sequence[Side]) -> tuple[list[int], list[int]]:
+def _within_budget(order: list[int], sides: Sequence[Subwords]) -> tuple[list[int], list[int]]:
     """Splits off the first texts that have at most BATCH_TOKENS together, one at least."""
     tokens = np.cumsum([len(sides[i].ids) + 2 for i in order])
     n = max(1, int(np.searchsorted(tokens, BATCH_TOKENS, side="right")))
@@ -108,6 +111,6 @@ def _within_budget(order: list[int], sides: Sequence[Side]) -> tuple[list[int], 
 
 def _hidden(embedder: Embedder, packed: Packed) -> F64:
     with torch.no_grad():
-        on_device = moved(packed, lambda tensor: tensor.to(embedder.device))
+        on_device = map_tensors(packed, lambda tensor: tensor.to(embedder.device))
         flat = embedder.encoder.vectors(on_device, layer=embedder.layer)
     return flat.double().cpu().numpy()

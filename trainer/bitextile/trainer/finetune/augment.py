@@ -6,21 +6,21 @@ from typing import Any
 from bitextile.schema.dataset import Dataset, open_dataset
 from bitextile.schema.errors import ConfigError, InputError
 from bitextile.schema.kinds import CANDIDATES, CODESWITCH
-from bitextile.trainer.data.tokens import Coder
+from bitextile.trainer.data.tokens import Tokenizer
 from bitextile.trainer.evaluate.task import Augmentation
 from bitextile.trainer.finetune.config import FinetuneConfig
 from bitextile.trainer.finetune.mixup import Choices, Tokens, read_choices
 
 
 def read_augmentation(
-    config: FinetuneConfig, wanted: Collection[str], coder: Coder, digest: str
+    config: FinetuneConfig, wanted: Collection[str], tokenizer: Tokenizer, digest: str
 ) -> tuple[Augmentation, dict[str, Any]]:
     """Reads what a configuration adds to the rows of a task.
 
     Args:
         config: of the run.
         wanted: `text_id` of every field.
-        coder: tokenises candidates.
+        tokenizer: tokenises candidates.
         digest: of the encoder, which must have made the candidates.
 
     Returns:
@@ -35,8 +35,8 @@ def read_augmentation(
     candidates = [_candidates_of(path, config.model, digest) for path in config.candidates]
     augmentation = Augmentation(
         copies=read_copies(copies, wanted) if copies else None,
-        choices=_choices(candidates, wanted, coder) if candidates else None,
-        tokens=Tokens(coder) if candidates else None,
+        choices=_choices(candidates, wanted, tokenizer) if candidates else None,
+        tokens=Tokens(tokenizer) if candidates else None,
     )
     digests = {"copies": [d.manifest.digest for d in copies]}
     return augmentation, digests | {"candidates": [d.manifest.digest for d in candidates]}
@@ -63,9 +63,9 @@ def _candidates_of(path: str, model: str, digest: str) -> Dataset:
 
 
 def _choices(
-    datasets: Sequence[Dataset], wanted: Collection[str], coder: Coder
+    datasets: Sequence[Dataset], wanted: Collection[str], tokenizer: Tokenizer
 ) -> dict[str, Choices]:
-    tokens = Tokens(coder)
+    tokens = Tokens(tokenizer)
     found = {i: c for d in datasets for i, c in read_choices(d, wanted, tokens).items()}
     _refuse_unrelated(found, wanted, datasets, "candidates")
     return found

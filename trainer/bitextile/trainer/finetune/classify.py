@@ -26,14 +26,14 @@ from bitextile.kernels.randomness import hash64
 from bitextile.trainer.data.collate import Collation
 from bitextile.trainer.data.examples import Example, Input, join
 from bitextile.trainer.data.masking import draws
-from bitextile.trainer.data.packed import Packed, flatten, lay_out, moved
-from bitextile.trainer.data.tokens import Coder, Side
+from bitextile.trainer.data.packed import Packed, flatten, map_tensors, pack_inputs
+from bitextile.trainer.data.tokens import Subwords, Tokenizer
 from bitextile.trainer.evaluate.task import NO_AUGMENTATION, Augmentation
 from bitextile.trainer.finetune.mixup import Mixing, Mixup, mixing_of, shares_of
 from bitextile.trainer.finetune.model import Classifier, fresh_classifier
 from bitextile.trainer.losses import LossSum, masked_lm
 from bitextile.trainer.model.encoder import Encoder
-from bitextile.trainer.objectives.objective import fitted_pair, texts_of
+from bitextile.trainer.objectives.objective import texts_of, truncate_pair
 
 VIEWS = ("plain", "copy", "mixup")
 Pair = tuple[str, str]
@@ -81,7 +81,7 @@ class ClassificationBatch:
 
     def to(self, device: torch.device) -> "ClassificationBatch":
         """Returns the batch on a device."""
-        batch: ClassificationBatch = moved(
+        batch: ClassificationBatch = map_tensors(
             self, lambda tensor: tensor.to(device, non_blocking=True)
         )
         return batch
@@ -113,14 +113,14 @@ class Classify:
         on = {"plain": True, "copy": added.copies is not None, "mixup": added.choices is not None}
         return tuple(view for view in VIEWS if on[view])
 
-    def examples(self, rows: pa.Table, epochs: I64, coder: Coder) -> list[Example]:
+    def examples(self, rows: pa.Table, epochs: I64, tokenizer: Tokenizer) -> list[Example]:
         """Returns one `Labelled` per row, of one to three inputs."""
         records = rows.column("record").to_pylist()
         keys = hash64(pa.array(records, pa.string()))
         texts: list[Pair] = list(zip(*texts_of(rows, *self.fields)))
-        sides = self._sides(texts, coder)
+        sides = self._sides(texts, tokenizer)
         copied = self._copied(rows, texts, keys, epochs)
-        of_copies = iter(self._sides([pair for pair in copied if pair is not None], coder))
+        of_copies = iter(self._sides([pair for pair in copied if pair is not None], tokenizer))
         shares = shares_of(keys, epochs, seed=self.seed)
         mixings = self._mixed(rows, texts, sides)
         classes = rows.column("class").to_pylist()
@@ -134,8 +134,8 @@ class Classify:
                     record=records[i],
                     key=keys[i],
                     epoch=int(epochs[i]),
-                    inputs=tuple(_input(coder, form) for _, form in forms),
-                    n_cut=sum(side.n_cut for side in pair),
+                    inputs=tuple(_input(tokenizer, form) for _, form in forms),
+                    n_truncated=sum(side.n_truncated for side in pair),
                     label=classes[i],
                     views=tuple(view for view, _ in forms),
                     share=float(shares[i]),
@@ -144,10 +144,12 @@ class Classify:
             )
         return examples
 
-    def _sides(self, texts: Sequence[Pair], coder: Coder) -> list[tuple[Side, Side]]:
-        flat = coder.sides([text for pair in texts for text in pair])
+    def _sides(
+        self, texts: Sequence[Pair], tokenizer: Tokenizer
+    ) -> list[tuple[Subwords, Subwords]]:
+        flat = tokenizer.encode([text for pair in texts for text in pair])
         return [
-            fitted_pair(premise, hypothesis, pair, self.max_length)
+            truncate_pair(premise, hypothesis, pair, self.max_length)
             for premise, hypothesis, pair in zip(flat[::2], flat[1::2], texts)
         ]
 
@@ -170,7 +172,7 @@ class Classify:
         ]
 
     def _mixed(
-        self, rows: pa.Table, texts: Sequence[Pair], sides: Sequence[tuple[Side, Side]]
+        self, rows: pa.Table, texts: Sequence[Pair], sides: Sequence[tuple[Subwords, Subwords]]
     ) -> list[Mixing | None]:
         """Returns what is mixed in each row, None where no field has candidates."""
         choices, tokens = self.augmentation.choices, self.augmentation.tokens
@@ -186,7 +188,7 @@ class Classify:
         """Returns packed rows of `Labelled` examples: all forms of a row in one batch."""
         inputs = [i for e in examples for i in e.inputs]
         flat = flatten(inputs)
-        packed, _ = lay_out(
+        packed, _ = pack_inputs(
             flat, flat.tokens, width=collation.width, pad=collation.pad, fixed=collation.fixed
         )
         views = [view for e in examples for view in e.views]
@@ -204,10 +206,10 @@ class Classify:
         return fresh_classifier(encoder, self.labels)
 
     def losses(
-        self, encoder: Encoder, own: Classifier, batch: ClassificationBatch
+        self, encoder: Encoder, objective_module: Classifier, batch: ClassificationBatch
     ) -> dict[str, LossSum]:
         """Returns the parts `plain`, `copy` and `mixup`, as far as they are wanted."""
-        scores = logits(encoder, own, batch)
+        scores = logits(encoder, objective_module, batch)
         weight = torch.tensor(batch.n_rows)
         found = {}
         for view, name in enumerate(VIEWS):
@@ -222,14 +224,16 @@ class Classify:
         return dict.fromkeys(self.parts, batch.n_rows)
 
 
-def logits(encoder: Encoder, own: Classifier, batch: ClassificationBatch) -> torch.Tensor:
+def logits(
+    encoder: Encoder, objective_module: Classifier, batch: ClassificationBatch
+) -> torch.Tensor:
     """Returns the scores [inputs, classes] of a batch."""
     vectors = encoder.vectors(batch.packed, change=batch.mixup)
-    return own(vectors[batch.packed.starts])
+    return objective_module(vectors[batch.packed.starts])
 
 
-def _input(coder: Coder, pair: tuple[Side, Side]) -> Input:
-    return join(coder, *pair, languages=("", ""))
+def _input(tokenizer: Tokenizer, pair: tuple[Subwords, Subwords]) -> Input:
+    return join(tokenizer, *pair, languages=("", ""))
 
 
 def _mixup(examples: Sequence[Labelled], starts: I64) -> Mixup | None:

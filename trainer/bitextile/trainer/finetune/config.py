@@ -1,22 +1,13 @@
 """The configuration of a fine-tuning: what `finetune` is told, checked before anything is read."""
 
 import math
-from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, field_validator, model_validator
 
 from bitextile.schema.ids import language_tag
-from bitextile.trainer.config import (
-    FREE_ON_RESUME,
-    Count,
-    Positive,
-    RunConfig,
-    Settings,
-    checked,
-    placed,
-    read_yaml,
-)
+from bitextile.trainer.config import FREE_ON_RESUME, RunConfig
+from bitextile.trainer.settings import Count, FilePath, Positive, Settings
 
 
 class TaskSource(Settings):
@@ -29,9 +20,9 @@ class TaskSource(Settings):
             `codeswitch --method task-field` writes it.
     """
 
-    file: str | None = None
+    file: FilePath | None = None
     language: str | None = None
-    dataset: str | None = None
+    dataset: FilePath | None = None
 
     @field_validator("language")
     @classmethod
@@ -60,7 +51,7 @@ class FinetuneConfig(RunConfig):
             learned from with its embeddings mixed with those of the candidates (SALT).
         valid: task files to score while training.
         epochs: passes over the rows.
-        batch_rows: rows of a step, over all `accumulate` micro-batches.
+        batch_rows: rows of a step, over all `grad_accumulation` micro-batches.
         steps: optimiser steps; 0 takes those of `epochs`.
         lr: peak learning rate; 5e-5 is the highest that BERT's authors tried (Devlin et al. 2019,
             A.3); a small encoder wants more.
@@ -71,11 +62,11 @@ class FinetuneConfig(RunConfig):
     """
 
     task: str = "classification"
-    model: str
+    model: FilePath
     train: Annotated[tuple[TaskSource, ...], Field(min_length=1)]
-    copies: tuple[str, ...] = ()
-    candidates: tuple[str, ...] = ()
-    valid: tuple[str, ...] = ()
+    copies: tuple[FilePath, ...] = ()
+    candidates: tuple[FilePath, ...] = ()
+    valid: tuple[FilePath, ...] = ()
     epochs: Annotated[float, Field(gt=0.0)] = 3.0
     batch_rows: Positive = 32
     steps: Count = 0
@@ -86,10 +77,10 @@ class FinetuneConfig(RunConfig):
 
     @model_validator(mode="after")
     def _dealt(self) -> "FinetuneConfig":
-        if self.batch_rows % self.accumulate:
+        if self.batch_rows % self.grad_accumulation:
             raise ValueError(
-                f"batch_rows is {self.batch_rows}, no multiple of accumulate {self.accumulate}; "
-                "each micro-batch has as many rows"
+                f"batch_rows is {self.batch_rows}, no multiple of grad_accumulation "
+                f"{self.grad_accumulation}; each micro-batch has as many rows"
             )
         return self
 
@@ -116,42 +107,3 @@ class FinetuneConfig(RunConfig):
 
 FREE = FREE_ON_RESUME | {"epochs", "valid"}
 """Settings a resumed fine-tuning may change."""
-
-
-def load_config(path: str) -> FinetuneConfig:
-    """Reads a configuration from a YAML file; relative paths start at the file's folder.
-
-    Args:
-        path: of the file.
-
-    Raises:
-        ConfigError: no such file, no YAML mapping, an unknown key or a wrong value; all are named.
-    """
-    return parse_config(read_yaml(path), base=Path(path).absolute().parent, where=str(path))
-
-
-def parse_config(content: object, *, base: Path, where: str = "configuration") -> FinetuneConfig:
-    """Checks a configuration given as plain data.
-
-    Args:
-        content: what the YAML file holds.
-        base: folder that relative paths start at.
-        where: named in messages.
-
-    Raises:
-        ConfigError: an unknown key or a wrong value; all are named.
-    """
-    config = checked(FinetuneConfig, content, where=where, keys="model, train, epochs")
-    sources = tuple(_placed_source(source, base) for source in config.train)
-    lists = {
-        name: tuple(placed(path, base) for path in getattr(config, name))
-        for name in ("copies", "candidates", "valid")
-    }
-    return config.model_copy(
-        update={"model": placed(config.model, base), "train": sources, **lists}
-    )
-
-
-def _placed_source(source: TaskSource, base: Path) -> TaskSource:
-    given = {name: getattr(source, name) for name in ("file", "dataset")}
-    return source.model_copy(update={n: placed(p, base) for n, p in given.items() if p})

@@ -24,7 +24,7 @@ import torch
 from bitextile.kernels.arrays import F32, I32, U64, Bool
 from bitextile.schema.dataset import Dataset
 from bitextile.trainer.data.masking import draws
-from bitextile.trainer.data.tokens import Coder, Side
+from bitextile.trainer.data.tokens import Subwords, Tokenizer
 
 
 @dataclass(frozen=True)
@@ -105,21 +105,23 @@ def shares_of(keys: U64, epochs: np.ndarray, *, seed: int) -> np.ndarray:
 class Tokens:
     """A tokenizer that knows which of its tokens spell anything."""
 
-    coder: Coder
+    tokenizer: Tokenizer
 
     @cached_property
     def spells(self) -> Bool:
         """[size] False at tokens such as the bare mark of a word's beginning."""
-        ids = [[i] for i in range(self.coder.size)]
-        texts = self.coder.tokenizer.backend_tokenizer.decode_batch(ids, skip_special_tokens=False)
+        ids = [[i] for i in range(self.tokenizer.size)]
+        texts = self.tokenizer.pretrained.backend_tokenizer.decode_batch(
+            ids, skip_special_tokens=False
+        )
         return np.asarray([bool(text.strip()) for text in texts])
 
     def pieces(self, texts: Sequence[str]) -> dict[str, I32]:
         """Returns the tokens of each text; none for one that holds what is no ordinary token."""
         found = {}
-        for text, side in zip(texts, self.coder.sides(list(texts))):
+        for text, side in zip(texts, self.tokenizer.encode(list(texts))):
             ids = side.ids[self.spells[side.ids]]
-            found[text] = ids if self.coder.is_ordinary[ids].all() else ids[:0]
+            found[text] = ids if self.tokenizer.is_ordinary[ids].all() else ids[:0]
         return found
 
 
@@ -164,7 +166,7 @@ def _choices(row: dict, pieces: Mapping[str, I32]) -> Choices | None:
 
 
 def mixing_of(
-    sides: Sequence[tuple[Side, str]], choices: Sequence[Choices | None], tokens: Tokens
+    sides: Sequence[tuple[Subwords, str]], choices: Sequence[Choices | None], tokens: Tokens
 ) -> Mixing | None:
     """Returns what is mixed in `[CLS] s [SEP] t [SEP]`; None where nothing is.
 
@@ -188,7 +190,7 @@ def mixing_of(
     return Mixing(np.asarray(places, np.int32), rows, np.concatenate(ids), np.concatenate(weights))
 
 
-def _places(side: Side, text: str, spans: I32, spells: Bool) -> list[tuple[int, int]]:
+def _places(side: Subwords, text: str, spans: I32, spells: Bool) -> list[tuple[int, int]]:
     """Returns (index of the subword, index of the word) where the one lies within the other."""
     found = []
     for place, (start, end) in enumerate(side.offsets.tolist()):

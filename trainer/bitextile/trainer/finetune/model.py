@@ -18,8 +18,9 @@ from torch import nn
 from transformers import AutoModelForSequenceClassification
 
 from bitextile.schema.errors import ConfigError
-from bitextile.trainer.data.tokens import Coder
-from bitextile.trainer.model.encoder import Encoder, quiet
+from bitextile.trainer.data.tokens import Tokenizer
+from bitextile.trainer.model.build import quiet
+from bitextile.trainer.model.encoder import Encoder
 
 
 class Classifier(nn.Module):
@@ -108,17 +109,17 @@ def save_classifier(
         model.save_pretrained(folder)
 
 
-def pair_tokenizer(coder: Coder) -> Any:
+def pair_tokenizer(tokenizer: Tokenizer) -> Any:
     """Returns the tokenizer whose `tokenizer(premise, hypothesis)` is what was trained on.
 
     That is `[CLS] s [SEP] t [SEP]` with type 0 throughout, where XLM-R's own form has two
     separators in between and BERT's has types.
     """
-    tokenizer = deepcopy(coder.tokenizer)
-    cls, sep = tokenizer.convert_ids_to_tokens([coder.cls, coder.sep])
-    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+    pretrained = deepcopy(tokenizer.pretrained)
+    cls, sep = pretrained.convert_ids_to_tokens([tokenizer.cls, tokenizer.sep])
+    pretrained.backend_tokenizer.post_processor = TemplateProcessing(
         single=f"{cls}:0 $A:0 {sep}:0",
         pair=f"{cls}:0 $A:0 {sep}:0 $B:0 {sep}:0",
-        special_tokens=[(cls, coder.cls), (sep, coder.sep)],
+        special_tokens=[(cls, tokenizer.cls), (sep, tokenizer.sep)],
     )
-    return tokenizer
+    return pretrained

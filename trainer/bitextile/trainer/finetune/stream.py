@@ -24,10 +24,10 @@ class TaskStream:
     key: str = "task"
     _orders: dict[int, np.ndarray] = field(init=False, default_factory=dict, repr=False)
 
-    def take(self, position: int, count: int, *, lane: int, lanes: int) -> Rows:
-        """Returns the next rows for one lane, as `Stream.take` does it."""
+    def take(self, position: int, count: int, *, offset: int, stride: int) -> Rows:
+        """Returns the next rows of every `stride`-th, as `DatasetStream.take` does."""
         own = position + np.arange(count)
-        epochs, places = np.divmod(lane + own * lanes, len(self.rows))
+        epochs, places = np.divmod(offset + own * stride, len(self.rows))
         chosen = np.zeros(count, np.int64)
         for epoch in np.unique(epochs):
             here = epochs == epoch

@@ -40,9 +40,9 @@ from bitextile.schema.dataset import open_dataset
 from bitextile.schema.errors import ConfigError
 from bitextile.schema.kinds import ALIGNED, EXCHANGE, PAIRS
 from bitextile.trainer.data.examples import Input
-from bitextile.trainer.data.packed import Packed, flatten, language_ids, lay_out, moved
+from bitextile.trainer.data.packed import Packed, flatten, language_ids, map_tensors, pack_inputs
 from bitextile.trainer.data.streams import split_rows
-from bitextile.trainer.data.tokens import Coder
+from bitextile.trainer.data.tokens import Tokenizer
 from bitextile.trainer.generate.checkpoint import (
     Checkpoint,
     check_languages,
@@ -50,11 +50,11 @@ from bitextile.trainer.generate.checkpoint import (
     each,
     groups,
     load_checkpoint,
-    own_coder,
+    model_tokenizer,
 )
 from bitextile.trainer.generate.config import CamlmConfig
 
-SEES = ((True, False), (True, True))
+VISIBILITY = ((True, False), (True, True))
 """The table above."""
 TOO_LONG = "too_long_for_model/1"
 _SAMPLE_PAIRS = 10_000
@@ -118,7 +118,7 @@ def camlm_engine(
     for direction, ratio in given.items():
         if not 0 < ratio < float("inf"):
             raise ConfigError(f"length ratio of {' -> '.join(direction)} is {ratio}; expected > 0")
-    ratios = measure_ratios(own_coder(folder), pairs) | dict(given)
+    ratios = measure_ratios(model_tokenizer(folder), pairs) | dict(given)
     if missing := sorted(set(directions) - set(ratios)):
         src, tgt = missing[0]
         raise ConfigError(
@@ -129,11 +129,11 @@ def camlm_engine(
     return CamlmEngine(folder=folder, digest=digest, ratios=chosen, config=config)
 
 
-def measure_ratios(coder: Coder, pairs: Sequence[str]) -> dict[tuple[str, str], float]:
+def measure_ratios(tokenizer: Tokenizer, pairs: Sequence[str]) -> dict[tuple[str, str], float]:
     """Returns for each pair of languages, both ways, target subwords for a source subword.
 
     Args:
-        coder: counts the subwords.
+        tokenizer: counts the subwords.
         pairs: folders of datasets of kind pairs, aligned or exchange.
     """
     subwords: dict[tuple[str, str], int] = {}
@@ -147,7 +147,7 @@ def measure_ratios(coder: Coder, pairs: Sequence[str]) -> dict[tuple[str, str], 
             for side, other in (("src", "tgt"), ("tgt", "src")):
                 tags = rows.column(f"{side}_lang").to_pylist()
                 others = rows.column(f"{other}_lang").to_pylist()
-                sides = coder.sides(rows.column(side).to_pylist())
+                sides = tokenizer.encode(rows.column(side).to_pylist())
                 for tag, far, s in zip(tags, others, sides):
                     subwords[tag, far] = subwords.get((tag, far), 0) + len(s.ids)
     return {
@@ -180,7 +180,7 @@ class CamlmWriter:
         self.generator = f"camlm {engine.digest}"
         self._ratios = {(src, tgt): ratio for src, tgt, ratio in engine.ratios}
         n_rows = checkpoint.encoder.table.shape[0]
-        barred = np.setdiff1d(np.arange(n_rows), checkpoint.coder.ordinary)
+        barred = np.setdiff1d(np.arange(n_rows), checkpoint.tokenizer.ordinary)
         self._barred = torch.from_numpy(barred).to(checkpoint.device)
 
     def __call__(self, batch: pa.RecordBatch) -> Filtered:
@@ -192,7 +192,7 @@ class CamlmWriter:
         Args:
             batch: rows of REQUESTS.
         """
-        sources = self.checkpoint.coder.sides(batch.column("text").to_pylist())
+        sources = self.checkpoint.tokenizer.encode(batch.column("text").to_pylist())
         langs = list(zip(*(batch.column(c).to_pylist() for c in ("lang", "tgt_lang"))))
         n_tgt = [self._placeholders(len(s.ids), pair) for s, pair in zip(sources, langs)]
         lengths = np.asarray([len(s.ids) + 2 + n for s, n in zip(sources, n_tgt)], np.int64)
@@ -207,8 +207,10 @@ class CamlmWriter:
         return max(1, round(self._ratios[pair] * n_src)) if n_src else 0
 
     def _input(self, source: I32, n: int, languages: tuple[str, str]) -> Input:
-        coder = self.checkpoint.coder
-        tokens = np.concatenate([[coder.cls], source, [coder.sep], np.full(n, coder.mask)])
+        tokenizer = self.checkpoint.tokenizer
+        tokens = np.concatenate(
+            [[tokenizer.cls], source, [tokenizer.sep], np.full(n, tokenizer.mask)]
+        )
         sides: I8 = np.zeros(len(tokens), np.int8)
         sides[len(tokens) - n :] = 1
         return Input(tokens.astype(np.int32), sides == 1, sides, languages)
@@ -243,7 +245,7 @@ class CamlmWriter:
                 to_write = _least_sure(
                     sure, sentence, 1 - step / (self.config.mask_predict_passes + 1)
                 )
-            shown[at] = np.where(to_write, self.checkpoint.coder.mask, tokens)
+            shown[at] = np.where(to_write, self.checkpoint.tokenizer.mask, tokens)
             here = np.flatnonzero(to_write)
             if not len(here):
                 break
@@ -256,19 +258,19 @@ class CamlmWriter:
 
     def _packed(self, inputs: list[Input], shown: I32) -> tuple[Packed, np.ndarray]:
         flat = flatten(inputs)
-        return lay_out(
+        return pack_inputs(
             flat,
             shown,
             width=max(len(i.tokens) for i in inputs),
-            pad=self.checkpoint.coder.pad,
-            roles=flat.sides,
-            sees=SEES,
+            pad=self.checkpoint.tokenizer.pad,
+            attention_roles=flat.sides,
+            visibility=VISIBILITY,
             languages=language_ids(inputs, flat, self.checkpoint.index),
         )
 
     def _scores(self, packed: Packed, places: np.ndarray) -> torch.Tensor:
         device, encoder = self.checkpoint.device, self.checkpoint.encoder
-        vectors = encoder.vectors(moved(packed, lambda tensor: tensor.to(device)))
+        vectors = encoder.vectors(map_tensors(packed, lambda tensor: tensor.to(device)))
         logits = encoder.logits(vectors[torch.from_numpy(places).to(device)]).float()
         return logits.index_fill_(1, self._barred, -torch.inf).log_softmax(dim=1)
 
@@ -294,9 +296,9 @@ class CamlmWriter:
         return tokens[rows, place], found[rows, place]
 
     def _rows(self, requests: pa.RecordBatch, written: _Written) -> pa.RecordBatch:
-        coder = self.checkpoint.coder
+        tokenizer = self.checkpoint.tokenizer
         ids = [tokens.tolist() for tokens in written.tokens]
-        texts = coder.tokenizer.backend_tokenizer.decode_batch(ids)
+        texts = tokenizer.pretrained.backend_tokenizer.decode_batch(ids)
         scores = [float(p.mean()) if len(p) else 0.0 for p in written.log_probabilities]
         columns = {
             "text_id": requests.column("text_id"),
@@ -304,7 +306,7 @@ class CamlmWriter:
             "tgt_lang": requests.column("tgt_lang"),
             "src": requests.column("text"),
             "tgt": [" ".join(text.split()) for text in texts],
-            "tgt_tokens": [coder.tokenizer.convert_ids_to_tokens(i) for i in ids],
+            "tgt_tokens": [tokenizer.pretrained.convert_ids_to_tokens(i) for i in ids],
             "score": [round(score / _SCORE_STEP) * _SCORE_STEP for score in scores],
             "generator": [self.generator] * len(ids),
             **{c: requests.column(c) for c in ("corpus", "file", "line")},

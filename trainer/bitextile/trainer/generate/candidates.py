@@ -31,9 +31,9 @@ from bitextile.schema.dataset import open_dataset
 from bitextile.schema.errors import ConfigError
 from bitextile.schema.kinds import ALIGNED, CANDIDATES, EXCHANGE, MONO, PAIRS
 from bitextile.trainer.data.examples import Input, join
-from bitextile.trainer.data.packed import flatten, language_ids, lay_out, moved
+from bitextile.trainer.data.packed import flatten, language_ids, map_tensors, pack_inputs
 from bitextile.trainer.data.streams import split_rows
-from bitextile.trainer.data.tokens import Coder, Side
+from bitextile.trainer.data.tokens import Subwords, Tokenizer
 from bitextile.trainer.generate.camlm import TOO_LONG
 from bitextile.trainer.generate.checkpoint import (
     Checkpoint,
@@ -41,7 +41,7 @@ from bitextile.trainer.generate.checkpoint import (
     groups,
     known_languages,
     load_checkpoint,
-    own_coder,
+    model_tokenizer,
 )
 from bitextile.trainer.generate.config import CandidatesConfig
 
@@ -100,7 +100,7 @@ def candidates_engine(
         raise ConfigError(
             f"{folder}: has no embedding for {', '.join(missing)}; it knows {', '.join(known)}"
         )
-    counts = count_words(own_coder(folder), vocabulary_data)
+    counts = count_words(model_tokenizer(folder), vocabulary_data)
     if missing := sorted(set(config.languages) - set(counts)):
         raise ConfigError(
             f"no text of {', '.join(missing)} to tell its words by; name mono or pairs datasets "
@@ -111,11 +111,11 @@ def candidates_engine(
     return CandidatesEngine(folder=folder, digest=digest, vocabulary=wanted, config=config)
 
 
-def count_words(coder: Coder, vocabulary_data: Sequence[str]) -> dict[str, np.ndarray]:
+def count_words(tokenizer: Tokenizer, vocabulary_data: Sequence[str]) -> dict[str, np.ndarray]:
     """Returns for each language [V] how often each token stood as a whole word.
 
     Args:
-        coder: cuts the texts.
+        tokenizer: cuts the texts.
         vocabulary_data: folders of datasets of kind mono, pairs, aligned or exchange.
     """
     counts: dict[str, np.ndarray] = {}
@@ -125,7 +125,9 @@ def count_words(coder: Coder, vocabulary_data: Sequence[str]) -> dict[str, np.nd
             for key in dataset.keys:
                 rows = split_rows(dataset, key, columns, split=None, limit=_COUNTED_ROWS)
                 for tag, texts in _by_language(rows):
-                    here = np.bincount(_whole_words(coder, texts, tag), minlength=coder.size)
+                    here = np.bincount(
+                        _whole_words(tokenizer, texts, tag), minlength=tokenizer.size
+                    )
                     counts[tag] = counts.get(tag, 0) + here
     return counts
 
@@ -159,22 +161,22 @@ def words_of_languages(
     }
 
 
-def _whole_words(coder: Coder, texts: pa.StringArray, lang: str) -> np.ndarray:
+def _whole_words(tokenizer: Tokenizer, texts: pa.StringArray, lang: str) -> np.ndarray:
     spans = segment(texts, lang).to_pylist()
     found = []
-    for text, side, words in zip(texts.to_pylist(), coder.sides(texts.to_pylist()), spans):
-        at = single_tokens(coder, side, text, [(w["start"], w["end"]) for w in words])
+    for text, side, words in zip(texts.to_pylist(), tokenizer.encode(texts.to_pylist()), spans):
+        at = single_tokens(tokenizer, side, text, [(w["start"], w["end"]) for w in words])
         found += [int(side.ids[place]) for place in at.values()]
     return np.asarray(found, np.int64)
 
 
 def single_tokens(
-    coder: Coder, side: Side, text: str, words: Sequence[tuple[int, int]]
+    tokenizer: Tokenizer, side: Subwords, text: str, words: Sequence[tuple[int, int]]
 ) -> dict[int, int]:
     """Returns the words that are one ordinary token each, with a letter and without a digit.
 
     Args:
-        coder: the tokenizer.
+        tokenizer: the tokenizer.
         side: the subwords of the text.
         text: the sentence.
         words: spans of its words.
@@ -186,7 +188,7 @@ def single_tokens(
     for place, (start, end) in enumerate(side.offsets.tolist()):
         while start < end and text[start].isspace():
             start += 1  # the space before a word is part of its token in SentencePiece
-        if coder.is_ordinary[side.ids[place]]:
+        if tokenizer.is_ordinary[side.ids[place]]:
             places[start, end] = place
     spelled = ((word, span, text[slice(*span)]) for word, span in enumerate(words))
     return {w: places[s] for w, s, text in spelled if s in places and _WORD.fullmatch(text)}
@@ -223,7 +225,7 @@ class CandidateFinder:
         kept, rejects = [], []
         for lang, part in split_by_language(batch, MONO):
             rows = np.flatnonzero(pa.compute.equal(batch.column("lang"), lang).to_numpy(False))
-            sides = self.checkpoint.coder.sides(part.column("text").to_pylist())
+            sides = self.checkpoint.tokenizer.encode(part.column("text").to_pylist())
             lengths = np.asarray([2 * len(s.ids) + 3 for s in sides], np.int64)
             fits = lengths <= self.checkpoint.room
             sifted = split_rejects(part, fits, rule=TOO_LONG, value=lengths.astype(float))
@@ -232,16 +234,18 @@ class CandidateFinder:
             rejects.append((rows[~fits], sifted.rejects))
         return Filtered(merge_by_row(kept, CANDIDATES.schema), merge_by_row(rejects))
 
-    def _candidates(self, batch: pa.RecordBatch, sides: list[Side], lang: str) -> pa.RecordBatch:
+    def _candidates(
+        self, batch: pa.RecordBatch, sides: list[Subwords], lang: str
+    ) -> pa.RecordBatch:
         texts = batch.column("text")
         spans = segment(texts, lang)
         words = [[(s["start"], s["end"]) for s in row] for row in spans.to_pylist()]
         found: list[list[list[dict]]] = [[[] for _ in row] for row in words]
-        coder, allowed = self.checkpoint.coder, self._allowed(lang)
+        tokenizer, allowed = self.checkpoint.tokenizer, self._allowed(lang)
         asked: list[Word] = [
             (row, word, place)
             for row, (side, text) in enumerate(zip(sides, texts.to_pylist()))
-            for word, place in single_tokens(coder, side, text, words[row]).items()
+            for word, place in single_tokens(tokenizer, side, text, words[row]).items()
         ]
         if len(allowed.ids):
             inputs = [self._input(sides[row], place, lang) for row, _, place in asked]
@@ -259,13 +263,15 @@ class CandidateFinder:
     def _allowed(self, lang: str) -> _Allowed:
         pairs = [(tag, i) for tag, ids in self._vocabulary if tag != lang for i in ids]
         ids = [i for _, i in pairs]
-        texts = self.checkpoint.coder.tokenizer.backend_tokenizer.decode_batch([[i] for i in ids])
+        texts = self.checkpoint.tokenizer.pretrained.backend_tokenizer.decode_batch(
+            [[i] for i in ids]
+        )
         on_device = torch.tensor(ids, dtype=torch.int64, device=self.checkpoint.device)
         return _Allowed(on_device, [tag for tag, _ in pairs], [text.strip() for text in texts])
 
-    def _input(self, side: Side, place: int, lang: str) -> Input:
+    def _input(self, side: Subwords, place: int, lang: str) -> Input:
         """Returns a sentence and its copy, in which the token at `place` may be masked alone."""
-        pair = join(self.checkpoint.coder, side, side, languages=(lang, lang))
+        pair = join(self.checkpoint.tokenizer, side, side, languages=(lang, lang))
         maskable = np.zeros(len(pair.tokens), bool)
         maskable[len(side.ids) + 2 + place] = True
         return Input(pair.tokens, maskable, pair.sides, pair.languages)
@@ -273,16 +279,18 @@ class CandidateFinder:
     def _ask(self, inputs: list[Input], allowed: _Allowed) -> list[list[dict]]:
         """Returns the candidates of each input's masked word."""
         flat, device = flatten(inputs), self.checkpoint.device
-        packed, places = lay_out(
+        packed, places = pack_inputs(
             flat,
-            np.where(flat.maskable, self.checkpoint.coder.mask, flat.tokens).astype(np.int32),
+            np.where(flat.maskable, self.checkpoint.tokenizer.mask, flat.tokens).astype(np.int32),
             width=max(len(i.tokens) for i in inputs),
-            pad=self.checkpoint.coder.pad,
+            pad=self.checkpoint.tokenizer.pad,
             languages=language_ids(inputs, flat, self.checkpoint.index),
         )
         masks = torch.from_numpy(places[flat.maskable]).to(device)
         words = torch.from_numpy(flat.tokens[flat.maskable].astype(np.int64)).to(device)
-        vectors = self.checkpoint.encoder.vectors(moved(packed, lambda t: t.to(device)))[masks]
+        vectors = self.checkpoint.encoder.vectors(map_tensors(packed, lambda t: t.to(device)))[
+            masks
+        ]
         scores = self.checkpoint.encoder.logits(vectors)[:, allowed.ids].float().softmax(dim=1)
         best, which = scores.topk(min(self.config.top_k, scores.shape[1]), dim=1)
         near = (self._unit[words][:, None] * self._unit[allowed.ids[which]]).sum(dim=2)

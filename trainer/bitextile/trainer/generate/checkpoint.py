@@ -14,9 +14,11 @@ from torch import nn
 
 from bitextile.schema.errors import ConfigError
 from bitextile.trainer.config import ModelConfig
-from bitextile.trainer.data.tokens import Coder, load_coder
-from bitextile.trainer.model.encoder import LANGUAGES, Encoder, build_encoder
-from bitextile.trainer.observe.card import IDENTITY, read_identity
+from bitextile.trainer.data.tokens import Tokenizer, load_tokenizer
+from bitextile.trainer.model.build import build_encoder
+from bitextile.trainer.model.encoder import Encoder
+from bitextile.trainer.model.languages import LANGUAGES
+from bitextile.trainer.observe.card import PROVENANCE, read_provenance
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -31,14 +33,14 @@ class Checkpoint:
 
     Attributes:
         encoder: in evaluation mode, on its device.
-        coder: its tokenizer.
+        tokenizer: its tokenizer.
         room: tokens of an input, special ones included.
         index: of each language's embedding; None for a model without such.
         device: that of the encoder.
     """
 
     encoder: Encoder
-    coder: Coder
+    tokenizer: Tokenizer
     room: int
     index: dict[str, int] | None
     device: torch.device
@@ -53,29 +55,29 @@ def known_languages(folder: str) -> tuple[str, ...]:
         return tuple(json.loads(file.metadata()["languages"]))
 
 
-def own_coder(folder: str) -> Coder:
+def model_tokenizer(folder: str) -> Tokenizer:
     """Returns the tokenizer of a model folder.
 
     Raises:
         ConfigError: there is none, or not the one that the model was trained with.
     """
-    coder = load_coder(folder)
-    trained = (read_identity(folder) or {}).get("tokenizer", coder.digest)
-    if trained != coder.digest:
+    tokenizer = load_tokenizer(folder)
+    trained = (read_provenance(folder) or {}).get("tokenizer", tokenizer.digest)
+    if trained != tokenizer.digest:
         raise ConfigError(
-            f"{folder}: its tokenizer is {coder.digest[:19]}..., but the model was trained with "
-            f"{trained[:19]}...; put that one there"
+            f"{folder}: its tokenizer is {tokenizer.digest[:19]}..., but the model was trained "
+            f"with {trained[:19]}...; put that one there"
         )
-    return coder
+    return tokenizer
 
 
 def check_objective(folder: str, objective: str) -> None:
     """Raises ConfigError unless a model folder says that it was trained with an objective."""
-    identity = read_identity(folder)
+    identity = read_provenance(folder)
     if identity is None:
         raise ConfigError(
-            f"{folder}: has no {IDENTITY}, so nothing tells that it was trained with {objective}; "
-            "expected the folder of a finished `bitextile pretrain`"
+            f"{folder}: has no {PROVENANCE}, so nothing tells that it was trained with "
+            f"{objective}; expected the folder of a finished `bitextile pretrain`"
         )
     trained = sorted({entry["objective"] for entry in identity.get("datasets", [])})
     if objective not in trained:
@@ -106,16 +108,16 @@ def load_checkpoint(folder: str) -> Checkpoint:
     Raises:
         ConfigError: no such model in safetensors, or another tokenizer.
     """
-    coder, known = own_coder(folder), known_languages(folder)
+    tokenizer, known = model_tokenizer(folder), known_languages(folder)
     model = ModelConfig(checkpoint=folder)
-    encoder = build_encoder(model, coder, max_length=4, seed=0, languages=known)
-    room = encoder.mlm.config.max_position_embeddings - coder.pad - 1
+    encoder = build_encoder(model, tokenizer, max_length=4, seed=0, languages=known)
+    room = encoder.mlm.config.max_position_embeddings - tokenizer.pad - 1
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     index = {tag: i for i, tag in enumerate(known)} or None
     encoder = encoder.to(device).eval()
     if device.type == "cpu":
         pack_layers(encoder)
-    return Checkpoint(encoder, coder, room, index, device)
+    return Checkpoint(encoder, tokenizer, room, index, device)
 
 
 def pack_layers(model: nn.Module) -> None:

@@ -32,7 +32,7 @@ from bitextile.trainer.generate.translator import (
     Sentences,
     Translator,
     check_directions,
-    load_tokenizer,
+    load_pretrained_tokenizer,
     rounded,
 )
 
@@ -84,7 +84,7 @@ def ctranslate2_engine(
             f"{folder}: has no model.bin, so it is no model of CTranslate2; convert it with "
             "ct2-transformers-converter, or take --engine seq2seq for one of transformers"
         )
-    tokenizer = load_tokenizer(folder)
+    tokenizer = load_pretrained_tokenizer(folder)
     known = _vocabulary(folder)
     unknown = sorted(set(tokenizer.get_vocab()) - known - {tokenizer.pad_token})
     if unknown:

@@ -26,10 +26,10 @@ from bitextile.trainer.generate.translator import (
     Sentences,
     Translator,
     check_directions,
-    load_tokenizer,
+    load_pretrained_tokenizer,
     rounded,
 )
-from bitextile.trainer.model.encoder import quiet
+from bitextile.trainer.model.build import quiet
 
 _BATCH_TOKENS = {"cpu": 1_024, "cuda": 16_384}
 
@@ -74,7 +74,9 @@ def seq2seq_engine(
     """
     if not AutoConfig.from_pretrained(folder, **LOCAL).is_encoder_decoder:
         raise ConfigError(f"{folder}: is no encoder-decoder; expected a Marian, M2M-100 or NLLB")
-    check_directions(load_tokenizer(folder), directions, codes=dict(config.codes), folder=folder)
+    check_directions(
+        load_pretrained_tokenizer(folder), directions, codes=dict(config.codes), folder=folder
+    )
     return Seq2seqEngine(folder=folder, digest=digest, config=config)
 
 

@@ -43,7 +43,7 @@ class Sentences(NamedTuple):
     lang: str
 
 
-def load_tokenizer(folder: str) -> Any:
+def load_pretrained_tokenizer(folder: str) -> Any:
     """Returns a folder's tokenizer.
 
     Raises:
@@ -138,7 +138,7 @@ class Translator(ABC):
         self.folder = folder
         self.generator = generator
         self.codes = dict(codes)
-        self.tokenizer = load_tokenizer(folder)
+        self.tokenizer = load_pretrained_tokenizer(folder)
 
     @abstractmethod
     def say(self, batches: Sequence[Sentences]) -> list[list[Said]]:

@@ -20,15 +20,15 @@ import torch
 from torch.nn.functional import cosine_similarity, embedding_bag
 
 from bitextile.kernels.arrays import I64
-from bitextile.kernels.arrays import I64 as Rows
 from bitextile.kernels.randomness import uniform
 from bitextile.schema.kinds import Kind
-from bitextile.trainer.data.collate import Collation, Masked, collate
+from bitextile.trainer.data.collate import Collation, MaskedBatch, collate
 from bitextile.trainer.data.examples import Example
-from bitextile.trainer.data.tokens import Coder
+from bitextile.trainer.data.tokens import Tokenizer
 from bitextile.trainer.losses import LossSum
 from bitextile.trainer.model.encoder import Encoder
-from bitextile.trainer.objectives.dictionary import SubwordEntries
+from bitextile.trainer.objectives.config import AlignMlmSettings
+from bitextile.trainer.objectives.dictionary import SubwordEntries, subword_entries
 from bitextile.trainer.objectives.mlm import Mlm, predict
 
 
@@ -51,7 +51,7 @@ class Bags:
 
 
 @dataclass(frozen=True)
-class WithDictionary(Masked):
+class DictionaryBatch(MaskedBatch):
     """Packed rows and the dictionary pairs of a micro-batch.
 
     Attributes:
@@ -63,21 +63,21 @@ class WithDictionary(Masked):
     tgt: Bags
 
 
-def embedding_alignment(src: torch.Tensor, tgt: torch.Tensor, *, strength: float) -> LossSum:
-    """Returns -strength times the sum of the cosines of pairs, and the number of pairs.
+def embedding_alignment(src: torch.Tensor, tgt: torch.Tensor, *, alpha: float) -> LossSum:
+    """Returns -alpha times the sum of the cosines of pairs, and the number of pairs.
 
     Args:
         src: [n, H] embeddings.
         tgt: [n, H] of their translations.
-        strength: alpha.
+        alpha: weight of the pull.
 
     >>> E = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0], [3.0, 4.0]])
-    >>> part = embedding_alignment(E[[0, 1]], E[[2, 3]], strength=10)
+    >>> part = embedding_alignment(E[[0, 1]], E[[2, 3]], alpha=10)
     >>> round(float(part.mean()), 5)
     -9.0
     """
     cosines = cosine_similarity(src, tgt, dim=-1)
-    return LossSum(-strength * cosines.sum(), torch.tensor(len(src), device=src.device))
+    return LossSum(-alpha * cosines.sum(), torch.tensor(len(src), device=src.device))
 
 
 @dataclass(frozen=True)
@@ -87,28 +87,37 @@ class AlignMlm:
     Attributes:
         max_length: tokens of an input with special tokens.
         entries: the dictionary.
-        strength: alpha; 10 in the paper.
+        alpha: weight of the pull; 10 in the paper.
         sample: pairs per micro-batch; 0 takes all.
         seed: of the sample.
     """
 
     max_length: int
     entries: SubwordEntries
-    strength: float = 10.0
+    alpha: float = 10.0
     sample: int = 0
     seed: int = 0
     name: str = "align_mlm"
     kinds: tuple[Kind, ...] = Mlm.kinds
 
+    @classmethod
+    def build(
+        cls, settings: AlignMlmSettings, tokenizer: Tokenizer, *, max_length: int, seed: int
+    ) -> "AlignMlm":
+        """Reads the dictionary and returns the objective of an entry."""
+        fraction = settings.lexicon_fraction
+        entries = subword_entries(settings.lexicon, tokenizer, fraction=fraction, seed=seed)
+        return cls(max_length, entries, alpha=settings.alpha, sample=settings.sample, seed=seed)
+
     def columns(self, kind: Kind) -> tuple[str, ...]:
         """Returns the columns read, those of MLM."""
         return Mlm(self.max_length).columns(kind)
 
-    def examples(self, rows: pa.Table, epochs: I64, coder: Coder) -> list[Example]:
+    def examples(self, rows: pa.Table, epochs: I64, tokenizer: Tokenizer) -> list[Example]:
         """Returns the examples of MLM."""
-        return Mlm(self.max_length).examples(rows, epochs, coder)
+        return Mlm(self.max_length).examples(rows, epochs, tokenizer)
 
-    def collate(self, examples: Sequence[Example], collation: Collation) -> WithDictionary:
+    def collate(self, examples: Sequence[Example], collation: Collation) -> DictionaryBatch:
         """Returns packed rows with the dictionary."""
         masked = collate(examples, collation)
         entries = self.entries
@@ -116,9 +125,9 @@ class AlignMlm:
             entries = entries.take(self._drawn(examples[0]))
         src = Bags(torch.from_numpy(entries.src), torch.from_numpy(entries.src_starts))
         tgt = Bags(torch.from_numpy(entries.tgt), torch.from_numpy(entries.tgt_starts))
-        return WithDictionary(masked.packed, masked.predicted, masked.targets, src, tgt)
+        return DictionaryBatch(masked.packed, masked.predicted, masked.targets, src, tgt)
 
-    def _drawn(self, first: Example) -> Rows:
+    def _drawn(self, first: Example) -> I64:
         """Returns the rows with the smallest draws, keyed by the micro-batch's first record."""
         draws = uniform(
             np.asarray([first.key], np.uint64),
@@ -132,14 +141,16 @@ class AlignMlm:
     def module(self, encoder: Encoder) -> None:
         """Returns None: the encoder and its head are all there is."""
 
-    def losses(self, encoder: Encoder, own: None, batch: WithDictionary) -> dict[str, LossSum]:
+    def losses(
+        self, encoder: Encoder, objective_module: None, batch: DictionaryBatch
+    ) -> dict[str, LossSum]:
         """Returns the two parts, `mlm` and `align`."""
         src, tgt = batch.src.means(encoder.table), batch.tgt.means(encoder.table)
         return {
             "mlm": predict(encoder, batch),
-            "align": embedding_alignment(src, tgt, strength=self.strength),
+            "align": embedding_alignment(src, tgt, alpha=self.alpha),
         }
 
-    def weights(self, batch: WithDictionary) -> dict[str, int]:
+    def weights(self, batch: DictionaryBatch) -> dict[str, int]:
         """Returns the number of predicted positions and of dictionary pairs."""
         return {"mlm": len(batch.targets), "align": len(batch.src.starts)}

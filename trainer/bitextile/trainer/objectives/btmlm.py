@@ -18,13 +18,14 @@ import pyarrow as pa
 
 from bitextile.kernels.arrays import I64
 from bitextile.schema.kinds import PSEUDO, Kind
-from bitextile.trainer.data.collate import Collation, Masked, collate
+from bitextile.trainer.data.collate import Collation, MaskedBatch, collate
 from bitextile.trainer.data.examples import Example, Input, join
-from bitextile.trainer.data.tokens import Coder, Side
+from bitextile.trainer.data.tokens import Subwords, Tokenizer
 from bitextile.trainer.losses import LossSum
 from bitextile.trainer.model.encoder import Encoder
+from bitextile.trainer.objectives.config import BtmlmSettings
 from bitextile.trainer.objectives.mlm import predict
-from bitextile.trainer.objectives.objective import fitted_pair, records, texts_of
+from bitextile.trainer.objectives.objective import records, texts_of, truncate_pair
 
 
 @dataclass(frozen=True)
@@ -39,36 +40,45 @@ class Btmlm:
     name: str = "btmlm"
     kinds: tuple[Kind, ...] = (PSEUDO,)
 
+    @classmethod
+    def build(
+        cls, settings: BtmlmSettings, tokenizer: Tokenizer, *, max_length: int, seed: int
+    ) -> "Btmlm":
+        """Returns the objective of an entry."""
+        return cls(max_length)
+
     def columns(self, kind: Kind) -> tuple[str, ...]:
         """Returns the columns read."""
         return ("text_id", "src_lang", "tgt_lang", "src", "tgt", "tgt_tokens")
 
-    def examples(self, rows: pa.Table, epochs: I64, coder: Coder) -> list[Example]:
+    def examples(self, rows: pa.Table, epochs: I64, tokenizer: Tokenizer) -> list[Example]:
         """Returns one sentence with its pseudo tokens per row."""
         ids, keys = records(rows)
         src, tgt = texts_of(rows, "src", "tgt")
         languages = list(zip(*texts_of(rows, "src_lang", "tgt_lang")))
-        pseudo = _pseudo_sides(rows, tgt, coder)
+        pseudo = _pseudo_sides(rows, tgt, tokenizer)
         examples = []
-        for i, (s, t) in enumerate(zip(coder.sides(src), pseudo)):
-            s, t = fitted_pair(s, t, (src[i], tgt[i]), self.max_length)
-            pair = _source_only(join(coder, s, t, languages=languages[i]))
-            n_cut = s.n_cut + t.n_cut
-            examples.append(Example(ids[i], keys[i], int(epochs[i]), (pair,), n_cut))
+        for i, (s, t) in enumerate(zip(tokenizer.encode(src), pseudo)):
+            s, t = truncate_pair(s, t, (src[i], tgt[i]), self.max_length)
+            pair = _source_only(join(tokenizer, s, t, languages=languages[i]))
+            n_truncated = s.n_truncated + t.n_truncated
+            examples.append(Example(ids[i], keys[i], int(epochs[i]), (pair,), n_truncated))
         return examples
 
-    def collate(self, examples: Sequence[Example], collation: Collation) -> Masked:
+    def collate(self, examples: Sequence[Example], collation: Collation) -> MaskedBatch:
         """Returns packed rows."""
         return collate(examples, collation)
 
     def module(self, encoder: Encoder) -> None:
         """Returns None: the encoder and its head are all there is."""
 
-    def losses(self, encoder: Encoder, own: None, batch: Masked) -> dict[str, LossSum]:
+    def losses(
+        self, encoder: Encoder, objective_module: None, batch: MaskedBatch
+    ) -> dict[str, LossSum]:
         """Returns the one part, `btmlm`."""
         return {"btmlm": predict(encoder, batch)}
 
-    def weights(self, batch: Masked) -> dict[str, int]:
+    def weights(self, batch: MaskedBatch) -> dict[str, int]:
         """Returns the number of predicted positions."""
         return {"btmlm": len(batch.targets)}
 
@@ -77,12 +87,12 @@ def _source_only(pair: Input) -> Input:
     return Input(pair.tokens, pair.maskable & (pair.sides == 0), pair.sides, pair.languages)
 
 
-def _pseudo_sides(rows: pa.Table, tgt: list[str], coder: Coder) -> list[Side]:
-    sides = coder.sides(tgt)
-    vocabulary = coder.vocabulary
+def _pseudo_sides(rows: pa.Table, tgt: list[str], tokenizer: Tokenizer) -> list[Subwords]:
+    sides = tokenizer.encode(tgt)
+    vocabulary = tokenizer.vocabulary
     for i, tokens in enumerate(rows.column("tgt_tokens").to_pylist()):
         if tokens and all(token in vocabulary for token in tokens):
             ids = np.asarray([vocabulary[token] for token in tokens], np.int32)
             # Generated tokens have no place in a text; a cut between any two will do.
-            sides[i] = Side(ids, np.zeros((len(ids), 2), np.int32))
+            sides[i] = Subwords(ids, np.zeros((len(ids), 2), np.int32))
     return sides

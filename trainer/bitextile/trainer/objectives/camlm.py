@@ -31,16 +31,23 @@ import torch
 
 from bitextile.kernels.arrays import I64
 from bitextile.schema.kinds import ALIGNED, EXCHANGE, PAIRS, Kind
-from bitextile.trainer.data.collate import Collation, Masked, arrange, predictions, select
+from bitextile.trainer.data.collate import (
+    Collation,
+    MaskedBatch,
+    pack_selection,
+    predictions,
+    select,
+)
 from bitextile.trainer.data.examples import Example
 from bitextile.trainer.data.masking import draws
-from bitextile.trainer.data.tokens import Coder
+from bitextile.trainer.data.tokens import Tokenizer
 from bitextile.trainer.losses import LossSum, masked_lm
 from bitextile.trainer.model.encoder import Encoder
+from bitextile.trainer.objectives.config import CamlmSettings
 from bitextile.trainer.objectives.objective import records
 from bitextile.trainer.objectives.tlm import Tlm, joined_pairs
 
-SEES = (
+VISIBILITY = (
     (True, False, False, False),
     (False, True, True, False),
     (False, False, True, False),
@@ -50,7 +57,7 @@ SEES = (
 
 
 @dataclass(frozen=True)
-class Conditional(Masked):
+class ConditionalBatch(MaskedBatch):
     """Packed pairs whose predicted positions are told apart by sentence.
 
     Attributes:
@@ -67,50 +74,67 @@ class Camlm:
     Attributes:
         max_length: tokens of an input with special tokens.
         mask_rate: share of positions to predict; None for the run's.
-        either_order: a coin per pair and epoch decides which sentence comes first; else the
+        random_pair_order: a coin per pair and epoch decides which sentence comes first; else the
             order is that of the dataset.
         seed: of the coin.
     """
 
     max_length: int
     mask_rate: float | None = None
-    either_order: bool = True
+    random_pair_order: bool = True
     seed: int = 0
     name: str = "camlm"
     kinds: tuple[Kind, ...] = (PAIRS, ALIGNED, EXCHANGE)
+
+    @classmethod
+    def build(
+        cls, settings: CamlmSettings, tokenizer: Tokenizer, *, max_length: int, seed: int
+    ) -> "Camlm":
+        """Returns the objective of an entry."""
+        return cls(
+            max_length,
+            mask_rate=settings.mask_rate,
+            random_pair_order=settings.random_pair_order,
+            seed=seed,
+        )
 
     def columns(self, kind: Kind) -> tuple[str, ...]:
         """Returns the columns read, those of TLM."""
         return Tlm(self.max_length).columns(kind)
 
-    def examples(self, rows: pa.Table, epochs: I64, coder: Coder) -> list[Example]:
+    def examples(self, rows: pa.Table, epochs: I64, tokenizer: Tokenizer) -> list[Example]:
         """Returns one concatenated pair per row."""
         ids, keys = records(rows)
         turned = np.zeros(len(keys), bool)
-        if self.either_order:
+        if self.random_pair_order:
             turned = draws(keys, epochs, seed=self.seed, operation="camlm/coin") < 0.5
-        pairs = joined_pairs(rows, coder, self.max_length, turned=turned)
+        pairs = joined_pairs(rows, tokenizer, self.max_length, turned=turned)
         return [
-            Example(ids[i], keys[i], int(epochs[i]), (pair,), n_cut)
-            for i, (pair, n_cut) in enumerate(pairs)
+            Example(ids[i], keys[i], int(epochs[i]), (pair,), n_truncated)
+            for i, (pair, n_truncated) in enumerate(pairs)
         ]
 
-    def collate(self, examples: Sequence[Example], collation: Collation) -> Conditional:
+    def collate(self, examples: Sequence[Example], collation: Collation) -> ConditionalBatch:
         """Returns packed rows with the roles of the table."""
         rate = self.mask_rate or collation.masking.rate
         masking = replace(collation.masking, rate=rate, masked=1.0, random=0.0)
         selection = select(examples, masking)
         sides = selection.flat.sides.astype(np.int64)
-        packed, places = arrange(
-            selection, collation, roles=2 * sides + selection.selected, sees=SEES
+        packed, places = pack_selection(
+            selection,
+            collation,
+            attention_roles=2 * sides + selection.selected,
+            visibility=VISIBILITY,
         )
         of_predicted = torch.from_numpy(sides[selection.selected])
-        return Conditional(packed, *predictions(selection, places), of_predicted)
+        return ConditionalBatch(packed, *predictions(selection, places), of_predicted)
 
     def module(self, encoder: Encoder) -> None:
         """Returns None: the encoder and its head are all there is."""
 
-    def losses(self, encoder: Encoder, own: None, batch: Conditional) -> dict[str, LossSum]:
+    def losses(
+        self, encoder: Encoder, objective_module: None, batch: ConditionalBatch
+    ) -> dict[str, LossSum]:
         """Returns the two parts: `src` from the target alone, `tgt` from the source alone."""
         logits = encoder.logits(encoder.vectors(batch.packed)[batch.predicted])
         first = batch.sides == 0
@@ -119,7 +143,7 @@ class Camlm:
             "tgt": masked_lm(logits[~first], batch.targets[~first]),
         }
 
-    def weights(self, batch: Conditional) -> dict[str, int]:
+    def weights(self, batch: ConditionalBatch) -> dict[str, int]:
         """Returns the number of predicted positions of each sentence."""
         n_tgt = int(batch.sides.sum())
         return {"src": len(batch.sides) - n_tgt, "tgt": n_tgt}

@@ -24,14 +24,15 @@ import torch
 
 from bitextile.kernels.arrays import I32, I64
 from bitextile.schema.kinds import Kind
-from bitextile.trainer.data.collate import Collation, Masked, Selection, arrange, select
+from bitextile.trainer.data.collate import Collation, MaskedBatch, Selection, pack_selection, select
 from bitextile.trainer.data.examples import Example, join
 from bitextile.trainer.data.masking import Masking, draws
-from bitextile.trainer.data.tokens import Coder, Side, cut
+from bitextile.trainer.data.tokens import Subwords, Tokenizer, truncate
 from bitextile.trainer.losses import LossSum
 from bitextile.trainer.model.encoder import Encoder
-from bitextile.trainer.objectives.dictionary import TokenEntries
-from bitextile.trainer.objectives.mlm import Mlm, monolingual, predict
+from bitextile.trainer.objectives.config import DictMlmSettings
+from bitextile.trainer.objectives.dictionary import TokenEntries, token_entries
+from bitextile.trainer.objectives.mlm import Mlm, pick_side, predict
 from bitextile.trainer.objectives.objective import records
 
 Variant = Literal["predict_synonym", "from_synonym"]
@@ -55,25 +56,34 @@ class DictMlm:
     name: str = "dict_mlm"
     kinds: tuple[Kind, ...] = Mlm.kinds
 
+    @classmethod
+    def build(
+        cls, settings: DictMlmSettings, tokenizer: Tokenizer, *, max_length: int, seed: int
+    ) -> "DictMlm":
+        """Reads the dictionary and returns the objective of an entry."""
+        fraction = settings.lexicon_fraction
+        entries = token_entries(settings.lexicon, tokenizer, fraction=fraction, seed=seed)
+        return cls(max_length, entries, variant=settings.variant, rate=settings.rate)
+
     def columns(self, kind: Kind) -> tuple[str, ...]:
         """Returns the columns read, those of MLM."""
         return Mlm(self.max_length).columns(kind)
 
-    def examples(self, rows: pa.Table, epochs: I64, coder: Coder) -> list[Example]:
+    def examples(self, rows: pa.Table, epochs: I64, tokenizer: Tokenizer) -> list[Example]:
         """Returns one sentence per row, cut at a word where it is too long."""
         ids, keys = records(rows)
-        texts = monolingual(rows, [int(k) + int(e) for k, e in zip(keys, epochs)])
+        texts = pick_side(rows, [int(k) + int(e) for k, e in zip(keys, epochs)])
         examples = []
-        for i, side in enumerate(coder.sides([text for _, text in texts])):
+        for i, side in enumerate(tokenizer.encode([text for _, text in texts])):
             language, text = texts[i]
-            side = cut(side, self.max_length - 2, text)
+            side = truncate(side, self.max_length - 2, text)
             found = np.concatenate([[-1], self._rows(side, text), [-1]]).astype(np.int32)
-            inputs = (join(coder, side, languages=(language,)),)
-            example = Example(ids[i], keys[i], int(epochs[i]), inputs, side.n_cut)
+            inputs = (join(tokenizer, side, languages=(language,)),)
+            example = Example(ids[i], keys[i], int(epochs[i]), inputs, side.n_truncated)
             examples.append(replace(example, translations=found))
         return examples
 
-    def _rows(self, side: Side, text: str) -> I32:
+    def _rows(self, side: Subwords, text: str) -> I32:
         """Returns the dictionary row of each token that is a whole word, else -1."""
         words = (
             text[start:end].strip().casefold() if _is_word(text, start, end) else ""
@@ -81,15 +91,15 @@ class DictMlm:
         )
         return np.fromiter((self.entries.rows.get(w, -1) for w in words), np.int32, len(side.ids))
 
-    def collate(self, examples: Sequence[Example], collation: Collation) -> Masked:
+    def collate(self, examples: Sequence[Example], collation: Collation) -> MaskedBatch:
         """Returns packed rows, some of whose inputs or targets are translations."""
         selection = select(examples, collation.masking)
         at, translations = self._translated(examples, selection, collation.masking)
         shown, targets = selection.shown.copy(), selection.flat.tokens.copy()
         (targets if self.variant == "predict_synonym" else shown)[at] = translations
-        packed, places = arrange(selection, collation, shown=shown)
+        packed, places = pack_selection(selection, collation, shown=shown)
         chosen = selection.selected
-        return Masked(
+        return MaskedBatch(
             packed,
             torch.from_numpy(places[chosen]),
             torch.from_numpy(targets[chosen].astype(np.int64)),
@@ -116,11 +126,13 @@ class DictMlm:
     def module(self, encoder: Encoder) -> None:
         """Returns None: the encoder and its head are all there is."""
 
-    def losses(self, encoder: Encoder, own: None, batch: Masked) -> dict[str, LossSum]:
+    def losses(
+        self, encoder: Encoder, objective_module: None, batch: MaskedBatch
+    ) -> dict[str, LossSum]:
         """Returns the one part, `dict_mlm`."""
         return {"dict_mlm": predict(encoder, batch)}
 
-    def weights(self, batch: Masked) -> dict[str, int]:
+    def weights(self, batch: MaskedBatch) -> dict[str, int]:
         """Returns the number of predicted positions."""
         return {"dict_mlm": len(batch.targets)}
 

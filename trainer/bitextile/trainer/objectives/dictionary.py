@@ -12,7 +12,7 @@ from bitextile.schema.dataset import open_dataset
 from bitextile.schema.errors import DatasetError
 from bitextile.schema.ids import stable_id
 from bitextile.schema.kinds import LEXICON
-from bitextile.trainer.data.tokens import Coder
+from bitextile.trainer.data.tokens import Tokenizer
 
 
 @dataclass(frozen=True)
@@ -66,25 +66,27 @@ class TokenEntries:
         return self.translations[np.minimum(at, self.starts[rows + 1] - 1)]
 
 
-def subword_entries(path: str, coder: Coder, *, share: float, seed: int) -> SubwordEntries:
+def subword_entries(
+    path: str, tokenizer: Tokenizer, *, fraction: float, seed: int
+) -> SubwordEntries:
     """Reads every pair of a lexicon that the tokenizer knows; a word is a bag of its subwords.
 
     Args:
         path: of a `lexicon` dataset.
-        coder: the tokenizer.
-        share: of the pairs to use, drawn from the seed (ALIGN-MLM: 25, 50 or 100 %).
+        tokenizer: the tokenizer.
+        fraction: of the pairs to use, drawn from the seed (ALIGN-MLM: 25, 50 or 100 %).
         seed: of the run.
 
     Raises:
         SchemaError: another kind than lexicon.
         DatasetError: the dataset is not whole, or no pair is left to learn from.
     """
-    table = _pairs(path, share=share, seed=seed)
+    table = _pairs(path, fraction=fraction, seed=seed)
     src, tgt = table.column("src").to_pylist(), table.column("tgt").to_pylist()
     known = [
         (s, t, pair)
-        for s, t, pair in zip(_ids(coder, src), _ids(coder, tgt), zip(src, tgt))
-        if _known(coder, s) and _known(coder, t)
+        for s, t, pair in zip(_ids(tokenizer, src), _ids(tokenizer, tgt), zip(src, tgt))
+        if _known(tokenizer, s) and _known(tokenizer, t)
     ]
     if not known:
         raise DatasetError(
@@ -96,25 +98,25 @@ def subword_entries(path: str, coder: Coder, *, share: float, seed: int) -> Subw
     return SubwordEntries(*src_bags, *tgt_bags, tuple(pair for _, _, pair in known))
 
 
-def token_entries(path: str, coder: Coder, *, share: float, seed: int) -> TokenEntries:
+def token_entries(path: str, tokenizer: Tokenizer, *, fraction: float, seed: int) -> TokenEntries:
     """Reads the pairs of a lexicon whose words are one token each, in both directions.
 
     Args:
         path: of a `lexicon` dataset.
-        coder: the tokenizer.
-        share: of the pairs to use, drawn from the seed.
+        tokenizer: the tokenizer.
+        fraction: of the pairs to use, drawn from the seed.
         seed: of the run.
 
     Raises:
         SchemaError: another kind than lexicon.
         DatasetError: the dataset is not whole, or no pair is one token to one token.
     """
-    table = _pairs(path, share=share, seed=seed)
+    table = _pairs(path, fraction=fraction, seed=seed)
     src, tgt = table.column("src").to_pylist(), table.column("tgt").to_pylist()
     found: dict[str, list[tuple[int, float]]] = {}
     forward, back = (table.column(c).to_pylist() for c in ("p_tgt_given_src", "p_src_given_tgt"))
-    for i, (s, t) in enumerate(zip(_ids(coder, src), _ids(coder, tgt))):
-        if len(s) == len(t) == 1 and _known(coder, s) and _known(coder, t):
+    for i, (s, t) in enumerate(zip(_ids(tokenizer, src), _ids(tokenizer, tgt))):
+        if len(s) == len(t) == 1 and _known(tokenizer, s) and _known(tokenizer, t):
             found.setdefault(src[i].casefold(), []).append((int(t[0]), forward[i]))
             found.setdefault(tgt[i].casefold(), []).append((int(s[0]), back[i]))
     if not found:
@@ -132,27 +134,29 @@ def token_entries(path: str, coder: Coder, *, share: float, seed: int) -> TokenE
     )
 
 
-def _pairs(path: str, *, share: float, seed: int) -> pa.Table:
+def _pairs(path: str, *, fraction: float, seed: int) -> pa.Table:
     table = open_dataset(path, LEXICON).table()
     if not len(table):
         raise DatasetError(f"{path}: the lexicon has no pair to learn from; leave the entry out")
-    if share >= 1.0:
+    if fraction >= 1.0:
         return table
     names = zip(*(table.column(c).to_pylist() for c in LEXICON.id_columns))
     keys = hash64(pa.array([stable_id("\t".join(name)) for name in names], pa.string()))
-    chosen = table.filter(pa.array(uniform(keys, seed=seed, operation="lexicon/share") < share))
+    chosen = table.filter(pa.array(uniform(keys, seed=seed, operation="lexicon/share") < fraction))
     if not len(chosen):
-        raise DatasetError(f"{path}: of {len(table)} pairs a share of {share} is none; raise share")
+        raise DatasetError(
+            f"{path}: of {len(table)} pairs lexicon_fraction {fraction} takes none; raise it"
+        )
     return chosen
 
 
-def _known(coder: Coder, ids: np.ndarray) -> bool:
+def _known(tokenizer: Tokenizer, ids: np.ndarray) -> bool:
     """Says whether a word is all ordinary subwords: the unknown token stands for too many words."""
-    return len(ids) > 0 and bool(coder.is_ordinary[ids].all())
+    return len(ids) > 0 and bool(tokenizer.is_ordinary[ids].all())
 
 
-def _ids(coder: Coder, words: list[str]) -> list[np.ndarray]:
-    return [side.ids for side in coder.sides(words)]
+def _ids(tokenizer: Tokenizer, words: list[str]) -> list[np.ndarray]:
+    return [side.ids for side in tokenizer.encode(words)]
 
 
 def _ragged(parts: Sequence[np.ndarray]) -> tuple[I64, I64]:

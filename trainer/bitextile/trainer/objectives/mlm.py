@@ -17,11 +17,12 @@ import pyarrow as pa
 
 from bitextile.kernels.arrays import I64
 from bitextile.schema.kinds import ALIGNED, MONO, PAIRS, Kind
-from bitextile.trainer.data.collate import Collation, Masked, collate
+from bitextile.trainer.data.collate import Collation, MaskedBatch, collate
 from bitextile.trainer.data.examples import Example, join
-from bitextile.trainer.data.tokens import Coder, split
+from bitextile.trainer.data.tokens import Tokenizer, split_subwords
 from bitextile.trainer.losses import LossSum, masked_lm
 from bitextile.trainer.model.encoder import Encoder
+from bitextile.trainer.objectives.config import MlmSettings
 from bitextile.trainer.objectives.objective import records, texts_of
 
 MAX_PARTS = 16
@@ -40,47 +41,58 @@ class Mlm:
     name: str = "mlm"
     kinds: tuple[Kind, ...] = (MONO, PAIRS, ALIGNED)
 
+    @classmethod
+    def build(
+        cls, settings: MlmSettings, tokenizer: Tokenizer, *, max_length: int, seed: int
+    ) -> "Mlm":
+        """Returns the objective of an entry."""
+        return cls(max_length)
+
     def columns(self, kind: Kind) -> tuple[str, ...]:
         """Returns the columns read."""
         if kind is MONO:
             return ("text_id", "lang", "text")
         return ("pair_id", "src_lang", "tgt_lang", "src", "tgt")
 
-    def examples(self, rows: pa.Table, epochs: I64, coder: Coder) -> list[Example]:
+    def examples(self, rows: pa.Table, epochs: I64, tokenizer: Tokenizer) -> list[Example]:
         """Returns one example per row, of several inputs where the text is long."""
         ids, keys = records(rows)
-        texts = monolingual(rows, [int(k) + int(e) for k, e in zip(keys, epochs)])
+        texts = pick_side(rows, [int(k) + int(e) for k, e in zip(keys, epochs)])
         examples = []
-        for i, side in enumerate(coder.sides([text for _, text in texts])):
+        for i, side in enumerate(tokenizer.encode([text for _, text in texts])):
             language, text = texts[i]
-            pieces = split(side, self.max_length - 2, text, parts=MAX_PARTS)
-            inputs = tuple(join(coder, piece, languages=(language,)) for piece in pieces)
-            examples.append(Example(ids[i], keys[i], int(epochs[i]), inputs, pieces[-1].n_cut))
+            pieces = split_subwords(side, self.max_length - 2, text, parts=MAX_PARTS)
+            inputs = tuple(join(tokenizer, piece, languages=(language,)) for piece in pieces)
+            examples.append(
+                Example(ids[i], keys[i], int(epochs[i]), inputs, pieces[-1].n_truncated)
+            )
         return examples
 
-    def collate(self, examples: Sequence[Example], collation: Collation) -> Masked:
+    def collate(self, examples: Sequence[Example], collation: Collation) -> MaskedBatch:
         """Returns packed rows."""
         return collate(examples, collation)
 
     def module(self, encoder: Encoder) -> None:
         """Returns None: the encoder and its head are all there is."""
 
-    def losses(self, encoder: Encoder, own: None, batch: Masked) -> dict[str, LossSum]:
+    def losses(
+        self, encoder: Encoder, objective_module: None, batch: MaskedBatch
+    ) -> dict[str, LossSum]:
         """Returns the one part, `mlm`."""
         return {"mlm": predict(encoder, batch)}
 
-    def weights(self, batch: Masked) -> dict[str, int]:
+    def weights(self, batch: MaskedBatch) -> dict[str, int]:
         """Returns the number of predicted positions."""
         return {"mlm": len(batch.targets)}
 
 
-def predict(encoder: Encoder, batch: Masked) -> LossSum:
+def predict(encoder: Encoder, batch: MaskedBatch) -> LossSum:
     """Returns - sum log p(x_k | R_k) over the predicted positions of packed rows."""
     vectors = encoder.vectors(batch.packed)[batch.predicted]
     return masked_lm(encoder.logits(vectors), batch.targets)
 
 
-def monolingual(rows: pa.Table, turns: Sequence[int]) -> list[tuple[str, str]]:
+def pick_side(rows: pa.Table, turns: Sequence[int]) -> list[tuple[str, str]]:
     """Returns (language, text) of each row; of a pair the first side on even turns.
 
     Args:

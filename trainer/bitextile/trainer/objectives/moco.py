@@ -27,15 +27,16 @@ from torch.nn.functional import cross_entropy, normalize
 
 from bitextile.kernels.arrays import I64, U64, Bool
 from bitextile.schema.kinds import ALIGNED, PAIRS, Kind
-from bitextile.trainer.data.collate import Collation, Masked, collate, collate_plain
+from bitextile.trainer.data.collate import Collation, MaskedBatch, collate, collate_plain
 from bitextile.trainer.data.examples import Example, Input, join
 from bitextile.trainer.data.masking import draws
-from bitextile.trainer.data.packed import Packed, moved
-from bitextile.trainer.data.tokens import Coder, Side, cut
+from bitextile.trainer.data.packed import Packed, map_tensors
+from bitextile.trainer.data.tokens import Subwords, Tokenizer, truncate
 from bitextile.trainer.losses import LossSum
 from bitextile.trainer.model.encoder import Encoder
+from bitextile.trainer.objectives.config import MocoSettings
 from bitextile.trainer.objectives.mlm import predict
-from bitextile.trainer.objectives.objective import Gather, fitted_pair, records, texts_of
+from bitextile.trainer.objectives.objective import Gather, records, texts_of, truncate_pair
 from bitextile.trainer.objectives.tlm import PAIR_COLUMNS
 
 Texts = tuple[str, ...]
@@ -110,7 +111,7 @@ class MomentumContrast(nn.Module):
         n = min(int(self.queued), len(self.queue))
         return self.queue[:n], self.queue_ids[:n]
 
-    def remember(self, keys: torch.Tensor, ids: torch.Tensor) -> None:
+    def stage_keys(self, keys: torch.Tensor, ids: torch.Tensor) -> None:
         """Keeps keys for the queue until the step is done."""
         self._fresh.append((keys.detach(), ids))
 
@@ -140,7 +141,7 @@ def _follow(follower: nn.Module, leader: nn.Module, momentum: float) -> None:
 
 
 @dataclass(frozen=True)
-class Sentences:
+class ContrastiveBatch:
     """The two sentences of each pair, and the pair itself for TLM.
 
     Attributes:
@@ -150,7 +151,7 @@ class Sentences:
         ids: [B] int64, the leading bits of the pair ids.
     """
 
-    pair: Masked | None
+    pair: MaskedBatch | None
     query: Packed
     key: Packed
     ids: torch.Tensor
@@ -161,9 +162,9 @@ class Sentences:
         pair = () if self.pair is None else self.pair.packs
         return (*pair, self.query, self.key)
 
-    def to(self, device: torch.device) -> "Sentences":
+    def to(self, device: torch.device) -> "ContrastiveBatch":
         """Returns the batch on a device."""
-        return moved(self, lambda tensor: tensor.to(device, non_blocking=True))
+        return map_tensors(self, lambda tensor: tensor.to(device, non_blocking=True))
 
 
 @dataclass(frozen=True)
@@ -190,25 +191,40 @@ class Moco:
     name: str = "moco"
     kinds: tuple[Kind, ...] = (PAIRS, ALIGNED)
 
+    @classmethod
+    def build(
+        cls, settings: MocoSettings, tokenizer: Tokenizer, *, max_length: int, seed: int
+    ) -> "Moco":
+        """Returns the objective of an entry."""
+        return cls(
+            max_length,
+            queue=settings.queue,
+            momentum=settings.momentum,
+            temperature=settings.temperature,
+            projection=settings.projection,
+            tlm=settings.tlm,
+            seed=seed,
+        )
+
     def columns(self, kind: Kind) -> tuple[str, ...]:
         """Returns the columns read."""
         return PAIR_COLUMNS
 
-    def examples(self, rows: pa.Table, epochs: I64, coder: Coder) -> list[Example]:
+    def examples(self, rows: pa.Table, epochs: I64, tokenizer: Tokenizer) -> list[Example]:
         """Returns query, key and, with `tlm`, the pair, in the order of the coin."""
         ids, keys = records(rows)
         src, tgt = texts_of(rows, "src", "tgt")
         languages = list(zip(*texts_of(rows, "src_lang", "tgt_lang")))
         src_is_query = self._coins(keys, epochs)
         examples = []
-        for i, sides in enumerate(zip(coder.sides(src), coder.sides(tgt))):
+        for i, sides in enumerate(zip(tokenizer.encode(src), tokenizer.encode(tgt))):
             turn = 1 if src_is_query[i] else -1
             texts = (src[i], tgt[i])[::turn]
-            inputs, n_cut, sentences = self._inputs(
-                coder, sides[::turn], texts, languages[i][::turn]
+            inputs, n_truncated, sentences = self._inputs(
+                tokenizer, sides[::turn], texts, languages[i][::turn]
             )
             examples.append(
-                Example(ids[i], keys[i], int(epochs[i]), inputs, n_cut, sentences=sentences)
+                Example(ids[i], keys[i], int(epochs[i]), inputs, n_truncated, sentences=sentences)
             )
         return examples
 
@@ -216,23 +232,23 @@ class Moco:
         return draws(keys, epochs, seed=self.seed, operation="moco/coin") < 0.5
 
     def _inputs(
-        self, coder: Coder, sides: tuple[Side, ...], texts: Texts, languages: Texts
+        self, tokenizer: Tokenizer, sides: tuple[Subwords, ...], texts: Texts, languages: Texts
     ) -> tuple[tuple[Input, ...], int, tuple[Input, Input]]:
         """Returns the pair (if TLM runs), the subwords cut off, and the two sentences."""
-        alone = [cut(side, self.max_length - 2, text) for side, text in zip(sides, texts)]
+        alone = [truncate(side, self.max_length - 2, text) for side, text in zip(sides, texts)]
         one, other = (
-            join(coder, side, languages=(language,)) for side, language in zip(alone, languages)
+            join(tokenizer, side, languages=(language,)) for side, language in zip(alone, languages)
         )
         if not self.tlm:
-            return (), alone[0].n_cut + alone[1].n_cut, (one, other)
-        first, second = fitted_pair(sides[0], sides[1], (texts[0], texts[1]), self.max_length)
-        pair = join(coder, first, second, languages=languages)
-        return (pair,), first.n_cut + second.n_cut, (one, other)
+            return (), alone[0].n_truncated + alone[1].n_truncated, (one, other)
+        first, second = truncate_pair(sides[0], sides[1], (texts[0], texts[1]), self.max_length)
+        pair = join(tokenizer, first, second, languages=languages)
+        return (pair,), first.n_truncated + second.n_truncated, (one, other)
 
-    def collate(self, examples: Sequence[Example], collation: Collation) -> Sentences:
+    def collate(self, examples: Sequence[Example], collation: Collation) -> ContrastiveBatch:
         """Returns packed rows of sentences and of pairs."""
         pairs = [(e.sentences[0], e.sentences[1]) for e in examples if e.sentences is not None]
-        return Sentences(
+        return ContrastiveBatch(
             collate(examples, collation) if self.tlm else None,
             collate_plain([query for query, _ in pairs], collation),
             collate_plain([key for _, key in pairs], collation),
@@ -246,22 +262,22 @@ class Moco:
         )
 
     def losses(
-        self, encoder: Encoder, own: MomentumContrast, batch: Sentences
+        self, encoder: Encoder, objective_module: MomentumContrast, batch: ContrastiveBatch
     ) -> dict[str, LossSum]:
         """Returns `contrast` and, with TLM, `tlm`."""
         vectors = encoder.vectors(batch.query)[batch.query.starts]
-        query = normalize(own.project(vectors).float(), dim=-1)
-        keys = own.keys(encoder, batch.key)
-        queue, ids = own.filled()
+        query = normalize(objective_module.project(vectors).float(), dim=-1)
+        keys = objective_module.keys(encoder, batch.key)
+        queue, ids = objective_module.filled()
         same = batch.ids[:, None] == ids[None, :]
         parts = {"contrast": contrast(query, keys, queue, same, temperature=self.temperature)}
-        if own.training:
-            own.remember(keys, batch.ids)
+        if objective_module.training:
+            objective_module.stage_keys(keys, batch.ids)
         if batch.pair is not None:
             parts["tlm"] = predict(encoder, batch.pair)
         return parts
 
-    def weights(self, batch: Sentences) -> dict[str, int]:
+    def weights(self, batch: ContrastiveBatch) -> dict[str, int]:
         """Returns the number of pairs and, with TLM, of predicted positions."""
         tlm = {} if batch.pair is None else {"tlm": len(batch.pair.targets)}
         return {"contrast": len(batch.ids)} | tlm

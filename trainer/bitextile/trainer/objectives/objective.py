@@ -1,64 +1,45 @@
 """What the trainer asks of an objective, and what objectives share."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import pyarrow as pa
-import torch
 from torch import nn
 
-from bitextile.kernels.arrays import I32, I64, U64
+from bitextile.kernels.arrays import I32, U64
 from bitextile.kernels.randomness import hash64
+from bitextile.schema.dataset import Dataset
 from bitextile.schema.ids import stable_id
 from bitextile.schema.kinds import Kind
-from bitextile.trainer.data.collate import Collation
-from bitextile.trainer.data.examples import Example
-from bitextile.trainer.data.packed import Packed
-from bitextile.trainer.data.tokens import Coder, Side, cut, limits
+from bitextile.trainer.data.mixture import DataObjective
+from bitextile.trainer.data.streams import DatasetStream
+from bitextile.trainer.data.tokens import Subwords, limits, truncate
 from bitextile.trainer.losses import LossSum
 from bitextile.trainer.model.encoder import Encoder
 
 
-class Batch(Protocol):
-    """The tensors an objective makes of examples; each objective has its own kind."""
-
-    @property
-    def packs(self) -> tuple[Packed, ...]:
-        """Every set of rows that an encoder runs over."""
-
-    def to(self, device: torch.device) -> Any:
-        """Returns the batch on a device."""
-
-
-class Learned(Protocol):
+class LossObjective(DataObjective, Protocol):
     """What a step needs to know of an objective: what it makes of rows, what it minimises."""
-
-    @property
-    def name(self) -> str:
-        """As configurations and metrics name it."""
-
-    def examples(self, rows: pa.Table, epochs: I64, coder: Coder) -> list[Example]:
-        """Returns one example per row, in order."""
-
-    def collate(self, examples: Sequence[Example], collation: Collation) -> Any:
-        """Returns its batch of examples, at least one: a pure function."""
 
     def module(self, encoder: Encoder) -> nn.Module | None:
         """Returns what it has besides the encoder: parameters, tables, queues; None for nothing."""
 
-    def losses(self, encoder: Encoder, own: Any, batch: Any) -> dict[str, LossSum]:
+    def losses(self, encoder: Encoder, objective_module: Any, batch: Any) -> dict[str, LossSum]:
         """Returns the named parts of its loss on a batch; their means add up to the objective.
 
         A part's weight depends on the batch alone, never on the model, so that the loop can know
         the weight of a whole step beforehand: see `weights`.
+
+        Args:
+            encoder: of the run.
+            objective_module: what `module` returned.
+            batch: as `collate` made it, on the encoder's device.
         """
 
-    def weights(self, batch: Any) -> dict[str, int]:
-        """Returns the weight of each part on a batch, without computing it."""
 
-
-class Objective(Learned, Protocol):
+class Objective(LossObjective, Protocol):
     """An objective of pre-training: also which rows of which datasets it reads."""
 
     @property
@@ -69,12 +50,39 @@ class Objective(Learned, Protocol):
         """Returns the columns of `kind` it reads, ids included."""
 
 
+@dataclass(frozen=True)
+class DatasetEntry:
+    """An entry of pre-training's mixture: an objective, and the dataset it learns from.
+
+    Attributes:
+        objective: what is learned.
+        dataset: from which rows.
+        weight: share of the micro-batches, relative to the other entries.
+        row_streams: one per language or language pair, all of the same dataset.
+        language_alpha: languages are drawn in proportion to rows ** language_alpha.
+    """
+
+    objective: Objective
+    dataset: Dataset
+    weight: float
+    row_streams: tuple[DatasetStream, ...]
+    language_alpha: float
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        """[row streams] probability of each."""
+        sizes = np.asarray([float(s.rows) for s in self.row_streams])
+        # 0 ** 0 is 1, and an empty stream has no row to give.
+        powers = np.where(sizes > 0, sizes**self.language_alpha, 0.0)
+        return powers / powers.sum()
+
+
 Gather = Callable[[list[Any]], list[Any]]
 """Takes this process's items, returns those of all processes in the order of their ranks."""
 
 
 @runtime_checkable
-class Stepped(Protocol):
+class StepHook(Protocol):
     """A module of an objective that changes after each step by itself, not by its gradient."""
 
     def after_step(self, encoder: Encoder, gather: Gather) -> None:
@@ -102,16 +110,16 @@ def texts_of(rows: pa.Table, *columns: str) -> list[list[str]]:
     return [rows.column(name).to_pylist() for name in columns]
 
 
-def fitted_pair(
-    src: Side,
-    tgt: Side,
+def truncate_pair(
+    src: Subwords,
+    tgt: Subwords,
     texts: tuple[str, str],
     max_length: int,
     spans: tuple[I32 | None, I32 | None] = (None, None),
-) -> tuple[Side, Side]:
+) -> tuple[Subwords, Subwords]:
     """Returns both sides, cut at words so that `[CLS] s [SEP] t [SEP]` has at most `max_length`."""
     keep = limits(len(src.ids), len(tgt.ids), max_length - 3)
-    return cut(src, keep[0], texts[0], spans[0]), cut(tgt, keep[1], texts[1], spans[1])
+    return truncate(src, keep[0], texts[0], spans[0]), truncate(tgt, keep[1], texts[1], spans[1])
 
 
 def list_slices(column: pa.ChunkedArray, fields: tuple[str, ...]) -> list[np.ndarray]:

@@ -16,13 +16,14 @@ import pyarrow as pa
 
 from bitextile.kernels.arrays import I64, Bool
 from bitextile.schema.kinds import ALIGNED, EXCHANGE, PAIRS, Kind
-from bitextile.trainer.data.collate import Collation, Masked, collate
+from bitextile.trainer.data.collate import Collation, MaskedBatch, collate
 from bitextile.trainer.data.examples import Example, Input, join
-from bitextile.trainer.data.tokens import Coder
+from bitextile.trainer.data.tokens import Tokenizer
 from bitextile.trainer.losses import LossSum
 from bitextile.trainer.model.encoder import Encoder
+from bitextile.trainer.objectives.config import TlmSettings
 from bitextile.trainer.objectives.mlm import predict
-from bitextile.trainer.objectives.objective import fitted_pair, records, texts_of
+from bitextile.trainer.objectives.objective import records, texts_of, truncate_pair
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,13 @@ class Tlm:
     name: str = "tlm"
     kinds: tuple[Kind, ...] = (PAIRS, ALIGNED, EXCHANGE)
 
+    @classmethod
+    def build(
+        cls, settings: TlmSettings, tokenizer: Tokenizer, *, max_length: int, seed: int
+    ) -> "Tlm":
+        """Returns the objective of an entry."""
+        return cls(max_length)
+
     def columns(self, kind: Kind) -> tuple[str, ...]:
         """Returns the columns read."""
         if kind is EXCHANGE:
@@ -44,27 +52,29 @@ class Tlm:
             return ("pair_id", "variant", *languages, "src_exchanged", "tgt_exchanged")
         return PAIR_COLUMNS
 
-    def examples(self, rows: pa.Table, epochs: I64, coder: Coder) -> list[Example]:
+    def examples(self, rows: pa.Table, epochs: I64, tokenizer: Tokenizer) -> list[Example]:
         """Returns one concatenated pair per row."""
         ids, keys = records(rows)
-        pairs = joined_pairs(rows, coder, self.max_length)
+        pairs = joined_pairs(rows, tokenizer, self.max_length)
         return [
-            Example(ids[i], keys[i], int(epochs[i]), (pair,), n_cut)
-            for i, (pair, n_cut) in enumerate(pairs)
+            Example(ids[i], keys[i], int(epochs[i]), (pair,), n_truncated)
+            for i, (pair, n_truncated) in enumerate(pairs)
         ]
 
-    def collate(self, examples: Sequence[Example], collation: Collation) -> Masked:
+    def collate(self, examples: Sequence[Example], collation: Collation) -> MaskedBatch:
         """Returns packed rows."""
         return collate(examples, collation)
 
     def module(self, encoder: Encoder) -> None:
         """Returns None: the encoder and its head are all there is."""
 
-    def losses(self, encoder: Encoder, own: None, batch: Masked) -> dict[str, LossSum]:
+    def losses(
+        self, encoder: Encoder, objective_module: None, batch: MaskedBatch
+    ) -> dict[str, LossSum]:
         """Returns the one part, `tlm`."""
         return {"tlm": predict(encoder, batch)}
 
-    def weights(self, batch: Masked) -> dict[str, int]:
+    def weights(self, batch: MaskedBatch) -> dict[str, int]:
         """Returns the number of predicted positions."""
         return {"tlm": len(batch.targets)}
 
@@ -73,13 +83,13 @@ PAIR_COLUMNS = ("pair_id", "src_lang", "tgt_lang", "src", "tgt")
 
 
 def joined_pairs(
-    rows: pa.Table, coder: Coder, max_length: int, *, turned: Bool | None = None
+    rows: pa.Table, tokenizer: Tokenizer, max_length: int, *, turned: Bool | None = None
 ) -> list[tuple[Input, int]]:
     """Returns each row as `[CLS] s [SEP] t [SEP]`, and how many subwords were cut off.
 
     Args:
         rows: with src and tgt, or src_exchanged and tgt_exchanged, and their languages.
-        coder: the tokenizer.
+        tokenizer: the tokenizer.
         max_length: tokens of an input.
         turned: [n] True where the second sentence comes first; None where none does.
     """
@@ -87,9 +97,9 @@ def joined_pairs(
     src, tgt = texts_of(rows, f"src{suffix}", f"tgt{suffix}")
     languages = list(zip(*texts_of(rows, "src_lang", "tgt_lang")))
     pairs = []
-    for i, (s, t) in enumerate(zip(coder.sides(src), coder.sides(tgt))):
-        s, t = fitted_pair(s, t, (src[i], tgt[i]), max_length)
+    for i, (s, t) in enumerate(zip(tokenizer.encode(src), tokenizer.encode(tgt))):
+        s, t = truncate_pair(s, t, (src[i], tgt[i]), max_length)
         turn = -1 if turned is not None and turned[i] else 1
-        pair = join(coder, *(s, t)[::turn], languages=languages[i][::turn])
-        pairs.append((pair, s.n_cut + t.n_cut))
+        pair = join(tokenizer, *(s, t)[::turn], languages=languages[i][::turn])
+        pairs.append((pair, s.n_truncated + t.n_truncated))
     return pairs

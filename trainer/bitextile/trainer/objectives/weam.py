@@ -29,17 +29,18 @@ from bitextile.kernels.arrays import I32, I64, Bool
 from bitextile.schema.kinds import ALIGNED, EXCHANGE, Kind
 from bitextile.trainer.data.collate import (
     Collation,
-    Masked,
+    MaskedBatch,
     Selection,
-    arrange,
+    pack_selection,
     predictions,
     select,
 )
 from bitextile.trainer.data.examples import Example, SubwordLinks, join
-from bitextile.trainer.data.tokens import Coder, Side
+from bitextile.trainer.data.tokens import Subwords, Tokenizer
 from bitextile.trainer.losses import LossSum, masked_lm
 from bitextile.trainer.model.encoder import Encoder
-from bitextile.trainer.objectives.objective import fitted_pair, list_slices, records, texts_of
+from bitextile.trainer.objectives.config import WeamSettings
+from bitextile.trainer.objectives.objective import list_slices, records, texts_of, truncate_pair
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class WordExchange:
 
 
 @dataclass(frozen=True)
-class Linked(Masked):
+class LinkedBatch(MaskedBatch):
     """Packed pairs with their links.
 
     Attributes:
@@ -92,8 +93,8 @@ def exchange(vectors: torch.Tensor, own: torch.Tensor, links: WordExchange) -> t
 
 
 def subword_links(
-    src: Side,
-    tgt: Side,
+    src: Subwords,
+    tgt: Subwords,
     spans: tuple[I32, I32],
     links: I32,
     *,
@@ -131,7 +132,7 @@ def subword_links(
     )
 
 
-def _touches(side: Side, spans: I32, first_only: bool) -> Bool:
+def _touches(side: Subwords, spans: I32, first_only: bool) -> Bool:
     """Returns [subwords, words] True where a subword and a word share a character."""
     starts, ends = side.offsets[:, :1], side.offsets[:, 1:]
     touches = (starts < spans[None, :, 1]) & (ends > spans[None, :, 0])
@@ -162,13 +163,25 @@ class Weam:
     name: str = "weam"
     kinds: tuple[Kind, ...] = (ALIGNED, EXCHANGE)
 
+    @classmethod
+    def build(
+        cls, settings: WeamSettings, tokenizer: Tokenizer, *, max_length: int, seed: int
+    ) -> "Weam":
+        """Returns the objective of an entry."""
+        return cls(
+            max_length,
+            exchange_layer=settings.exchange_layer,
+            first_subword_only=settings.first_subword_only,
+            one_to_one_only=settings.one_to_one_only,
+        )
+
     def columns(self, kind: Kind) -> tuple[str, ...]:
         """Returns the columns read; of an `exchange` row the original pair, which has the links."""
         variant = ("variant",) if kind is EXCHANGE else ()
         sides = ("src_lang", "tgt_lang", "src", "tgt")
         return ("pair_id", *variant, *sides, "src_spans", "tgt_spans", "links")
 
-    def examples(self, rows: pa.Table, epochs: I64, coder: Coder) -> list[Example]:
+    def examples(self, rows: pa.Table, epochs: I64, tokenizer: Tokenizer) -> list[Example]:
         """Returns one concatenated pair with its links per row."""
         ids, keys = records(rows)
         src, tgt = texts_of(rows, "src", "tgt")
@@ -177,27 +190,29 @@ class Weam:
         tgt_spans = list_slices(rows.column("tgt_spans"), ("start", "end"))
         links = list_slices(rows.column("links"), ("src", "tgt"))
         examples = []
-        for i, (s, t) in enumerate(zip(coder.sides(src), coder.sides(tgt))):
+        for i, (s, t) in enumerate(zip(tokenizer.encode(src), tokenizer.encode(tgt))):
             spans = (src_spans[i], tgt_spans[i])
-            s, t = fitted_pair(s, t, (src[i], tgt[i]), self.max_length, spans)
+            s, t = truncate_pair(s, t, (src[i], tgt[i]), self.max_length, spans)
             matrix = self._links(s, t, spans, links[i])
-            pair = join(coder, s, t, languages=languages[i])
-            n_cut = s.n_cut + t.n_cut
-            examples.append(Example(ids[i], keys[i], int(epochs[i]), (pair,), n_cut, matrix))
+            pair = join(tokenizer, s, t, languages=languages[i])
+            n_truncated = s.n_truncated + t.n_truncated
+            examples.append(Example(ids[i], keys[i], int(epochs[i]), (pair,), n_truncated, matrix))
         return examples
 
-    def _links(self, src: Side, tgt: Side, spans: tuple[I32, I32], links: I32) -> SubwordLinks:
+    def _links(
+        self, src: Subwords, tgt: Subwords, spans: tuple[I32, I32], links: I32
+    ) -> SubwordLinks:
         options = (self.first_subword_only, self.one_to_one_only)
         return subword_links(
             src, tgt, spans, links, first_subword_only=options[0], one_to_one_only=options[1]
         )
 
-    def collate(self, examples: Sequence[Example], collation: Collation) -> Linked:
+    def collate(self, examples: Sequence[Example], collation: Collation) -> LinkedBatch:
         """Returns packed rows with the links of the predicted positions."""
         selection = select(examples, collation.masking)
-        packed, places = arrange(selection, collation)
+        packed, places = pack_selection(selection, collation)
         links = _places(examples, selection, places)
-        return Linked(packed, *predictions(selection, places), links)
+        return LinkedBatch(packed, *predictions(selection, places), links)
 
     def module(self, encoder: Encoder) -> nn.Module | None:
         """Returns the exchange layer, set to the identity, or None."""
@@ -208,19 +223,21 @@ class Weam:
         nn.init.zeros_(layer.bias)
         return layer
 
-    def losses(self, encoder: Encoder, own: nn.Module | None, batch: Linked) -> dict[str, LossSum]:
+    def losses(
+        self, encoder: Encoder, objective_module: nn.Module | None, batch: LinkedBatch
+    ) -> dict[str, LossSum]:
         """Returns the two parts: `mp`, from own vectors, and `cp`, from exchanged ones."""
         vectors = encoder.vectors(batch.packed)
         kept = vectors[batch.predicted]
         swapped = exchange(vectors, kept, batch.links)
-        if own is not None:
-            swapped = own(swapped)
+        if objective_module is not None:
+            swapped = objective_module(swapped)
         return {
             "mp": masked_lm(encoder.logits(kept), batch.targets),
             "cp": masked_lm(encoder.logits(swapped), batch.targets),
         }
 
-    def weights(self, batch: Linked) -> dict[str, int]:
+    def weights(self, batch: LinkedBatch) -> dict[str, int]:
         """Returns the number of predicted positions, the same for both parts."""
         return dict.fromkeys(("mp", "cp"), len(batch.targets))
 

@@ -8,13 +8,13 @@ from typing import Any
 import yaml
 
 from bitextile.trainer.config import PretrainConfig
-from bitextile.trainer.data.mixture import Entry
+from bitextile.trainer.objectives.objective import DatasetEntry
 
-IDENTITY = "bitextile.json"
+PROVENANCE = "bitextile.json"
 
 
 def write_card(
-    folder: Path, config: PretrainConfig, entries: Sequence[Entry], facts: dict[str, Any]
+    folder: Path, config: PretrainConfig, entries: Sequence[DatasetEntry], facts: dict[str, Any]
 ) -> None:
     """Writes README.md: what the model learned from, with digests, and the configuration.
 
@@ -46,13 +46,13 @@ def write_card(
     )
 
 
-def write_identity(folder: Path, identity: dict[str, Any]) -> None:
+def write_provenance(folder: Path, provenance: dict[str, Any]) -> None:
     """Writes bitextile.json: digests of tokenizer and datasets, and the step."""
-    text = json.dumps(identity, ensure_ascii=False, indent=1) + "\n"
-    (folder / IDENTITY).write_text(text, encoding="utf-8")
+    text = json.dumps(provenance, ensure_ascii=False, indent=1) + "\n"
+    (folder / PROVENANCE).write_text(text, encoding="utf-8")
 
 
-def read_identity(folder: str) -> dict[str, Any] | None:
-    """Returns what `write_identity` wrote, or None for a model from elsewhere."""
-    path = Path(folder) / IDENTITY
+def read_provenance(folder: str) -> dict[str, Any] | None:
+    """Returns what `write_provenance` wrote, or None for a model from elsewhere."""
+    path = Path(folder) / PROVENANCE
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None

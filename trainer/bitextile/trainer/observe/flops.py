@@ -19,10 +19,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from bitextile.trainer.data.loader import LaneBatch
+from bitextile.trainer.data.loader import CollatedBatch
 from bitextile.trainer.data.packed import Packed
 from bitextile.trainer.model.encoder import Encoder
-from bitextile.trainer.objectives.moco import Sentences
+from bitextile.trainer.objectives.moco import ContrastiveBatch
 
 PEAKS = {"H100 80GB HBM3": 989e12, "H200": 989e12, "A100": 312e12}
 """Dense bf16 operations per second of tensor cores, by how the device's name ends or, of an A100,
@@ -81,8 +81,8 @@ def _windows(config: Any) -> tuple[int | None, ...]:
     )
 
 
-def step_flops(geometry: Geometry, batch: LaneBatch) -> float:
-    """Returns the useful operations that a step does for a lane's batch.
+def step_flops(geometry: Geometry, batch: CollatedBatch) -> float:
+    """Returns the useful operations that a step does for a micro-batch.
 
     Args:
         geometry: of the model.
@@ -90,7 +90,9 @@ def step_flops(geometry: Geometry, batch: LaneBatch) -> float:
     """
     predicted = sum(n for part, n in batch.weights.items() if part not in HEADLESS)
     trained = sum(_body_flops(geometry, packed) for packed in batch.batch.packs)
-    frozen = _body_flops(geometry, batch.batch.key) if isinstance(batch.batch, Sentences) else 0.0
+    frozen = (
+        _body_flops(geometry, batch.batch.key) if isinstance(batch.batch, ContrastiveBatch) else 0.0
+    )
     return 3.0 * (trained + 2.0 * geometry.head * predicted) - 2.0 * frozen
 
 

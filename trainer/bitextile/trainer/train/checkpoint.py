@@ -5,7 +5,7 @@ RUN/checkpoints/step-00001000/
     languages.safetensors                                language embeddings, if any
     objectives.safetensors                               what objectives have of their own, if any
     optimiser.safetensors                                AdamW's moments by parameter name
-    state.json                                           step, counters of the lanes, config, and
+    state.json                                           step, counters of the streams, config, and
                                                          sha256 of all files, its own included
 
 Parameters that FSDP has dealt out are gathered before they are written, so a checkpoint says
@@ -27,12 +27,15 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
+from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 
-from bitextile.trainer.data.tokens import Coder
-from bitextile.trainer.distributed.fsdp import dealt_like, whole
+from bitextile.trainer.data.tokens import Tokenizer
+from bitextile.trainer.distributed.fsdp import full_cpu, shard_like
 from bitextile.trainer.errors import TrainingError
-from bitextile.trainer.model.encoder import LANGUAGES, Encoder, quiet
-from bitextile.trainer.observe.card import write_identity
+from bitextile.trainer.model.build import quiet
+from bitextile.trainer.model.encoder import Encoder
+from bitextile.trainer.model.languages import save_languages
+from bitextile.trainer.observe.card import write_provenance
 
 FOLDER = "checkpoints"
 STATE = "state.json"
@@ -44,64 +47,64 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tensors:
+class RunTensors:
     """What a checkpoint holds besides JSON, whole and on the CPU.
 
     Attributes:
         model: the weights of the transformers model, by its names.
         language: language embeddings, or None.
-        own: parameters and buffers of the objectives.
+        objectives: parameters and buffers of the objectives.
         moments: of AdamW, as `exp_avg.NAME`.
     """
 
     model: dict[str, torch.Tensor]
     language: torch.Tensor | None
-    own: dict[str, torch.Tensor]
+    objectives: dict[str, torch.Tensor]
     moments: dict[str, torch.Tensor]
 
 
-def tensors_of(
-    encoder: Encoder, own: nn.ModuleDict, optimiser: torch.optim.Optimizer | None = None
-) -> Tensors:
+def gather_run_tensors(
+    encoder: Encoder,
+    objective_modules: nn.ModuleDict,
+    optimiser: torch.optim.Optimizer | None = None,
+) -> RunTensors:
     """Gathers what a checkpoint holds; every rank must call it.
 
     Args:
         encoder: sharded or not.
-        own: modules of the objectives.
+        objective_modules: of the run.
         optimiser: an AdamW over the parameters of both; None leaves its moments out.
     """
+    # Not by torch.distributed.checkpoint: its set_optimizer_state_dict takes no parameter without
+    # moments, and here are some: of each head or pooler that no objective of the mixture uses.
     moments = {
-        f"{key}.{name}": whole(value)
-        for name, parameter in _named(encoder, own)
+        f"{key}.{name}": full_cpu(value)
+        for name, parameter in _named(encoder, objective_modules)
         for key, value in (optimiser.state.get(parameter, {}) if optimiser else {}).items()
         if key in _MOMENTS
     }
-    return Tensors(
-        model=_whole_state(encoder.mlm),
-        language=None if encoder.language is None else whole(encoder.language.weight),
-        own=_whole_state(own),
+    return RunTensors(
+        model=_full_state(encoder.mlm),
+        language=None if encoder.language is None else full_cpu(encoder.language.weight),
+        objectives=_full_state(objective_modules),
         moments=moments,
     )
 
 
-def _whole_state(module: nn.Module) -> dict[str, torch.Tensor]:
-    # Tied weights must stay one tensor, or save_pretrained writes both.
-    seen: dict[int, torch.Tensor] = {}
-    state = module.state_dict(keep_vars=True)
-    for value in state.values():
-        if id(value) not in seen:
-            seen[id(value)] = whole(value)
-    return {name: seen[id(value)] for name, value in state.items()}
+def _full_state(module: nn.Module) -> dict[str, torch.Tensor]:
+    options = StateDictOptions(full_state_dict=True, cpu_offload=True)
+    state: dict[str, Any] = get_model_state_dict(module, options=options)
+    return state
 
 
 def save_checkpoint(
     out: Path,
     state: dict[str, Any],
-    identity: dict[str, Any],
+    provenance: dict[str, Any],
     *,
     encoder: Encoder,
-    tensors: Tensors,
-    coder: Coder,
+    tensors: RunTensors,
+    tokenizer: Tokenizer,
     keep: int,
 ) -> Path:
     """Writes a checkpoint and drops old ones.
@@ -109,10 +112,10 @@ def save_checkpoint(
     Args:
         out: the run's folder.
         state: JSON values, `step` among them; comes back from `load_state`.
-        identity: for bitextile.json, so that the checkpoint can be trained on from.
+        provenance: for bitextile.json, so that the checkpoint can be trained on from.
         encoder: gives the configuration to write beside the weights.
-        tensors: as `tensors_of` gathered them.
-        coder: its tokenizer is written beside the model.
+        tensors: as `gather_run_tensors` gathered them.
+        tokenizer: its tokenizer is written beside the model.
         keep: how many checkpoints stay.
 
     Returns:
@@ -123,37 +126,36 @@ def save_checkpoint(
     """
     target = out / FOLDER / f"step-{state['step']:08d}"
     try:
-        with appearing(target) as folder:
-            save_model(folder, encoder, coder, tensors)
-            write_identity(folder, identity)
-            if tensors.own:
-                save_file(tensors.own, folder / OBJECTIVES)
+        with atomic_directory(target) as folder:
+            save_model(folder, encoder, tokenizer, tensors)
+            write_provenance(folder, provenance)
+            if tensors.objectives:
+                save_file(tensors.objectives, folder / OBJECTIVES)
             save_file(tensors.moments, folder / OPTIMISER)
             content = {"files": _digests(folder)} | state
             content |= {"sha256": _digest_of(content)}
             (folder / STATE).write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n")
     except (OSError, SafetensorError) as error:
         raise TrainingError(
-            f"{target}: the checkpoint cannot be written ({error}); make room or mend the disk, "
-            "and resume from the one before"
+            f"{target}: the checkpoint cannot be written ({error}); free disk space or replace "
+            "the disk, and resume from the one before"
         ) from error
     for old in checkpoints(out)[:-keep]:
         shutil.rmtree(old)
     return target
 
 
-def save_model(folder: Path, encoder: Encoder, coder: Coder, tensors: Tensors) -> None:
+def save_model(folder: Path, encoder: Encoder, tokenizer: Tokenizer, tensors: RunTensors) -> None:
     """Writes model and tokenizer as transformers does, in safetensors; and language embeddings."""
     with quiet():
         encoder.mlm.save_pretrained(folder, state_dict=tensors.model)
-    coder.tokenizer.save_pretrained(folder)
+    tokenizer.pretrained.save_pretrained(folder)
     if tensors.language is not None:
-        tags = {"languages": json.dumps(encoder.languages)}
-        save_file({"language": tensors.language}, folder / LANGUAGES, tags)
+        save_languages(folder, encoder.languages, tensors.language)
 
 
 @contextmanager
-def appearing(target: Path) -> Iterator[Path]:
+def atomic_directory(target: Path) -> Iterator[Path]:
     """Gives a temporary folder that becomes `target` when the context ends well, else vanishes."""
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
@@ -202,8 +204,8 @@ def checkpoints(out: Path) -> list[Path]:
     return sorted((out / FOLDER).glob("step-*"))
 
 
-def last_usable(out: Path) -> Path | None:
-    """Returns the newest checkpoint that is whole; newer ones are named in a warning.
+def latest_valid(out: Path) -> Path | None:
+    """Returns the newest checkpoint that is valid; newer ones are named in a warning.
 
     Args:
         out: the run's folder.
@@ -222,7 +224,7 @@ def last_usable(out: Path) -> Path | None:
             damaged.append(str(error))
             continue
         for reason in damaged:
-            logger.warning("%s; it is passed over, the run goes on from %s", reason, folder.name)
+            logger.warning("%s; it is skipped, the run resumes from %s", reason, folder.name)
         return folder
     if damaged:
         raise TrainingError(
@@ -252,7 +254,7 @@ def verify(folder: Path) -> None:
             raise _damaged(folder, f"{name} has changed since it was written")
 
 
-def tidy(out: Path, last: Path) -> None:
+def remove_stale(out: Path, last: Path) -> None:
     """Removes what a resumed run will write again: half-written folders, damaged checkpoints.
 
     Args:
@@ -276,33 +278,45 @@ def load_state(folder: Path) -> dict[str, Any]:
         raise _damaged(folder, f"{STATE}: {error}") from error
 
 
-def load_optimiser(
-    folder: Path, *, encoder: Encoder, own: nn.ModuleDict, optimiser: torch.optim.Optimizer
+def load_training_tensors(
+    folder: Path,
+    *,
+    encoder: Encoder,
+    objective_modules: nn.ModuleDict,
+    optimiser: torch.optim.Optimizer,
 ) -> None:
     """Puts the optimiser's moments and the objectives' parameters back, bit for bit.
+
+    Args:
+        folder: of the checkpoint.
+        encoder: opened from the checkpoint, sharded or not.
+        objective_modules: changed.
+        optimiser: changed.
 
     Raises:
         TrainingError: a file is missing or damaged, or belongs to other parameters.
     """
     try:
         moments = load_file(folder / OPTIMISER)
-        if own.state_dict():
-            own.load_state_dict(load_file(folder / OBJECTIVES))
-        for name, parameter in _named(encoder, own):
+        if objective_modules.state_dict():
+            objective_modules.load_state_dict(load_file(folder / OBJECTIVES))
+        for name, parameter in _named(encoder, objective_modules):
             state = {
                 key: moments[f"{key}.{name}"] for key in _MOMENTS if f"{key}.{name}" in moments
             }
             if state:
                 optimiser.state[parameter] = {
-                    key: dealt_like(value, parameter) for key, value in state.items()
+                    key: shard_like(value, parameter) for key, value in state.items()
                 }
     except (OSError, SafetensorError, RuntimeError) as error:
         raise _damaged(folder, error) from error
 
 
-def _named(encoder: Encoder, own: nn.ModuleDict) -> Iterator[tuple[str, nn.Parameter]]:
+def _named(
+    encoder: Encoder, objective_modules: nn.ModuleDict
+) -> Iterator[tuple[str, nn.Parameter]]:
     yield from encoder.named_parameters()
-    yield from own.named_parameters(prefix="own")
+    yield from objective_modules.named_parameters(prefix="own")
 
 
 def _damaged(folder: Path, reason: Exception | str) -> TrainingError:

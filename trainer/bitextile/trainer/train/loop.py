@@ -1,4 +1,4 @@
-"""The whole of a run, whatever it learns: from a configuration to a folder transformers loads."""
+"""The training loop, whatever is learned: from a configuration to a folder transformers loads."""
 
 import os
 import shutil
@@ -18,45 +18,48 @@ import yaml
 from bitextile.schema.errors import ConfigError, OutputExistsError
 from bitextile.trainer.config import RunConfig
 from bitextile.trainer.data.loader import steps
-from bitextile.trainer.distributed.process_group import Ranks
-from bitextile.trainer.observe.card import IDENTITY, read_identity
+from bitextile.trainer.distributed.process_group import ProcessGroup
+from bitextile.trainer.observe.card import PROVENANCE, read_provenance
 from bitextile.trainer.observe.metrics import Report, reporting
 from bitextile.trainer.train.checkpoint import (
     FOLDER,
-    Tensors,
-    appearing,
-    last_usable,
+    RunTensors,
+    atomic_directory,
+    gather_run_tensors,
+    latest_valid,
+    remove_stale,
     save_checkpoint,
-    tensors_of,
-    tidy,
 )
-from bitextile.trainer.train.resume import check_alike, restore, state_of
-from bitextile.trainer.train.step import Training, train_step
+from bitextile.trainer.train.resume import check_same_on_all, restore, run_state
+from bitextile.trainer.train.state import TrainState
+from bitextile.trainer.train.step import train_step
 
 RUN_CONFIG = "run.yaml"
 
 
-class Job(Protocol):
+class TrainingJob(Protocol):
     """What tells one sort of run from another: pre-training, fine-tuning."""
 
     @property
     def config(self) -> RunConfig:
         """As it was given; written to run.yaml."""
 
-    def prepare(self, last: Path | None, ranks: Ranks) -> Training:
+    def open(self, last: Path | None, group: ProcessGroup) -> TrainState:
         """Opens data and model, the weights of checkpoint `last` if there is one."""
 
-    def validate(self, training: Training) -> dict[str, float]:
-        """Returns figures on held-out data by name; every rank calls it."""
+    def validate(self, state: TrainState) -> dict[str, float]:
+        """Returns metrics on held-out data by name; every rank calls it."""
 
-    def identity(self, training: Training) -> dict[str, Any]:
-        """Returns what bitextile.json says beside a model."""
+    def provenance(self, state: TrainState) -> dict[str, Any]:
+        """Returns the content of the bitextile.json beside a model."""
 
-    def write(self, training: Training, folder: Path, tensors: Tensors, loss: float | None) -> None:
+    def write(
+        self, state: TrainState, folder: Path, tensors: RunTensors, loss: float | None
+    ) -> None:
         """Writes model, tokenizer, card and bitextile.json, on the first rank alone.
 
         Args:
-            training: done.
+            state: at the end of the run.
             folder: empty.
             tensors: the weights, gathered.
             loss: of the last step, if this call did any.
@@ -84,7 +87,9 @@ class RunSummary:
     interrupted: bool
 
 
-def run(job: Job, out: str, *, overwrite: bool, resume: bool, ranks: Ranks) -> RunSummary:
+def run_training(
+    job: TrainingJob, out: str, *, overwrite: bool, resume: bool, group: ProcessGroup
+) -> RunSummary:
     """Trains and writes the model to a folder.
 
     Args:
@@ -94,7 +99,7 @@ def run(job: Job, out: str, *, overwrite: bool, resume: bool, ranks: Ranks) -> R
         overwrite: replace an earlier run in `out`.
         resume: go on from the last checkpoint in `out` that is whole, exactly as if never stopped;
             from the start if there is none.
-        ranks: the processes of the run, as `joined` gives them; each calls it.
+        group: the processes of the run, as `init_distributed` gives them; each calls it.
 
     Raises:
         ConfigError: a setting is wrong or differs from the run to resume.
@@ -103,19 +108,21 @@ def run(job: Job, out: str, *, overwrite: bool, resume: bool, ranks: Ranks) -> R
     """
     began = time.perf_counter()
     folder = Path(out)
-    name = ranks.led(lambda: _name(_last_checkpoint(folder, overwrite=overwrite, resume=resume)))
+    name = group.on_main(
+        lambda: _name(_last_checkpoint(folder, overwrite=overwrite, resume=resume))
+    )
     last = folder / FOLDER / name if name else None
     with torch.random.fork_rng():
-        training = job.prepare(last, ranks)
-        check_alike(training)
+        state = job.open(last, group)
+        check_same_on_all(state)
         if last is not None:
-            ranks.together(lambda: restore(training, last))
-        ranks.led(lambda: _open_folder(folder, job.config, last))
-        loss, interrupted = _train(job, training, folder)
+            group.on_all(lambda: restore(state, last))
+        group.on_main(lambda: _open_folder(folder, job.config, last))
+        loss, interrupted = _train(job, state, folder)
         if not interrupted:
-            _publish(job, training, folder, loss)
+            _publish(job, state, folder, loss)
     seconds = time.perf_counter() - began
-    return RunSummary(out, training.step, training.tokens, loss, seconds, interrupted)
+    return RunSummary(out, state.step, state.tokens, loss, seconds, interrupted)
 
 
 def _name(path: Path | None) -> str | None:
@@ -134,24 +141,24 @@ def _last_checkpoint(folder: Path, *, overwrite: bool, resume: bool) -> Path | N
         return None
     is_run = (folder / RUN_CONFIG).is_file()
     if resume and (is_run or not any(folder.iterdir())):
-        return last_usable(folder)
+        return latest_valid(folder)
     if overwrite and (is_run or not any(folder.iterdir())):
         return None
     if resume or overwrite:
-        raise OutputExistsError(f"{folder}: is there and is no run of ours; give another --out")
+        raise OutputExistsError(f"{folder}: exists and is not a bitextile run; give another --out")
     raise OutputExistsError(
-        f"{folder}: is there already; give --resume to go on, --overwrite to replace it, "
+        f"{folder}: exists already; give --resume to go on, --overwrite to replace it, "
         "or another --out"
     )
 
 
 def _clear(folder: Path, last: Path | None) -> None:
-    """Makes room for a run: all of it goes, or what a resumed one will write again."""
+    """Empties the folder, or removes what a resumed run will write again."""
     if last is None and folder.exists():
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
     if last is not None:
-        tidy(folder, last)
+        remove_stale(folder, last)
 
 
 def _write_config(folder: Path, config: RunConfig) -> None:
@@ -159,94 +166,94 @@ def _write_config(folder: Path, config: RunConfig) -> None:
     (folder / RUN_CONFIG).write_text(content, encoding="utf-8")
 
 
-def _train(job: Job, training: Training, folder: Path) -> tuple[float | None, bool]:
+def _train(job: TrainingJob, state: TrainState, folder: Path) -> tuple[float | None, bool]:
     """Runs the steps that are left; returns the last loss and whether a signal cut them short."""
-    config, ranks = training.config, training.ranks
+    config, group = state.config, state.group
     loss, stop = None, False
     with ExitStack() as stack:
-        asked = stack.enter_context(_asked_to_stop())
+        stop_requested = stack.enter_context(_stop_requested())
         report = stack.enter_context(
-            reporting(folder, total=config.steps, done=training.step, silent=not ranks.leads)
+            reporting(folder, total=config.steps, done=state.step, silent=not group.is_main)
         )
-        pin = training.device.type == "cuda"
-        feed = steps(training.lanes, training.collation, workers=config.workers, pin=pin)
-        stack.enter_context(closing(feed))
-        while training.step < config.steps and not stop:
-            values = train_step(training, feed)
+        pin = state.device.type == "cuda"
+        batches = steps(state.streams, state.collation, workers=config.workers, pin=pin)
+        stack.enter_context(closing(batches))
+        while state.step < config.steps and not stop:
+            values = train_step(state, batches)
             loss = values["loss"]
             # A signal that has reached any rank stops all of them, behind the same step.
-            stop = any(ranks.all(partial(_tell, report, values, asked)))
-            if _due(training, config.evaluate_every):
-                losses = {"step": training.step, "valid": job.validate(training)}
-                ranks.together(partial(report.validation, losses))
-            if stop or training.step == config.steps or _due(training, config.checkpoint_every):
-                _checkpoint(job, training, folder)
-    return loss, training.step < config.steps
+            stop = any(group.collect(partial(_report_step, report, values, stop_requested)))
+            if _due(state, config.evaluate_every):
+                losses = {"step": state.step, "valid": job.validate(state)}
+                group.on_all(partial(report.validation, losses))
+            if stop or state.step == config.steps or _due(state, config.checkpoint_every):
+                _checkpoint(job, state, folder)
+    return loss, state.step < config.steps
 
 
-def _tell(report: Report, values: dict[str, Any], asked: threading.Event) -> bool:
+def _report_step(report: Report, values: dict[str, Any], stop_requested: threading.Event) -> bool:
     report.step(values)
-    return asked.is_set()
+    return stop_requested.is_set()
 
 
-def _due(training: Training, every: int) -> bool:
-    return every > 0 and training.step % every == 0
+def _due(state: TrainState, every: int) -> bool:
+    return every > 0 and state.step % every == 0
 
 
-def _checkpoint(job: Job, training: Training, folder: Path) -> None:
-    state = state_of(training)
-    tensors = tensors_of(training.encoder, training.own, training.optimiser)
+def _checkpoint(job: TrainingJob, state: TrainState, folder: Path) -> None:
+    saved = run_state(state)
+    tensors = gather_run_tensors(state.encoder, state.objective_modules, state.optimiser)
 
     def save() -> None:
         save_checkpoint(
             folder,
-            state,
-            job.identity(training),
-            encoder=training.encoder,
+            saved,
+            job.provenance(state),
+            encoder=state.encoder,
             tensors=tensors,
-            coder=training.coder,
-            keep=training.config.keep_checkpoints,
+            tokenizer=state.tokenizer,
+            keep=state.config.keep_checkpoints,
         )
 
-    training.ranks.led(save)
+    state.group.on_main(save)
 
 
 @contextmanager
-def _asked_to_stop() -> Iterator[threading.Event]:
+def _stop_requested() -> Iterator[threading.Event]:
     """Gives an event that SIGTERM sets, which pre-emptible machines send, or a first Ctrl-C."""
-    asked = threading.Event()
+    requested = threading.Event()
     if threading.current_thread() is not threading.main_thread():
-        yield asked  # Python allows signal handlers in the main thread only.
+        yield requested  # Python allows signal handlers in the main thread only.
         return
 
     def interrupt(*_: Any) -> None:
-        if asked.is_set():
+        if requested.is_set():
             raise KeyboardInterrupt
-        asked.set()
+        requested.set()
 
     before = {
-        signal.SIGTERM: signal.signal(signal.SIGTERM, lambda *_: asked.set()),
+        signal.SIGTERM: signal.signal(signal.SIGTERM, lambda *_: requested.set()),
         signal.SIGINT: signal.signal(signal.SIGINT, interrupt),
     }
     try:
-        yield asked
+        yield requested
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
-def _publish(job: Job, training: Training, folder: Path, loss: float | None) -> None:
+def _publish(job: TrainingJob, state: TrainState, folder: Path, loss: float | None) -> None:
     """Makes the run's folder a model folder: weights, tokenizer, card, and bitextile.json last."""
-    if training.ranks.led(lambda: (read_identity(str(folder)) or {}).get("step")) == training.step:
+    if state.group.on_main(lambda: (read_provenance(str(folder)) or {}).get("step")) == state.step:
         return
-    tensors = tensors_of(training.encoder, training.own)
+    tensors = gather_run_tensors(state.encoder, state.objective_modules)
 
     def write() -> None:
         final = folder / FOLDER / "final"
-        with appearing(final) as temporary:
-            job.write(training, temporary, tensors, loss)
-        for path in sorted(final.iterdir(), key=lambda p: p.name == IDENTITY):
+        with atomic_directory(final) as temporary:
+            job.write(state, temporary, tensors, loss)
+        for path in sorted(final.iterdir(), key=lambda p: p.name == PROVENANCE):
             os.replace(path, folder / path.name)
         final.rmdir()
 
-    training.ranks.led(write)
+    state.group.on_main(write)

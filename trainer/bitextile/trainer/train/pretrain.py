@@ -4,50 +4,41 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
-from bitextile.schema.errors import OutputExistsError
-from bitextile.trainer.config import PretrainConfig
-from bitextile.trainer.data.mixture import Entry
-from bitextile.trainer.data.tokens import load_coder
-from bitextile.trainer.distributed.process_group import ALONE, Ranks
-from bitextile.trainer.observe.card import read_identity, write_card, write_identity
-from bitextile.trainer.train.checkpoint import Tensors, appearing, save_model, tensors_of
-from bitextile.trainer.train.loop import RunSummary, run
-from bitextile.trainer.train.setup import open_encoder, prepare
-from bitextile.trainer.train.step import Training
+from bitextile.kernels.model_digest import encoder_digest
+from bitextile.schema.dataset import open_dataset
+from bitextile.schema.errors import DatasetError, OutputExistsError, SchemaError
+from bitextile.trainer.config import FREE_ON_RESUME, ModelConfig, PretrainConfig
+from bitextile.trainer.data.streams import DatasetStream
+from bitextile.trainer.data.tokens import Tokenizer, load_tokenizer
+from bitextile.trainer.distributed.fsdp import check_parallelism
+from bitextile.trainer.distributed.process_group import SINGLE_PROCESS, ProcessGroup
+from bitextile.trainer.model.encoder import Encoder
+from bitextile.trainer.objectives.build import build_objective
+from bitextile.trainer.objectives.config import DATASET_FIELDS, AnyObjectiveSettings
+from bitextile.trainer.objectives.objective import DatasetEntry
+from bitextile.trainer.observe.card import read_provenance, write_card, write_provenance
+from bitextile.trainer.observe.flops import Geometry, geometry_of, peak_of
+from bitextile.trainer.train.checkpoint import (
+    RunTensors,
+    atomic_directory,
+    gather_run_tensors,
+    save_model,
+)
+from bitextile.trainer.train.loop import RunSummary, run_training
+from bitextile.trainer.train.setup import (
+    RunParts,
+    build_objective_modules,
+    build_state,
+    device_of_rank,
+    open_encoder,
+)
+from bitextile.trainer.train.state import TrainState
 from bitextile.trainer.train.validate import validate
 
-Pretraining = Training[PretrainConfig, Entry]
-
-
-@dataclass(frozen=True)
-class _Pretrain:
-    """Pre-training, as `run` does it."""
-
-    config: PretrainConfig
-
-    def prepare(self, last: Path | None, ranks: Ranks) -> Pretraining:
-        return prepare(self.config, last, ranks=ranks)
-
-    def validate(self, training: Pretraining) -> dict[str, float]:
-        return validate(training)
-
-    def identity(self, training: Pretraining) -> dict[str, Any]:
-        return _identity(training)
-
-    def write(
-        self, training: Pretraining, folder: Path, tensors: Tensors, loss: float | None
-    ) -> None:
-        encoder = training.encoder
-        parameters = sum(p.numel() for p in encoder.parameters())
-        facts: dict[str, Any] = {"steps": training.step, "useful tokens": training.tokens}
-        facts |= {"parameters": parameters, "loss of the last step": loss}
-        if encoder.languages:
-            facts["language embeddings"] = ", ".join(encoder.languages)
-        save_model(folder, encoder, training.coder, tensors)
-        write_card(folder, training.config, training.entries, facts)
-        write_identity(folder, _identity(training))
+PretrainState = TrainState[PretrainConfig, DatasetEntry]
 
 
 def pretrain(
@@ -56,26 +47,153 @@ def pretrain(
     *,
     overwrite: bool = False,
     resume: bool = False,
-    ranks: Ranks = ALONE,
+    group: ProcessGroup = SINGLE_PROCESS,
 ) -> RunSummary:
     """Trains an encoder and writes it to a folder.
 
     Args:
         config: of the run.
-        out: a local folder, the same for all ranks: the model itself when complete; checkpoints,
-            metrics and card in it.
-        overwrite: replace an earlier run in `out`.
-        resume: go on from the last checkpoint in `out` that is whole, exactly as if never stopped;
-            from the start if there is none.
-        ranks: the processes of the run, as `joined` gives them; each calls `pretrain`.
+        out: of the run, like the rest as `run_training` takes it.
+        overwrite: replace an earlier run.
+        resume: go on from its last checkpoint.
+        group: the processes of the run.
 
     Raises:
-        ConfigError: a setting is wrong or differs from the run to resume.
-        OutputExistsError: `out` exists and neither flag is given.
-        DatasetError: a dataset is not whole, or not of a kind its objective reads.
-        TrainingError: a loss is not finite, all checkpoints are damaged, or a rank is lost.
+        BitextileError: as `run_training`; also a DatasetError where a dataset is not whole, or not
+            of a kind its objective reads.
     """
-    return run(_Pretrain(config), out, overwrite=overwrite, resume=resume, ranks=ranks)
+    return run_training(PretrainJob(config), out, overwrite=overwrite, resume=resume, group=group)
+
+
+@dataclass(frozen=True)
+class PretrainJob:
+    """Pre-training, as `run_training` does it."""
+
+    config: PretrainConfig
+
+    def open(self, last: Path | None, group: ProcessGroup) -> PretrainState:
+        """Opens datasets and model."""
+        return open_pretraining(self.config, last, group=group)
+
+    def validate(self, state: PretrainState) -> dict[str, float]:
+        """Returns the mean loss of each entry on its `valid` split."""
+        return validate(state)
+
+    def provenance(self, state: PretrainState) -> dict[str, Any]:
+        """Returns step, digests and kinds of what was learned from."""
+        provenance: dict[str, Any] = {
+            "step": state.step,
+            "tokenizer": state.tokenizer.digest,
+            "datasets": [
+                {
+                    "objective": e.objective.name,
+                    "kind": e.dataset.kind.name,
+                    "digest": e.dataset.manifest.digest,
+                }
+                for e in state.entries
+            ],
+        }
+        languages = list(state.encoder.languages)
+        return provenance | ({"language_embeddings": languages} if languages else {})
+
+    def write(
+        self, state: PretrainState, folder: Path, tensors: RunTensors, loss: float | None
+    ) -> None:
+        """Writes a masked language model."""
+        encoder = state.encoder
+        parameters = sum(p.numel() for p in encoder.parameters())
+        facts: dict[str, Any] = {"steps": state.step, "useful tokens": state.tokens}
+        facts |= {"parameters": parameters, "loss of the last step": loss}
+        if encoder.languages:
+            facts["language embeddings"] = ", ".join(encoder.languages)
+        save_model(folder, encoder, state.tokenizer, tensors)
+        write_card(folder, state.config, state.entries, facts)
+        write_provenance(folder, self.provenance(state))
+
+
+def open_pretraining(
+    config: PretrainConfig, last: Path | None = None, *, group: ProcessGroup = SINGLE_PROCESS
+) -> PretrainState:
+    """Opens datasets and model; counters and optimiser stand at their beginning.
+
+    Args:
+        config: of the run.
+        last: checkpoint to take the weights from; None for those the configuration names.
+        group: the processes of the run.
+
+    Raises:
+        ConfigError: a setting is wrong, or does not suit the number of ranks.
+        DatasetError: a dataset is not whole, or not of a kind its objective reads.
+    """
+    parts = group.on_all(lambda: _open_parts(config, last, group))
+    return build_state(
+        config,
+        parts,
+        group=group,
+        mask_rate=config.mask_rate,
+        fingerprint=resume_fingerprint(config, parts),
+        batch_tokens=config.batch_tokens,
+        geometry=_geometry(config, parts.encoder, parts.device),
+    )
+
+
+def resume_fingerprint(config: PretrainConfig, parts: RunParts[DatasetEntry]) -> dict[str, Any]:
+    """Returns what must not change when a run is resumed: settings, and digests for paths."""
+    settings = config.model_dump(mode="json", exclude=set(FREE_ON_RESUME))
+    settings["tokenizer"] = parts.tokenizer.digest
+    if config.model.checkpoint is not None:
+        settings["model"]["checkpoint"] = encoder_digest(config.model.checkpoint)
+    for entry in settings["data"]:
+        for name in DATASET_FIELDS & entry.keys():
+            entry[name] = open_dataset(entry[name]).manifest.digest
+    return settings
+
+
+def _open_parts(
+    config: PretrainConfig, last: Path | None, group: ProcessGroup
+) -> RunParts[DatasetEntry]:
+    check_parallelism(config, group, {entry.objective for entry in config.data})
+    device = device_of_rank(config, group)
+    tokenizer = load_tokenizer(config.tokenizer)
+    entries = tuple(_open_entry(config, tokenizer, i, e) for i, e in enumerate(config.data))
+    model = config.model if last is None else ModelConfig(checkpoint=str(last))
+    languages = _languages(config, entries)
+    encoder = open_encoder(model, tokenizer, config=config, languages=languages).to(device)
+    modules = build_objective_modules(entries, encoder, config.seed).to(device)
+    return RunParts(tokenizer, entries, encoder, modules, device)
+
+
+def _open_entry(
+    config: PretrainConfig, tokenizer: Tokenizer, index: int, settings: AnyObjectiveSettings
+) -> DatasetEntry:
+    objective = build_objective(settings, tokenizer, max_length=config.max_length, seed=config.seed)
+    dataset = open_dataset(settings.dataset)
+    if dataset.kind not in objective.kinds:
+        wanted = " or ".join(k.name for k in objective.kinds)
+        raise SchemaError(
+            f"data.{index}: {objective.name} learns from {wanted}, but {settings.dataset} holds "
+            f"{dataset.kind.name}; name another dataset or another objective"
+        )
+    if not dataset.manifest.rows:
+        raise DatasetError(f"data.{index}: {settings.dataset} has no rows; leave it out")
+    columns = objective.columns(dataset.kind)
+    split = "train" if "split" in dataset.kind.schema.names else None
+    row_streams = tuple(
+        DatasetStream(dataset, key, columns, config.seed, split) for key in dataset.keys
+    )
+    return DatasetEntry(objective, dataset, settings.weight, row_streams, config.language_alpha)
+
+
+def _languages(config: PretrainConfig, entries: tuple[DatasetEntry, ...]) -> tuple[str, ...]:
+    """Returns the tags that get an embedding: those of all datasets, sorted."""
+    if not config.language_embeddings:
+        return ()
+    return tuple(sorted({tag for e in entries for tag in e.dataset.languages}))
+
+
+def _geometry(config: PretrainConfig, encoder: Encoder, device: torch.device) -> Geometry | None:
+    peak = config.peak_flops or peak_of(device)
+    return None if peak is None else geometry_of(encoder, peak)
 
 
 def save_initial(config: PretrainConfig, out: str, *, overwrite: bool = False) -> None:
@@ -84,34 +202,17 @@ def save_initial(config: PretrainConfig, out: str, *, overwrite: bool = False) -
     Args:
         config: of the run.
         out: a local folder: weights, tokenizer and bitextile.json with step 0.
-        overwrite: replace a model folder of ours in `out`.
+        overwrite: replace a bitextile model folder in `out`.
 
     Raises:
         ConfigError: as `pretrain`.
         OutputExistsError: `out` exists and may not be replaced.
     """
     folder = Path(out)
-    if folder.exists() and not (overwrite and read_identity(out)):
-        raise OutputExistsError(f"{folder}: is there already; give --overwrite or another folder")
-    coder = load_coder(config.tokenizer)
-    with appearing(folder) as temporary:
-        encoder = open_encoder(config, coder, (), None)
-        save_model(temporary, encoder, coder, tensors_of(encoder, nn.ModuleDict()))
-        write_identity(temporary, {"step": 0, "tokenizer": coder.digest, "datasets": []})
-
-
-def _identity(training: Pretraining) -> dict[str, Any]:
-    identity: dict[str, Any] = {
-        "step": training.step,
-        "tokenizer": training.coder.digest,
-        "datasets": [
-            {
-                "objective": e.objective.name,
-                "kind": e.dataset.kind.name,
-                "digest": e.dataset.manifest.digest,
-            }
-            for e in training.entries
-        ],
-    }
-    languages = list(training.encoder.languages)
-    return identity | ({"language_embeddings": languages} if languages else {})
+    if folder.exists() and not (overwrite and read_provenance(out)):
+        raise OutputExistsError(f"{folder}: exists already; give --overwrite or another folder")
+    tokenizer = load_tokenizer(config.tokenizer)
+    with atomic_directory(folder) as temporary:
+        encoder = open_encoder(config.model, tokenizer, config=config)
+        save_model(temporary, encoder, tokenizer, gather_run_tensors(encoder, nn.ModuleDict()))
+        write_provenance(temporary, {"step": 0, "tokenizer": tokenizer.digest, "datasets": []})

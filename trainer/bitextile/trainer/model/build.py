@@ -1,0 +1,166 @@
+"""From a configuration to an encoder: fresh weights or a local checkpoint."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoModelForMaskedLM
+from transformers.utils import logging as transformers_logging
+
+from bitextile.schema.errors import ConfigError
+from bitextile.trainer.config import ModelConfig
+from bitextile.trainer.data.tokens import Tokenizer
+from bitextile.trainer.model.encoder import Encoder, first_position
+from bitextile.trainer.model.languages import load_languages
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "mini": {
+        "model_type": "xlm-roberta",
+        "num_hidden_layers": 4,
+        "hidden_size": 256,
+        "num_attention_heads": 4,
+        "intermediate_size": 1024,
+        "attention_probs_dropout_prob": 0.0,
+    },
+    "base": {
+        "model_type": "xlm-roberta",
+        "num_hidden_layers": 12,
+        "hidden_size": 768,
+        "num_attention_heads": 12,
+        "intermediate_size": 3072,
+        "attention_probs_dropout_prob": 0.0,
+    },
+}
+"""Geometries by name; base is XLM-R base (Conneau et al. 2020, table 8), but without dropout of
+attention weights: neither FlexAttention nor the fused attention of CPUs has it."""
+
+
+def build_encoder(
+    model: ModelConfig,
+    tokenizer: Tokenizer,
+    *,
+    max_length: int,
+    seed: int,
+    languages: Sequence[str] = (),
+    flex: bool | None = False,
+) -> Encoder:
+    """Returns the encoder a run starts from, in float32 on the CPU.
+
+    Args:
+        model: preset, transformers configuration or checkpoint.
+        tokenizer: gives the size of the vocabulary and the special ids.
+        max_length: positions needed.
+        seed: of fresh weights.
+        languages: tags that get an embedding of their own; () for none.
+        flex: FlexAttention instead of SDPA; None for wherever the model allows it.
+
+    Raises:
+        ConfigError: no such checkpoint, none in safetensors, too few positions or too small a
+            vocabulary, attention dropout under FlexAttention, or a configuration transformers
+            does not accept.
+    """
+    if model.checkpoint is not None:
+        mlm = load_masked_lm(model.checkpoint)
+    else:
+        mlm = _fresh(model.config or PRESETS[model.preset or "mini"], tokenizer, max_length, seed)
+    _check_fit(mlm, tokenizer, max_length)
+    if flex is None:
+        flex = not _attention_dropout(mlm.config)
+    if flex:
+        _check_flex(mlm.config)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        encoder = Encoder(mlm, languages, flex=flex)
+    if model.checkpoint is not None and encoder.language is not None:
+        load_languages(Path(model.checkpoint), encoder.languages, encoder.language)
+    return encoder
+
+
+def load_masked_lm(path: str) -> Any:
+    """Loads a masked language model from a local folder; never a pickle, never the network.
+
+    Raises:
+        ConfigError: no such folder, or no safetensors weights of such a model in it.
+    """
+    folder = Path(path)
+    if not (folder / "config.json").is_file():
+        raise ConfigError(f"{path}: no model folder (config.json is missing); give a local one")
+    if not list(folder.glob("*.safetensors")):
+        pickles = ", ".join(sorted(p.name for p in folder.glob("*.bin"))) or "no weights"
+        raise ConfigError(
+            f"{path}: expected model.safetensors, found {pickles}; pickles can run code and are "
+            "not loaded: convert it with save_pretrained where you trust it"
+        )
+    try:
+        with quiet():
+            return AutoModelForMaskedLM.from_pretrained(
+                path, local_files_only=True, use_safetensors=True, dtype=torch.float32
+            )
+    except (OSError, ValueError, KeyError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"{path}: not a masked language model ({reason})") from error
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keeps transformers' own progress bars, one per file, off the screen."""
+    shown = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            transformers_logging.enable_progress_bar()
+
+
+def _fresh(geometry: dict[str, Any], tokenizer: Tokenizer, max_length: int, seed: int) -> Any:
+    # RoBERTa-like models count positions from the padding id + 1.
+    positions = max_length + tokenizer.pad + 1
+    derived: dict[str, Any] = {
+        "vocab_size": tokenizer.size,
+        "pad_token_id": tokenizer.pad,
+        "bos_token_id": tokenizer.cls,
+        "eos_token_id": tokenizer.sep,
+        "cls_token_id": tokenizer.cls,
+        "sep_token_id": tokenizer.sep,
+        "max_position_embeddings": positions,
+    }
+    if geometry["model_type"] in ("roberta", "xlm-roberta", "camembert"):
+        derived |= {"type_vocab_size": 1, "layer_norm_eps": 1e-5}
+    try:
+        config = AutoConfig.for_model(**(derived | geometry))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return AutoModelForMaskedLM.from_config(config)
+    except (ValueError, TypeError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"model.config: transformers does not accept it ({reason})") from error
+
+
+def _check_fit(mlm: Any, tokenizer: Tokenizer, max_length: int) -> None:
+    config = mlm.config
+    if config.vocab_size < tokenizer.size:
+        raise ConfigError(
+            f"the model has {config.vocab_size} embeddings, the tokenizer {tokenizer.size} ids; "
+            "give the tokenizer that belongs to the model"
+        )
+    room = config.max_position_embeddings - first_position(mlm.base_model)
+    if room < max_length:
+        raise ConfigError(
+            f"the model has room for {room} positions, max_length is {max_length}; lower it"
+        )
+
+
+def _attention_dropout(config: Any) -> float:
+    names = ("attention_probs_dropout_prob", "attention_dropout")
+    return max(float(getattr(config, name, 0.0) or 0.0) for name in names)
+
+
+def _check_flex(config: Any) -> None:
+    if rate := _attention_dropout(config):
+        raise ConfigError(
+            f"FlexAttention has no dropout of attention weights, the model's is {rate}; set it to "
+            "0 in model.config, or say attention: dense"
+        )

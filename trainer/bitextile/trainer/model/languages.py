@@ -1,0 +1,51 @@
+"""Language embeddings (ERNIE-M): added to those of tokens, written in a file beside the model."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+LANGUAGES = "languages.safetensors"
+"""Language embeddings beside a model, which transformers does not read."""
+
+
+def language_table(n: int, config: Any) -> nn.Embedding:
+    """Returns fresh embeddings of `n` languages for a transformers configuration."""
+    table = nn.Embedding(n, config.hidden_size)
+    nn.init.normal_(table.weight, std=config.initializer_range)
+    return table
+
+
+def save_languages(folder: Path, languages: Sequence[str], table: torch.Tensor) -> None:
+    """Writes the embeddings of languages beside a model.
+
+    Args:
+        folder: of the model.
+        languages: tag of each row.
+        table: [languages, width], on the CPU.
+    """
+    save_file({"language": table}, folder / LANGUAGES, {"languages": json.dumps(languages)})
+
+
+def load_languages(folder: Path, languages: Sequence[str], table: nn.Embedding) -> None:
+    """Takes over the embeddings of languages that a checkpoint knows.
+
+    Args:
+        folder: of the checkpoint.
+        languages: tag of each row of the table.
+        table: changed.
+    """
+    if not (folder / LANGUAGES).is_file():
+        return
+    with safe_open(folder / LANGUAGES, framework="pt") as file:
+        known = json.loads(file.metadata()["languages"])
+        found = file.get_tensor("language")
+    with torch.no_grad():
+        for row, tag in enumerate(languages):
+            if tag in known:
+                table.weight[row] = found[known.index(tag)]

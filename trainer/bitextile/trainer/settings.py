@@ -1,0 +1,27 @@
+"""What configurations are made of: frozen models, bounded numbers, paths that start at the file."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+Positive = Annotated[int, Field(gt=0)]
+Count = Annotated[int, Field(ge=0)]
+
+
+class Settings(BaseModel):
+    """A part of a configuration: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+
+
+def _resolve(path: str, info: ValidationInfo) -> str:
+    base: Path | None = (info.context or {}).get("base")
+    if base is None or "://" in path:
+        return path
+    return str((base / Path(path).expanduser()).resolve())
+
+
+FilePath = Annotated[str, AfterValidator(_resolve)]
+"""A path, relative to the folder of the configuration where it is read from one; a URI as it is."""
