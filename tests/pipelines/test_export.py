@@ -5,10 +5,8 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from bitextile.pipelines.export import export_dataset, jsonl_lines, pharaoh_lines, tsv_lines
+from bitextile.pipelines.export import export_dataset
 from bitextile.schema.dataset import open_dataset
 from bitextile.schema.errors import (
     ConfigError,
@@ -17,10 +15,11 @@ from bitextile.schema.errors import (
     RowError,
     SchemaError,
 )
-from bitextile.schema.ids import language_key, pair_ids
+from bitextile.schema.ids import language_key
 from bitextile.schema.kinds import ALIGNED, MONO, PAIRS, Kind
 from bitextile.schema.manifest import Counts, Manifest, write_manifest
 from bitextile.schema.shards import shard_path, write_shard
+from export_rows import aligned_row, in_key_order
 
 # One key in both directions, unspaced scripts, a right-to-left side, a row without links.
 SENTENCES = [
@@ -31,41 +30,6 @@ SENTENCES = [
     ("ar", "zh", "القط نائم", "猫|在|睡觉", [(0, 0), (1, 1), (1, 2)]),
     ("th", "ja", "แมว|กิน|ปลา", "猫|が|魚|を|食べる", [(0, 0), (1, 4), (2, 2), (2, 3)]),
 ]
-
-
-def spans_of(marked: str) -> tuple[str, list[dict[str, int]]]:
-    """Words separated by spaces, or by | which does not stay in the text."""
-    text, spans = marked.replace("|", ""), []
-    at = 0
-    for word in re.split(r"[ |]", marked):
-        start = text.index(word, at)
-        spans.append({"start": start, "end": start + len(word)})
-        at = start + len(word)
-    return text, spans
-
-
-def aligned_row(src_lang, tgt_lang, src, tgt, links, line=1) -> dict:
-    src, src_spans = spans_of(src)
-    tgt, tgt_spans = spans_of(tgt)
-    ids = pair_ids(src_lang, pa.array([src]), tgt_lang, pa.array([tgt]))
-    scores = [0.9, 0.25, 1.0, 0.3333333]
-    return {
-        "pair_id": ids[0].as_py(),
-        "src_lang": src_lang,
-        "tgt_lang": tgt_lang,
-        "src": src,
-        "tgt": tgt,
-        "corpus": "hand",
-        "file": "hand.tsv",
-        "line": line,
-        "split": "train",
-        "src_spans": src_spans,
-        "tgt_spans": tgt_spans,
-        "links": [
-            {"src": i, "tgt": j, "score": scores[n % 4]} for n, (i, j) in enumerate(sorted(links))
-        ],
-        "align_score": -0.1 * line,
-    }
 
 
 def write_dataset(path: Path, rows: list[dict], kind: Kind = ALIGNED, n_shards: int = 1) -> str:
@@ -102,16 +66,6 @@ def rows() -> list[dict]:
 @pytest.fixture
 def aligned(tmp_path, rows) -> str:
     return write_dataset(tmp_path / "aligned", rows, n_shards=2)
-
-
-def in_key_order(row: dict) -> dict:
-    """The slow, obvious version of turning a row so that its first side sorts first."""
-    if row["src_lang"] <= row["tgt_lang"]:
-        return row
-    swapped = {"src": "tgt", "tgt": "src"}
-    turned = {re.sub("^(src|tgt)", lambda m: swapped[m[1]], name): v for name, v in row.items()}
-    links = [{"src": ln["tgt"], "tgt": ln["src"], "score": ln["score"]} for ln in row["links"]]
-    return turned | {"links": sorted(links, key=lambda ln: (ln["src"], ln["tgt"]))}
 
 
 def expected(dataset: str, key: str) -> list[dict]:
@@ -308,40 +262,3 @@ def open_dataset_manifest(dataset: str, shard) -> Manifest:
         counts=Counts(read=shard.rows, kept=shard.rows),
         keys={"de-en": {"rows": shard.rows}},
     )
-
-
-LINE_FUNCTIONS = [pharaoh_lines, tsv_lines, jsonl_lines]
-WORDS = st.text(st.characters(codec="utf-8", exclude_categories=("Z", "C")), min_size=1, max_size=4)
-
-
-@st.composite
-def batches(draw) -> pa.RecordBatch:
-    drawn = []
-    for line in range(draw(st.integers(1, 5))):
-        words = [draw(st.lists(WORDS.filter(lambda w: "|" not in w), max_size=4)) for _ in "st"]
-        pairs = st.tuples(*(st.integers(0, max(len(w) - 1, 0)) for w in words))
-        links = draw(st.sets(pairs, max_size=4)) if all(words) else set()
-        languages = draw(st.permutations(["ar", "ja"]))
-        row = aligned_row(*languages, *(" ".join(w) or "." for w in words), links, line)
-        drawn.append(row)
-    return pa.RecordBatch.from_pylist(drawn, ALIGNED.schema)
-
-
-@settings(max_examples=40, deadline=None)
-@given(batches(), st.integers(0, 5))
-@pytest.mark.parametrize("to_lines", LINE_FUNCTIONS)
-def test_lines_do_not_depend_on_how_rows_are_batched(to_lines, batch, cut):
-    whole = {name: column.to_pylist() for name, column in to_lines("ar-ja", batch).items()}
-    parts = [part for part in (batch[:cut], batch[cut:]) if part.num_rows]
-    split = [to_lines("ar-ja", part) for part in parts]
-    for name in whole:
-        assert [line for part in split for line in part[name].to_pylist()] == whole[name]
-
-
-@settings(max_examples=40, deadline=None)
-@given(batches())
-def test_pharaoh_links_are_the_rows_links_turned(batch):
-    lines = pharaoh_lines("ar-ja", batch)["ar-ja.pharaoh"].to_pylist()
-    for line, row in zip(lines, batch.to_pylist(), strict=True):
-        links = in_key_order(row)["links"]
-        assert line == " ".join(f"{link['src']}-{link['tgt']}" for link in links)
