@@ -23,7 +23,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from bitextile.kernels.text.segment import segment, words_of
+from bitextile.kernels.text.segment import cut_words, segment
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SAMPLE = REPOSITORY / "pipelines" / "bitextile" / "pipelines" / "sample"
@@ -39,7 +39,7 @@ def cut(text, spans):
 def words(texts, lang):
     """The same of texts without spans."""
     texts = pa.array(texts, pa.string())
-    rows = words_of(texts, segment(texts, lang)).to_pylist()
+    rows = cut_words(texts, segment(texts, lang)).to_pylist()
     return [[word.lower() for word in row] for row in rows]
 
 

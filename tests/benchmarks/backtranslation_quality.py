@@ -55,7 +55,7 @@ from bitextile.kernels.filters.translation import (
     scripts_of,
 )
 from bitextile.kernels.model_digest import encoder_digest
-from bitextile.kernels.text.segment import segment, words_of
+from bitextile.kernels.text.segment import cut_words, segment
 from bitextile.pipelines.backtranslate import BacktranslateConfig, backtranslate
 from bitextile.pipelines.ingest import ingest
 from bitextile.pipelines.runner.job import RunOptions
@@ -212,7 +212,7 @@ def truth(work: Path, src: str) -> dict[str, str]:
 def bags(texts: Sequence[str], lang: str) -> list[Counter[str]]:
     """Returns the words of sentences, counted, as the head of this file says."""
     array = pa.array(texts, pa.string())
-    found = words_of(array, segment(array, lang)).to_pylist()
+    found = cut_words(array, segment(array, lang)).to_pylist()
     return [Counter(w.lower() for w in words if any(map(str.isalnum, w))) for words in found]
 
 

@@ -12,10 +12,10 @@ from bitextile.kernels.bitext.lexicon import (
     COUNTS,
     LexiconConfig,
     count_links,
-    fold,
     lexicon_rows,
     merge_counts,
 )
+from bitextile.kernels.text.normalise import lower_nfc
 from bitextile.schema.checks import check_rows
 from bitextile.schema.errors import ConfigError, RowError
 from bitextile.schema.ids import stable_id
@@ -61,7 +61,7 @@ def test_counts_are_those_of_a_loop(aligned_batches, data) -> None:
             for side in ("src", "tgt"):
                 span = row[f"{side}_spans"][link[side]]
                 word = row[side][span["start"] : span["end"]]
-                sides.append((row[f"{side}_lang"], fold(word)))
+                sides.append((row[f"{side}_lang"], lower_nfc(word)))
             if all(any(c.isalpha() for c in word) for _, word in sides):
                 if sides[0][0] > sides[1][0]:
                     sides.reverse()

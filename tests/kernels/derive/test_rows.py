@@ -17,12 +17,14 @@ from bitextile.kernels.derive.rows import (
     restore,
     restore_aligned,
     sentences_of,
+)
+from bitextile.kernels.tasks.derive import derive_parsed, derive_task, head_swap, reordered_tags
+from bitextile.kernels.tasks.invert import restore_task
+from bitextile.kernels.text.private_script import (
     transliterate,
     transliterate_back,
     transliterate_text,
 )
-from bitextile.kernels.tasks.derive import derive_parsed, derive_task, head_swap, reordered_tags
-from bitextile.kernels.tasks.invert import restore_task
 from bitextile.schema.checks import check_rows
 from bitextile.schema.errors import ConfigError, InputError, RowError
 from bitextile.schema.ids import language_tag, pair_ids, text_ids

@@ -1,4 +1,4 @@
-"""Spelling: hand-written seams in six scripts, and what must hold for any text."""
+"""Replaced spans: hand-written boundaries in six scripts, and what must hold for any text."""
 
 import unicodedata
 
@@ -89,7 +89,7 @@ def replaced(text: str, *changes: tuple[str, str]) -> str:
         ("黑狗白", [("黑", "👩\u200d"), ("狗", "犬")], "👩\u200d 犬白"),
     ],
 )
-def test_seams_follow_the_scripts(text: str, changes, expected: str) -> None:
+def test_boundary_spaces_follow_the_scripts(text: str, changes, expected: str) -> None:
     assert replaced(text, *changes) == expected
 
 
@@ -110,10 +110,10 @@ def test_whatever_is_not_replaced_stays_but_for_one_space_at_a_seam(case) -> Non
 
 
 @given(edited())
-def test_no_seam_joins_two_words_and_none_is_doubled(case) -> None:
+def test_no_boundary_joins_two_words_and_none_is_doubled(case) -> None:
     text, spans, words = case
     new, new_spans = replace_spans_in_text(text, spans, words)
-    code = codepoints.classes()
+    code = codepoints.char_classes()
     spaced = {codepoints.SPACED, codepoints.DIGIT}
     for start, end in new_spans:
         for left, right in ((start - 1, start), (end - 1, end)):
@@ -125,14 +125,17 @@ def test_no_seam_joins_two_words_and_none_is_doubled(case) -> None:
 
 
 @given(edited())
-def test_the_negated_seams_give_the_text_back(case) -> None:
+def test_the_negated_boundary_spaces_give_the_text_back(case) -> None:
     text, spans, words = case
     host, pool = to_texts(pa.array([text])), to_texts(pa.array(words, pa.string()))
     start, end = np.array(spans, np.int64).reshape(-1, 2).T
     row = np.zeros(len(spans), np.int64)
     new = replace_spans(host, Edits(row, start, end, *bounds(pool)), pool.points)
     back = replace_spans(
-        new.texts, Edits(row, new.start, new.end, start, end), host.points, seams=-new.seams
+        new.texts,
+        Edits(row, new.start, new.end, start, end),
+        host.points,
+        boundary_spaces=-new.boundary_spaces,
     )
     assert back.strings[0].as_py() == text
     assert list(zip(back.start.tolist(), back.end.tolist())) == spans
@@ -172,12 +175,12 @@ def test_many_texts_at_once_are_each_text_alone(cases) -> None:
         ([(0, 9)], ["a"], "lies outside its text"),
         ([(2, 2)], ["a"], "lies outside its text or is empty"),
         ([(-1, 2)], ["a"], "lies outside"),
-        ([(0, 2), (1, 3)], ["a", "b"], "overlaps the stretch before it"),
+        ([(0, 2), (1, 3)], ["a", "b"], "overlaps the span before it"),
         ([(2, 3), (0, 1)], ["a", "b"], "not sorted"),
         ([(0, 1)], [""], "empty replacement"),
     ],
 )
-def test_stretches_out_of_bounds_are_refused(spans, words, problem: str) -> None:
+def test_spans_out_of_bounds_are_refused(spans, words, problem: str) -> None:
     with pytest.raises(RowError, match=problem):
         replace_spans_in_text("Hund", spans, words)
 
@@ -218,7 +221,7 @@ def test_code_points_are_those_of_python(texts, data) -> None:
 
 
 def test_classes_are_those_of_the_characters() -> None:
-    code = codepoints.classes()
+    code = codepoints.char_classes()
     for characters, expected in (
         ("犬々かーกำລကｱａ３〇๑", codepoints.UNSPACED),
         ("aÄжشकि한\u0301ა", codepoints.SPACED),

@@ -8,10 +8,10 @@ import regex
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bitextile.kernels.derive.rows import transliterate_text
 from bitextile.kernels.text import segment as module
 from bitextile.kernels.text.normalise import normalise_text
-from bitextile.kernels.text.segment import segment, segmenter_for, words_of
+from bitextile.kernels.text.private_script import transliterate_text
+from bitextile.kernels.text.segment import cut_words, segment, segmenter_for
 from bitextile.schema.errors import ConfigError
 
 LANGUAGES = ["en", "fr", "ar", "hi", "zh", "ja", "th", "ko"]
@@ -22,7 +22,7 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from(ODD), 
 
 def words(text: str, lang: str, choice: str = "auto") -> list[str]:
     texts = pa.array([text], pa.string())
-    return words_of(texts, segment(texts, lang, segmenter=choice))[0].as_py()
+    return cut_words(texts, segment(texts, lang, segmenter=choice))[0].as_py()
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_a_sentence_is_cut_by_itself(texts: list[str], lang: str, cut: int) -> N
     assert parts == whole.to_pylist()
     assert [
         [t[s["start"] : s["end"]] for s in row] for t, row in zip(texts, whole.to_pylist())
-    ] == (words_of(array, whole).to_pylist())
+    ] == (cut_words(array, whole).to_pylist())
 
 
 def test_a_derived_script_is_cut_as_its_first_one() -> None:
@@ -168,7 +168,7 @@ def test_a_derived_script_is_cut_as_its_first_one() -> None:
 def test_words_of_a_slice_are_the_slices() -> None:
     texts = pa.array(["eins zwei", "犬", "", "שלום עולם"])
     spans = segment(texts, "de")
-    assert words_of(texts.slice(1), spans.slice(1)).to_pylist() == [["犬"], [], ["שלום", "עולם"]]
+    assert cut_words(texts.slice(1), spans.slice(1)).to_pylist() == [["犬"], [], ["שלום", "עולם"]]
 
 
 def test_the_type_is_that_of_the_contract() -> None:

@@ -3,9 +3,9 @@
     en  The dog runs .          The 狗 runs.
     zh  狗 在 跑 。       ->    dog 在跑。        exchanged [(1, 0)]
 
-Texts are put together by `spelling`, so whatever is not exchanged stays byte for byte and spaces
-at the seams follow the scripts. A row carries the original pair with its spans and links, from
-which `undo_exchange` gives the original pair again, exactly.
+Texts are put together by `replace_spans`, so whatever is not exchanged stays byte for byte and
+spaces beside the words follow the scripts. A row carries the original pair with its spans and
+links, from which `undo_exchange` gives the original pair again, exactly.
 """
 
 from dataclasses import dataclass
@@ -15,12 +15,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bitextile.kernels.arrays import I64, Bool, check_share, list_offsets, offsets_of, rows_of
-from bitextile.kernels.bitext.phrases import Bitext, bitext_of, exchangeable, stretches, translate
+from bitextile.kernels.bitext.phrases import (
+    AlignedBitext,
+    bitext_of,
+    exchangeable,
+    translate,
+    word_spans,
+)
+from bitextile.kernels.bitext.recase import match_case, recase_phrases
 from bitextile.kernels.randomness import hash64, uniform
 from bitextile.kernels.rejects import Filtered, merge_by_row, reject_rows
 from bitextile.kernels.text.codepoints import to_texts
 from bitextile.kernels.text.replace_spans import Edits, ReplacedTexts, replace_spans
-from bitextile.kernels.text.truecase import EMPTY_CASING, Casing, match_case, recased
+from bitextile.kernels.text.truecase import EMPTY_CASING, Casing
 from bitextile.schema.checks import check_rows
 from bitextile.schema.errors import ConfigError, RowError
 from bitextile.schema.kinds import ALIGNED, EXCHANGE, EXCHANGED, SPAN, SPANS, list_of
@@ -120,10 +127,14 @@ def undo_exchange(batch: pa.RecordBatch) -> tuple[pa.StringArray, pa.StringArray
     """
     back = []
     for name, (view, order, new) in zip(("src", "tgt"), _again(batch), strict=True):
-        words = stretches(view.src, view.phrases.src[order])
+        words = word_spans(view.src, view.phrases.src[order])
         edits = Edits(view.phrases.row[order], new.start, new.end, *words)
         host = to_texts(batch.column(f"{name}_exchanged"))
-        back.append(replace_spans(host, edits, view.src.texts.points, seams=-new.seams).strings)
+        back.append(
+            replace_spans(
+                host, edits, view.src.texts.points, boundary_spaces=-new.boundary_spaces
+            ).strings
+        )
     return back[0], back[1]
 
 
@@ -150,7 +161,7 @@ def exchanged_spans(batch: pa.RecordBatch) -> tuple[pa.ListArray, pa.ListArray]:
     return lists[0], lists[1]
 
 
-def _again(batch: pa.RecordBatch) -> list[tuple[Bitext, I64, ReplacedTexts]]:
+def _again(batch: pa.RecordBatch) -> list[tuple[AlignedBitext, I64, ReplacedTexts]]:
     """Returns the exchange of a batch done once more, for each side; see `translate`."""
     check_rows(batch, EXCHANGE, "exchange")
     bitext = bitext_of(batch)
@@ -159,7 +170,7 @@ def _again(batch: pa.RecordBatch) -> list[tuple[Bitext, I64, ReplacedTexts]]:
     chosen = chosen[chosen >= 0]
     again = [
         (view, *_cased_as(view, chosen, batch.column(f"{side}_exchanged"), batch[f"{other}_lang"]))
-        for view, side, other in ((bitext, "src", "tgt"), (bitext.turned(), "tgt", "src"))
+        for view, side, other in ((bitext, "src", "tgt"), (bitext.flip(), "tgt", "src"))
     ]
     wrong = np.zeros(batch.num_rows, bool)
     wrong[exchanged[~np.isin(exchanged, links)] >> 32] = True
@@ -177,7 +188,7 @@ def _again(batch: pa.RecordBatch) -> list[tuple[Bitext, I64, ReplacedTexts]]:
 
 
 def _cased_as(
-    view: Bitext, chosen: I64, given: pa.StringArray, lang: pa.StringArray
+    view: AlignedBitext, chosen: I64, given: pa.StringArray, lang: pa.StringArray
 ) -> tuple[I64, ReplacedTexts]:
     """Translates as `translate` does, each word with its first letter cased as in `given`.
 
@@ -192,7 +203,7 @@ def _cased_as(
     place = found.offsets[row] + plain.start
     inside = place < found.offsets[row + 1]
     first = np.append(found.points, np.uint32(0))[np.where(inside, place, len(found.points))]
-    return translate(view, chosen, pool=match_case(view, order, first, lang=lang))
+    return translate(view, chosen, replacements=match_case(view, order, first, lang=lang))
 
 
 def _places(links: pa.ListArray) -> I64:
@@ -204,7 +215,7 @@ def _places(links: pa.ListArray) -> I64:
 
 def _exchanged_rows(
     batch: pa.RecordBatch,
-    bitext: Bitext,
+    bitext: AlignedBitext,
     *,
     chosen: I64,
     variant: int,
@@ -213,9 +224,9 @@ def _exchanged_rows(
     """Returns the rows with an exchange, by number, and as rows of kind exchange."""
     rows = np.unique(bitext.phrases.row[chosen])
     langs, new = (batch.column("src_lang"), batch.column("tgt_lang")), []
-    for view, sides in ((bitext, langs), (bitext.turned(), langs[::-1])):
-        pool = None if casing is None else recased(view, chosen, langs=sides, casing=casing)
-        new.append(translate(view, chosen, pool=pool)[1].strings)
+    for view, sides in ((bitext, langs), (bitext.flip(), langs[::-1])):
+        cased = None if casing is None else recase_phrases(view, chosen, langs=sides, casing=casing)
+        new.append(translate(view, chosen, replacements=cased)[1].strings)
     batch = pa.RecordBatch.from_arrays(
         [
             *(batch.column(name) for name in ALIGNED.schema.names),

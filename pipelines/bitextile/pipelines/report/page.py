@@ -14,6 +14,7 @@ from importlib.metadata import version
 from importlib.resources import files
 from typing import Any
 
+from bitextile.kernels.text.private_script import PRIVATE_SCRIPT
 from bitextile.pipelines.report.examples import (
     Entry,
     Example,
@@ -27,7 +28,7 @@ from bitextile.pipelines.report.figures import (
     rule_figures,
 )
 from bitextile.pipelines.report.training import evaluation_figures, loss_chart
-from bitextile.pipelines.report.typeset import PRIVATE, direction, shown
+from bitextile.pipelines.report.typeset import direction, shown
 from bitextile.schema.dataset import Dataset, open_dataset
 from bitextile.schema.errors import ConfigError, OutputExistsError
 from bitextile.schema.storage import exists, write_atomically
@@ -158,7 +159,7 @@ def _view(dataset: Dataset, n_examples: int) -> DatasetView:
         examples=chosen,
         entries=lexicon_entries(dataset, n_examples) if lexicon else [],
         langs=_changed_languages(chosen),
-        private=any(PRIVATE in line.lang for example in chosen for line in example.lines),
+        private=any(PRIVATE_SCRIPT in line.lang for example in chosen for line in example.lines),
         made=_made(dataset),
     )
 

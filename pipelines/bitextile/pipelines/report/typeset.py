@@ -8,11 +8,10 @@ import unicodedata
 from itertools import groupby
 from typing import Literal
 
+from bitextile.kernels.text.private_script import PRIVATE_SCRIPT, without_private_planes
+
 Direction = Literal["ltr", "rtl"]
 
-PRIVATE = "Qaaa"
-"""Script of the languages that `derive` transliterates; the style sheet underlines it."""
-_PRIVATE_PLANES = 0xF0000
 
 _RTL_SCRIPTS = frozenset(
     ("Adlm", "Arab", "Aran", "Hebr", "Mand", "Mend", "Nkoo", "Rohg", "Samr", "Syrc", "Thaa", "Yezi")
@@ -74,7 +73,7 @@ def direction(lang: str) -> Direction:
     """
     first, *rest = lang.split("-")
     scripts = [part.title() for part in rest if len(part) == 4 and part.isalpha()]
-    if scripts and scripts[0] != PRIVATE:
+    if scripts and scripts[0] != PRIVATE_SCRIPT:
         return "rtl" if scripts[0] in _RTL_SCRIPTS else "ltr"
     return "rtl" if first.lower() in _RTL_LANGUAGES else "ltr"
 
@@ -174,18 +173,13 @@ def shown(text: object, max_chars: int = 400) -> str:
     >>> shown("\U000f0061\U000f202e")
     'a<U+202E>'
     """
-    string = "".join(map(_drawn, str(text)))
+    string = without_private_planes(str(text))
     if len(string) > max_chars:
         cut = max_chars
         while cut and unicodedata.category(string[cut]) in ("Mn", "Me", "Cf"):
             cut -= 1
         string = string[:cut] + "…"
     return "".join(f"<U+{ord(c):04X}>" if _acts(c) else c for c in string)
-
-
-def _drawn(char: str) -> str:
-    point = ord(char) - _PRIVATE_PLANES
-    return chr(point) if point >= 0 else char
 
 
 def _acts(char: str) -> bool:

@@ -14,7 +14,7 @@ from bitextile.kernels.align.config import FitSample
 from bitextile.kernels.align.engine import Aligner
 from bitextile.kernels.arrays import offsets_of
 from bitextile.kernels.randomness import hash64, uniform
-from bitextile.kernels.text.segment import Choice, segment, words_of
+from bitextile.kernels.text.segment import Choice, cut_words, segment
 from bitextile.schema.kinds import ALIGNED, LINK, PAIRS, SPANS, list_of
 
 WORDS = list_of(pa.string())
@@ -88,8 +88,8 @@ def _is_reversed(batch: pa.RecordBatch) -> bool:
 
 
 def _words(batch: pa.RecordBatch) -> tuple[pa.ListArray, pa.ListArray]:
-    src = words_of(batch.column("src"), batch.column("src_spans"))
-    tgt = words_of(batch.column("tgt"), batch.column("tgt_spans"))
+    src = cut_words(batch.column("src"), batch.column("src_spans"))
+    tgt = cut_words(batch.column("tgt"), batch.column("tgt_spans"))
     return (tgt, src) if _is_reversed(batch) else (src, tgt)
 
 

@@ -7,7 +7,6 @@ Counting is a sum over batches in any order: `count_links` on each, `merge_count
 The sides stand in the key's order, sorted by language tag, whichever way round the pairs came.
 """
 
-import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -16,9 +15,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bitextile.kernels.arrays import F64, I64, Bool, check_share, list_offsets, rows_of
-from bitextile.kernels.bitext.phrases import Side, side_of
 from bitextile.kernels.rejects import Filtered, merge_by_row
-from bitextile.kernels.text.codepoints import SPACED, UNSPACED, any_between, classes, cut
+from bitextile.kernels.text.codepoints import SPACED, UNSPACED, any_between, char_classes, cut
+from bitextile.kernels.text.normalise import lower_nfc
+from bitextile.kernels.text.words import SegmentedTexts, segmented_side
 from bitextile.schema.checks import check_rows
 from bitextile.schema.errors import ConfigError
 from bitextile.schema.ids import stable_id
@@ -56,18 +56,6 @@ class LexiconConfig:
             raise ConfigError(f"top_k is {self.top_k}, expected 1 or more, or nothing for all")
 
 
-def fold(word: str) -> str:
-    """Returns a word as the lexicon spells it: lower-cased, NFC.
-
-    Lower-cased rather than `str.casefold`, which respells: "straße" would become "strasse" and a
-    final sigma a medial one, and replacements drawn from the lexicon would be misspelt.
-
-    >>> fold("Straße"), fold("ΣΟΦΟΣ"), fold("犬")
-    ('straße', 'σοφος', '犬')
-    """
-    return unicodedata.normalize("NFC", word.lower())
-
-
 def count_links(batch: pa.RecordBatch) -> pa.RecordBatch:
     """Counts the links between words of a batch, folded; sides in the key's order.
 
@@ -87,7 +75,7 @@ def count_links(batch: pa.RecordBatch) -> pa.RecordBatch:
     rows, flat = rows_of(list_offsets(links)), links.flatten()
     linked = []
     for name in ("src", "tgt"):
-        side = side_of(batch, name)
+        side = segmented_side(batch, name)
         words = side.words[rows] + flat.field(name).to_numpy()
         linked.append((side, words, _has_letter(side)[words]))
     counted = linked[0][2] & linked[1][2]
@@ -148,14 +136,14 @@ def lexicon_rows(counts: pa.Table, *, config: LexiconConfig) -> Filtered:
     return Filtered(_one_batch(lexicon), merge_by_row(rejects))
 
 
-def _has_letter(side: Side) -> Bool:
-    letters = np.isin(classes()[side.texts.points], (UNSPACED, SPACED))
+def _has_letter(side: SegmentedTexts) -> Bool:
+    letters = np.isin(char_classes()[side.texts.points], (UNSPACED, SPACED))
     return any_between(letters, side.starts, side.ends)
 
 
-def _folded(side: Side, words: I64) -> pa.StringArray:
+def _folded(side: SegmentedTexts, words: I64) -> pa.StringArray:
     spelled = cut(side.texts, side.starts[words], side.ends[words]).dictionary_encode()
-    folded = pa.array([fold(word) for word in spelled.dictionary.to_pylist()], pa.string())
+    folded = pa.array([lower_nfc(word) for word in spelled.dictionary.to_pylist()], pa.string())
     return folded.take(spelled.indices)
 
 

@@ -1,4 +1,4 @@
-"""Phrases: what the links of a sentence pair tie together, as stretches that can change places.
+"""Phrases: what the links of a sentence pair tie together, as spans that can change places.
 
 The links of a pair fall into connected groups. A group whose words are contiguous on both sides
 is a phrase: one word for one, one for several, or several for several.
@@ -14,24 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bitextile.kernels.arrays import F32, I64, U32, Bool, list_offsets, rows_of
-from bitextile.kernels.text.codepoints import Texts, any_between, cut, is_word_char, to_texts
+from bitextile.kernels.text.codepoints import any_between, cut, is_word_char
 from bitextile.kernels.text.replace_spans import Edits, ReplacedTexts, grapheme_safe, replace_spans
-
-
-class Side(NamedTuple):
-    """One side of n sentence pairs, its words as stretches of `texts.points`.
-
-    Attributes:
-        texts: [n] sentences.
-        words: [n + 1] offsets of the words of each sentence into `starts` and `ends`.
-        starts: [all words] absolute.
-        ends: [all words] exclusive.
-    """
-
-    texts: Texts
-    words: I64
-    starts: I64
-    ends: I64
+from bitextile.kernels.text.words import SegmentedTexts, segmented_side
 
 
 class Phrases(NamedTuple):
@@ -54,51 +39,32 @@ class Phrases(NamedTuple):
     of_link: I64
 
 
-class Bitext(NamedTuple):
-    """A batch of aligned pairs as stretches of code points, with what may change places."""
+class AlignedBitext(NamedTuple):
+    """A batch of aligned pairs as arrays of code points and words, with what may change places."""
 
-    src: Side
-    tgt: Side
+    src: SegmentedTexts
+    tgt: SegmentedTexts
     phrases: Phrases
 
-    def turned(self) -> "Bitext":
+    def flip(self) -> "AlignedBitext":
         """Returns the same pairs with source and target in each other's role."""
-        turned = self.phrases._replace(src=self.phrases.tgt, tgt=self.phrases.src)
-        return Bitext(self.tgt, self.src, turned)
+        flipped = self.phrases._replace(src=self.phrases.tgt, tgt=self.phrases.src)
+        return AlignedBitext(self.tgt, self.src, flipped)
 
 
-def bitext_of(batch: pa.RecordBatch) -> Bitext:
+def bitext_of(batch: pa.RecordBatch) -> AlignedBitext:
     """Returns a batch of kind aligned, whose rows have been checked, with its phrases."""
-    src, tgt = side_of(batch, "src"), side_of(batch, "tgt")
-    return Bitext(src, tgt, _phrases(batch.column("links"), src, tgt))
+    src, tgt = segmented_side(batch, "src"), segmented_side(batch, "tgt")
+    return AlignedBitext(src, tgt, _phrases(batch.column("links"), src, tgt))
 
 
-def side_of(batch: pa.RecordBatch, name: str) -> Side:
-    """Returns side `name` ("src" or "tgt") of a batch of kind aligned."""
-    return words_in(batch.column(name), batch.column(f"{name}_spans"))
-
-
-def words_in(text: pa.StringArray, spans: pa.ListArray) -> Side:
-    """Returns sentences with their words.
-
-    Args:
-        text: [n].
-        spans: [n] words of each, in code points.
-    """
-    texts = to_texts(text)
-    words, flat = list_offsets(spans), spans.flatten()
-    base = texts.offsets[rows_of(words)]
-    starts = base + flat.field("start").to_numpy().astype(np.int64)
-    return Side(texts, words, starts, base + flat.field("end").to_numpy().astype(np.int64))
-
-
-def exchangeable(bitext: Bitext) -> Bool:
+def exchangeable(bitext: AlignedBitext) -> Bool:
     """Returns which phrases may change places, [p].
 
     Both sides hold a letter or a digit, they differ, and neither tears a character at its edge.
     """
     src, tgt, phrases = bitext
-    a, b = stretches(src, phrases.src), stretches(tgt, phrases.tgt)
+    a, b = word_spans(src, phrases.src), word_spans(tgt, phrases.tgt)
     fine = np.ones(len(phrases.row), bool)
     for side, (starts, ends) in ((src, a), (tgt, b)):
         letters = is_word_char()[side.texts.points]
@@ -107,13 +73,15 @@ def exchangeable(bitext: Bitext) -> Bool:
     return fine & ~same.to_numpy(zero_copy_only=False)
 
 
-def translate(bitext: Bitext, chosen: I64, *, pool: U32 | None = None) -> tuple[I64, ReplacedTexts]:
+def translate(
+    bitext: AlignedBitext, chosen: I64, *, replacements: U32 | None = None
+) -> tuple[I64, ReplacedTexts]:
     """Replaces phrases in the source sentences by what they are linked to in the targets.
 
     Args:
         bitext: of n pairs.
         chosen: [k] numbers of phrases, in any order.
-        pool: the targets' code points, where they are to be cased otherwise; the targets' own.
+        replacements: the targets' code points with other casing; None for the targets' own.
 
     Returns:
         The same numbers by row and place in the source, and the [n] new sources.
@@ -121,14 +89,15 @@ def translate(bitext: Bitext, chosen: I64, *, pool: U32 | None = None) -> tuple[
     src, tgt, phrases = bitext
     order = chosen[np.lexsort((phrases.src[chosen, 0], phrases.row[chosen]))]
     base = src.texts.offsets[phrases.row[order]]
-    starts, ends = stretches(src, phrases.src[order])
+    starts, ends = word_spans(src, phrases.src[order])
     edits = Edits(
-        phrases.row[order], starts - base, ends - base, *stretches(tgt, phrases.tgt[order])
+        phrases.row[order], starts - base, ends - base, *word_spans(tgt, phrases.tgt[order])
     )
-    return order, replace_spans(src.texts, edits, tgt.texts.points if pool is None else pool)
+    new = tgt.texts.points if replacements is None else replacements
+    return order, replace_spans(src.texts, edits, new)
 
 
-def stretches(side: Side, words: I64) -> tuple[I64, I64]:
+def word_spans(side: SegmentedTexts, words: I64) -> tuple[I64, I64]:
     """Returns start and end of runs of words, absolute in the side's code points.
 
     Args:
@@ -138,7 +107,7 @@ def stretches(side: Side, words: I64) -> tuple[I64, I64]:
     return side.starts[words[:, 0]], side.ends[words[:, 1] - 1]
 
 
-def _phrases(links: pa.ListArray, src: Side, tgt: Side) -> Phrases:
+def _phrases(links: pa.ListArray, src: SegmentedTexts, tgt: SegmentedTexts) -> Phrases:
     rows, flat = rows_of(list_offsets(links)), links.flatten()
     a = src.words[rows] + flat.field("src").to_numpy()
     b = tgt.words[rows] + flat.field("tgt").to_numpy()

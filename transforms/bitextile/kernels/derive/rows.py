@@ -30,24 +30,28 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bitextile.kernels.arrays import I64, U32, U64, Bool, list_offsets, offsets_of, rows_of
-from bitextile.kernels.bitext.phrases import Side, side_of, words_in
+from bitextile.kernels.arrays import I64, U64, Bool, list_offsets, offsets_of, rows_of
 from bitextile.kernels.bitext.sides import Sides, check_sides
 from bitextile.kernels.randomness import bits, mix64, uniform
 from bitextile.kernels.rejects import Filtered, join, merge_by_row, split_rejects
 from bitextile.kernels.text.codepoints import (
     DIGIT,
-    SPACE,
     SPACED,
     Texts,
-    any_between,
-    classes,
+    char_classes,
     gather,
     is_grapheme_extend,
     to_strings,
-    to_texts,
+)
+from bitextile.kernels.text.private_script import (
+    PRIVATE_SCRIPT,
+    count_private_use,
+    transliterate,
+    transliterate_back,
 )
 from bitextile.kernels.text.segment import segment
+from bitextile.kernels.text.sentences import sentence_ends
+from bitextile.kernels.text.words import SegmentedTexts, segmented_side, segmented_texts
 from bitextile.schema.checks import check_rows
 from bitextile.schema.errors import ConfigError, RowError
 from bitextile.schema.ids import stable_id
@@ -55,15 +59,9 @@ from bitextile.schema.kinds import ALIGNED, LINK, LINKS, MONO, SIDES, SPAN, SPAN
 
 Transform = Literal["transliterate", "invert", "permute", "syntax"]
 TRANSFORMS: tuple[Transform, ...] = get_args(Transform)
-_FINAL = np.array([ord(c) for c in ".!?。！？؟।։።"], np.uint32)
-"""Ends of sentences; the full stops of Latin, Han, Arabic, Devanagari, Armenian and Ethiopic."""
 
 _SEAM = 0x2005
 """FOUR-PER-EM SPACE: white space to every tokenizer, U+0020 after NFKC, and rare in corpora."""
-
-_SHIFT, _SHIFTED_END = 0xF0000, 0x20000
-_ESCAPED_END = 0x40000
-_HIGH, _LOW = 0xE000, 0xE200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +116,7 @@ def derived_tag(lang: str, transforms: Sequence[str]) -> str:
     if "transliterate" in transforms:
         script = [p for p in parts[1:] if len(p) == 4 and p.isalpha()]
         parts = [p for p in parts if p not in script]
-        parts.insert(1, "Qaaa")
+        parts.insert(1, PRIVATE_SCRIPT)
     names = {"invert": "inverted", "permute": "permuted", "syntax": "headswap"}
     return "-".join([*parts, *(names[t] for t in transforms if t in names)])
 
@@ -147,7 +145,7 @@ def derive_rows(batch: pa.RecordBatch, *, config: DeriveConfig) -> Filtered:
         value=held.astype(float),
     )
     spans = [segment(row, str(lang)) for lang, row in _by_language(keep)]
-    words = words_in(keep.column("text"), pa.concat_arrays(spans) if spans else _no_spans())
+    words = segmented_texts(keep.column("text"), pa.concat_arrays(spans) if spans else _no_spans())
     derived = derive_texts(words, config=config)
     return Filtered(aligned_rows(keep, words, derived, transforms=config.transforms), rejects)
 
@@ -224,7 +222,7 @@ def restore_aligned(
     return texts[0], texts[1]
 
 
-def derive_texts(words: Side, *, config: DeriveConfig) -> Derived:
+def derive_texts(words: SegmentedTexts, *, config: DeriveConfig) -> Derived:
     """Derives texts from texts with known words.
 
     Args:
@@ -239,7 +237,7 @@ def derive_texts(words: Side, *, config: DeriveConfig) -> Derived:
     )
 
 
-def _order(words: Side, *, config: DeriveConfig) -> I64:
+def _order(words: SegmentedTexts, *, config: DeriveConfig) -> I64:
     """Returns which word comes next, for all places; the same for words that are in that order."""
     order = np.arange(len(words.starts))
     for name in config.transforms:
@@ -254,7 +252,7 @@ def _order(words: Side, *, config: DeriveConfig) -> I64:
 
 
 def arrange(
-    words: Side, order: I64, *, transliterated: bool = False, apart: bool = True
+    words: SegmentedTexts, order: I64, *, transliterated: bool = False, apart: bool = True
 ) -> Derived:
     """Puts words of texts in another order, spaces staying where they are.
 
@@ -307,7 +305,7 @@ def restore(batch: pa.RecordBatch) -> pa.StringArray:
         RowError: the links do not tie each word to one.
     """
     check_rows(batch, ALIGNED, "derive")
-    src, tgt = side_of(batch, "src"), _back(batch)
+    src, tgt = segmented_side(batch, "src"), _back(batch)
     links = batch.column("links")
     rows, flat = rows_of(list_offsets(links)), links.flatten()
     a = src.words[rows] + flat.field("src").to_numpy()
@@ -334,78 +332,10 @@ def restore(batch: pa.RecordBatch) -> pa.StringArray:
 # --- script -------------------------------------------------------------------------------------
 
 
-def transliterate(points: U32) -> tuple[U32, I64]:
-    """Moves code points into a private script: a one-to-one map, so words stay apart.
-
-    The first two planes move to the private-use planes 15 and 16; the rarer Han of planes 2 and 3
-    become two private-use code points each, U+E000.. and U+E200..; white space stays.
-
-    Args:
-        points: of texts that hold no code point of planes 15 and 16.
-
-    Returns:
-        The new code points, and where each old one, and the end, went: [points + 1].
-    """
-    moves = (points < _SHIFTED_END) & (classes()[points] != SPACE)
-    escapes = (points >= _SHIFTED_END) & (points < _ESCAPED_END)
-    places = offsets_of(1 + escapes.astype(np.int64))
-    out = np.empty(places[-1], np.uint32)
-    out[places[:-1]] = np.where(moves, points + np.uint32(_SHIFT), points)
-    if escapes.any():
-        rest, at = points[escapes] - np.uint32(_SHIFTED_END), places[:-1][escapes]
-        out[at], out[at + 1] = _HIGH + (rest >> 8), _LOW + (rest & 0xFF)
-    return out, places
-
-
-def transliterate_back(points: U32) -> tuple[U32, I64]:
-    """Undoes `transliterate`; arguments and results likewise."""
-    back = np.where(points >= _SHIFT, points - np.uint32(_SHIFT), points).astype(np.uint32)
-    high = (points >= _HIGH) & (points < _LOW)
-    places = offsets_of(~np.append(False, high[:-1])[: len(points)])
-    at = np.flatnonzero(high)
-    back[at] = _SHIFTED_END + ((points[at] - _HIGH) << 8) + (points[at + 1] - _LOW)
-    return back[np.append(True, ~high[:-1])[: len(points)]], places
-
-
-def transliterate_text(text: str) -> str:
-    """Returns one text in the private script.
-
-    >>> [hex(ord(c)) for c in transliterate_text("a 犬")]
-    ['0xf0061', '0x20', '0xf72ac']
-    """
-    points, _ = transliterate(np.frombuffer(text.encode("utf-32-le"), np.uint32))
-    return points.tobytes().decode("utf-32-le")
-
-
-def count_private_use(texts: pa.StringArray) -> I64:
-    """Returns how many code points of planes 15 and 16 each text holds, [n]."""
-    held = to_texts(texts)
-    return np.diff(offsets_of(held.points >= _SHIFT)[held.offsets])
-
-
 # --- order --------------------------------------------------------------------------------------
 
 
-def sentence_ends(words: Side) -> tuple[Bool, I64]:
-    """Returns which words end a sentence, and the number of each word's sentence; [all words].
-
-    A word of full stops, question or exclamation marks ends a sentence if white space or the end
-    of the text follows, or if it is an ideographic one; no sentence goes beyond its text.
-    """
-    points = words.texts.points
-    final = np.isin(points, _FINAL)
-    stops = ~any_between(~final, words.starts, words.ends)
-    padded = np.append(points, np.uint32(0x20))
-    follows = classes()[padded[words.ends]] == SPACE
-    last = np.isin(words.ends, words.texts.offsets)
-    wide = padded[words.starts] > 0x3000
-    ends = stops & (follows | last | wide)
-    row = rows_of(words.words)
-    begins = np.append(True, ends[:-1] | (row[1:] != row[:-1]))[: len(row)]
-    return ends, np.cumsum(begins) - 1
-
-
-def _reordered(words: Side, order: I64, *, name: str, seed: int) -> I64:
+def _reordered(words: SegmentedTexts, order: I64, *, name: str, seed: int) -> I64:
     """Returns places of `order` in a new order, the ends of sentences staying last."""
     ends, sentence = sentence_ends(words)
     # Sentences keep their places, and so does what ends them, so `sentence` holds for any order.
@@ -419,7 +349,7 @@ def _reordered(words: Side, order: I64, *, name: str, seed: int) -> I64:
     return np.lexsort((rank, ends[order], sentence[order]))
 
 
-def _bags(words: Side) -> U64:
+def _bags(words: SegmentedTexts) -> U64:
     """Returns 64 bits for each text, [n], the same for its words in any order.
 
     So the draw that shuffled a sentence can be drawn again from the shuffled one.
@@ -441,7 +371,7 @@ def _sums(values: U64, offsets: I64) -> U64:
     return reached[offsets[1:]] - reached[offsets[:-1]]
 
 
-def _gaps(words: Side) -> tuple[I64, I64]:
+def _gaps(words: SegmentedTexts) -> tuple[I64, I64]:
     """Returns start and length of what stands before each word, then after each text's last."""
     base, row = words.texts.offsets, rows_of(words.words)
     before = np.append(0, words.ends)[:-1] if len(row) else words.ends
@@ -454,7 +384,7 @@ def _gaps(words: Side) -> tuple[I64, I64]:
     return np.append(start, tail), np.append(words.starts - start, base[1:] - tail)
 
 
-def _would_join(words: Side, order: I64, touches: Bool) -> Bool:
+def _would_join(words: SegmentedTexts, order: I64, touches: Bool) -> Bool:
     """Returns which words of a new order would run into the one before them.
 
     Args:
@@ -463,7 +393,7 @@ def _would_join(words: Side, order: I64, touches: Bool) -> Bool:
         touches: whether nothing stands before a place. Two words that touched and still do, side
             by side as they were, stay as they were.
     """
-    points, code, row = words.texts.points, classes(), rows_of(words.words)
+    points, code, row = words.texts.points, char_classes(), rows_of(words.words)
     if not len(order):
         return np.zeros(0, bool)
     left = np.append(order[0], order[:-1])
@@ -492,7 +422,7 @@ def _no_spans() -> pa.ListArray:
 
 
 def aligned_rows(
-    batch: pa.RecordBatch, words: Side, derived: Derived, *, transforms: Sequence[str]
+    batch: pa.RecordBatch, words: SegmentedTexts, derived: Derived, *, transforms: Sequence[str]
 ) -> pa.RecordBatch:
     """Returns sentences and their derived forms as rows of kind aligned.
 
@@ -527,7 +457,7 @@ def _ids(
     return pa.array([stable_id(*sorted((f"{a}\x1f{s}", f"{b}\x1f{t}"))) for a, s, b, t in rows])
 
 
-def _spans(words: Side) -> pa.ListArray:
+def _spans(words: SegmentedTexts) -> pa.ListArray:
     base = words.texts.offsets[rows_of(words.words)]
     places = [pa.array(side - base, pa.int32()) for side in (words.starts, words.ends)]
     flat = pa.StructArray.from_arrays(places, fields=list(SPAN))
@@ -543,17 +473,17 @@ def _links(offsets: I64, became: I64) -> pa.ListArray:
     return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), flat, type=LINKS)
 
 
-def _back(batch: pa.RecordBatch) -> Side:
+def _back(batch: pa.RecordBatch) -> SegmentedTexts:
     """Returns the derived sentences in their first script, with their words."""
-    tgt = side_of(batch, "tgt")
-    scripts = pc.match_substring(batch.column("tgt_lang"), "-Qaaa")
-    return _in_first_script(tgt) if pc.any(scripts).as_py() else tgt
+    tgt = segmented_side(batch, "tgt")
+    scripts = pc.match_substring(batch.column("tgt_lang"), f"-{PRIVATE_SCRIPT}")
+    return _transliterated_back(tgt) if pc.any(scripts).as_py() else tgt
 
 
-def _in_first_script(side: Side) -> Side:
-    points, places = transliterate_back(side.texts.points)
-    texts = Texts(points, places[side.texts.offsets])
-    return Side(texts, side.words, places[side.starts], places[side.ends])
+def _transliterated_back(words: SegmentedTexts) -> SegmentedTexts:
+    points, places = transliterate_back(words.texts.points)
+    texts = Texts(points, places[words.texts.offsets])
+    return SegmentedTexts(texts, words.words, places[words.starts], places[words.ends])
 
 
 def _with_derived_sides(batch: pa.RecordBatch, *, config: DeriveConfig) -> pa.RecordBatch:
@@ -563,7 +493,7 @@ def _with_derived_sides(batch: pa.RecordBatch, *, config: DeriveConfig) -> pa.Re
     row = rows_of(list_offsets(links))
     ends = {side: flat.field(side).to_numpy().astype(np.int64) for side in ("src", "tgt")}
     for side in SIDES[config.sides]:
-        words = side_of(batch, side)
+        words = segmented_side(batch, side)
         derived = derive_texts(words, config=config)
         became = _places(words.words, derived.order)
         ends[side] = became[words.words[row] + ends[side]]
@@ -583,8 +513,8 @@ def _with_derived_sides(batch: pa.RecordBatch, *, config: DeriveConfig) -> pa.Re
 
 def _underived(batch: pa.RecordBatch, side: str, *, config: DeriveConfig) -> pa.StringArray:
     """Returns one side's sentences as they were: first script, first order, no seams."""
-    words = side_of(batch, side)
-    words = _in_first_script(words) if "transliterate" in config.transforms else words
+    words = segmented_side(batch, side)
+    words = _transliterated_back(words) if "transliterate" in config.transforms else words
     back = np.empty(len(words.starts), np.int64)
     # `_order` reads only what no transform changes: the bag of words and where sentences end.
     back[_order(words, config=config)] = np.arange(len(back))

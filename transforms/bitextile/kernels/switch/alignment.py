@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from bitextile.kernels.arrays import check_share, list_offsets
-from bitextile.kernels.bitext.phrases import Bitext, bitext_of, exchangeable, stretches
+from bitextile.kernels.bitext.phrases import AlignedBitext, bitext_of, exchangeable, word_spans
 from bitextile.kernels.bitext.sides import Sides, check_sides
 from bitextile.kernels.switch.core import Options, Part, Slots, SwitchConfig, SwitchOutput, switch
 from bitextile.schema.checks import check_rows
@@ -58,7 +58,7 @@ def switch_by_alignment(batch: pa.RecordBatch, *, config: AlignmentSwitchConfig)
     """
     check_rows(batch, ALIGNED, "codeswitch")
     bitext = bitext_of(batch)
-    views = {"src": bitext, "tgt": bitext.turned()}
+    views = {"src": bitext, "tgt": bitext.flip()}
     parts = [
         _part(batch, views[side], side=side, min_score=config.min_score)
         for side in SIDES[config.sides]
@@ -66,7 +66,7 @@ def switch_by_alignment(batch: pa.RecordBatch, *, config: AlignmentSwitchConfig)
     return switch(parts, config=config, method=METHOD)
 
 
-def _part(batch: pa.RecordBatch, view: Bitext, *, side: str, min_score: float) -> Part:
+def _part(batch: pa.RecordBatch, view: AlignedBitext, *, side: str, min_score: float) -> Part:
     """Returns one side's sentences with their linked words.
 
     Args:
@@ -80,13 +80,13 @@ def _part(batch: pa.RecordBatch, view: Bitext, *, side: str, min_score: float) -
     order = eligible[np.lexsort((phrases.src[eligible, 0], phrases.row[eligible]))]
     row, number = phrases.row[order], np.arange(len(order))
     base = view.src.texts.offsets[row]
-    starts, ends = stretches(view.src, phrases.src[order])
+    starts, ends = word_spans(view.src, phrases.src[order])
     position = phrases.src[order, 0] - view.src.words[row]
     lang, other_lang = ("src_lang", "tgt_lang")[:: 1 if side == "src" else -1]
     others = batch.column(other_lang).dictionary_encode()
     options = Options(
         view.tgt.texts.points,
-        *stretches(view.tgt, phrases.tgt[order]),
+        *word_spans(view.tgt, phrases.tgt[order]),
         np.ones(len(order), np.int64),
         phrases.score[order],
         others.indices.to_numpy(zero_copy_only=False)[row].astype(np.int64),

@@ -8,7 +8,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bitextile.kernels.arrays import list_offsets, offsets_of, rows_of
-from bitextile.kernels.bitext.phrases import words_in
 from bitextile.kernels.switch.core import (
     Options,
     Part,
@@ -20,6 +19,7 @@ from bitextile.kernels.switch.core import (
 )
 from bitextile.kernels.text.codepoints import cut, to_texts
 from bitextile.kernels.text.replace_spans import grapheme_safe
+from bitextile.kernels.text.words import segmented_texts
 from bitextile.schema.checks import check_rows
 from bitextile.schema.kinds import CANDIDATES
 
@@ -43,7 +43,7 @@ def switch_by_candidates(batch: pa.RecordBatch, *, config: SwitchConfig) -> Swit
         RowError: a span lies outside its text, or candidates and spans differ in number.
     """
     check_rows(batch, CANDIDATES, "codeswitch")
-    words = words_in(batch.column("text"), batch.column("spans"))
+    words = segmented_texts(batch.column("text"), batch.column("spans"))
     per_word = batch.column("candidates").flatten()
     flat = per_word.flatten()
     word = rows_of(list_offsets(per_word))

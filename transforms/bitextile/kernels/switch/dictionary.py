@@ -2,9 +2,9 @@
 
     en  The dog runs.   +  dog: Hund (de), 犬 (ja)   ->   The 犬 runs.   or   The Hund runs.
 
-A word is looked up as it is written, then folded (`lexicon.fold`), so "Polish" finds "Polish"
-before "polish", and "Dog" finds "dog". Among the languages that know a word one is drawn by weight,
-then one of its translations by probability.
+A word is looked up as it is written, then lower-cased (`normalise.lower_nfc`), so "Polish" finds
+"Polish" before "polish", and "Dog" finds "dog". Among the languages that know a word one is drawn
+by weight, then one of its translations by probability.
 """
 
 import functools
@@ -23,8 +23,6 @@ from bitextile.kernels.bitext.dictionary.source import (
     has_letter,
     read_dictionary,
 )
-from bitextile.kernels.bitext.lexicon import fold
-from bitextile.kernels.bitext.phrases import Side, words_in
 from bitextile.kernels.bitext.sides import Sides, check_sides
 from bitextile.kernels.switch.core import (
     Options,
@@ -36,8 +34,10 @@ from bitextile.kernels.switch.core import (
     switch,
 )
 from bitextile.kernels.text.codepoints import cut, to_texts
+from bitextile.kernels.text.normalise import lower_nfc
 from bitextile.kernels.text.replace_spans import grapheme_safe
 from bitextile.kernels.text.segment import segment
+from bitextile.kernels.text.words import SegmentedTexts, segmented_texts
 from bitextile.schema.checks import check_rows
 from bitextile.schema.errors import ConfigError
 from bitextile.schema.kinds import ALIGNED, MONO, PAIRS, SIDES, Kind
@@ -77,7 +77,7 @@ class Index(NamedTuple):
     def groups(self, words: Sequence[str]) -> I64:
         """Returns the group of each word, -1 for one that no dictionary knows."""
         exact, folded = self.exact, self.folded
-        found = [exact[w] if w in exact else folded.get(fold(w), -1) for w in words]
+        found = [exact[w] if w in exact else folded.get(lower_nfc(w), -1) for w in words]
         return np.array(found, np.int64)
 
 
@@ -154,7 +154,7 @@ def _parts(
         spans = (
             rows.column(f"{side}_spans") if kind is ALIGNED else segment(rows.column(side), lang)
         )
-        words = words_in(rows.column(side), spans)
+        words = segmented_texts(rows.column(side), spans)
         slots, options = _known_words(words, index.get(lang) or _index([]))
         yield Part(
             side,
@@ -169,7 +169,7 @@ def _parts(
         )
 
 
-def _known_words(words: Side, index: Index) -> tuple[Slots, Options]:
+def _known_words(words: SegmentedTexts, index: Index) -> tuple[Slots, Options]:
     """Returns the words that the dictionaries know, with their translations."""
     spelled = cut(words.texts, words.starts, words.ends).dictionary_encode()
     group = index.groups(spelled.dictionary.to_pylist())
@@ -214,11 +214,11 @@ def _index(dictionaries: Sequence[Dictionary]) -> Index:
         for name in ("src", "tgt", "p"):
             columns[name] += entries.column(name).to_pylist()
         columns["number"] += [number] * entries.num_rows
-    folded = [fold(word) for word in columns["src"]]
+    folded = [lower_nfc(word) for word in columns["src"]]
     use: list[int] = [
         k
         for k, (src, tgt) in enumerate(zip(folded, columns["tgt"]))
-        if has_letter(src) and src != fold(tgt)
+        if has_letter(src) and src != lower_nfc(tgt)
     ]
     p = np.array(columns["p"], np.float32)[use]
     origin = np.array(columns["number"], np.int64)[use]

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bitextile.kernels.arrays import F32, I64, Bool, check_share, offsets_of
-from bitextile.kernels.bitext.phrases import bitext_of, exchangeable, stretches
+from bitextile.kernels.bitext.phrases import bitext_of, exchangeable, word_spans
 from bitextile.kernels.switch.alignment import METHOD
 from bitextile.kernels.switch.core import (
     Options,
@@ -150,21 +150,21 @@ def _linked(
     at_src = pc.equal(batch.column("src_lang"), config.pivot).to_numpy(zero_copy_only=False)
     for view, mine, other in (
         (bitext, at_src, "tgt_lang"),
-        (bitext.turned(), ~at_src, "src_lang"),
+        (bitext.flip(), ~at_src, "src_lang"),
     ):
         phrases = view.phrases
         chosen = np.flatnonzero(
             exchangeable(view) & (phrases.score >= config.min_score) & mine[phrases.row]
         )
         row = phrases.row[chosen]
-        starts, ends = stretches(view.src, phrases.src[chosen])
+        starts, ends = word_spans(view.src, phrases.src[chosen])
         base = view.src.texts.offsets[row]
         yield _Links(
             row,
             starts - base,
             ends - base,
             np.diff(phrases.src[chosen])[:, 0] == 1,
-            cut(view.tgt.texts, *stretches(view.tgt, phrases.tgt[chosen])),
+            cut(view.tgt.texts, *word_spans(view.tgt, phrases.tgt[chosen])),
             batch.column(other).take(pa.array(row)),
             phrases.score[chosen],
         )

@@ -18,18 +18,13 @@ import numpy as np
 import pyarrow as pa
 
 from bitextile.kernels.arrays import I64, rows_of
-from bitextile.kernels.bitext.phrases import Side, words_in
 from bitextile.kernels.derive.rows import (
     DeriveConfig,
     Derived,
     aligned_rows,
     arrange,
-    count_private_use,
     derive_texts,
     derived_tag,
-    sentence_ends,
-    transliterate,
-    transliterate_text,
 )
 from bitextile.kernels.tasks.files import (
     Tagged,
@@ -40,7 +35,14 @@ from bitextile.kernels.tasks.files import (
     read_tagged,
     tagged_lines,
 )
+from bitextile.kernels.text.private_script import (
+    count_private_use,
+    transliterate,
+    transliterate_text,
+)
 from bitextile.kernels.text.segment import segment
+from bitextile.kernels.text.sentences import sentence_ends
+from bitextile.kernels.text.words import SegmentedTexts, segmented_texts
 from bitextile.schema.errors import ConfigError, InputError
 from bitextile.schema.ids import text_ids
 from bitextile.schema.kinds import MONO, SPANS
@@ -259,7 +261,7 @@ def _derived(
     spans: pa.ListArray,
     path: str,
     config: DeriveConfig,
-) -> tuple[Side, Derived]:
+) -> tuple[SegmentedTexts, Derived]:
     """Returns the words of texts and what is derived from them; `parsed` if they have heads."""
     held = np.flatnonzero(count_private_use(texts))
     if len(held):
@@ -267,7 +269,7 @@ def _derived(
             f"{path}: text {int(held[0]) + 1} holds code points of the private-use planes, where "
             "derived languages are written; take them out first"
         )
-    words = words_in(texts, spans)
+    words = segmented_texts(texts, spans)
     names = config.transforms
     if "syntax" not in names:
         return words, derive_texts(words, config=config)
@@ -277,13 +279,13 @@ def _derived(
     rest = tuple(name for name in names if name in ("invert", "permute"))
     if rest:
         again = arrange(words, order)
-        reordered = words_in(again.texts, again.spans)
+        reordered = segmented_texts(again.texts, again.spans)
         config = DeriveConfig(transforms=rest, seed=config.seed)
         order = order[derive_texts(reordered, config=config).order]
     return words, arrange(words, order, transliterated="transliterate" in names)
 
 
-def _swapped(parsed: list[Tagged], words: Side, path: str) -> list[I64]:
+def _swapped(parsed: list[Tagged], words: SegmentedTexts, path: str) -> list[I64]:
     """Returns each sentence's words by `head_swap`, absolute, a final . ! ? kept last."""
     ends, _ = sentence_ends(words)
     orders = []
@@ -300,14 +302,17 @@ def _swapped(parsed: list[Tagged], words: Side, path: str) -> list[I64]:
     return orders
 
 
-def _orders(words: Side, derived: Derived) -> list[list[int]]:
+def _orders(words: SegmentedTexts, derived: Derived) -> list[list[int]]:
     local = derived.order - words.words[rows_of(words.words)]
     bounds = zip(words.words[:-1].tolist(), words.words[1:].tolist())
     return [local[low:high].tolist() for low, high in bounds]
 
 
 def _records(
-    words: Side, derived: Derived, names: Iterable[str], tags: list[list[str]] | None = None
+    words: SegmentedTexts,
+    derived: Derived,
+    names: Iterable[str],
+    tags: list[list[str]] | None = None,
 ) -> list[str]:
     """Returns the way back for each text, as `TaskDerived` says."""
     orders, spans = _orders(words, derived), derived.spans.to_pylist()
@@ -344,7 +349,7 @@ def _in_script(form: str) -> str:
 
 def _derived_texts(
     texts: list[str], path: str, lang: str, config: DeriveConfig
-) -> tuple[Side, Derived]:
+) -> tuple[SegmentedTexts, Derived]:
     column = pa.array(texts, pa.string())
     return _derived(None, column, segment(column, lang), path, config)
 

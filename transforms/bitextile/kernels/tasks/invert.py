@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bitextile.kernels.derive.rows import DeriveConfig, transliterate_back
+from bitextile.kernels.derive.rows import DeriveConfig
 from bitextile.kernels.tasks.files import (
     Tagged,
     nli_lines,
@@ -22,6 +22,7 @@ from bitextile.kernels.tasks.files import (
     read_tagged,
     tagged_lines,
 )
+from bitextile.kernels.text.private_script import transliterate_text_back
 from bitextile.schema.errors import ConfigError, InputError
 
 _ID, _FORM, _LEMMA, _HEAD, _MISC, _COLUMNS = 0, 1, 2, 6, 9, {"pos": 10, "ner": 2}
@@ -70,17 +71,14 @@ def _text_before(text: str, name: str, records: dict[str, Any], script: bool) ->
     before, starts, ends = gaps[0], [], []
     for place, gap in zip(came, gaps[1:], strict=True):
         starts.append(len(before))
-        before += _in_first_script(text[slice(*spans[place])], script)
+        before += _untransliterated(text[slice(*spans[place])], script)
         ends.append(len(before))
         before += gap
     return _Text(before, starts, ends, came)
 
 
-def _in_first_script(text: str, script: bool) -> str:
-    if not script:
-        return text
-    points, _ = transliterate_back(np.frombuffer(text.encode("utf-32-le"), np.uint32))
-    return points.tobytes().decode("utf-32-le")
+def _untransliterated(text: str, script: bool) -> str:
+    return transliterate_text_back(text) if script else text
 
 
 def _tagged(task: str, path: str, records: dict[str, Any], script: bool) -> list[str]:
@@ -95,7 +93,7 @@ def _tagged(task: str, path: str, records: dict[str, Any], script: bool) -> list
         tags = records[str(n)].get("tags")
         for at, cells in enumerate(rows):
             if tags is not None:
-                cells[:] = [_in_first_script(cells[0], script), tags[at]]
+                cells[:] = [_untransliterated(cells[0], script), tags[at]]
             else:
                 _untie(cells, at, before, records[str(n)]["was"], script)
         comments = [c if c not in comment else f"# text = {before.text}" for c in sentence.comments]
@@ -113,7 +111,7 @@ def _untie(cells: list[str], at: int, before: _Text, was: list[int], script: boo
     cells[_ID] = str(at + 1)
     cells[_HEAD] = cells[_HEAD] if head < 1 else str(was[head - 1] + 1)
     for cell in (_FORM, _LEMMA):
-        cells[cell] = _in_first_script(cells[cell], script)
+        cells[cell] = _untransliterated(cells[cell], script)
     rest = [item for item in cells[_MISC].split("|") if item not in ("_", "SpaceAfter=No")]
     touches = at + 1 < len(before.starts) and before.starts[at + 1] == before.ends[at]
     cells[_MISC] = "|".join([*rest, *(["SpaceAfter=No"] if touches else [])]) or "_"
@@ -150,8 +148,8 @@ def _answer(
     """Returns an answer where it stood: the stretch from its first word to its last."""
     start, end = answer["answer_start"], answer["answer_start"] + len(answer["text"])
     if before.came == sorted(before.came):
-        length = len(_in_first_script(context[start:end], script))
-        start = len(_in_first_script(context[:start], script))
+        length = len(_untransliterated(context[start:end], script))
+        start = len(_untransliterated(context[:start], script))
         end = start + length
     else:
         inside = [at for at, p in enumerate(before.came) if start <= spans[p][0] < end]

@@ -27,6 +27,11 @@ _UNSPACED_SCRIPTS = (
 """Scripts that put no space between words (UAX #14, classes ID, CJ and SA, and their like)."""
 
 
+PRIVATE_PLANES, N_MIRRORED = 0xF0000, 0x20000
+"""First code point of the private-use planes 15 and 16, and how many they hold: as many as planes 0
+and 1, whose characters `private_script` sets there."""
+
+
 class Texts(NamedTuple):
     """Sentences as code points: `points` [all], `offsets` [n + 1] into it."""
 
@@ -62,14 +67,14 @@ def to_strings(texts: Texts) -> pa.StringArray:
 
 
 def gather(points: U32, starts: I64, lengths: I64) -> U32:
-    """Returns the pieces `points[start : start + length]` one after the other."""
+    """Returns the spans `points[start : start + length]` one after the other."""
     ends = np.cumsum(lengths)
     total = int(ends[-1]) if len(ends) else 0
     return points[np.repeat(starts - (ends - lengths), lengths) + np.arange(total)]
 
 
 def cut(texts: Texts, starts: I64, ends: I64) -> pa.StringArray:
-    """Returns pieces of `texts.points` as strings.
+    """Returns spans of `texts.points` as strings.
 
     Args:
         texts: sentences.
@@ -81,13 +86,13 @@ def cut(texts: Texts, starts: I64, ends: I64) -> pa.StringArray:
 
 
 def any_between(marks: Bool, starts: I64, ends: I64) -> Bool:
-    """Returns for each piece whether `marks[start:end]` has a True."""
+    """Returns for each span whether `marks[start:end]` has a True."""
     counts = offsets_of(marks)
     return counts[ends] > counts[starts]
 
 
 @cache
-def classes() -> U8:
+def char_classes() -> U8:
     """Returns the class of every code point, [0x110000].
 
     Full-width letters and punctuation are set like Han, so the former are UNSPACED and the
@@ -113,14 +118,14 @@ def classes() -> U8:
         (r"[\U000E0100-\U000E01EF]", UNSPACED),
     ):
         _mark(table, members, code)
-    table[0xF0000:] = table[:0x20000]
+    table[PRIVATE_PLANES:] = table[:N_MIRRORED]
     return table
 
 
 @cache
 def is_word_char() -> Bool:
     """Returns for every code point whether it is a letter, a mark on one or a digit, [0x110000]."""
-    return np.isin(classes(), (UNSPACED, SPACED, DIGIT))
+    return np.isin(char_classes(), (UNSPACED, SPACED, DIGIT))
 
 
 @cache
@@ -129,17 +134,17 @@ def is_grapheme_extend() -> Bool:
 
     That is: combining marks, joiners, variation selectors, emoji modifiers (UAX #29, Extend and
     SpacingMark) and the Hangul vowels and finals that NFC composes with what precedes; planes 15
-    and 16 as in `classes`.
+    and 16 as in `char_classes`.
     """
     table = np.zeros(0x110000, np.uint8)
     members = r"[\p{M}\p{Grapheme_Extend}\p{Emoji_Modifier}\u200D\u1160-\u11FF\uD7B0-\uD7FF]"
     _mark(table, members, 1)
-    table[0xF0000:] = table[:0x20000]
+    table[PRIVATE_PLANES:] = table[:N_MIRRORED]
     return table.astype(bool)
 
 
 def _mark(table: U8, members: str, code: int) -> None:
-    # Planes 4 to 13 hold no character (Unicode 17), so two stretches cover all there are.
+    # Planes 4 to 13 hold no character (Unicode 17), so two ranges cover all there are.
     for first, last in ((0, 0x40000), (0xE0000, 0xE0200)):
         characters = "".join(map(chr, range(first, last)))
         for run in regex.finditer(f"(?V1){members}+", characters):

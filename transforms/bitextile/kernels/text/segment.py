@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 import regex
 
 from bitextile.kernels.arrays import offsets_of
+from bitextile.kernels.text.private_script import without_private_planes
 from bitextile.schema.errors import ConfigError
 from bitextile.schema.kinds import SPAN, list_of
 
@@ -51,7 +52,7 @@ _RUNS = {
     "ja": regex.compile(rf"[[{_HAN_KANA}]--\p{{M}}][{_HAN_KANA}\p{{M}}]*", regex.V1),
     "th": regex.compile(r"[\p{Thai}--\p{M}][\p{Thai}\p{M}]*", regex.V1),
 }
-_DERIVED = "[\U000f0000-\U0010ffff]"
+_PRIVATE = "[\U000f0000-\U0010ffff]"
 _MARK = regex.compile(r"\p{M}")
 # Sudachi refuses more than 49,149 bytes at once, and newmm slows down with length.
 _MAX_RUN = 2_000
@@ -130,8 +131,8 @@ def segment(texts: pa.StringArray, lang: str, *, segmenter: Choice = "auto") -> 
     ['لا', 'أعرف', '.']
     """
     cut = segmenter_for(lang, segmenter).spans
-    if pc.any(pc.match_substring_regex(texts, _DERIVED)).as_py():
-        cut = functools.partial(_in_first_script, cut)
+    if pc.any(pc.match_substring_regex(texts, _PRIVATE)).as_py():
+        cut = functools.partial(_cut_private_script, cut)
     offsets = np.zeros(len(texts) + 1, np.int32)
     flat: list[Span] = []
     for row, text in enumerate(texts.to_pylist()):
@@ -152,7 +153,7 @@ def spans_array(flat: np.ndarray, offsets: np.ndarray) -> pa.ListArray:
     return pa.ListArray.from_arrays(pa.array(offsets), values, type=list_of(SPAN))
 
 
-def words_of(texts: pa.StringArray, spans: pa.ListArray) -> pa.ListArray:
+def cut_words(texts: pa.StringArray, spans: pa.ListArray) -> pa.ListArray:
     """Returns the words that the spans cut out of the texts.
 
     Args:
@@ -163,7 +164,7 @@ def words_of(texts: pa.StringArray, spans: pa.ListArray) -> pa.ListArray:
         [n] list<string>.
 
     >>> text = pa.array(["Guten Tag!"])
-    >>> words_of(text, segment(text, "de")).to_pylist()
+    >>> cut_words(text, segment(text, "de")).to_pylist()
     [['Guten', 'Tag', '!']]
     """
     flat = spans.flatten()
@@ -179,12 +180,12 @@ def words_of(texts: pa.StringArray, spans: pa.ListArray) -> pa.ListArray:
     )
 
 
-def _in_first_script(cut: Callable[[str], list[Span]], text: str) -> list[Span]:
-    """Cuts a text as it was before `derive` moved its code points by 0xF0000, one for one.
+def _cut_private_script(cut: Callable[[str], list[Span]], text: str) -> list[Span]:
+    """Cuts a text as it was before `derive` set it in the private script.
 
     Its punctuation and digits are private use, too, and would be letters otherwise.
     """
-    return cut("".join(chr(ord(c) - 0xF0000) if c >= "\U000f0000" else c for c in text))
+    return cut(without_private_planes(text))
 
 
 def _by_rule(rule: regex.Pattern, text: str) -> list[Span]:

@@ -25,10 +25,10 @@ import pyarrow.compute as pc
 import regex
 
 from bitextile.kernels.arrays import check_share
-from bitextile.kernels.bitext.lexicon import fold
 from bitextile.kernels.readers.corpus import read_corpus
 from bitextile.kernels.readers.source import CorpusSource
-from bitextile.kernels.text.codepoints import SPACED, UNSPACED, classes
+from bitextile.kernels.text.codepoints import SPACED, UNSPACED, char_classes
+from bitextile.kernels.text.normalise import lower_nfc
 from bitextile.schema.dataset import open_dataset
 from bitextile.schema.errors import ConfigError, InputError
 from bitextile.schema.kinds import LEXICON
@@ -174,7 +174,7 @@ def words_of_text(texts: pa.Array, spans: pa.ListArray) -> Counter[str]:
     """
     counts: Counter[str] = Counter()
     for text, words in zip(texts.to_pylist(), spans.to_pylist(), strict=True):
-        counts.update(fold(text[w["start"] : w["end"]]) for w in words)
+        counts.update(lower_nfc(text[w["start"] : w["end"]]) for w in words)
     return Counter({word: n for word, n in counts.items() if has_letter(word)})
 
 
@@ -262,7 +262,7 @@ def _fit(words: Sequence[str], lang: str) -> float:
 
 def _coverage(words: Sequence[str], known: Counter[str]) -> float:
     """Returns the share of running words of a text that are in a column."""
-    there = {fold(word) for word in words}
+    there = {lower_nfc(word) for word in words}
     return sum(n for word, n in known.items() if word in there) / known.total()
 
 
@@ -451,4 +451,4 @@ def _dictionary(
 def has_letter(word: str) -> bool:
     """Returns whether a word holds a letter of any script."""
     points = np.frombuffer(word.encode("utf-32-le", "surrogatepass"), np.uint32)
-    return bool(np.isin(classes()[points], (UNSPACED, SPACED)).any())
+    return bool(np.isin(char_classes()[points], (UNSPACED, SPACED)).any())
