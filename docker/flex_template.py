@@ -22,9 +22,9 @@ def command(arguments: list[str]) -> tuple[list[str], str]:
         arguments: as the launcher gives them.
 
     >>> line, _ = command(["--verb=align", "--input=gs://b/pairs", "--out=gs://b/aligned",
-    ...                    "--arguments=--sample 100000", "--runner=DataflowRunner"])
+    ...                    "--arguments=--sample-pairs 100000", "--runner=DataflowRunner"])
     >>> " ".join(line)
-    'align gs://b/pairs --out gs://b/aligned --sample 100000 -- --runner=DataflowRunner'
+    'align gs://b/pairs --out gs://b/aligned --sample-pairs 100000 -- --runner=DataflowRunner'
     """
     parser = argparse.ArgumentParser(allow_abbrev=False)
     parser.add_argument("--verb", choices=VERBS, required=True)

@@ -165,13 +165,13 @@ def test_template_parameters_are_those_of_the_launcher_entry(flex_template):
 def test_template_verbs_are_verbs_of_the_command_line(flex_template):
     from typer.main import get_command
 
-    from bitextile.pipelines.cli.main import app
+    from bitextile.pipelines.cli.main import COMMANDS, build_app
 
-    commands = get_command(app).commands
+    commands = get_command(build_app(COMMANDS)).commands
     for verb in flex_template.VERBS:
         names = [parameter.name for parameter in commands[verb].params]
         assert names[0] in ("pairs", "aligned", "dataset")
-        assert names[1] == "out" or "out" in names
+        assert "out" in names
 
 
 def test_parameters_become_one_call(flex_template):

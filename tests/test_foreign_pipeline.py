@@ -99,9 +99,9 @@ run(MONO_ROW, MONO, SwitchByDictionary((read.source,), config), dict(text="The ç
 """,
     "candidates": """
 from bitextile.kernels.switch.candidates import switch_by_candidates
-from bitextile.kernels.switch.core import SwitchConfig
+from bitextile.kernels.switch.candidates import CandidatesSwitchConfig
 from bitextile.transforms.switch import SwitchByCandidates
-config = SwitchConfig(token_rate=1.0)
+config = CandidatesSwitchConfig(token_rate=1.0)
 batch = pa.RecordBatch.from_pylist([CANDIDATES_ROW], schema=CANDIDATES.schema)
 assert switch_by_candidates(batch, config=config).kept["text"][0].as_py() == "The Hund runs."
 run(CANDIDATES_ROW, CANDIDATES, SwitchByCandidates(config), dict(text="The Hund runs."))
@@ -114,7 +114,7 @@ from bitextile.transforms.switch import SwitchTaskFields
 folder = pathlib.Path(tempfile.mkdtemp())
 (folder / "en.tsv").write_text("A.\\tB.\\tneutral\\n")
 (folder / "de.tsv").write_text("X.\\tY.\\tneutral\\n")
-files = TaskFiles(task="nli", lang="en", file=f"{folder}/en.tsv",
+files = TaskFiles(task="nli", language="en", file=f"{folder}/en.tsv",
     translations={"de": f"{folder}/de.tsv"})
 config = TaskFieldSwitchConfig(token_rate=1.0)
 made = switch_task_fields(read_task(files).kept, config=config)

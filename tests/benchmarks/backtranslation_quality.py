@@ -343,9 +343,9 @@ def pseudo(work: Path, model: str, variant: str) -> str:
     """Writes the pseudo pairs of a model, or a variant of them, unless they are there."""
     out, few = f"{model}-pseudo", work / "few"
     config = BacktranslateConfig(
-        model=model, weights={"de": 1.0, "en": 1.0}, pairs=(str(few / "pairs"),)
+        model=model, to={"de": 1.0, "en": 1.0}, pairs=(str(few / "pairs"),)
     )
-    backtranslate(str(few / "mono"), out, config=config, options=OPTIONS)
+    backtranslate(str(few / "mono"), out, config=config, engine=CamlmConfig(), options=OPTIONS)
     if not variant:
         return out
     varied = f"{out}-{variant}"

@@ -39,9 +39,9 @@ from pathlib import Path
 import numpy as np
 
 from bitextile.kernels.randomness import uniform
-from bitextile.pipelines.candidates import CandidatesConfig, task_candidates
+from bitextile.kernels.switch.candidates import CandidatesSwitchConfig
+from bitextile.pipelines.candidates import CandidateSearchConfig, task_candidates
 from bitextile.pipelines.codeswitch import (
-    SwitchConfig,
     TaskFieldSwitchConfig,
     TaskFiles,
     codeswitch_by_candidates,
@@ -111,17 +111,18 @@ def make_augmented(
     work: Path, task: str, model: str, vocabulary_data: tuple[str, ...], known: list
 ) -> None:
     """Writes candidates, switched copies and switched fields of the English rows."""
-    config = CandidatesConfig(languages=tuple(tag for tag in known if tag != "en"))
-    train = str(work / "train-en.tsv")
-    task_candidates(
-        train, str(work / "candidates"), language="en", model=model,
-        vocabulary_data=vocabulary_data, config=config, options=OPTIONS,
-    )  # fmt: skip
+    config = CandidateSearchConfig(
+        languages=tuple(tag for tag in known if tag != "en"),
+        model=model,
+        vocabulary_data=vocabulary_data,
+    )
+    train, out = str(work / "train-en.tsv"), str(work / "candidates")
+    task_candidates(train, out, language="en", config=config, options=OPTIONS)
     candidates = str(work / "candidates")
-    switch = SwitchConfig()
+    switch = CandidatesSwitchConfig()
     codeswitch_by_candidates(candidates, str(work / "copies"), config=switch, options=OPTIONS)
     translations = {tag: str(work / f"train-{tag}.tsv") for tag in known if tag != "en"}
-    files = TaskFiles(task="nli", lang="en", file=train, translations=translations)
+    files = TaskFiles(task="nli", language="en", file=train, translations=translations)
     fields = TaskFieldSwitchConfig()
     codeswitch_task_fields(files, str(work / "fields"), config=fields, options=OPTIONS)
 

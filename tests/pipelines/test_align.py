@@ -109,7 +109,7 @@ def test_eflomal_makes_priors_once_and_the_manifest_says_what_it_cannot_promise(
     pairs, eflomal, tmp_path, capsys
 ) -> None:
     out = str(tmp_path / "aligned")
-    arguments = ["align", pairs, "--out", out, "--aligner", "eflomal", "--eflomal", eflomal]
+    arguments = ["align", pairs, "--out", out, "--aligner", "eflomal", "--eflomal-bin", eflomal]
     with pytest.raises(SystemExit) as ended:
         main([*arguments, "--segmenter", "characters", "--symmetrize", "intersect"])
     assert (ended.value.code, capsys.readouterr().out) == (0, "")
@@ -199,18 +199,21 @@ def test_a_recipe_with_a_wrong_engine_is_refused(content: object) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--aligner", "giza"], "expected hmm, eflomal or simalign"),
+        (["--aligner", "giza"], "'giza' is not one of 'hmm', 'eflomal', 'simalign'"),
         (["--aligner", "eflomal", "--threshold", "0.5"], "--threshold is no option of --aligner"),
         (["--lexicon", "en,de=x"], "a lexicon of de-en, but"),
         (["--lexicon", "x"], "expected SRC,TGT=PATH"),
-        (["--eflomal", "e"], "--eflomal is no option of --aligner hmm"),
-        (["--symmetrize", "best"], "symmetrize is 'best', expected one of intersect, union"),
+        (["--eflomal-bin", "e"], "--eflomal-bin is no option of --aligner hmm"),
+        (["--symmetrize", "best"], "'best' is not one of 'intersect', 'union'"),
         (["--threshold", "1"], "threshold is 1.0"),
         (["--aligner", "simalign", "--encoder", "e", "--threshold", "0.5"], "for softmax"),
         (["--aligner", "simalign"], "needs --encoder"),
         (["--aligner", "simalign", "--encoder", "e", "--seed", "1"], "--seed is no option"),
         (["--token-type", "word"], "--token-type is no option of --aligner hmm"),
-        (["--aligner", "simalign", "--encoder", "e", "--matching", "x"], "matching is 'x'"),
+        (
+            ["--aligner", "simalign", "--encoder", "e", "--matching", "x"],
+            "'x' is not one of",
+        ),
         (["--aligner", "simalign", "--encoder", "bert-base-cased"], "never by name from a hub"),
     ],
 )

@@ -63,7 +63,7 @@ def eflomal(tmp_path: Path) -> list[str]:
         path.parent.mkdir(exist_ok=True)
         path.write_text(f"#!{sys.executable}\n{text}", encoding="utf-8")
         path.chmod(0o755)
-    return ["--aligner", "eflomal", "--eflomal", str(tmp_path / "programs")]
+    return ["--aligner", "eflomal", "--eflomal-bin", str(tmp_path / "programs")]
 
 
 @pytest.fixture(scope="module")
@@ -207,17 +207,17 @@ def test_standard_input_to_standard_output(monkeypatch, capsys) -> None:
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (["--aligner", "giza"], "expected hmm, eflomal or simalign"),
+        (["--aligner", "giza"], "'giza' is not one of 'hmm', 'eflomal', 'simalign'"),
         (["--aligner", "simalign"], "needs --encoder"),
         (["--aligner", "simalign", "--encoder", "e", "--model", "m"], "fits no model"),
         (["--aligner", "simalign", "--encoder", "e"], "never by name from a hub"),
-        (["--aligner", "eflomal", "--eflomal", "/no/such"], "eflomal-align is not in /no/such"),
+        (["--aligner", "eflomal", "--eflomal-bin", "/no/such"], "eflomal-align is not in /no/such"),
         (["--aligner", "eflomal", "--threshold", "0.5"], "--threshold is no option"),
         (["--lexicon", "/no/such"], "/no/such"),
         (["--lexicon", "x", "--model", "m"], "--lexicon is for fitting with --aligner hmm"),
         (["--lexicon", "x", "--aligner", "eflomal"], "--lexicon is for fitting with"),
         (["--layer", "3"], "--layer is no option of --aligner hmm"),
-        (["--symmetrize", "best"], "symmetrize is 'best'"),
+        (["--symmetrize", "best"], "'best' is not one of 'intersect'"),
         (["--threshold", "2"], "threshold is 2.0"),
     ],
 )

@@ -251,10 +251,16 @@ def test_an_output_below_a_file(tmp_path, refused) -> None:
         (["ingest"], "Missing argument 'recipe'; see bitextile ingest --help"),
         (["ingest", "r.yaml"], "Missing option '--out'"),
         (["ingest", "r.yaml", "--out", "x", "--colour"], "No such option: --colour"),
-        (["ingest", "r.yaml", "--out", "x", "--workers", "-1"], "Invalid value for '--workers'"),
+        (
+            ["ingest", "r.yaml", "--out", "x", "--workers", "-1"],
+            "workers is -1, expected 1 or more",
+        ),
         (["ingest", "r.yaml", "--out", ""], "Invalid value for '--out': it is empty"),
         (["weave"], "No such command 'weave'; see bitextile --help"),
-        (["export", "d", "--format", "docx", "--out", "x"], "--format docx: expected pharaoh"),
+        (
+            ["export", "d", "--format", "docx", "--out", "x"],
+            "format is 'docx', expected one of pharaoh",
+        ),
     ],
 )
 def test_a_call_that_is_wrong(refused, arguments, expected: str) -> None:

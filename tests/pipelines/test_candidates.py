@@ -125,7 +125,7 @@ def test_what_is_wrong_is_said_in_a_sentence(world, call, capsys, tmp_path) -> N
     assert "holds sentences in de; name another" in refused("--languages", "de")
     assert "not a BCP-47 tag" in refused("--languages", "de,")
     assert "top_k 0" in refused("--languages", "fr", "--top-k", "0")
-    assert "--split dev" in refused("--languages", "fr", "--split", "dev")
+    assert "'dev' is not one of 'train'" in refused("--languages", "fr", "--split", "dev")
     pickle, other = str(tmp_path / "pickle"), str(tmp_path / "other")
     assert "pickled weights are not read" in refused("--languages", "fr", model=pickle)
     assert "its tokenizer is" in refused("--languages", "de,en", model=other)

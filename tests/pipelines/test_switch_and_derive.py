@@ -14,7 +14,7 @@ from bitextile.kernels.bitext.dictionary.source import DictionarySource
 from bitextile.kernels.derive.rows import DeriveConfig, restore, restore_aligned
 from bitextile.kernels.exchange import ExchangeConfig, undo_exchange
 from bitextile.kernels.exchange import exchange as exchange_words
-from bitextile.kernels.switch.core import SwitchConfig
+from bitextile.kernels.switch.candidates import CandidatesSwitchConfig
 from bitextile.kernels.switch.dictionary import DictionarySwitchConfig
 from bitextile.kernels.switch.pivot import MultilingualSwitchConfig
 from bitextile.kernels.switch.task_field import TaskFieldSwitchConfig, TaskFiles
@@ -128,7 +128,7 @@ def verbs(folder: Path, out: Path, options: RunOptions) -> dict[str, DatasetResu
     dictionary = DictionarySource(path=str(folder / "en-ja.txt.gz"), src_lang="en", tgt_lang="ja")
     files = TaskFiles(
         task="nli",
-        lang="en",
+        language="en",
         file=str(folder / "nli.en.tsv"),
         translations={"de": str(folder / "nli.de.tsv")},
     )
@@ -154,7 +154,10 @@ def verbs(folder: Path, out: Path, options: RunOptions) -> dict[str, DatasetResu
             options=options,
         ),
         "model": codeswitch_by_candidates(
-            str(folder / "candidates"), str(out / "model"), config=SwitchConfig(), options=options
+            str(folder / "candidates"),
+            str(out / "model"),
+            config=CandidatesSwitchConfig(),
+            options=options,
         ),
         "sentence": codeswitch_task_fields(
             files,
@@ -287,7 +290,7 @@ def test_any_batch_size_gives_the_same_digests(folder, made, tmp_path) -> None:
             "mono",
             [SwitchByDictionary((dictionary,), DictionarySwitchConfig(token_rate=0.5))],
         ),
-        "model": ("candidates", [SwitchByCandidates(SwitchConfig())]),
+        "model": ("candidates", [SwitchByCandidates(CandidatesSwitchConfig())]),
         "derive": ("mono", [DeriveLanguage(both)]),
         "derive pairs": (
             "pairs",
@@ -367,17 +370,17 @@ def call(*arguments: str) -> int:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--method", "magic"], "expected alignment, dictionary, candidates or task-field"),
+        (["--method", "magic"], "'magic' is not one of 'alignment', 'pivot', 'dictionary'"),
         (
             ["--method", "candidates", "--pivot", "en"],
             "--pivot is no option of --method candidates",
         ),
-        (["--method", "dictionary", "--dictionary", "en=x"], "expected SRC,TGT=FILE"),
+        (["--method", "dictionary", "--dictionary", "en=x"], "expected SRC,TGT=PATH"),
         (["--method", "dictionary", "--dictionary", "sw,de=x"], "holds sentences in"),
-        (["--method", "dictionary", "--weight", "de=2"], "translate into nothing"),
-        (["--method", "alignment", "--pivot", "de"], "have no side in de"),
-        (["--method", "alignment", "--pivot", "en", "--weight", "ja=2"], "given for ja"),
-        (["--method", "alignment", "--pivot", "en", "--weight", "de=two"], "is no number"),
+        (["--method", "dictionary"], "--method dictionary needs --dictionary"),
+        (["--method", "pivot", "--pivot", "de"], "have no side in de"),
+        (["--method", "pivot", "--pivot", "en", "--weight", "ja=2"], "given for ja"),
+        (["--method", "pivot", "--pivot", "en", "--weight", "de=two"], "is not a number"),
     ],
 )
 def test_wrong_calls_are_said_in_a_sentence(folder, tmp_path, capsys, arguments, sentence) -> None:
@@ -389,14 +392,14 @@ def test_wrong_calls_are_said_in_a_sentence(folder, tmp_path, capsys, arguments,
 
 def test_derive_by_command(folder, tmp_path, capsys) -> None:
     mono, out = str(folder / "mono"), str(tmp_path / "out")
-    assert call("derive", mono, "--transform", "syntax", "--out", out) == 2
+    assert call("derive", mono, "--transforms", "syntax", "--out", out) == 2
     assert "CoNLL-U" in capsys.readouterr().err
     for source in (mono, str(folder / "a.conllu")):
-        given = ["--transform", "invert", "--sides", "src", "--out", out]
+        given = ["--transforms", "invert", "--sides", "src", "--out", out]
         assert call("derive", source, *given) == 2
         assert "holds sentences, not pairs" in capsys.readouterr().err
-    assert call("derive", str(folder / "pairs"), "--transform", "invert", "--sides", "x") == 2
-    task = ["--task", "pos", "--transform", "transliterate,syntax", "--out", out]
+    assert call("derive", str(folder / "pairs"), "--transforms", "invert", "--sides", "x") == 2
+    task = ["--task", "pos", "--transforms", "transliterate,syntax", "--out", out]
     assert call("derive", str(folder / "a.conllu"), *task) == 0
     assert "read 1, kept 1" in capsys.readouterr().err
     receipt = json.loads((tmp_path / "out/derive.json").read_text())

@@ -1,52 +1,58 @@
 """`bitextile backtranslate`: mono -> pseudo, translations that a model made up."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
-from typing import Any
+from typing import Any, Literal
 
+from bitextile.kernels.backtranslate import TargetWeights
 from bitextile.kernels.filters.translation import TranslationFilterConfig, scripts_of
 from bitextile.pipelines.runner.job import DatasetResult, RunOptions, dataset_input
 from bitextile.pipelines.runner.stage import run_stage
 from bitextile.schema.dataset import Dataset, open_dataset
 from bitextile.schema.errors import ConfigError, InputError
-from bitextile.schema.kinds import ALIGNED, EXCHANGE, MONO, PAIRS, PSEUDO, SPLIT_CHOICES
-from bitextile.trainer.generate.camlm import CamlmEngine, camlm_engine
+from bitextile.schema.kinds import ALIGNED, EXCHANGE, MONO, PAIRS, PSEUDO
 from bitextile.trainer.generate.config import CamlmConfig, Ctranslate2Config, Seq2seqConfig
-from bitextile.trainer.generate.ctranslate2 import Ctranslate2Engine, ctranslate2_engine
-from bitextile.trainer.generate.seq2seq import Seq2seqEngine, seq2seq_engine
 
-_NAMES = {CamlmConfig: "camlm", Seq2seqConfig: "seq2seq", Ctranslate2Config: "ctranslate2"}
+Split = Literal["train", "valid", "test", "all"]
+Engine = CamlmConfig | Seq2seqConfig | Ctranslate2Config
 _SEEN_TEXTS = 2_000
 """Sentences of a language that tell its scripts."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class BacktranslateConfig:
-    """What is translated into which languages, and by which model.
+class PseudoConfig:
+    """What is translated into, and what is kept."""
 
-    Attributes:
-        model: folder of the checkpoint.
-        weights: of the target languages; a sentence draws one, never its own.
-        engine: how the model writes; its class tells which engine.
-        pairs: datasets of pairs, on which length ratios and scripts of languages are measured.
-        length_ratios: (source, target) to target subwords for a source subword, where known.
-        split: which sentences; pseudo pairs have no split of their own, so by default held-out
-            ones are left out.
-        translation_filter: limits of what is kept; without scripts, which are found here.
-    """
+    to: TargetWeights
+    """Target languages, with sampling weights. Each sentence is translated into one of them, never
+    into its own language."""
+    translation_filter: TranslationFilterConfig = field(default_factory=TranslationFilterConfig)
+    """Limits of what is kept. Scripts are found in the text."""
+
+    def __post_init__(self) -> None:
+        """Raises ConfigError for scripts, which would not be read."""
+        if self.translation_filter.scripts:
+            raise ConfigError(
+                "backtranslate.translation_filter: scripts are found in the text; leave them out"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class BacktranslateConfig(PseudoConfig):
+    """What is translated into which languages, and by which model."""
 
     model: str
-    weights: Mapping[str, float]
-    engine: CamlmConfig | Seq2seqConfig | Ctranslate2Config = field(default_factory=CamlmConfig)
-    pairs: tuple[str, ...] = ()
-    length_ratios: Mapping[tuple[str, str], float] = field(default_factory=dict)
-    split: str = "train"
-    translation_filter: TranslationFilterConfig = field(default_factory=TranslationFilterConfig)
+    """Folder of a model: local, weights in safetensors or converted by CTranslate2."""
+    pairs: tuple[str, ...] = field(default=(), metadata={"option": "pairs"})
+    """Dataset of pairs, on which length ratios and scripts of languages are measured."""
+    split: Split = "train"
+    """Split whose sentences are translated. Pseudo pairs have no split of their own, so held-out
+    sentences are left out."""
 
 
 def backtranslate(
-    mono: str, out: str, *, config: BacktranslateConfig, options: RunOptions
+    mono: str, out: str, *, config: BacktranslateConfig, engine: Engine, options: RunOptions
 ) -> DatasetResult:
     """Writes pseudo translations of a `mono` dataset; what the filter rejects goes to rejects.
 
@@ -54,6 +60,7 @@ def backtranslate(
         mono: folder of the dataset.
         out: folder for the `pseudo` dataset.
         config: model, languages, filter.
+        engine: how the model writes; its class tells which engine.
         options: how to run.
 
     Raises:
@@ -65,22 +72,21 @@ def backtranslate(
 
     source = open_dataset(mono, MONO)
     check_split(source, config.split)
-    converted = isinstance(config.engine, Ctranslate2Config)
+    converted = isinstance(engine, Ctranslate2Config)
     digest = model_digest(config.model) if converted else encoder_digest(config.model)
-    engine = _engine(source, config, digest)
+    loadable = _checked_engine(source, config, engine, digest)
     translation_filter = _with_scripts(source, config)
 
     def make(rows: Any, _: str) -> Any:
         from bitextile.transforms.generation import Backtranslate, SelectSplit
 
         taken = rows if config.split == "all" else rows | SelectSplit(config.split)
-        return taken | Backtranslate(engine, config.weights, translation_filter, config.engine.seed)
+        return taken | Backtranslate(loadable, config.to, translation_filter, engine.seed)
 
-    name = _NAMES[type(config.engine)]
-    described = {"verb": "backtranslate", "engine": name, **asdict(config.engine)}
-    described |= {"model": config.model, "to": dict(config.weights), "split": config.split}
-    if isinstance(engine, CamlmEngine):
-        described["length_ratios"] = {f"{s} -> {t}": ratio for s, t, ratio in engine.ratios}
+    described = {"verb": "backtranslate", **asdict(engine)}
+    described |= {"model": config.model, "to": dict(config.to), "split": config.split}
+    if isinstance(engine, CamlmConfig):
+        described["length_ratios"] = {f"{s} -> {t}": ratio for s, t, ratio in loadable.ratios}
     described["translation_filter"] = asdict(translation_filter)
     pairs = tuple(dataset_input(open_dataset(path)) for path in config.pairs)
     return run_stage(
@@ -96,14 +102,7 @@ def backtranslate(
 
 
 def check_split(source: Dataset, split: str) -> None:
-    """Refuses a split that is none, or of which a dataset has no sentence.
-
-    Raises:
-        ConfigError: no such split.
-        InputError: no sentence in it.
-    """
-    if split not in SPLIT_CHOICES:
-        raise ConfigError(f"--split {split}: expected {', '.join(SPLIT_CHOICES)}")
+    """Raises InputError if a dataset has no sentence of a split."""
     keys = source.manifest.keys.values()
     rows = sum(k["rows"] if split == "all" else _of_split(k, split) for k in keys)
     if not rows:
@@ -115,38 +114,33 @@ def _of_split(statistics: dict[str, Any], split: str) -> int:
     return int(statistics["rows"] if counted is None else counted.get(split, 0))
 
 
-def _engine(
-    source: Dataset, config: BacktranslateConfig, digest: str
-) -> CamlmEngine | Seq2seqEngine | Ctranslate2Engine:
-    directions = {(src, tgt) for src in source.languages for tgt in config.weights if src != tgt}
+def _checked_engine(
+    source: Dataset, config: BacktranslateConfig, engine: Engine, digest: str
+) -> Any:
+    """Returns what workers load, after all that can be wrong with it was looked for."""
+    from bitextile.trainer.generate.camlm import camlm_engine
+    from bitextile.trainer.generate.ctranslate2 import ctranslate2_engine
+    from bitextile.trainer.generate.seq2seq import seq2seq_engine
+
+    directions = {(src, tgt) for src in source.languages for tgt in config.to if src != tgt}
     if alone := sorted(set(source.languages) - {src for src, _ in directions}):
         raise ConfigError(
             f"{source.path} holds sentences in {alone[0]}, and --to names no other language; "
-            "a sentence is never turned into its own"
+            "a sentence is never translated into its own language"
         )
-    if isinstance(config.engine, Seq2seqConfig):
-        return seq2seq_engine(
-            config.model, digest=digest, directions=directions, config=config.engine
-        )
-    if isinstance(config.engine, Ctranslate2Config):
-        return ctranslate2_engine(
-            config.model, digest=digest, directions=directions, config=config.engine
-        )
-    return camlm_engine(
-        config.model,
-        digest=digest,
-        directions=directions,
-        given=config.length_ratios,
-        pairs=config.pairs,
-        config=config.engine,
-    )
+    common: Any = {"digest": digest, "directions": directions, "config": engine}
+    if isinstance(engine, Seq2seqConfig):
+        return seq2seq_engine(config.model, **common)
+    if isinstance(engine, Ctranslate2Config):
+        return ctranslate2_engine(config.model, **common)
+    return camlm_engine(config.model, given=engine.length_ratios, pairs=config.pairs, **common)
 
 
 def _with_scripts(source: Dataset, config: BacktranslateConfig) -> TranslationFilterConfig:
     """Returns the filter with the scripts of each target language that there is text of."""
     datasets = [source, *(open_dataset(p, (PAIRS, ALIGNED, EXCHANGE)) for p in config.pairs)]
     scripts = {}
-    for lang in config.weights:
+    for lang in config.to:
         texts = (text for dataset in datasets for text in _texts(dataset, lang))
         if found := scripts_of(islice(texts, _SEEN_TEXTS)):
             scripts[lang] = found
@@ -154,9 +148,10 @@ def _with_scripts(source: Dataset, config: BacktranslateConfig) -> TranslationFi
 
 
 def _texts(dataset: Dataset, lang: str) -> Iterator[str]:
-    sides = dataset.kind.sides
+    mono = dataset.kind is MONO
+    sides = [("lang", "text")] if mono else [("src_lang", "src"), ("tgt_lang", "tgt")]
     for key in dataset.keys:
-        if lang not in dataset.languages_of(key):
+        if lang not in dataset.manifest.keys[key]["languages"]:
             continue
         for batch in dataset.batches(key=key, columns=[c for side in sides for c in side]):
             for tags, texts in sides:

@@ -1,41 +1,46 @@
 """`bitextile candidates`: sentences -> candidates, what an encoder would say in a word's place."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
 from bitextile.kernels.tasks.files import read_nli
-from bitextile.pipelines.backtranslate import check_split
+from bitextile.pipelines.backtranslate import Split, check_split
+from bitextile.pipelines.recipe.parts import base_config
 from bitextile.pipelines.runner.inputs import plain_inputs
 from bitextile.pipelines.runner.job import DatasetResult, RunOptions, dataset_input
 from bitextile.pipelines.runner.stage import run_files, run_stage
-from bitextile.schema.dataset import Dataset, open_dataset
+from bitextile.schema.dataset import open_dataset
 from bitextile.schema.errors import ConfigError
 from bitextile.schema.kinds import CANDIDATES, MONO
-from bitextile.trainer.generate.candidates import CandidatesEngine, candidates_engine
 from bitextile.trainer.generate.config import CandidatesConfig
+
+if TYPE_CHECKING:
+    from bitextile.trainer.generate.candidates import CandidatesEngine
+
+
+@dataclass(frozen=True, kw_only=True)
+class CandidateSearchConfig(CandidatesConfig):
+    """Which candidates are kept, where they come from, and for which sentences."""
+
+    model: str
+    """Folder of a masked language model with its tokenizer: local, weights in safetensors."""
+    vocabulary_data: tuple[str, ...] = ()
+    """Dataset of mono or pairs whose text tells which token is a word of which language.
+    The sentences themselves are counted too, where they are a dataset."""
+    split: Split | None = None
+    """Split whose sentences get candidates; train by default. A task file has none."""
 
 
 def candidates(
-    mono: str,
-    out: str,
-    *,
-    model: str,
-    vocabulary_data: tuple[str, ...],
-    split: str,
-    config: CandidatesConfig,
-    options: RunOptions,
+    mono: str, out: str, *, config: CandidateSearchConfig, options: RunOptions
 ) -> DatasetResult:
     """Writes the switching candidates of each word of a `mono` dataset.
 
     Args:
         mono: folder of the dataset.
         out: folder for the `candidates` dataset.
-        model: folder of a masked language model with its tokenizer.
-        vocabulary_data: datasets whose texts tell which token is a word of which language; the
-            sentences themselves are always counted too.
-        split: which sentences; candidates have no split of their own.
-        config: languages and limits.
+        config: model, languages and limits.
         options: how to run.
 
     Raises:
@@ -43,12 +48,10 @@ def candidates(
         InputError: there is no sentence.
         OutputExistsError: `out` is there.
     """
-    from bitextile.kernels.model_digest import encoder_digest
-
     source = open_dataset(mono, MONO)
+    split = config.split or "train"
     check_split(source, split)
-    digest = encoder_digest(model)
-    engine = _engine(source, model, digest, vocabulary_data, config)
+    engine, inputs = _checked_engine(source.path, source.languages, (source.path,), config)
 
     def make(rows: Any, _: str) -> Any:
         from bitextile.transforms.generation import FindCandidates, SelectSplit
@@ -56,56 +59,39 @@ def candidates(
         taken = rows if split == "all" else rows | SelectSplit(split)
         return taken | FindCandidates(engine)
 
-    described = {"verb": "candidates", "model": model, "split": split, **asdict(config)}
-    described["words"] = {tag: len(ids) for tag, ids in engine.vocabulary}
-    inputs = tuple(dataset_input(open_dataset(path)) for path in vocabulary_data)
     return run_stage(
         source,
         out,
         make,
         kind=CANDIDATES,
-        config=described,
+        config=_described(config, engine) | {"split": split},
         options=options,
         work=0.0,  # torch uses every core in one process
-        more_inputs=({"path": model, "digest": digest}, *inputs),
+        more_inputs=inputs,
     )
 
 
 def task_candidates(
-    file: str,
-    out: str,
-    *,
-    language: str,
-    model: str,
-    vocabulary_data: tuple[str, ...],
-    config: CandidatesConfig,
-    options: RunOptions,
+    file: str, out: str, *, language: str, config: CandidateSearchConfig, options: RunOptions
 ) -> DatasetResult:
     """Writes the switching candidates of the fields of task data, each sentence once.
 
     Args:
         file: TSV of premise, hypothesis and label.
         out: folder for the `candidates` dataset.
-        language: BCP-47 tag of the file's text.
-        model: folder of a masked language model with its tokenizer.
-        vocabulary_data: datasets whose texts tell which token is a word of which language; best
-            with text of the file's language among them.
-        config: languages and limits.
+        language: BCP-47 tag of the file's text; best with text of it in `vocabulary_data`.
+        config: model, languages and limits; no split.
         options: how to run.
 
     Raises:
-        ConfigError: the model cannot be used, or a language has no text.
+        ConfigError: the model cannot be used, a language has no text, or a split is given.
         InputError: the file is not of this form.
         OutputExistsError: `out` is there.
     """
-    from bitextile.kernels.model_digest import encoder_digest
-
+    if config.split is not None:
+        raise ConfigError("--split: a task file has none; leave it out")
     read_nli(file)  # what is wrong with it is said before the model is loaded
-    _refuse_alone(file, [language], config)
-    digest = encoder_digest(model)
-    engine = candidates_engine(
-        model, digest=digest, sources=[language], vocabulary_data=vocabulary_data, config=config
-    )
+    engine, inputs = _checked_engine(file, [language], (), config)
 
     def make(root: Any) -> Any:
         from bitextile.transforms.generation import FindCandidates
@@ -113,28 +99,40 @@ def task_candidates(
 
         return root | ReadTaskSentences(file, language) | FindCandidates(engine)
 
-    described = {"verb": "candidates", "model": model, "task": "nli", **asdict(config)}
-    described["words"] = {tag: len(ids) for tag, ids in engine.vocabulary}
-    counted = tuple(dataset_input(open_dataset(path)) for path in vocabulary_data)
-    inputs = (*plain_inputs([file]), {"path": model, "digest": digest}, *counted)
+    described = _described(config, engine) | {"task": "nli"}
+    inputs = (*plain_inputs([file]), *inputs)
     return run_files(inputs, out, make, kind=CANDIDATES, config=described, options=options)
 
 
-def _engine(
-    source: Dataset,
-    model: str,
-    digest: str,
-    vocabulary_data: tuple[str, ...],
-    config: CandidatesConfig,
-) -> CandidatesEngine:
-    languages = source.languages
-    _refuse_alone(source.path, languages, config)
-    texts = tuple(dict.fromkeys((source.path, *vocabulary_data)))
-    return candidates_engine(
-        model, digest=digest, sources=languages, vocabulary_data=texts, config=config
-    )
+def _checked_engine(
+    path: str, languages: Sequence[str], texts: tuple[str, ...], config: CandidateSearchConfig
+) -> tuple["CandidatesEngine", tuple[dict[str, str], ...]]:
+    """Returns what workers load, checked, and what it is made of as a manifest names it.
 
+    Args:
+        path: of the sentences, for messages.
+        languages: of the sentences.
+        texts: datasets that are counted besides `vocabulary_data`.
+        config: model, languages and limits.
+    """
+    from bitextile.kernels.model_digest import encoder_digest
+    from bitextile.trainer.generate.candidates import candidates_engine
 
-def _refuse_alone(path: str, languages: Sequence[str], config: CandidatesConfig) -> None:
     if alone := [lang for lang in languages if {*config.languages} == {lang}]:
         raise ConfigError(f"{path} holds sentences in {alone[0]}; name another language as well")
+    digest = encoder_digest(config.model)
+    engine = candidates_engine(
+        config.model,
+        digest=digest,
+        sources=languages,
+        vocabulary_data=tuple(dict.fromkeys((*texts, *config.vocabulary_data))),
+        config=base_config(CandidatesConfig, config),
+    )
+    counted = tuple(dataset_input(open_dataset(path)) for path in config.vocabulary_data)
+    return engine, ({"path": config.model, "digest": digest}, *counted)
+
+
+def _described(config: CandidateSearchConfig, engine: "CandidatesEngine") -> dict[str, Any]:
+    described = {"command": "candidates", **asdict(config)}
+    del described["split"], described["vocabulary_data"]
+    return described | {"words": {tag: len(ids) for tag, ids in engine.vocabulary}}

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import pyarrow as pa
@@ -14,7 +14,8 @@ from bitextile.kernels.bitext.dictionary.source import (
     words_of_text,
 )
 from bitextile.kernels.switch.alignment import AlignmentSwitchConfig
-from bitextile.kernels.switch.core import SwitchConfig
+from bitextile.kernels.switch.candidates import CandidatesSwitchConfig
+from bitextile.kernels.switch.core import check_weights
 from bitextile.kernels.switch.dictionary import DictionarySwitchConfig
 from bitextile.kernels.switch.pivot import MultilingualSwitchConfig
 from bitextile.kernels.switch.task_field import TaskFieldSwitchConfig, TaskFiles
@@ -51,7 +52,7 @@ def codeswitch(
         return rows | SwitchByAlignment(config)
 
     source = open_dataset(aligned, ALIGNED)
-    described = {"verb": "codeswitch", "method": "alignment", **as_config(config)}
+    described = {"verb": "codeswitch", **as_config(config)}
     return run_stage(source, out, make, kind=CODESWITCH, config=described, options=options)
 
 
@@ -84,12 +85,8 @@ def codeswitch_multilingual(
             raise ConfigError(
                 f"{aligned}: pairs of {key} have no side in {config.pivot}, the pivot"
             )
-    for lang in config.weights:
-        if lang not in languages:
-            raise ConfigError(
-                f"a weight is given for {lang}, but {aligned} holds {', '.join(languages)}"
-            )
-    described = {"verb": "codeswitch", "method": "alignment", **as_config(config)}
+    check_weights(config.weights, languages)
+    described = {"verb": "codeswitch", **as_config(config)}
     return run_stage(
         source, out, make, kind=CODESWITCH, config=described, options=options, work=4.0
     )
@@ -122,9 +119,14 @@ def codeswitch_by_dictionary(
 
         return rows | SwitchByDictionary(tuple(d.source for d in read), config, source.kind)
 
+    check_weights(config.weights, {source.tgt_lang for source in dictionaries})
+    weighted = [
+        replace(source, weight=config.weights.get(source.tgt_lang, source.weight))
+        for source in dictionaries
+    ]
     source = open_dataset(dataset, (MONO, PAIRS, ALIGNED))
-    read = settled(source, dictionaries)
-    described = {"verb": "codeswitch", "method": "dictionary", **as_config(config)}
+    read = settled(source, weighted)
+    described = {"verb": "codeswitch", **as_config(config)}
     described["dictionaries"] = [
         {**asdict(d.source), "pos": list(d.source.pos), "counts": d.counts, "order": d.said}
         for d in read
@@ -162,7 +164,7 @@ def settled(dataset: Dataset, dictionaries: Sequence[DictionarySource]) -> list[
 
 
 def codeswitch_by_candidates(
-    candidates: str, out: str, *, config: SwitchConfig, options: RunOptions
+    candidates: str, out: str, *, config: CandidatesSwitchConfig, options: RunOptions
 ) -> DatasetResult:
     """Writes sentences whose words are replaced by what a model suggested.
 
@@ -179,7 +181,7 @@ def codeswitch_by_candidates(
         return rows | SwitchByCandidates(config)
 
     source = open_dataset(candidates, CANDIDATES)
-    described = {"verb": "codeswitch", "method": "candidates", **as_config(config)}
+    described = {"verb": "codeswitch", **as_config(config)}
     return run_stage(source, out, make, kind=CODESWITCH, config=described, options=options)
 
 
@@ -203,13 +205,10 @@ def codeswitch_task_fields(
 
         return root | SwitchTaskFields(files, config)
 
-    for lang in config.weights:
-        if lang not in files.translations:
-            known = ", ".join(files.translations)
-            raise ConfigError(f"a weight is given for {lang}, but translations are in {known}")
+    check_weights(config.weights, files.translations)
     inputs = plain_inputs([files.file, *files.translations.values()])
-    described = {"verb": "codeswitch", "method": "task-field", **as_config(config)}
-    described |= {"task": files.task, "language": files.lang}
+    described = {"verb": "codeswitch", **as_config(config)}
+    described |= {"task": files.task, "language": files.language}
     described["translations"] = sorted(files.translations)
     return run_files(inputs, out, make, kind=CODESWITCH, config=described, options=options)
 

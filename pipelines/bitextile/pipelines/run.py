@@ -3,9 +3,9 @@
 import itertools
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bitextile.pipelines.align import align
 from bitextile.pipelines.exchange import exchange
@@ -19,7 +19,12 @@ from bitextile.pipelines.recipe.evaluation import (
     model_figures,
 )
 from bitextile.pipelines.recipe.recipe import Recipe, sources_of
-from bitextile.pipelines.recipe.run_variants import check_variants, derived, of_run, switch
+from bitextile.pipelines.recipe.run_variants import (
+    check_variants,
+    derived,
+    switch,
+    uses_run_candidates,
+)
 from bitextile.pipelines.recipe.training_stages import (
     Stage,
     check_stages,
@@ -28,15 +33,11 @@ from bitextile.pipelines.recipe.training_stages import (
     stages_before_writing,
     stages_of,
 )
-from bitextile.pipelines.recipe.variants import plain
 from bitextile.pipelines.report.page import write_report
 from bitextile.pipelines.runner.job import DatasetResult, RunOptions
 from bitextile.pipelines.tokenizer import same_tokenizer, train_tokenizer
 from bitextile.schema.errors import BitextileError, ConfigError, OutputExistsError
 from bitextile.schema.storage import exists, write_atomically
-
-if TYPE_CHECKING:
-    from bitextile.pipelines.recipe.models import Backtranslate, CandidatesPart
 
 Tell = Callable[[str | DatasetResult], None]
 
@@ -82,8 +83,6 @@ class _Chain:
         self.recipe, self.folder, self.out = recipe, folder, out
         self.options, self.tell = options, tell
         self.stages: tuple[Stage, ...] = ()
-        self.writes: Backtranslate | None = None
-        self.asks: CandidatesPart | None = None
         self.datasets: list[DatasetResult] = []
         self.evaluations: list[Evaluation] = []
 
@@ -98,13 +97,8 @@ class _Chain:
             raise ConfigError("the recipe has no `bitext`; the chain starts from sentence pairs")
         check_variants(self.recipe, self.folder)
         check_evaluation(self.recipe.evaluate, self.folder)
-        if self.recipe.backtranslate is not None or self.recipe.candidates is not None:
-            from bitextile.pipelines.recipe.models import supplies_of
-
-            supplies = supplies_of(self.recipe)
-            self.writes, self.asks = supplies.backtranslate, supplies.candidates
         self.stages = stages_of(self.recipe)
-        check_stages(self.recipe, self.folder, self.out, writes=self.writes, asks=self.asks)
+        check_stages(self.recipe, self.folder, self.out)
 
     def done(self, *finished: DatasetResult) -> None:
         """Notes what a stage wrote."""
@@ -126,7 +120,7 @@ class _Chain:
         self.tell("exchange")
         self.done(exchange(aligned, self.at("exchange"), config=recipe.exchange, options=options))
         self.tell("codeswitch")
-        for asked in itertools.filterfalse(of_run, recipe.codeswitch):
+        for asked in itertools.filterfalse(uses_run_candidates, recipe.codeswitch):
             self.done(switch(asked, self.folder, self.out, options=options))
         if recipe.derive:
             self.tell("derive")
@@ -200,7 +194,7 @@ class _Chain:
         Raises:
             BitextileError: the translation filter rejected all, and a stage was to learn from them.
         """
-        part = self.writes
+        part = self.recipe.backtranslate
         if part is None:
             return
         from bitextile.pipelines.backtranslate import BacktranslateConfig, backtranslate
@@ -209,14 +203,14 @@ class _Chain:
         self.tell("backtranslate")
         config = BacktranslateConfig(
             model=self.model(part.model, done),
-            weights=part.to,
-            engine=engine_of(part),
+            to=part.to,
             pairs=(self.at("pairs"),),
-            length_ratios=getattr(part, "length_ratios", {}),
             translation_filter=part.translation_filter,
         )
         mono, out = self.at("mono"), self.at("pseudo")
-        self.done(backtranslate(mono, out, config=config, options=self.options))
+        self.done(
+            backtranslate(mono, out, config=config, engine=engine_of(part), options=self.options)
+        )
         counts = self.datasets[-1].dataset.manifest.counts
         if not counts.kept and done < len(self.stages):
             dropped = ", ".join(f"{rule} {n:,}" for rule, n in counts.rejected.items())
@@ -228,23 +222,24 @@ class _Chain:
 
     def find_candidates(self) -> None:
         """Asks the model trained last for switching candidates, and switches by them."""
-        part = self.asks
+        part = self.recipe.candidates
         if part is None:
             return
-        from bitextile.pipelines.candidates import CandidatesConfig, candidates
+        from bitextile.pipelines.candidates import CandidateSearchConfig, candidates
 
         self.tell("candidates")
+        config = CandidateSearchConfig(
+            **asdict(part)
+            | {
+                "model": self.model(part.model, len(self.stages)),
+                "vocabulary_data": (self.at("pairs"),),
+            }
+        )
         made = candidates(
-            self.at("mono"),
-            self.at("candidates"),
-            model=self.model(part.model, len(self.stages)),
-            vocabulary_data=(self.at("pairs"),),
-            split="train",
-            config=plain(CandidatesConfig, part),
-            options=self.options,
+            self.at("mono"), self.at("candidates"), config=config, options=self.options
         )
         self.done(made)
-        for asked in filter(of_run, self.recipe.codeswitch):
+        for asked in filter(uses_run_candidates, self.recipe.codeswitch):
             self.done(switch(asked, self.folder, self.out, options=self.options))
 
     def model(self, named: str, done: int) -> str:

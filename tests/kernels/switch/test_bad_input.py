@@ -11,8 +11,7 @@ from bitextile.kernels.bitext.lexicon import count_links
 from bitextile.kernels.derive.rows import DeriveConfig, derive_aligned, derive_rows, sentences_of
 from bitextile.kernels.exchange import ExchangeConfig, exchange, undo_exchange
 from bitextile.kernels.switch.alignment import AlignmentSwitchConfig, switch_by_alignment
-from bitextile.kernels.switch.candidates import switch_by_candidates
-from bitextile.kernels.switch.core import SwitchConfig
+from bitextile.kernels.switch.candidates import CandidatesSwitchConfig, switch_by_candidates
 from bitextile.kernels.switch.dictionary import (
     DictionarySwitchConfig,
     index_of,
@@ -105,7 +104,8 @@ def test_candidates_out_of_bounds_are_refused() -> None:
     batch = [row | {"spans": [{"start": 2, "end": 9}]}]
     with pytest.raises(RowError, match="lies outside the text"):
         switch_by_candidates(
-            pa.RecordBatch.from_pylist(batch, schema=CANDIDATES.schema), config=SwitchConfig()
+            pa.RecordBatch.from_pylist(batch, schema=CANDIDATES.schema),
+            config=CandidatesSwitchConfig(),
         )
 
 

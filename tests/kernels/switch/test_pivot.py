@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bitextile.kernels.switch.candidates import switch_by_candidates
-from bitextile.kernels.switch.core import SwitchConfig, rates_of
+from bitextile.kernels.switch.candidates import CandidatesSwitchConfig, switch_by_candidates
+from bitextile.kernels.switch.core import rates_of
 from bitextile.kernels.switch.pivot import (
     MultilingualSwitchConfig,
     pivot_texts,
@@ -121,7 +121,7 @@ def candidates(*rows) -> pa.RecordBatch:
 def test_candidates_are_drawn_in_proportion_to_their_probability() -> None:
     words = [("The", []), ("dog", [("Hund", "de", 0.6), ("犬", "ja", 0.2), ("dog", "en", 0.9)])]
     batch = candidates(*((f"The dog {n}", words) for n in range(3_000)))
-    made = switch_by_candidates(batch, config=SwitchConfig(token_rate=0.5))
+    made = switch_by_candidates(batch, config=CandidatesSwitchConfig(token_rate=0.5))
     check_rows(made.kept, CODESWITCH, "codeswitch")
     tally = made.counters["en"]
     n = tally["words_drawn"]
@@ -136,9 +136,11 @@ def test_candidates_are_drawn_in_proportion_to_their_probability() -> None:
 
 def test_words_without_usable_candidates_stay() -> None:
     words = [("dog", [("dog", "en", 0.9), ("Hund", "de", 0.0), ("", "de", 0.5)])]
-    made = switch_by_candidates(candidates(("dog", words), ("", [])), config=SwitchConfig())
+    made = switch_by_candidates(
+        candidates(("dog", words), ("", [])), config=CandidatesSwitchConfig()
+    )
     assert made.rejects["rule"].to_pylist() == ["no_eligible_words/1"] * 2
     uneven = candidates(("dog", words)).to_pylist()[0] | {"candidates": []}
     batch = pa.RecordBatch.from_pylist([uneven], schema=CANDIDATES.schema)
     with pytest.raises(RowError, match="differ in number"):
-        switch_by_candidates(batch, config=SwitchConfig())
+        switch_by_candidates(batch, config=CandidatesSwitchConfig())

@@ -30,7 +30,7 @@ def nli(tmp_path: Path, **texts: str) -> TaskFiles:
     for lang, text in texts.items():
         paths[lang] = str(tmp_path / f"{lang}.tsv")
         Path(paths[lang]).write_text(text, encoding="utf-8")
-    return TaskFiles(task="nli", lang="en", file=paths.pop("en"), translations=paths)
+    return TaskFiles(task="nli", language="en", file=paths.pop("en"), translations=paths)
 
 
 def test_fields_are_replaced_and_labels_kept(tmp_path) -> None:
@@ -60,7 +60,7 @@ def test_files_of_other_length_are_refused(tmp_path) -> None:
     with pytest.raises(InputError, match="line 1: 2 cells"):
         read_task(nli(tmp_path, en="a\tb\n", de=DE))
     with pytest.raises(ConfigError, match="other than en"):
-        TaskFiles(task="nli", lang="en", file="x", translations={"en": "y"})
+        TaskFiles(task="nli", language="en", file="x", translations={"en": "y"})
     with pytest.raises(ConfigError, match="weight of de"):
         TaskFieldSwitchConfig(weights={"de": -1.0})
 
@@ -75,7 +75,7 @@ def qa(path: Path, context: str, question: str, answer: str, start: int) -> str:
 def test_the_question_switches_and_the_span_stays(tmp_path) -> None:
     en = qa(tmp_path / "en.json", "A dog\nran.", "Who ran?", "dog", 2)
     ar = qa(tmp_path / "ar.json", "ركض كلب.", "من ركض؟", "كلب", 4)
-    task = read_task(TaskFiles(task="qa", lang="en", file=en, translations={"ar": ar}))
+    task = read_task(TaskFiles(task="qa", language="en", file=en, translations={"ar": ar}))
     (row,) = switch_task_fields(
         task.kept, config=TaskFieldSwitchConfig(token_rate=1.0)
     ).kept.to_pylist()
@@ -95,7 +95,7 @@ def test_the_question_switches_and_the_span_stays(tmp_path) -> None:
 def test_rates_on_xnli_are_met_within_three_sigma() -> None:
     paths = {lang: str(EVAL / f"xnli/dev-{lang}.tsv.gz") for lang in ("de", "zh", "sw")}
     en = str(EVAL / "xnli/dev-en.tsv.gz")
-    task = read_task(TaskFiles(task="nli", lang="en", file=en, translations=paths))
+    task = read_task(TaskFiles(task="nli", language="en", file=en, translations=paths))
     config = TaskFieldSwitchConfig(sentence_rate=0.7, token_rate=0.4, weights={"zh": 2.0})
     made = switch_task_fields(task.kept, config=config)
     rates, tally = rates_of(made.counters), made.counters["en"]

@@ -9,7 +9,6 @@ from bitextile.pipelines.recipe.models import (
     Ctranslate2Config,
     Seq2seqConfig,
     engine_of,
-    supplies_of,
 )
 from bitextile.pipelines.recipe.recipe import Recipe, parse
 from bitextile.pipelines.recipe.training_stages import config_of, stages_before_writing, stages_of
@@ -89,7 +88,7 @@ def test_pseudo_translations_are_written_before_they_are_learned_from(names, bef
 
 def test_languages_are_named_as_on_the_command_line() -> None:
     for to in ("de:2,fr", {"fr": 1, "de": 2}):
-        part = supplies_of(recipe(backtranslate={"to": to, "mask_predict_passes": 1})).backtranslate
+        part = recipe(backtranslate={"to": to, "mask_predict_passes": 1}).backtranslate
         assert part.to == {"de": 2.0, "fr": 1.0}
         assert engine_of(part) == CamlmConfig(mask_predict_passes=1)
     for engine, config in (("seq2seq", Seq2seqConfig), ("ctranslate2", Ctranslate2Config)):
@@ -97,11 +96,11 @@ def test_languages_are_named_as_on_the_command_line() -> None:
             "engine": engine,
             "model": "m",
             "to": "de",
-            "codes": {"de": "deu_Latn"},
+            "language_codes": {"DE": "deu_Latn"},
             "beam_size": 2,
         }
-        part = supplies_of(recipe(backtranslate=asked)).backtranslate
-        assert engine_of(part) == config(beam_size=2, codes=(("de", "deu_Latn"),))
+        part = recipe(backtranslate=asked).backtranslate
+        assert engine_of(part) == config(beam_size=2, language_codes={"de": "deu_Latn"})
 
 
 HELD_OUT = [{"corpus": "m", "language": "en", "files": ["mono.txt"], "split": "test"}]

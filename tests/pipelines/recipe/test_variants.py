@@ -24,16 +24,16 @@ CONLLU = "1\tdogs\tdog\tNOUN\t_\t_\t2\tnsubj\t_\t_\n2\trun\trun\tVERB\t_\t_\t0\t
 BITEXT = {"corpus": "toy", "languages": ["en", "de"], "files": ["toy.tsv"]}
 CODESWITCH = [
     {"token_rate": 0.5},
-    {"pivot": "en", "weights": {"de": 2}},
+    {"method": "pivot", "pivot": "en", "weights": {"de": 2}},
     {
         "method": "dictionary",
-        "of": "pairs",
+        "dataset": "pairs",
         "dictionaries": [{"languages": ["en", "ja"], "file": "en-ja.txt"}],
         "lexicon": [["en", "de"]],
         "min_count": 2,
         "weights": {"de": 3},
     },
-    {"method": "dictionary", "name": "mono", "of": "mono", "lexicon": [["de", "en"]]},
+    {"method": "dictionary", "name": "mono", "dataset": "mono", "lexicon": [["de", "en"]]},
     {
         "method": "task-field",
         "task": "nli",
@@ -45,7 +45,7 @@ CODESWITCH = [
 ]
 DERIVE = [
     {"transforms": ["invert"]},
-    {"transforms": ["permute", "transliterate"], "of": "aligned", "sides": "src"},
+    {"transforms": ["permute", "transliterate"], "dataset": "aligned", "sides": "src"},
     {"transforms": ["syntax"], "file": "a.conllu", "name": "parsed"},
 ]
 
@@ -83,7 +83,7 @@ def test_every_variant_of_a_recipe_is_made(folder: Path) -> None:
     found = {done.dataset.path.rsplit("/", 1)[1]: done.dataset for done in summary.datasets}
     assert set(found) - {"pairs", "mono", "aligned", "lexicon", "exchange"} == {
         "codeswitch",
-        "codeswitch-multilingual",
+        "codeswitch-pivot",
         "codeswitch-dictionary",
         "codeswitch-mono",
         "codeswitch-task-field",
@@ -110,7 +110,7 @@ def test_every_variant_of_a_recipe_is_made(folder: Path) -> None:
         ({"codeswitch": {"tokenrate": 0.1}}, "unknown key 'codeswitch.0.alignment.tokenrate'"),
         (
             {"codeswitch": [{"method": "magic"}]},
-            "expected method alignment, dictionary, candidates",
+            "expected method alignment, pivot, dictionary, candidates or task-field",
         ),
         ({"codeswitch": {"method": "dictionary"}}, "name `dictionaries`, `lexicon` or both"),
         (
@@ -121,9 +121,12 @@ def test_every_variant_of_a_recipe_is_made(folder: Path) -> None:
                     "weights": {"fr": 1},
                 }
             },
-            "for fr, dictionaries are into de",
+            "for fr, but translations are in de",
         ),
-        ({"codeswitch": {"method": "task-field"}}, "codeswitch.0.task-field.task: Field required"),
+        (
+            {"codeswitch": {"method": "task-field"}},
+            "codeswitch.0.task-field.translations: Field required",
+        ),
         ({"derive": {"transforms": ["syntax"]}}, "name the CoNLL-U `file`"),
         ({"derive": {"transforms": ["invert"], "from": "mono"}}, "unknown key 'derive.0.from'"),
         ({"derive": {"name": "../x"}}, "derive.0.name"),
@@ -139,7 +142,7 @@ def test_a_wrong_part_is_said_by_its_place(content, sentence) -> None:
     ("content", "sentence"),
     [
         ({"codeswitch": [{}, {"token_rate": 0.1}]}, "two parts would write codeswitch"),
-        ({"derive": {"of": "mono"}}, "names no `mono` corpus"),
+        ({"derive": {"dataset": "mono"}}, "names no `mono` corpus"),
         (
             {"codeswitch": {"method": "dictionary", "lexicon": [["en", "fr"]]}},
             "the lexicon has no en and fr",
@@ -162,7 +165,7 @@ def test_folders_say_what_they_hold() -> None:
     }
     recipe = parse(Recipe, content, "r.yaml")
     assert [folder_of(part) for part in (*recipe.codeswitch, *recipe.derive)] == [
-        *("codeswitch", "codeswitch-multilingual", "codeswitch-dictionary", "codeswitch-mono"),
+        *("codeswitch", "codeswitch-pivot", "codeswitch-dictionary", "codeswitch-mono"),
         *("codeswitch-task-field", "codeswitch-candidates"),
         *("derive-invert", "derive-permute-transliterate", "derive-parsed"),
     ]

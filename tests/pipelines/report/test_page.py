@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bitextile.pipelines.report.config import ReportConfig
 from bitextile.pipelines.report.drawing import (
     PAGE_PX,
     Sentence,
@@ -243,9 +244,11 @@ class Page(HTMLParser):
         return [t for t in self.tags if name in t[1].get("class", "").split()]
 
 
-def page_of(datasets: list[str], tmp_path: Path, **options) -> tuple[str, Page]:
+def page_of(
+    datasets: list[str], tmp_path: Path, *, extras: dict | None = None, **config
+) -> tuple[str, Page]:
     out = tmp_path / "report.html"
-    write_report(datasets, str(out), overwrite=True, **options)
+    write_report(datasets, str(out), config=ReportConfig(**config), extras=extras, overwrite=True)
     html = out.read_text(encoding="utf-8")
     return html, Page(html)
 

@@ -8,8 +8,7 @@ import pytest
 import yaml
 
 from bitextile.kernels.model_digest import encoder_digest
-from bitextile.kernels.switch.candidates import switch_by_candidates
-from bitextile.kernels.switch.core import SwitchConfig
+from bitextile.kernels.switch.candidates import CandidatesSwitchConfig, switch_by_candidates
 from bitextile.schema.ids import text_ids
 from bitextile.schema.kinds import KINDS
 from bitextile.schema.manifest import Counts, Manifest, write_manifest
@@ -134,7 +133,7 @@ def salt(write_rows, candidate_rows, task_rows, encoder, tmp_path) -> dict[str, 
     inputs = ({"path": encoder, "digest": encoder_digest(encoder)},)
     config = {"verb": "candidates", "model": encoder}
     found = write_rows(tmp_path / "cands", "candidates", rows, inputs=inputs, config=config)
-    switched = switch_by_candidates(rows, config=SwitchConfig(variants=3)).kept
+    switched = switch_by_candidates(rows, config=CandidatesSwitchConfig(variants=3)).kept
     copies = write_rows(tmp_path / "copies", "codeswitch", switched)
     return {"candidates": [found], "copies": [copies]}
 

@@ -200,7 +200,7 @@ def test_switched_task_data_and_files_are_learned_from_together(
 ):
     translated = [(a[::-1], b[::-1], label) for a, b, label in task_rows]
     files = TaskFiles(
-        task="nli", lang="en", file=task_file, translations={"ar": write_task(translated)}
+        task="nli", language="en", file=task_file, translations={"ar": write_task(translated)}
     )
     switched = switch_task_fields(
         read_task(files).kept, config=TaskFieldSwitchConfig(token_rate=0.5)

@@ -42,7 +42,7 @@ TEXTS = [" ".join(GENERATOR.choice(WORDS, size=n)) for n in GENERATOR.integers(1
 GEOMETRY = {"d_model": 16, "max_position_embeddings": 40, "encoder_layers": 1, "decoder_layers": 1}
 GEOMETRY |= {f"{side}_ffn_dim": 24 for side in ("encoder", "decoder")}
 GEOMETRY |= {f"{side}_attention_heads": 2 for side in ("encoder", "decoder")}
-CODES = (("ar", "arb_Arab"), ("de", "deu_Latn"), ("en", "eng_Latn"))
+CODES = {"ar": "arb_Arab", "de": "deu_Latn", "en": "eng_Latn"}
 
 
 def make_talk(model: torch.nn.Module, last_norm: torch.nn.LayerNorm, scale: float) -> None:
@@ -107,7 +107,7 @@ def nllb(tmp_path_factory) -> Path:
     tokenizer = NllbTokenizer(
         vocab=bpe["vocab"],
         merges=[tuple(merge) for merge in bpe["merges"]],
-        extra_special_tokens=[code for _, code in CODES],
+        extra_special_tokens=list(CODES.values()),
     )
     tokenizer.save_pretrained(folder)
     torch.manual_seed(4)
@@ -165,8 +165,8 @@ def test_a_multilingual_model_is_told_both_languages(nllb, large, requests, tgt_
     for lang in ("en", "de", "ar"):
         if lang != tgt_lang:
             rows = requests(TEXTS, lang, tgt_lang)
-            made = translator(large, beam_size=1, codes=CODES)(rows).kept
-            assert_same(made, oracle(nllb, beam_size=1, codes=CODES)(rows).kept)
+            made = translator(large, beam_size=1, language_codes=CODES)(rows).kept
+            assert_same(made, oracle(nllb, beam_size=1, language_codes=CODES)(rows).kept)
             said = {token for tokens in made["tgt_tokens"].to_pylist() for token in tokens}
             assert not said & {code for _, code in CODES}
 
@@ -215,11 +215,11 @@ def engine(folder: str | Path, *directions: tuple[str, str], **settings) -> Ctra
 
 def test_what_a_model_cannot_translate_is_refused(small, large) -> None:
     engine(small, ("en", "de"))
-    engine(large, ("en", "de"), ("de", "ar"), codes=CODES)
+    engine(large, ("en", "de"), ("de", "ar"), language_codes=CODES)
     with pytest.raises(ConfigError, match="translates one way only, but de -> en, en -> de"):
         engine(small, ("en", "de"), ("de", "en"))
     with pytest.raises(ConfigError, match=r"knows no language 'tlh'.*--language-code tlh=CODE"):
-        engine(large, ("en", "tlh"), codes=CODES)
+        engine(large, ("en", "tlh"), language_codes=CODES)
     with pytest.raises(ConfigError, match="beam_size is 0"):
         Ctranslate2Config(beam_size=0)
 

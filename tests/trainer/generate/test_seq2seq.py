@@ -177,7 +177,7 @@ def test_what_a_model_cannot_translate_is_refused(marian, m2m, random_model, tmp
         engine(marian, ("en", "de"), ("de", "en"))
     with pytest.raises(ConfigError, match=r"knows no language 'tlh'.*--language-code tlh=CODE"):
         engine(m2m, ("en", "tlh"))
-    engine(m2m, ("en", "tlh"), codes=(("tlh", "de"),))
+    engine(m2m, ("en", "tlh"), language_codes={"tlh": "de"})
     with pytest.raises(ConfigError, match="is no encoder-decoder"):
         engine(random_model, ("en", "de"))
     with pytest.raises(ConfigError, match="beam_size is 0"):

@@ -8,7 +8,7 @@ to know nothing else about the model.
 """
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Annotated, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +16,7 @@ import pyarrow as pa
 from bitextile.kernels.randomness import hash64, uniform
 from bitextile.kernels.rejects import Filtered
 from bitextile.schema.errors import ConfigError
+from bitextile.schema.fromtext import FromText
 from bitextile.schema.ids import language_tag
 from bitextile.schema.kinds import MONO, PSEUDO
 
@@ -47,8 +48,8 @@ class Engine(Protocol):
         """Returns the model, loaded; called once in a worker process."""
 
 
-def parse_weights(spec: str) -> dict[str, float]:
-    """Returns language to weight of `LANG[:WEIGHT],...`, by tag.
+def parse_weights(spec: str | Mapping[str, float]) -> dict[str, float]:
+    """Returns language to weight of `LANG[:WEIGHT],...` or of such a mapping, by tag.
 
     Raises:
         ConfigError: a tag or weight is none, a weight is not above 0, or a language stands twice.
@@ -56,6 +57,8 @@ def parse_weights(spec: str) -> dict[str, float]:
     >>> parse_weights("fr,de:2")
     {'de': 2.0, 'fr': 1.0}
     """
+    if isinstance(spec, Mapping):
+        spec = ",".join(f"{tag}:{weight}" for tag, weight in spec.items())
     weights: dict[str, float] = {}
     for part in spec.split(","):
         tag, colon, number = part.strip().partition(":")
@@ -70,6 +73,10 @@ def parse_weights(spec: str) -> dict[str, float]:
             raise ConfigError(f"{tag} is named twice in {spec!r}; add the weights up")
         weights[tag] = weight
     return dict(sorted(weights.items()))
+
+
+TargetWeights = Annotated[Mapping[str, float], FromText(parse_weights, "LANG[:WEIGHT],...")]
+"""Sampling weight of each target language; a mapping, or as `de:2,fr`."""
 
 
 def draw_targets(

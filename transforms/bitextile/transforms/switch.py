@@ -14,8 +14,8 @@ from bitextile.kernels.bitext.dictionary.source import DictionarySource
 from bitextile.kernels.randomness import hash64
 from bitextile.kernels.sharding import split_by_bucket
 from bitextile.kernels.switch.alignment import AlignmentSwitchConfig, switch_by_alignment
-from bitextile.kernels.switch.candidates import switch_by_candidates
-from bitextile.kernels.switch.core import SwitchConfig, SwitchOutput
+from bitextile.kernels.switch.candidates import CandidatesSwitchConfig, switch_by_candidates
+from bitextile.kernels.switch.core import SwitchOutput
 from bitextile.kernels.switch.dictionary import (
     DictionarySwitchConfig,
     load_index,
@@ -105,7 +105,7 @@ class SwitchByCandidates(beam.PTransform):
         config: rates, how many variants.
     """
 
-    config: SwitchConfig = field(default_factory=SwitchConfig)
+    config: CandidatesSwitchConfig = field(default_factory=CandidatesSwitchConfig)
 
     @no_annotations
     def expand(self, candidates: AnyRows) -> TrackedRows:

@@ -7,14 +7,10 @@ import typer
 
 from bitextile.pipelines.cli.shared import (
     Out,
-    Overwrite,
-    Reuse,
-    Workers,
     console,
-    run_options,
-    say,
+    print_results,
 )
-from bitextile.pipelines.runner.job import DatasetResult
+from bitextile.pipelines.runner.job import DatasetResult, RunOptions
 
 if TYPE_CHECKING:
     from bitextile.pipelines.run import Summary
@@ -23,34 +19,30 @@ if TYPE_CHECKING:
 def run(
     recipe: Annotated[str, typer.Argument(help="YAML file; see README, «The recipe»")],
     out: Out,
-    overwrite: Overwrite = False,
-    reuse: Reuse = False,
-    workers: Workers = 0,
+    options: RunOptions,
 ) -> None:
     """Runs the whole chain: corpora to datasets, a trained and evaluated model, a page."""
     from bitextile.pipelines.recipe.recipe import load_recipe
     from bitextile.pipelines.run import run as run_chain
 
-    options = run_options(overwrite, reuse, workers)
     folder = Path(recipe).absolute().parent
     _conclude(run_chain(load_recipe(recipe), folder, out, options=options, tell=_tell))
 
 
 def demo(
+    *,
     out: Out = "demo-out",
-    overwrite: Overwrite = False,
-    reuse: Reuse = False,
-    workers: Workers = 0,
+    options: RunOptions,
 ) -> None:
     """Runs the whole chain on the embedded sample: six languages, 400 sentences each."""
     from bitextile.pipelines.demo import demo as run_demo
 
-    _conclude(run_demo(out, options=run_options(overwrite, reuse, workers), tell=_tell))
+    _conclude(run_demo(out, options=options, tell=_tell))
 
 
 def _tell(news: str | DatasetResult) -> None:
     if isinstance(news, DatasetResult):
-        say(news)
+        print_results(news)
     else:
         console.print(f"[{news}]", style="bold", markup=False)
 

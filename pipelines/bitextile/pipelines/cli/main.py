@@ -1,8 +1,9 @@
-"""The command line: `bitextile VERB ... [-- BEAM OPTIONS]`.
+"""The command line: `bitextile COMMAND ... [-- BEAM OPTIONS]`.
 
 Exit codes: 0 done, 1 the run failed, 2 the call or a configuration is wrong. Every error is one
-sentence on stderr; `--debug` shows the traceback. Pipelines and trainer are imported by the verb
-that needs them, so that one works without the libraries of the other.
+sentence on stderr; `--debug` shows the traceback. Only the module of the command that was asked for
+is imported, and pipelines and trainer by the command itself, so that help is quick and one works
+without the libraries of the other.
 """
 
 import atexit
@@ -10,40 +11,54 @@ import gc
 import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
+from importlib import import_module
 from typing import Any
 
 import typer
 
-from bitextile.pipelines.cli import (
-    chain,
-    corpora,
-    generation,
-    links,
-    training,
-    variants,
-)
-from bitextile.pipelines.cli.shared import BEAM_ARGUMENTS, console
+from bitextile.pipelines.cli import options
+from bitextile.pipelines.cli.shared import console
 from bitextile.schema.errors import BitextileError, ConfigError
 
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    help="Word-aligned parallel shards from Apache Beam, and a trainer for encoders on them.",
-    epilog="What follows -- goes to Beam: bitextile align ... -- --runner=FlinkRunner",
-)
-VERBS: tuple[Callable[..., None], ...] = (
-    *(corpora.ingest, links.align, links.align_text, links.lexicon),
-    *(variants.exchange, variants.codeswitch, variants.derive),
-    *(generation.backtranslate, generation.candidates),
-    *(corpora.tokenizer, corpora.report, corpora.verify, corpora.export),
-    *(training.pretrain, training.finetune, training.evaluate),
-    *(chain.run, chain.demo),
-)
-for verb in VERBS:
-    app.command()(verb)
+COMMANDS = {
+    "ingest": "corpora",
+    "align": "alignment",
+    "align-text": "alignment",
+    "lexicon": "alignment",
+    "exchange": "variants",
+    "codeswitch": "variants",
+    "derive": "variants",
+    "backtranslate": "generation",
+    "candidates": "generation",
+    "tokenizer": "corpora",
+    "report": "corpora",
+    "verify": "corpora",
+    "export": "corpora",
+    "pretrain": "training",
+    "finetune": "training",
+    "evaluate": "training",
+    "run": "chain",
+    "demo": "chain",
+}
+"""Command to the module of this package that has a function of its name, in the order of help."""
+
+
+def build_app(names: Iterable[str]) -> typer.Typer:
+    """Returns the command line with the commands named."""
+    app = typer.Typer(
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        help="Word-aligned parallel shards from Apache Beam, and a trainer for encoders on them.",
+        epilog="What follows -- goes to Beam: bitextile align ... -- --runner=FlinkRunner",
+    )
+    app.callback()(lambda: None)  # with it a single command keeps its name on the command line
+    for name in names:
+        module = import_module(f"{__package__}.{COMMANDS[name]}")
+        app.command(name)(options.command(getattr(module, name.replace("-", "_"))))
+    return app
 
 
 def command() -> None:
@@ -55,11 +70,11 @@ def command() -> None:
     main()
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(call: Sequence[str] | None = None) -> None:
     """Runs the command line and exits with its code."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    given = list(sys.argv[1:] if call is None else call)
     cut = given.index("--") if "--" in given else len(given)
-    given, BEAM_ARGUMENTS[:] = given[:cut], given[cut + 1 :]
+    given, for_beam = given[:cut], given[cut + 1 :]
     debug = "--debug" in given
     if debug:
         given.remove("--debug")
@@ -68,8 +83,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     # Threads that spin for each other starve on a machine that others use: trainer/README.md.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    named = [name for name in given[:1] if name in COMMANDS]
+    arguments = given + [f"--beam={argument}" for argument in for_beam]
     try:
-        code = app(given, prog_name="bitextile", standalone_mode=False) or 0
+        app = build_app(named or COMMANDS)
+        code = app(arguments, prog_name="bitextile", standalone_mode=False) or 0
     except _UsageError as error:
         code = _refuse_call(error, help_only=not given)
     except BitextileError as error:
@@ -110,9 +128,9 @@ def _refuse_call(error: Any, *, help_only: bool) -> int:
     if help_only:
         error.show()
         return ConfigError.exit_code
-    verb = error.ctx.command_path if error.ctx else "bitextile"
-    message = error.format_message().rstrip(".")
-    return _complain(f"{message}; see {verb} --help", ConfigError.exit_code)
+    command_path = error.ctx.command_path if error.ctx else "bitextile"
+    message = error.format_message().rstrip(".").replace("Value error, ", "")
+    return _complain(f"{message}; see {command_path} --help", ConfigError.exit_code)
 
 
 _EXTRAS = {
@@ -128,7 +146,7 @@ _EXTRAS = {
 
 def _missing(module: str) -> str:
     extra = _EXTRAS.get(module.split(".")[0], "all")
-    return f"{module} is not installed; this verb needs it: pip install 'bitextile[{extra}]'"
+    return f"{module} is not installed; this command needs it: pip install 'bitextile[{extra}]'"
 
 
 if __name__ == "__main__":

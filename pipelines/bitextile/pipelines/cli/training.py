@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from bitextile.pipelines.cli.shared import Overwrite, console, is_given
+from bitextile.pipelines.cli.options import Chosen, OneOf
+from bitextile.pipelines.cli.shared import Overwrite, console
 from bitextile.trainer.evaluate.tasks import TASKS
 
 Run = Annotated[str, typer.Option(help="local folder for the run, a model folder at the end")]
@@ -56,21 +57,18 @@ def _train(model: Any, train: Callable[..., Any], config: str, out: str, **flags
 
 
 def evaluate(
-    context: typer.Context,
     model: Annotated[str, typer.Argument(help="model folder; for alignment also a dataset")],
-    task: Annotated[str, typer.Option(help=", ".join(t.name for t in TASKS))],
-    data: Annotated[list[str], typer.Option(help="datasets, gold files or text files; repeatable")],
-    out: Annotated[str | None, typer.Option(help="JSON file for the figures")] = None,
-    layer: Annotated[int | None, typer.Option(help="whose vectors; default two thirds up")] = None,
-    split: Annotated[str, typer.Option(help="of datasets: train, valid, test or all")] = "test",
-    key: Annotated[str | None, typer.Option(help="of a dataset, such as de-en")] = None,
-    max_rows: Annotated[int, typer.Option(help="rows per language pair, at most")] = 10_000,
+    task: Annotated[
+        Chosen,
+        OneOf("task", {t.name: t.options for t in TASKS}, {t.name: t.data for t in TASKS}),
+    ],
+    data: Annotated[list[str], typer.Option(help="Dataset, gold file or text file; repeatable")],
+    out: Annotated[str | None, typer.Option(help="JSON file for the metrics")] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Measures a model, or the links of a dataset, and prints the figures as JSON."""
-    from bitextile.trainer.evaluate.evaluate import evaluate as measure
+    """Measures a model, or the word alignments of a dataset, and prints the metrics as JSON."""
+    from bitextile.trainer.evaluate.evaluate import evaluate as run
 
-    options = {"layer": layer, "split": split, "key": key, "max_rows": max_rows}
-    given = {name: value for name, value in options.items() if is_given(context, name)}
-    found = measure(model, task=task, data=data, out=out, overwrite=overwrite, **given)
+    options = vars(task.config)
+    found = run(model, task=task.name, data=data, out=out, overwrite=overwrite, **options)
     typer.echo(json.dumps(found, ensure_ascii=False, indent=1))

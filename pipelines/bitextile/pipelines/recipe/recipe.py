@@ -9,14 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-)
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from bitextile.kernels.align.engine import AlignConfig
 from bitextile.kernels.align.hmm.config import HmmConfig
@@ -28,6 +21,8 @@ from bitextile.kernels.readers.lines import LINES
 from bitextile.kernels.readers.source import CorpusSource, Format
 from bitextile.kernels.readers.tsv import TSV
 from bitextile.kernels.splits import SplitConfig
+from bitextile.pipelines.recipe.models import BacktranslatePart, CandidatesPart
+from bitextile.pipelines.recipe.parts import ChosenBy, Several
 from bitextile.pipelines.recipe.variants import AlignmentSwitch, Derives, Language, Switches
 from bitextile.pipelines.tokenizer import TokenizerConfig
 from bitextile.schema.errors import BitextileError, ConfigError
@@ -45,12 +40,7 @@ FormatName = Annotated[str, AfterValidator(_known_format)]
 Split = Literal["", "train", "valid", "test"]
 
 
-def _name_aligner(value: Any) -> Any:
-    """Returns an `align` part with the name of its aligner; `hmm` goes without saying."""
-    return {"aligner": HmmConfig.aligner, **value} if isinstance(value, dict) else value
-
-
-Align = Annotated[AlignConfig, Field(discriminator="aligner"), BeforeValidator(_name_aligner)]
+Align = Annotated[AlignConfig, ChosenBy("aligner")]
 
 
 class Strict(BaseModel):
@@ -116,15 +106,8 @@ class Evaluate(Strict):
     alignment: tuple[AlignmentSet, ...] = ()
 
 
-def _stages(value: Any) -> Any:
-    """Returns the stages of `pretrain`: none, one that stands alone, or a list."""
-    if value is None:
-        return ()
-    return (value,) if isinstance(value, dict) else value
-
-
 class Recipe(Strict):
-    """A whole chain: corpora, and the settings of each verb; every part has a default.
+    """A whole chain: corpora, and the settings of each command; every part has a default.
 
     `ingest` reads the same file and takes what concerns it.
     """
@@ -139,11 +122,11 @@ class Recipe(Strict):
     codeswitch: Switches = (AlignmentSwitch(),)
     derive: Derives = ()
     tokenizer: TokenizerConfig = TokenizerConfig()
-    pretrain: Annotated[tuple[dict[str, Any], ...], BeforeValidator(_stages)] = Field(
+    pretrain: Annotated[tuple[dict[str, Any], ...], Several] = Field(
         (), description="settings of `pretrain`, with `objectives` (name to weight); or stages"
     )
-    backtranslate: dict[str, Any] | None = Field(None, description="see recipe_models.py")
-    candidates: dict[str, Any] | None = Field(None, description="see recipe_models.py")
+    backtranslate: BacktranslatePart | None = None
+    candidates: CandidatesPart | None = None
     evaluate: Evaluate = Evaluate()
 
 

@@ -139,47 +139,39 @@ def _entry(name: str, value: Any, out: str, *, mono: bool) -> dict[str, Any]:
     return {"objective": name, "dataset": f"{out}/{dataset}"} | lexicon | options
 
 
-def check_stages(
-    recipe: Recipe,
-    folder: Path,
-    out: str,
-    *,
-    writes: "Backtranslate | None",
-    asks: "CandidatesPart | None",
-) -> None:
+def check_stages(recipe: Recipe, folder: Path, out: str) -> None:
     """Raises ConfigError, before anything runs, where a stage or what it needs could not be made.
 
     Args:
         recipe: names the corpora and stages.
         folder: what its paths are relative to.
         out: folder of the run.
-        writes: the recipe's `backtranslate`, parsed.
-        asks: its `candidates`.
     """
     stages = stages_of(recipe)
     configs = [config_of(stage, recipe, folder, out) for stage in stages]
-    if writes is None and any("btmlm" in stage.objectives for stage in stages):
+    backtranslate, candidates = recipe.backtranslate, recipe.candidates
+    if backtranslate is None and any("btmlm" in stage.objectives for stage in stages):
         raise ConfigError(
             "btmlm learns from pseudo translations, and the recipe makes none; add "
             "`backtranslate: {to: LANGUAGE}`"
         )
-    if writes is not None:
+    if backtranslate is not None:
         _check_text(recipe, "backtranslate")
-        _check_directions(recipe, writes, folder)
-        if not writes.model:
-            _check_writer(stages, configs)
-    if asks is not None:
-        _check_candidates(recipe, asks, folder)
+        _check_directions(recipe, backtranslate, folder)
+        if not backtranslate.model:
+            _check_camlm(stages, configs)
+    if candidates is not None:
+        _check_candidates(recipe, candidates, folder)
 
 
-def _check_text(recipe: Recipe, verb: str) -> None:
+def _check_text(recipe: Recipe, command: str) -> None:
     """Raises ConfigError unless there are monolingual sentences that training may see."""
     if not any(entry.split in ("", "train") for entry in recipe.mono):
         held = ", but for held-out ones" if recipe.mono else ""
-        raise ConfigError(f"`{verb}` needs sentences, and the recipe names no `mono`{held}")
+        raise ConfigError(f"`{command}` needs sentences, and the recipe names no `mono`{held}")
 
 
-def _check_writer(stages: tuple[Stage, ...], configs: "list[PretrainConfig]") -> None:
+def _check_camlm(stages: tuple[Stage, ...], configs: "list[PretrainConfig]") -> None:
     """Raises ConfigError unless the model of the run can write when it is asked to."""
     done = stages_before_writing(stages)
     if not stages:
@@ -201,27 +193,27 @@ def _check_writer(stages: tuple[Stage, ...], configs: "list[PretrainConfig]") ->
         )
 
 
-def _check_directions(recipe: Recipe, writes: "Backtranslate", folder: Path) -> None:
+def _check_directions(recipe: Recipe, part: "Backtranslate", folder: Path) -> None:
     """Raises ConfigError where a sentence could get a language that is not to be written."""
     pairs = {frozenset(entry.languages) for entry in recipe.bitext}
     known = {lang for pair in pairs for lang in pair}
-    if strange := sorted(set(writes.to) - known):
+    if strange := sorted(set(part.to) - known):
         raise ConfigError(
             f"backtranslate: to {strange[0]}, but no `bitext` has it; there is "
             f"{', '.join(sorted(known))}"
         )
     sources = sorted({entry.language for entry in recipe.mono})
-    directions = {(src, tgt) for src in sources for tgt in writes.to if src != tgt}
+    directions = {(src, tgt) for src in sources for tgt in part.to if src != tgt}
     if alone := sorted(set(sources) - {src for src, _ in directions}):
         raise ConfigError(
             f"backtranslate: `mono` has sentences in {alone[0]}, and `to` names no other language; "
             "a sentence is never turned into its own"
         )
-    _check_engine(writes, directions, pairs, folder)
+    _check_engine(part, directions, pairs, folder)
 
 
 def _check_engine(
-    writes: "Backtranslate",
+    part: "Backtranslate",
     directions: set[tuple[str, str]],
     pairs: set[frozenset[str]],
     folder: Path,
@@ -230,16 +222,14 @@ def _check_engine(
     from bitextile.trainer.generate.ctranslate2 import ctranslate2_engine
     from bitextile.trainer.generate.seq2seq import seq2seq_engine
 
-    model = existing_model(folder, writes.model, "backtranslate")
-    if writes.engine == "seq2seq":
-        seq2seq_engine(model, digest="", directions=directions, config=writes)
+    model = existing_model(folder, part.model, "backtranslate")
+    if part.engine == "seq2seq":
+        seq2seq_engine(model, digest="", directions=directions, config=part)
         return
-    if writes.engine == "ctranslate2":
-        ctranslate2_engine(model, digest="", directions=directions, config=writes)
+    if part.engine == "ctranslate2":
+        ctranslate2_engine(model, digest="", directions=directions, config=part)
         return
-    known = [
-        pair for pair in directions if frozenset(pair) in pairs or pair in writes.length_ratios
-    ]
+    known = [pair for pair in directions if frozenset(pair) in pairs or pair in part.length_ratios]
     if missing := sorted(directions - set(known)):
         src, tgt = missing[0]
         raise ConfigError(

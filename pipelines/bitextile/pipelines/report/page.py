@@ -15,6 +15,7 @@ from importlib.resources import files
 from typing import Any
 
 from bitextile.kernels.text.private_script import PRIVATE_SCRIPT
+from bitextile.pipelines.report.config import DEFAULT_REPORT, ReportConfig
 from bitextile.pipelines.report.examples import (
     Entry,
     Example,
@@ -94,9 +95,8 @@ def write_report(
     datasets: Sequence[str],
     out: str,
     *,
-    title: str | None = None,
+    config: ReportConfig = DEFAULT_REPORT,
     extras: dict[str, Any] | None = None,
-    examples: int = 8,
     overwrite: bool = False,
 ) -> None:
     """Writes one self-contained HTML page about datasets and, if given, a training run.
@@ -106,11 +106,10 @@ def write_report(
     Args:
         datasets: folders or URIs of any kind; candidates are shown with their counts alone.
         out: the HTML file; written whole or not at all.
-        title: heading of the page.
+        config: the heading, and how many rows are shown.
         extras: `metrics`, rows of the trainer's metrics.jsonl (step, loss, losses per objective),
             and `evaluations`, rows with name, before, after and unit; of several stages of
             training, `stage` in the one and `between`, a list, in the other.
-        examples: rows shown per dataset, at most.
         overwrite: replace a file that is there.
 
     Raises:
@@ -122,9 +121,9 @@ def write_report(
     extras = extras or {}
     if unknown := sorted(set(extras) - {"metrics", "evaluations"}):
         raise ConfigError(f"extras has {', '.join(unknown)}, expected metrics and evaluations")
-    views = [_view(open_dataset(path), examples) for path in datasets]
+    views = [_view(open_dataset(path), config.examples) for path in datasets]
     page = _render(
-        title=title or "What bitextile wove",
+        title=config.title,
         datasets=views,
         chart=loss_chart(extras.get("metrics", [])),
         evaluations=evaluation_figures(extras.get("evaluations", [])),

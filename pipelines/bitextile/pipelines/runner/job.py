@@ -28,19 +28,21 @@ _SOFTWARE = ("bitextile", "apache-beam", "pyarrow", "numpy", "numba", "regex")
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """How a verb runs, as opposed to what it does: no field changes a byte of the output.
-
-    Attributes:
-        overwrite: replace an output that exists.
-        reuse: keep an output that exists if its inputs and configuration are the same.
-        workers: processes of the local runner; 0 takes one for small inputs, else all cores.
-        beam: arguments after `--`, for Beam.
-    """
+    """How a command runs, as opposed to what it does: no field changes a byte of the output."""
 
     overwrite: bool = False
+    """Replace an output that exists."""
     reuse: bool = False
+    """Keep an output that was made from the same inputs with the same configuration."""
     workers: int = 0
+    """Processes of the local runner. 0 takes one for small inputs, else all cores."""
     beam: tuple[str, ...] = ()
+    """An argument for Beam. All that follow -- on the command line come here."""
+
+    def __post_init__(self) -> None:
+        """Raises ConfigError for values out of range."""
+        if self.workers < 0:
+            raise ConfigError(f"workers is {self.workers}, expected 1 or more, or 0 to choose")
 
 
 @dataclass(frozen=True)

@@ -1,20 +1,27 @@
 """How models generate: the settings of every engine, readable without torch."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
 
 from bitextile.schema.errors import ConfigError
+from bitextile.schema.fromtext import Language, LanguagePair
 
 
 @dataclass(frozen=True, kw_only=True)
 class CamlmConfig:
     """How a CAMLM model writes pseudo translations."""
 
+    engine: Literal["camlm"] = "camlm"
+    """A checkpoint pre-trained here with CAMLM."""
+    length_ratios: Mapping[LanguagePair, float] = field(default_factory=dict)
+    """Target subwords for a source subword, where no pairs are given to measure it on."""
     top_k: int = 1
     """Draw each token among so many most probable ones. 1 takes the most probable."""
     mask_predict_passes: int = 0
     """Passes of mask-predict after the first. 0 as in ERNIE-M (arXiv 2012.15674, section 3.2)."""
     seed: int = 0
-    """Seed of the draws."""
+    """Seed of all random draws."""
 
     def __post_init__(self) -> None:
         if self.top_k < 1 or self.mask_predict_passes < 0:
@@ -28,15 +35,17 @@ class CamlmConfig:
 class Seq2seqConfig:
     """How an encoder-decoder of transformers translates."""
 
+    engine: Literal["seq2seq"] = "seq2seq"
+    """A local encoder-decoder of transformers."""
     beam_size: int = 4
     """Hypotheses that the beam search keeps. 4 is usual for Marian models; not used when `top_k`
     is above 1."""
     top_k: int = 1
     """Draw each token among so many most probable ones. 1 takes the beam search instead."""
-    codes: tuple[tuple[str, str], ...] = ()
-    """Language tag to the tokenizer's language code, where the two differ (NLLB: de, deu_Latn)."""
+    language_codes: Mapping[Language, str] = field(default_factory=dict)
+    """The tokenizer's code of each language, where it is not the tag, as de=deu_Latn (NLLB)."""
     seed: int = 0
-    """Seed of the draws."""
+    """Seed of all random draws."""
 
     def __post_init__(self) -> None:
         if self.beam_size < 1 or self.top_k < 1:
@@ -49,10 +58,12 @@ class Seq2seqConfig:
 class Ctranslate2Config:
     """How a model that CTranslate2 has converted translates."""
 
+    engine: Literal["ctranslate2"] = "ctranslate2"
+    """Such a model as CTranslate2 has converted."""
     beam_size: int = 4
     """Hypotheses that the beam search keeps. 4 is usual for Marian models."""
-    codes: tuple[tuple[str, str], ...] = ()
-    """Language tag to the tokenizer's language code, where the two differ (NLLB: de, deu_Latn)."""
+    language_codes: Mapping[Language, str] = field(default_factory=dict)
+    """The tokenizer's code of each language, where it is not the tag, as de=deu_Latn (NLLB)."""
     seed: int = 0
     """Seed of the draw of target languages. The search itself draws nothing."""
 
@@ -65,7 +76,7 @@ class Ctranslate2Config:
 class CandidatesConfig:
     """Which switching candidates of a word are kept."""
 
-    languages: tuple[str, ...]
+    languages: tuple[Language, ...]
     """Languages of the candidates. A sentence's own language is left out for it."""
     top_k: int = 10
     """Candidates of a word, at most. The most probable ones (our choice)."""

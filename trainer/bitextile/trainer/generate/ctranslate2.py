@@ -92,7 +92,7 @@ def ctranslate2_engine(
             f"{folder}: its tokenizer has {len(unknown)} pieces, as {unknown[0]!r}, that the "
             "model's vocabulary lacks; copy the tokenizer of the model that was converted"
         )
-    languages = check_directions(tokenizer, directions, codes=dict(config.codes), folder=folder)
+    languages = check_directions(tokenizer, directions, codes=config.language_codes, folder=folder)
     for token in tokenizer.convert_ids_to_tokens(languages):
         if token not in known:
             raise ConfigError(
@@ -138,7 +138,7 @@ class Ctranslate2Translator(Translator):
             ConfigError: CTranslate2 cannot load it, or it does not translate.
         """
         generator = f"ctranslate2 {engine.digest}"
-        super().__init__(engine.folder, generator=generator, codes=engine.config.codes)
+        super().__init__(engine.folder, generator=generator, codes=engine.config.language_codes)
         self.config = engine.config
         self.threads = torch.get_num_threads()
         try:

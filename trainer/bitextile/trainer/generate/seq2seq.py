@@ -74,9 +74,8 @@ def seq2seq_engine(
     """
     if not AutoConfig.from_pretrained(folder, **LOCAL).is_encoder_decoder:
         raise ConfigError(f"{folder}: is no encoder-decoder; expected a Marian, M2M-100 or NLLB")
-    check_directions(
-        load_pretrained_tokenizer(folder), directions, codes=dict(config.codes), folder=folder
-    )
+    tokenizer = load_pretrained_tokenizer(folder)
+    check_directions(tokenizer, directions, codes=config.language_codes, folder=folder)
     return Seq2seqEngine(folder=folder, digest=digest, config=config)
 
 
@@ -116,7 +115,7 @@ class Seq2seqTranslator(Translator):
         if not list(Path(engine.folder).glob("*.safetensors")):
             raise ConfigError(f"{engine.folder}: has no *.safetensors; pickles are not loaded")
         generator = f"seq2seq {engine.digest}"
-        super().__init__(engine.folder, generator=generator, codes=engine.config.codes)
+        super().__init__(engine.folder, generator=generator, codes=engine.config.language_codes)
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self.batch_tokens = _BATCH_TOKENS[self.device]
         with quiet():

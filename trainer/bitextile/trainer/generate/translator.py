@@ -125,9 +125,7 @@ class Translator(ABC):
     room: int
     """Tokens that the model takes on either side."""
 
-    def __init__(
-        self, folder: str, *, generator: str, codes: Sequence[tuple[str, str]] = ()
-    ) -> None:
+    def __init__(self, folder: str, *, generator: str, codes: Mapping[str, str]) -> None:
         """Loads the tokenizer.
 
         Args:

@@ -44,7 +44,7 @@ class TranslationFilterConfig:
     targets of more than 3 words; German and English captions share some 10 %."""
     max_other_script: float = 0.5
     """Largest share of letters that are of no script of the target language."""
-    scripts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    scripts: Mapping[str, tuple[str, ...]] = field(default_factory=dict, metadata={"option": False})
     """Scripts of each language, as `scripts_of` finds them in text of it. A language that is
     missing here is not checked; languages of one script are not told apart."""
 

@@ -9,6 +9,7 @@ Several translations of one sentence are mixed by `pivot`: "The 狗 läuft."
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -27,6 +28,8 @@ METHOD = "alignment"
 class AlignmentSwitchConfig(SwitchConfig):
     """How much is switched, and in which sentences."""
 
+    method: Literal["alignment"] = "alignment"
+    """Words by the words they are linked to."""
     min_score: float = 0.0
     """Lowest posterior of a link, 0 to 1. The aligner keeps likely links only."""
     sides: Sides = "both"

@@ -3,6 +3,9 @@
 en  The dog runs.   +  dog: Hund .4, 犬 .2, chien .1   ->   The 犬 runs.
 """
 
+from dataclasses import dataclass
+from typing import Literal
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -26,7 +29,15 @@ from bitextile.schema.kinds import CANDIDATES
 METHOD = "candidates"
 
 
-def switch_by_candidates(batch: pa.RecordBatch, *, config: SwitchConfig) -> SwitchOutput:
+@dataclass(frozen=True, kw_only=True)
+class CandidatesSwitchConfig(SwitchConfig):
+    """How much is switched."""
+
+    method: Literal["candidates"] = "candidates"
+    """Words by what a model would put in their place."""
+
+
+def switch_by_candidates(batch: pa.RecordBatch, *, config: CandidatesSwitchConfig) -> SwitchOutput:
     """Replaces words by candidates of a model, drawn in proportion to their probability.
 
     A word is eligible if it has a candidate of a score above 0 that is not the word itself.

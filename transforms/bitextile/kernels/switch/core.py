@@ -7,7 +7,7 @@ side, the variant and the slot's place, so it is the same in any batch.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -21,6 +21,7 @@ from bitextile.kernels.randomness import hash64, uniform
 from bitextile.kernels.rejects import merge_by_row, reject_rows
 from bitextile.kernels.text.codepoints import Texts, cut
 from bitextile.kernels.text.replace_spans import Edits, replace_spans
+from bitextile.schema.errors import ConfigError
 from bitextile.schema.ids import stable_id
 from bitextile.schema.kinds import CODESWITCH, REPLACEMENT, REPLACEMENTS
 
@@ -49,6 +50,21 @@ class SwitchConfig:
         check_share("sentence_rate", self.sentence_rate)
         check_share("token_rate", self.token_rate)
         check_variants(self.variants)
+
+
+def check_weights(weights: Mapping[str, float], languages: Collection[str] | None = None) -> None:
+    """Raises ConfigError unless weights are positive, and of languages that words are replaced by.
+
+    Args:
+        weights: language to weight.
+        languages: those there are; None where they are not known yet.
+    """
+    for lang, weight in weights.items():
+        if not weight > 0:
+            raise ConfigError(f"weight of {lang} is {weight}, expected more than 0")
+        if languages is not None and lang not in languages:
+            known = ", ".join(sorted(languages)) or "none"
+            raise ConfigError(f"a weight is given for {lang}, but translations are in {known}")
 
 
 class Slots(NamedTuple):

@@ -9,8 +9,8 @@ by weight, then one of its translations by probability.
 
 import functools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -30,6 +30,7 @@ from bitextile.kernels.switch.core import (
     Slots,
     SwitchConfig,
     SwitchOutput,
+    check_weights,
     shares,
     switch,
 )
@@ -40,6 +41,7 @@ from bitextile.kernels.text.segment import segment
 from bitextile.kernels.text.words import SegmentedTexts, segmented_texts
 from bitextile.schema.checks import check_rows
 from bitextile.schema.errors import ConfigError
+from bitextile.schema.fromtext import Language
 from bitextile.schema.kinds import ALIGNED, MONO, PAIRS, SIDES, Kind
 
 METHOD = "dictionary"
@@ -49,14 +51,19 @@ METHOD = "dictionary"
 class DictionarySwitchConfig(SwitchConfig):
     """How much is switched, and in which sentences."""
 
+    method: Literal["dictionary"] = "dictionary"
+    """Words by their translations in dictionaries."""
     sides: Sides = "both"
     """Which sentences of a pair are switched. Of both, each gives a row of its own; monolingual
     rows have one sentence."""
+    weights: dict[Language, float] = field(default_factory=dict)
+    """Sampling weight of each language that dictionaries translate into; others weigh 1."""
 
     def __post_init__(self) -> None:
         """Raises ConfigError for values out of range."""
         super().__post_init__()
         check_sides(self.sides)
+        check_weights(self.weights)
 
 
 class Index(NamedTuple):

@@ -8,7 +8,7 @@ A batch holds every pair of each sentence in it; the words of the shared side ar
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -23,12 +23,14 @@ from bitextile.kernels.switch.core import (
     Slots,
     SwitchConfig,
     SwitchOutput,
+    check_weights,
     shares,
     switch,
 )
 from bitextile.kernels.text.codepoints import any_between, cut, to_texts
 from bitextile.schema.checks import check_rows
 from bitextile.schema.errors import ConfigError
+from bitextile.schema.fromtext import Language
 from bitextile.schema.ids import text_ids
 from bitextile.schema.kinds import ALIGNED, MONO
 
@@ -37,20 +39,20 @@ from bitextile.schema.kinds import ALIGNED, MONO
 class MultilingualSwitchConfig(SwitchConfig):
     """How much is switched, from which language into which."""
 
-    pivot: str = "en"
+    method: Literal["pivot"] = "pivot"
+    """Words by those they are linked to in all translations of the sentence, mixed."""
+    pivot: Language = "en"
     """BCP-47 tag of the language that all pairs share. English is the hub of most corpora."""
     min_score: float = 0.0
     """Lowest posterior of a link, 0 to 1. The aligner keeps likely links only."""
-    weights: dict[str, float] = field(default_factory=dict)
+    weights: dict[Language, float] = field(default_factory=dict)
     """Sampling weight of each language among those that translate a word; others weigh 1."""
 
     def __post_init__(self) -> None:
         """Raises ConfigError for values out of range."""
         super().__post_init__()
         check_share("min_score", self.min_score)
-        for lang, weight in self.weights.items():
-            if not weight > 0:
-                raise ConfigError(f"weight of {lang} is {weight}, expected more than 0")
+        check_weights(self.weights)
 
 
 class _Links(NamedTuple):
@@ -181,7 +183,7 @@ def _joined(parts: list[_Links]) -> _Links:
 
 
 def _slots(
-    links: _Links, sentence: I64, offsets: I64, *, weights: dict[str, float]
+    links: _Links, sentence: I64, offsets: I64, *, weights: dict[Language, float]
 ) -> tuple[Slots, Options]:
     """Returns the stretches that have translations, and these.
 

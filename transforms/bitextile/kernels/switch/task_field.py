@@ -11,7 +11,7 @@ question switches, and the context, with the answer's span in it, stays.
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -25,12 +25,14 @@ from bitextile.kernels.switch.core import (
     Slots,
     SwitchConfig,
     SwitchOutput,
+    check_weights,
     shares,
     switch,
 )
 from bitextile.kernels.tasks.files import NO_SENTENCE, questions, read_nli, read_qa
 from bitextile.kernels.text.codepoints import to_texts
 from bitextile.schema.errors import ConfigError, InputError
+from bitextile.schema.fromtext import Language
 from bitextile.schema.ids import stable_id
 from bitextile.schema.kinds import list_of
 
@@ -54,41 +56,47 @@ _LABELS = {"nli": pa.field("label", pa.string(), False), "qa": pa.field("answers
 class TaskFieldSwitchConfig(SwitchConfig):
     """How much is switched."""
 
+    method: Literal["task-field"] = "task-field"
+    """Whole fields of task data by their translations."""
     token_rate: float = 0.5
     """Share of a switched example's fields that are replaced, 0 to 1. Half, so that every
     combination of languages comes up (ours)."""
-    weights: dict[str, float] = field(default_factory=dict)
+    weights: dict[Language, float] = field(default_factory=dict)
     """Sampling weight of each language that a field is translated into; others weigh 1."""
 
     def __post_init__(self) -> None:
         """Raises ConfigError for values out of range."""
         super().__post_init__()
-        for lang, weight in self.weights.items():
-            if not weight > 0:
-                raise ConfigError(f"weight of {lang} is {weight}, expected more than 0")
+        check_weights(self.weights)
 
 
 @dataclass(frozen=True, kw_only=True)
-class TaskFiles:
+class TaskTranslations:
+    """The languages of a data set of a task."""
+
+    task: Literal["nli", "qa"] = "nli"
+    """Task of the files: nli (line n translates line n) or qa (questions match by id)."""
+    language: Language = "en"
+    """Language of the file that is switched."""
+    translations: Mapping[Language, str]
+    """Path of the translated file, by language."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskFiles(TaskTranslations):
     """One data set of a task in several languages."""
 
-    task: str
-    """Task of the files: nli (line n translates line n) or qa (questions match by id)."""
-    lang: str
-    """BCP-47 tag of the file that is switched."""
     file: str
     """Path of the file that is switched."""
-    translations: Mapping[str, str]
-    """Language to the path of the translated file."""
 
     def __post_init__(self) -> None:
         """Raises ConfigError unless there is something to switch, and to switch into."""
         if self.task not in FIELDS:
             raise ConfigError(f"task is {self.task!r}, expected one of {', '.join(FIELDS)}")
-        if not self.translations or self.lang in self.translations:
+        if not self.translations or self.language in self.translations:
             raise ConfigError(
                 f"translations of {self.file} are in {', '.join(self.translations) or 'nothing'}, "
-                f"expected one language or more other than {self.lang}"
+                f"expected one language or more other than {self.language}"
             )
 
 
@@ -143,7 +151,7 @@ def read_task(files: TaskFiles) -> SwitchOutput:
     kept = batch.filter(pa.array(np.logical_not(again)))
     used = Counter(kept.column("translations").flatten().field("lang").to_pylist())
     tally = {f"translations_{lang}": n for lang, n in sorted(used.items())}
-    return SwitchOutput(kept, join([rejects]), {files.lang: tally})
+    return SwitchOutput(kept, join([rejects]), {files.language: tally})
 
 
 def switch_task_fields(batch: pa.RecordBatch, *, config: TaskFieldSwitchConfig) -> SwitchOutput:
@@ -215,8 +223,8 @@ def _row(
                 found.append({"field": number, "lang": lang, "text": translated})
     label = {_LABELS[files.task].name: example.label}
     return {
-        "text_id": stable_id(f"{files.lang}\x1f{text}"),
-        "lang": files.lang,
+        "text_id": stable_id(f"{files.language}\x1f{text}"),
+        "lang": files.language,
         "text": text,
         "corpus": files.task,
         "file": files.file,
@@ -228,7 +236,7 @@ def _row(
 
 
 def _field_slots(
-    batch: pa.RecordBatch, task: str, *, weights: dict[str, float]
+    batch: pa.RecordBatch, task: str, *, weights: dict[Language, float]
 ) -> tuple[Slots, Options]:
     """Returns the fields that have translations, and these."""
     lists, flat = batch.column("translations"), batch.column("translations").flatten()

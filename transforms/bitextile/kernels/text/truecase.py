@@ -39,7 +39,7 @@ class Casing(NamedTuple):
     small: pa.StringArray
 
 
-EMPTY_CASING = Casing(pa.array([], pa.string()))
+EMPTY_CASING = Casing(pa.nulls(0, pa.string()))  # pa.array would import pandas
 
 
 class FirstLetters(NamedTuple):

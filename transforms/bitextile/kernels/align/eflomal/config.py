@@ -1,6 +1,6 @@
 """Options of the eflomal aligner; light to import."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, Self, get_args
 
@@ -43,10 +43,10 @@ class EflomalConfig(AlignerConfig):
     reproducible: ClassVar[bool] = False
 
     aligner: Literal["eflomal"] = "eflomal"
-    """Which aligner: eflomal's programs, if they are installed."""
-    bin_dir: str = ""
+    """eflomal's programs, which must be installed."""
+    bin_dir: str = field(default="", metadata={"option": "eflomal_bin"})
     """Folder with eflomal-align and eflomal-makepriors, on every worker. Empty looks on PATH."""
-    model: Literal[1, 2, 3] = 3
+    model: Literal[1, 2, 3] = field(default=3, metadata={"option": "eflomal_model"})
     """eflomal's model: 1 is IBM model 1, 2 adds an HMM, 3 fertilities. 3 as in eflomal."""
     length: float = 1.0
     """Sampling iterations, relative to eflomal's own choice by the number of pairs."""

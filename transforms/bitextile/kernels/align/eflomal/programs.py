@@ -34,7 +34,7 @@ def find_program(name: str, options: EflomalOptions) -> str:
         raise ConfigError(
             f"{name} is not in {where}; aligner eflomal runs the programs of eflomal 2, which is "
             "installed apart: python3 -m venv VENV && VENV/bin/pip install eflomal, then name "
-            "VENV/bin by --eflomal, or by `bin_dir` in a recipe"
+            "VENV/bin by --eflomal-bin, or by `bin_dir` in a recipe"
         )
     return os.path.abspath(found)
 

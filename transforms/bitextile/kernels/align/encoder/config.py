@@ -39,7 +39,7 @@ class SimalignConfig(AlignerConfig):
     """Word alignment by the vectors of an encoder, as simalign does it; nothing is fitted."""
 
     aligner: Literal["simalign"] = "simalign"
-    """Which aligner: the vectors of an encoder."""
+    """The vectors of an encoder, matched as simalign does."""
     encoder: str
     """Folder of a transformers encoder, on every worker."""
     matching: Matching = "inter"

@@ -148,8 +148,8 @@ class HmmConfig(AlignerConfig):
     takes_lexicon: ClassVar[bool] = True
 
     aligner: Literal["hmm"] = "hmm"
-    """Which aligner: two HMMs fitted on the corpus itself."""
-    model: HmmModelConfig = field(default_factory=HmmModelConfig)
+    """Two HMMs, fitted on the corpus itself."""
+    model: HmmModelConfig = field(default_factory=HmmModelConfig, metadata={"option": False})
     """How the HMMs are fitted."""
     symmetrize: Symmetrization = "posterior"
     """How both directions become one alignment. `posterior` takes every link whose mean posterior
@@ -160,7 +160,7 @@ class HmmConfig(AlignerConfig):
     """Pairs per language pair to fit on, at most. 2 M pairs of 24 words a side took 2.3 GB in all
     (tests/benchmarks/align_memory.py)."""
     lexicons: tuple[str, ...] = ()
-    """Known translations, each SRC,TGT=PATH. Any format that `kernels.bitext.dictionary` reads; an
+    """Known translations, as SRC,TGT=PATH. Any format that `kernels.bitext.dictionary` reads; an
     entry counts as one link seen before."""
     segmenter: Choice = "auto"
     """How unspaced scripts are cut into words; see `kernels.text.segment.segmenter_for`."""

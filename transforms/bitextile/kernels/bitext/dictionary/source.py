@@ -17,7 +17,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -31,6 +31,7 @@ from bitextile.kernels.text.codepoints import SPACED, UNSPACED, char_classes
 from bitextile.kernels.text.normalise import lower_nfc
 from bitextile.schema.dataset import open_dataset
 from bitextile.schema.errors import ConfigError, InputError
+from bitextile.schema.fromtext import language_pair
 from bitextile.schema.kinds import LEXICON
 from bitextile.schema.manifest import FILE_NAME
 from bitextile.schema.storage import exists
@@ -47,8 +48,8 @@ ENTRIES = pa.schema(
 """Columns of a dictionary: word, translation, p(translation given word), part of speech as the
 file writes it (null: not said), links it was counted from (null: not a lexicon)."""
 
-FORMATS = ("auto", "space", "tab", "at", "wiktionary", "tei", "lexicon")
-COLUMNS = ("auto", "src,tgt", "tgt,src")
+Format = Literal["auto", "space", "tab", "at", "wiktionary", "tei", "lexicon"]
+Columns = Literal["auto", "src,tgt", "tgt,src"]
 
 _LOOKED_AT = 1_000
 _SCRIPTS = {
@@ -75,7 +76,29 @@ Raw = tuple[str, str, str | None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class DictionarySource:
+class DictionaryFormat:
+    """How a dictionary file is read."""
+
+    format: Format = "auto"
+    """Format of the dictionaries. auto goes by the content."""
+    columns: Columns = "auto"
+    """Order of the languages in a dictionary file. auto goes by the words, or asks."""
+    pos: tuple[str, ...] = field(default=(), metadata={"option": "pos"})
+    """Part of speech wanted, as the file writes it ("n", "v"). By default all and unnamed ones."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LexiconLimits:
+    """Which entries of a lexicon dataset are used."""
+
+    min_count: int = 0
+    """Fewest links of a lexicon's entry. Files have no counts, so another value refuses them."""
+    min_probability: float = 0.0
+    """Lowest p(translation given word) of an entry, 0 to 1."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DictionarySource(DictionaryFormat, LexiconLimits):
     """One dictionary to take translations from."""
 
     path: str
@@ -84,25 +107,15 @@ class DictionarySource:
     """BCP-47 tag of the words that are looked up."""
     tgt_lang: str
     """BCP-47 tag of their translations."""
-    format: str = "auto"
-    """One of FORMATS; auto goes by the content."""
-    columns: str = "auto"
-    """Order of the languages in the file: "src,tgt", "tgt,src", or auto: by the words."""
     weight: float = 1.0
-    """How often this target language is taken, relative to others that know the word; equal."""
-    min_count: int = 0
-    """Fewest links of an entry; only a lexicon has counts, so another value refuses files."""
-    min_probability: float = 0.0
-    """Lowest p of an entry, 0 to 1; 0 keeps all."""
-    pos: tuple[str, ...] = ()
-    """Parts of speech wanted, as the file writes them ("n", "v"); empty: all, also unnamed."""
+    """Sampling weight of this target language among others that know the word."""
 
     def __post_init__(self) -> None:
         """Raises ConfigError for values out of range."""
         check_share("min_probability", self.min_probability)
         for name, value, known in (
-            ("format", self.format, FORMATS),
-            ("columns", self.columns, COLUMNS),
+            ("format", self.format, get_args(Format)),
+            ("columns", self.columns, get_args(Columns)),
         ):
             if value not in known:
                 raise ConfigError(f"{name} is {value!r}, expected one of {'; '.join(known)}")
@@ -115,6 +128,23 @@ class DictionarySource:
     def name(self) -> str:
         """What replacements name as their origin."""
         return f"dictionary {os.path.basename(self.path.rstrip('/'))}"
+
+
+def dictionary_named(text: str, **how: Any) -> DictionarySource:
+    """Returns the dictionary that SRC,TGT=PATH names.
+
+    Args:
+        text: as users write it.
+        how: more fields.
+
+    >>> dictionary_named("DE,en=de-en.txt", columns="src,tgt").src_lang
+    'de'
+    """
+    tags, equals, path = text.partition("=")
+    if not equals or not path or tags.count(",") != 1:
+        raise ConfigError(f"dictionary {text!r}: expected SRC,TGT=PATH, as en,de=en-de.txt")
+    src_lang, tgt_lang = language_pair(tags)
+    return DictionarySource(path=path, src_lang=src_lang, tgt_lang=tgt_lang, **how)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -296,7 +326,7 @@ def _format(lines: list[str], path: str) -> str:
     shown = head[0][:60] if head else "nothing"
     raise ConfigError(
         f"{path}: of no known dictionary format, it begins with {shown!r}; name it with --format: "
-        f"{', '.join(FORMATS[1:])}"
+        f"{', '.join(get_args(Format)[1:])}"
     )
 
 
