@@ -11,8 +11,8 @@ import sys
 from bitextile.pipelines.cli import main as cli
 from bitextile.schema.storage import exists
 
-VERBS = ("align", "lexicon", "exchange", "codeswitch")
-"""Verbs that are one pipeline from one dataset to another: a template launches exactly one job."""
+COMMANDS = ("align", "lexicon", "exchange", "codeswitch")
+"""Those that are one pipeline from one dataset to another: a template launches exactly one job."""
 
 
 def command(arguments: list[str]) -> tuple[list[str], str]:
@@ -21,19 +21,19 @@ def command(arguments: list[str]) -> tuple[list[str], str]:
     Args:
         arguments: as the launcher gives them.
 
-    >>> line, _ = command(["--verb=align", "--input=gs://b/pairs", "--out=gs://b/aligned",
+    >>> line, _ = command(["--command=align", "--input=gs://b/pairs", "--out=gs://b/aligned",
     ...                    "--arguments=--sample-pairs 100000", "--runner=DataflowRunner"])
     >>> " ".join(line)
     'align gs://b/pairs --out gs://b/aligned --sample-pairs 100000 -- --runner=DataflowRunner'
     """
     parser = argparse.ArgumentParser(allow_abbrev=False)
-    parser.add_argument("--verb", choices=VERBS, required=True)
+    parser.add_argument("--command", choices=COMMANDS, required=True)
     parser.add_argument("--input", required=True)
     parser.add_argument("--out", required=True)
     parser.add_argument("--arguments", default="")
     given, beam = parser.parse_known_args(arguments)
     options = shlex.split(given.arguments)
-    line = [given.verb, given.input, "--out", given.out, *options, "--", *beam]
+    line = [given.command, given.input, "--out", given.out, *options, "--", *beam]
     return line, _template_location(beam)
 
 
@@ -49,7 +49,7 @@ def main(arguments: list[str]) -> None:
     try:
         cli.main(line)
     except SystemExit as stop:
-        # The verb looks for the dataset when the runner says it is done; here the runner is done
+        # The command looks for the dataset when the runner says it is done; here the runner is done
         # when the job is described, and the dataset is still to come.
         if stop.code and not (template and exists(template)):
             raise

@@ -157,9 +157,9 @@ def test_template_parameters_are_those_of_the_launcher_entry(flex_template):
         assert {"name", "label", "helpText"} <= set(parameter) <= fields
         assert all(re.compile(regex) for regex in parameter.get("regexes", []))
     required = [p["name"] for p in metadata["parameters"] if not p.get("isOptional")]
-    assert required == ["verb", "input", "out"]
-    verbs = metadata["parameters"][0]["regexes"][0]
-    assert re.fullmatch(r"\^\((.*)\)\$", verbs)[1].split("|") == list(flex_template.VERBS)
+    assert required == ["command", "input", "out"]
+    commands = metadata["parameters"][0]["regexes"][0]
+    assert re.fullmatch(r"\^\((.*)\)\$", commands)[1].split("|") == list(flex_template.COMMANDS)
 
 
 def test_template_verbs_are_verbs_of_the_command_line(flex_template):
@@ -168,14 +168,14 @@ def test_template_verbs_are_verbs_of_the_command_line(flex_template):
     from bitextile.pipelines.cli.main import COMMANDS, build_app
 
     commands = get_command(build_app(COMMANDS)).commands
-    for verb in flex_template.VERBS:
-        names = [parameter.name for parameter in commands[verb].params]
+    for command in flex_template.COMMANDS:
+        names = [parameter.name for parameter in commands[command].params]
         assert names[0] in ("pairs", "aligned", "dataset")
         assert "out" in names
 
 
 def test_parameters_become_one_call(flex_template):
-    given = ["--verb=exchange", "--input=gs://b/a", "--out=gs://b/x"]
+    given = ["--command=exchange", "--input=gs://b/a", "--out=gs://b/x"]
     given += ["--arguments=--rate 0.3 --seed 7"]
     beam = ["--runner=DataflowRunner", "--template_location=gs://b/t.json", "--job_name=j"]
     line, template = flex_template.command(given + beam)
@@ -184,14 +184,14 @@ def test_parameters_become_one_call(flex_template):
         *("--", *beam),
     ]
     assert template == "gs://b/t.json"
-    for wrong in (["--verb=run"], ["--verb=align", "--input=x"]):
+    for wrong in (["--command=run"], ["--command=align", "--input=x"]):
         with pytest.raises(SystemExit):
             flex_template.command(wrong)
 
 
 def test_a_described_job_is_a_success_and_nothing_else_is(flex_template, monkeypatch, tmp_path):
     template = tmp_path / "job.json"
-    given = ["--verb=align", "--input=a", "--out=b", f"--template_location={template}"]
+    given = ["--command=align", "--input=a", "--out=b", f"--template_location={template}"]
 
     def fail(line):
         raise SystemExit(1)

@@ -1,4 +1,4 @@
-"""Each verb's transform and kernel, imported from the installed wheel by somebody else's pipeline.
+"""Transforms and kernels of each command, used from the installed wheel by a foreign pipeline.
 
 The wheel is built from this repository, installed without dependencies into a folder outside it,
 and used there by scripts that know nothing of the repository.
@@ -37,7 +37,7 @@ def run(row, kind, transform, wanted):
         made = p | beam.Create([batch]) | transform
         getattr(made, "kept", made) | "Check" >> beam.Map(check)
 """
-VERBS = {
+COMMANDS = {
     "ingest": """
 from bitextile.kernels.filters.rules import FilterConfig, filter_rows
 from bitextile.kernels.text.normalise import normalise_mono
@@ -188,9 +188,9 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return target
 
 
-@pytest.mark.parametrize("verb", VERBS)
-def test_a_foreign_pipeline_uses_the_verb(verb: str, installed: Path, tmp_path: Path) -> None:
-    run(COMMON + VERBS[verb], installed, tmp_path)
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_foreign_pipeline_uses_the_command(command: str, installed: Path, tmp_path: Path) -> None:
+    run(COMMON + COMMANDS[command], installed, tmp_path)
 
 
 def test_the_examples_of_the_documentation_run(installed: Path, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@
     python tests/benchmarks/backtranslation_quality.py --out OUT              # data, runs, tables
     python tests/benchmarks/backtranslation_quality.py --out OUT --only CAMLM --seeds 1 --steps 20
 
-Data: multi30k en-de by bitextile's own verbs, tokenizer and first weights of learning.py, which is
+Data: multi30k en-de by bitextile's commands, tokenizer and first weights of learning.py, which is
 called for them: the mini preset after 2,000 steps of WEAM on all pairs (question 1), or of MLM on
 their 58,000 sentences, each alone (question 2). From there 1,024 tokens a step, bf16, language
 embeddings, fresh optimiser. A run that is finished is not repeated, so the command may be stopped
@@ -58,7 +58,7 @@ from bitextile.kernels.model_digest import encoder_digest
 from bitextile.kernels.text.segment import cut_words, segment
 from bitextile.pipelines.backtranslate import BacktranslateConfig, backtranslate
 from bitextile.pipelines.ingest import ingest
-from bitextile.pipelines.runner.job import RunOptions
+from bitextile.pipelines.runner.options import RunOptions
 from bitextile.schema.dataset import open_dataset
 from bitextile.schema.kinds import MONO, PAIRS, PSEUDO
 from bitextile.trainer.config import PretrainConfig

@@ -50,7 +50,8 @@ def make(path: str, pairs: int) -> None:
     """Writes the dataset to read."""
     import apache_beam as beam
 
-    from bitextile.pipelines.runner.job import Output, RunOptions, run_pipeline
+    from bitextile.pipelines.runner.job import Output, run_pipeline
+    from bitextile.pipelines.runner.options import RunOptions
     from bitextile.transforms.batches import TrackedRows
     from bitextile.transforms.write import WriteDataset
 
@@ -69,7 +70,8 @@ def measure(path: str, out: str, workers: int) -> None:
     """Copies the dataset through Beam and prints seconds, peak bytes and digest as JSON."""
     import apache_beam as beam
 
-    from bitextile.pipelines.runner.job import Output, RunOptions, run_pipeline
+    from bitextile.pipelines.runner.job import Output, run_pipeline
+    from bitextile.pipelines.runner.options import RunOptions
     from bitextile.transforms.batches import MapBatches
     from bitextile.transforms.read import ReadDataset
     from bitextile.transforms.write import WriteDataset

@@ -47,7 +47,7 @@ from bitextile.pipelines.codeswitch import (
     codeswitch_by_candidates,
     codeswitch_task_fields,
 )
-from bitextile.pipelines.runner.job import RunOptions
+from bitextile.pipelines.runner.options import RunOptions
 from bitextile.schema.dataset import open_dataset
 from bitextile.trainer.config_file import parse_config
 from bitextile.trainer.evaluate.evaluate import evaluate

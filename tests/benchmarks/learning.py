@@ -6,7 +6,7 @@
 
 Data: multi30k en-de (29,000 pairs to learn from, the 1,000 of test_2016_flickr to measure on) and
 a derived language of its English side (transliteration and inversion, exact links), by bitextile's
-own verbs; one tokenizer of 4,000 pieces for each of the two. Model: the mini preset, 2,048 tokens a
+commands; one tokenizer of 4,000 pieces for each of the two. Model: the mini preset, 2,048 tokens a
 step, bf16; a quarter of the steps on the derived language, which is learned sooner. A run that is
 finished is not repeated, so the command may be stopped and called again, and several be run at once
 with --only.
@@ -29,7 +29,7 @@ from bitextile.pipelines.align import align
 from bitextile.pipelines.derive import derive
 from bitextile.pipelines.ingest import ingest
 from bitextile.pipelines.lexicon import lexicon
-from bitextile.pipelines.runner.job import RunOptions
+from bitextile.pipelines.runner.options import RunOptions
 from bitextile.pipelines.tokenizer import TokenizerConfig, train_tokenizer
 from bitextile.trainer.config import PretrainConfig
 from bitextile.trainer.config_file import parse_config

@@ -38,7 +38,7 @@ from transformers import MarianConfig, MarianMTModel, MarianTokenizer
 from bitextile.kernels.backtranslate import draw_targets
 from bitextile.pipelines.backtranslate import BacktranslateConfig, backtranslate
 from bitextile.pipelines.ingest import ingest
-from bitextile.pipelines.runner.job import RunOptions
+from bitextile.pipelines.runner.options import RunOptions
 from bitextile.schema.dataset import Dataset, open_dataset
 from bitextile.schema.kinds import MONO
 from bitextile.trainer.generate.config import Ctranslate2Config, Seq2seqConfig

@@ -8,8 +8,8 @@ Links run along the diagonal, word i to word i, about as many as an aligner give
 runs, in CPU seconds of this process with Arrow held to one thread. Dictionary switching has a
 dictionary of 100,000 entries: the words of the text, and made-up ones that are never found.
 
-With --dataset the verbs run as pipelines on an aligned dataset that has a side in English in every
-key, start and end included, once: in wall time, and per second of CPU time of all processes. With
+With --dataset the commands run as pipelines on an aligned dataset that has a side in English in all
+keys, start and end included, once: in wall time, and per second of CPU time of all processes. With
 --check each result is verified (every span and link of every shard in bounds, every byte) and
 made again by two workers and from batches of 1,000 rows, and the digests are compared.
 """
@@ -48,7 +48,7 @@ from bitextile.schema.kinds import ALIGNED, CODESWITCH, EXCHANGE, LEXICON, MONO,
 SHARED = Path(__file__).parents[3] / "shared/data"
 MULTI30K = SHARED / "parallel/multi30k"
 MUSE = SHARED / "dictionaries/muse/en-de.cosda-de2.txt.gz"
-Verb = Callable[..., Any]
+Command = Callable[..., Any]
 Transform = Any
 WORD = regex.compile(r"[\p{L}\p{M}\p{N}]+|[^\w\s]")
 
@@ -101,12 +101,12 @@ def dictionary(batches: list[pa.RecordBatch], size: int = 100_000) -> dict[str, 
     return index_of([Dictionary(source=source, entries=entries)])
 
 
-def pipelines(path: str) -> dict[str, tuple[Verb, Kind, Transform]]:
-    """Returns the verbs on a dataset: as a function of (out, options), and as a transform."""
+def pipelines(path: str) -> dict[str, tuple[Command, Kind, Transform]]:
+    """Returns the commands on a dataset: as a function of (out, options), and as a transform."""
     from bitextile.pipelines import codeswitch as switching
     from bitextile.pipelines.derive import derive
     from bitextile.pipelines.exchange import _first_batches
-    from bitextile.pipelines.exchange import exchange as exchange_verb
+    from bitextile.pipelines.exchange import exchange as exchange_command
     from bitextile.pipelines.lexicon import lexicon
     from bitextile.transforms import variants
     from bitextile.transforms.derive import DeriveAligned
@@ -118,14 +118,14 @@ def pipelines(path: str) -> dict[str, tuple[Verb, Kind, Transform]]:
     mixed, by_word = MultilingualSwitchConfig(), DictionarySwitchConfig()
     inverted, counted = DeriveConfig(transforms=("invert",)), LexiconConfig()
     source = DictionarySource(path=str(MUSE), src_lang="en", tgt_lang="de", columns="src,tgt")
-    found: dict[str, tuple[Verb, Kind, Transform]] = {
+    found: dict[str, tuple[Command, Kind, Transform]] = {
         "exchange": (
-            partial(exchange_verb, path, config=plain),
+            partial(exchange_command, path, config=plain),
             EXCHANGE,
             variants.ExchangeWords(plain),
         ),
         "exchange, recase": (
-            partial(exchange_verb, path, config=recased),
+            partial(exchange_command, path, config=recased),
             EXCHANGE,
             variants.ExchangeWords(recased, casing_of(_first_batches(dataset))),
         ),
@@ -163,14 +163,14 @@ def pipelines(path: str) -> dict[str, tuple[Verb, Kind, Transform]]:
 
 
 def measure_pipelines(path: str, workers: int, *, check: bool) -> None:
-    """Prints the times of each verb on a whole dataset, and what `check` finds."""
-    from bitextile.pipelines.runner.job import RunOptions
+    """Prints the times of each command on a whole dataset, and what `check` finds."""
+    from bitextile.pipelines.runner.options import RunOptions
 
     dataset = open_dataset(path)
-    for name, (verb, kind, transform) in pipelines(path).items():
+    for name, (command, kind, transform) in pipelines(path).items():
         with tempfile.TemporaryDirectory() as out:
             before = cpu_seconds()
-            done = verb(f"{out}/made", options=RunOptions(workers=workers))
+            done = command(f"{out}/made", options=RunOptions(workers=workers))
             spent, read = cpu_seconds() - before, done.dataset.manifest.counts.read
             print(
                 f"{name:20} {read:>9,} rows in {done.seconds:6.1f} s {read / done.seconds:>9,.0f}"
@@ -180,7 +180,7 @@ def measure_pipelines(path: str, workers: int, *, check: bool) -> None:
             if not check:
                 continue
             digest = verify_dataset(f"{out}/made").manifest.digest
-            two = verb(f"{out}/two", options=RunOptions(workers=2)).dataset.manifest.digest
+            two = command(f"{out}/two", options=RunOptions(workers=2)).dataset.manifest.digest
             rebatched(dataset, transform, kind, f"{out}/small")
             small = open_dataset(f"{out}/small").manifest.digest
             print(f"{'':20} all in bounds, {digest[:19]}, two workers and small batches:", end=" ")

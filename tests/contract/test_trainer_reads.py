@@ -14,7 +14,7 @@ pytest.importorskip("torch")
 from bitextile.kernels.align.hmm.config import HmmConfig
 from bitextile.pipelines.align import align
 from bitextile.pipelines.ingest import ingest
-from bitextile.pipelines.runner.job import RunOptions
+from bitextile.pipelines.runner.options import RunOptions
 from bitextile.pipelines.tokenizer import TokenizerConfig, train_tokenizer
 from bitextile.schema.dataset import open_dataset, verify_dataset
 from bitextile.schema.errors import DatasetError, SchemaError
@@ -37,7 +37,7 @@ splits: {{valid: 0.1, test: 0.1}}
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory) -> Path:
-    """A folder with pairs, mono, aligned and a tokenizer, each by the verb that makes it."""
+    """A folder with pairs, mono, aligned and a tokenizer, each by the command that makes it."""
     root = tmp_path_factory.mktemp("written")
     options = RunOptions(workers=1)
     (root / "recipe.yaml").write_text(RECIPE)

@@ -18,7 +18,7 @@ from bitextile.kernels.bitext.lexicon import LexiconConfig
 from bitextile.pipelines.align import align
 from bitextile.pipelines.ingest import ingest
 from bitextile.pipelines.lexicon import lexicon
-from bitextile.pipelines.runner.job import RunOptions
+from bitextile.pipelines.runner.options import RunOptions
 from bitextile.pipelines.tokenizer import TokenizerConfig, train_tokenizer
 from bitextile.schema.dataset import open_dataset
 from bitextile.schema.ids import text_ids
@@ -60,7 +60,7 @@ ENTRIES: dict[str, dict[str, Any]] = {
 
 
 def make_data(root: Path) -> None:
-    """Writes one dataset of each kind and a tokenizer, by the verbs and, for pseudo, by hand."""
+    """Writes one dataset of each kind and a tokenizer, by the commands and, for pseudo, by hand."""
     options = RunOptions(workers=1)
     (root / "recipe.yaml").write_text(RECIPE, encoding="utf-8")
     ingest(str(root / "recipe.yaml"), str(root), options=options)

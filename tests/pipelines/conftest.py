@@ -1,4 +1,4 @@
-"""A small world for the verbs that need a model: the sample, a tokenizer, a CAMLM checkpoint."""
+"""A small world for the commands that need a model: the sample, a tokenizer, a CAMLM checkpoint."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ import yaml
 
 from bitextile.pipelines.cli.main import main
 from bitextile.pipelines.ingest import ingest
-from bitextile.pipelines.runner.job import RunOptions
+from bitextile.pipelines.runner.options import RunOptions
 from bitextile.pipelines.tokenizer import TokenizerConfig, train_tokenizer
 
 MODEL = {

@@ -1,4 +1,4 @@
-"""The align verb's engines: configurations, refusals, what the manifest tells, workers."""
+"""The align command's engines: configurations, refusals, what the manifest tells, workers."""
 
 import json
 import sys
@@ -18,7 +18,7 @@ from bitextile.pipelines.align import align
 from bitextile.pipelines.cli.main import main
 from bitextile.pipelines.ingest import ingest
 from bitextile.pipelines.recipe.recipe import Recipe, parse
-from bitextile.pipelines.runner.job import RunOptions
+from bitextile.pipelines.runner.options import RunOptions
 from bitextile.schema.dataset import open_dataset, verify_dataset
 from bitextile.schema.errors import ConfigError, OutputExistsError
 from project import TESTS

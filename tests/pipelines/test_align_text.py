@@ -32,7 +32,7 @@ class Done(NamedTuple):
 
 @pytest.fixture
 def align_text(tmp_path: Path, capsys) -> Callable[..., Done]:
-    """Returns what writes lines to a file and runs the verb on it."""
+    """Returns what writes lines to a file and runs the command on it."""
 
     def run(lines: list[str] | bytes, *options: str) -> Done:
         raw = lines if isinstance(lines, bytes) else "".join(f"{x}\n" for x in lines).encode()

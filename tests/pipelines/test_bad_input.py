@@ -307,7 +307,7 @@ def test_a_shard_with_a_flipped_byte(pairs: Path, refused) -> None:
     assert "a byte was changed: copy the dataset again or regenerate it" in told
 
 
-def test_a_shard_that_is_cut_or_missing_is_refused_by_every_verb(pairs: Path, refused) -> None:
+def test_a_shard_that_is_cut_or_missing_is_refused_by_every_command(pairs: Path, refused) -> None:
     out = str(pairs.parent / "aligned")
     (pairs / SHARD).write_bytes((pairs / SHARD).read_bytes()[:-7])
     assert "the shard was cut or changed" in refused(["align", str(pairs), "--out", out], 1)

@@ -164,9 +164,9 @@ def test_other_kinds_and_formats_are_refused(aligned, tmp_path):
 
 def test_the_receipt_names_the_dataset(aligned, tmp_path):
     export_dataset(aligned, str(tmp_path / "out"), format="moses")
-    receipt = json.loads((tmp_path / "out" / "export.json").read_text())
-    assert receipt["digest"] == open_dataset(aligned).manifest.digest
-    assert receipt["rows"]["de-en"] == 4
+    marker = json.loads((tmp_path / "out" / "export.json").read_text())
+    assert marker["digest"] == open_dataset(aligned).manifest.digest
+    assert marker["rows"]["de-en"] == 4
 
 
 def test_an_output_that_exists_is_refused_then_overwritten(aligned, tmp_path):

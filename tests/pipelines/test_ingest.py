@@ -131,7 +131,7 @@ def test_the_manifest_says_what_was_read_and_how(ingested: Path) -> None:
     names = ["a.en.gz", "a.de.gz", "b.tsv", "c.jsonl", "d.tmx", "e.parquet"]
     assert [entry["path"] for entry in manifest.inputs] == names
     assert all(entry["digest"].startswith("sha256:") for entry in manifest.inputs)
-    assert manifest.config["verb"] == "ingest"
+    assert manifest.config["command"] == "ingest"
     assert manifest.config["filters"]["max_words"] == 200
     assert manifest.config["splits"] == {"valid": 0.0, "test": 0.0, "seed": 0}
     assert {"bitextile", "pyarrow", "apache-beam"} <= set(manifest.software)

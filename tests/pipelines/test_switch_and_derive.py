@@ -1,4 +1,4 @@
-"""Switching by every method, and derived languages, as verbs: whole datasets from files."""
+"""Switching by every method, and derived languages, as commands: whole datasets from files."""
 
 import gzip
 import json
@@ -30,7 +30,8 @@ from bitextile.pipelines.derive import derive, derive_conllu, derive_file
 from bitextile.pipelines.exchange import exchange
 from bitextile.pipelines.export import export_dataset
 from bitextile.pipelines.lexicon import lexicon
-from bitextile.pipelines.runner.job import DatasetResult, RunOptions
+from bitextile.pipelines.runner.job import DatasetResult
+from bitextile.pipelines.runner.options import RunOptions
 from bitextile.schema.dataset import open_dataset, verify_dataset
 from bitextile.schema.errors import ConfigError, OutputExistsError
 from bitextile.schema.ids import language_key, pair_ids, text_ids
@@ -124,7 +125,7 @@ def folder(tmp_path_factory) -> Path:
     return path
 
 
-def verbs(folder: Path, out: Path, options: RunOptions) -> dict[str, DatasetResult]:
+def commands(folder: Path, out: Path, options: RunOptions) -> dict[str, DatasetResult]:
     dictionary = DictionarySource(path=str(folder / "en-ja.txt.gz"), src_lang="en", tgt_lang="ja")
     files = TaskFiles(
         task="nli",
@@ -195,7 +196,7 @@ def verbs(folder: Path, out: Path, options: RunOptions) -> dict[str, DatasetResu
 
 @pytest.fixture(scope="module")
 def made(folder: Path, tmp_path_factory) -> dict[str, DatasetResult]:
-    return verbs(folder, tmp_path_factory.mktemp("one"), RunOptions(workers=1))
+    return commands(folder, tmp_path_factory.mktemp("one"), RunOptions(workers=1))
 
 
 def test_every_dataset_verifies_and_says_what_was_drawn(made) -> None:
@@ -314,7 +315,7 @@ def test_any_batch_size_gives_the_same_digests(folder, made, tmp_path) -> None:
 
 @pytest.mark.slow
 def test_two_workers_give_the_same_digests(folder, made, tmp_path) -> None:
-    two = verbs(folder, tmp_path, RunOptions(workers=2))
+    two = commands(folder, tmp_path, RunOptions(workers=2))
     assert {n: f.dataset.manifest.digest for n, f in two.items()} == {
         n: f.dataset.manifest.digest for n, f in made.items()
     }
@@ -402,8 +403,8 @@ def test_derive_by_command(folder, tmp_path, capsys) -> None:
     task = ["--task", "pos", "--transforms", "transliterate,syntax", "--out", out]
     assert call("derive", str(folder / "a.conllu"), *task) == 0
     assert "read 1, kept 1" in capsys.readouterr().err
-    receipt = json.loads((tmp_path / "out/derive.json").read_text())
-    assert receipt["language"] == "en-Qaaa-headswap"
+    marker = json.loads((tmp_path / "out/derive.json").read_text())
+    assert marker["language"] == "en-Qaaa-headswap"
     assert (tmp_path / "out/a.en-Qaaa-headswap.conllu").read_text().startswith("# text = ")
     with pytest.raises(OutputExistsError):
         derive_file(str(folder / "a.conllu"), out, task="pos", lang="en", config=DeriveConfig())

@@ -1,4 +1,4 @@
-"""One worker and two give the same digests, for every verb that runs on Beam."""
+"""One worker and two give the same digests, for every command that runs on Beam."""
 
 from collections.abc import Callable
 from importlib import resources
@@ -15,7 +15,8 @@ from bitextile.pipelines.codeswitch import codeswitch
 from bitextile.pipelines.exchange import exchange
 from bitextile.pipelines.ingest import ingest
 from bitextile.pipelines.lexicon import lexicon
-from bitextile.pipelines.runner.job import DatasetResult, RunOptions
+from bitextile.pipelines.runner.job import DatasetResult
+from bitextile.pipelines.runner.options import RunOptions
 from bitextile.schema.dataset import verify_dataset
 
 Chain = dict[str, DatasetResult]
@@ -27,14 +28,14 @@ def run_chain(out: Path, workers: int) -> Chain:
         pairs, mono = ingest(str(folder / "recipe.yaml"), str(out), options=options)
     source = pairs.dataset.path
     aligned = align(source, str(out / "aligned"), config=HmmConfig(), options=options)
-    verbs: dict[str, tuple[Callable[..., DatasetResult], object]] = {
+    commands: dict[str, tuple[Callable[..., DatasetResult], object]] = {
         "lexicon": (lexicon, LexiconConfig()),
         "exchange": (exchange, ExchangeConfig(variants=2)),
         "codeswitch": (codeswitch, AlignmentSwitchConfig(sentence_rate=0.8, variants=2)),
     }
     made = {
-        name: verb(aligned.dataset.path, str(out / name), config=config, options=options)
-        for name, (verb, config) in verbs.items()
+        name: command(aligned.dataset.path, str(out / name), config=config, options=options)
+        for name, (command, config) in commands.items()
     }
     return {"pairs": pairs, "mono": mono, "aligned": aligned, **made}
 

@@ -1,4 +1,4 @@
-"""Ingest, verb by verb: files to rows, and what is kept of them, each the same on any batching."""
+"""Ingest, step by step: files to rows, and what is kept of them, the same on any batching."""
 
 import apache_beam as beam
 import pyarrow as pa

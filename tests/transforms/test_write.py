@@ -84,7 +84,7 @@ def test_every_row_is_in_a_shard_of_its_key_or_in_the_rejects(
         _ = tracked(root, pieces(rows, 3, 0)) | WriteDataset(
             str(out),
             MONO,
-            config={"verb": "test", "seed": 3},
+            config={"command": "test", "seed": 3},
             inputs=({"path": "a", "digest": "sha256:1"},),
             software={"bitextile": "0"},
         )
@@ -104,7 +104,7 @@ def test_every_row_is_in_a_shard_of_its_key_or_in_the_rejects(
         assert statistics["languages"] == [key]
         assert statistics["split"] == {"train": part.num_rows}
         assert statistics["text_chars"] == sum(map(len, part.column("text").to_pylist()))
-    assert manifest.config == {"verb": "test", "seed": 3}
+    assert manifest.config == {"command": "test", "seed": 3}
     assert manifest.inputs == ({"path": "a", "digest": "sha256:1"},)
     assert manifest.created.endswith("+00:00")
 

@@ -8,9 +8,10 @@ from bitextile.kernels.bitext.dictionary.source import Dictionary, read_dictiona
 from bitextile.kernels.model_digest import encoder_digest
 from bitextile.kernels.text.segment import segmenter_for
 from bitextile.pipelines.recipe.recipe import as_config
+from bitextile.pipelines.runner.convert import convert_dataset
 from bitextile.pipelines.runner.inputs import dictionary_input
-from bitextile.pipelines.runner.job import DatasetResult, RunOptions
-from bitextile.pipelines.runner.stage import run_stage
+from bitextile.pipelines.runner.job import DatasetResult
+from bitextile.pipelines.runner.options import RunOptions
 from bitextile.schema.dataset import Dataset, open_dataset
 from bitextile.schema.errors import ConfigError
 from bitextile.schema.kinds import ALIGNED, PAIRS
@@ -37,7 +38,7 @@ def align(pairs: str, out: str, *, config: AlignerConfig, options: RunOptions) -
     """
     source = open_dataset(pairs, PAIRS)
     segmenters = {tag: segmenter_for(tag, config.segmenter).name for tag in source.languages}
-    described = {"verb": "align", **as_config(config), "segmenters": segmenters}
+    described = {"command": "align", **as_config(config), "segmenters": segmenters}
     if not config.reproducible:
         described["reproducible"] = False  # the digest is of what was written
     config.check_installed()
@@ -57,7 +58,7 @@ def align(pairs: str, out: str, *, config: AlignerConfig, options: RunOptions) -
             encoder_digests=digests,
         )
 
-    return run_stage(
+    return convert_dataset(
         source,
         out,
         make,

@@ -7,8 +7,10 @@ from typing import Any, Literal
 
 from bitextile.kernels.backtranslate import TargetWeights
 from bitextile.kernels.filters.translation import TranslationFilterConfig, scripts_of
-from bitextile.pipelines.runner.job import DatasetResult, RunOptions, dataset_input
-from bitextile.pipelines.runner.stage import run_stage
+from bitextile.pipelines.runner.convert import convert_dataset
+from bitextile.pipelines.runner.inputs import dataset_input
+from bitextile.pipelines.runner.job import DatasetResult
+from bitextile.pipelines.runner.options import RunOptions
 from bitextile.schema.dataset import Dataset, open_dataset
 from bitextile.schema.errors import ConfigError, InputError
 from bitextile.schema.kinds import ALIGNED, EXCHANGE, MONO, PAIRS, PSEUDO
@@ -83,13 +85,13 @@ def backtranslate(
         taken = rows if config.split == "all" else rows | SelectSplit(config.split)
         return taken | Backtranslate(loadable, config.to, translation_filter, engine.seed)
 
-    described = {"verb": "backtranslate", **asdict(engine)}
+    described = {"command": "backtranslate", **asdict(engine)}
     described |= {"model": config.model, "to": dict(config.to), "split": config.split}
     if isinstance(engine, CamlmConfig):
         described["length_ratios"] = {f"{s} -> {t}": ratio for s, t, ratio in loadable.ratios}
     described["translation_filter"] = asdict(translation_filter)
     pairs = tuple(dataset_input(open_dataset(path)) for path in config.pairs)
-    return run_stage(
+    return convert_dataset(
         source,
         out,
         make,

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 from bitextile.kernels.tasks.files import read_nli
 from bitextile.pipelines.backtranslate import Split, check_split
 from bitextile.pipelines.recipe.parts import base_config
-from bitextile.pipelines.runner.inputs import plain_inputs
-from bitextile.pipelines.runner.job import DatasetResult, RunOptions, dataset_input
-from bitextile.pipelines.runner.stage import run_files, run_stage
+from bitextile.pipelines.runner.convert import convert_dataset, convert_files
+from bitextile.pipelines.runner.inputs import dataset_input, plain_inputs
+from bitextile.pipelines.runner.job import DatasetResult
+from bitextile.pipelines.runner.options import RunOptions
 from bitextile.schema.dataset import open_dataset
 from bitextile.schema.errors import ConfigError
 from bitextile.schema.kinds import CANDIDATES, MONO
@@ -59,7 +60,7 @@ def candidates(
         taken = rows if split == "all" else rows | SelectSplit(split)
         return taken | FindCandidates(engine)
 
-    return run_stage(
+    return convert_dataset(
         source,
         out,
         make,
@@ -101,7 +102,7 @@ def task_candidates(
 
     described = _described(config, engine) | {"task": "nli"}
     inputs = (*plain_inputs([file]), *inputs)
-    return run_files(inputs, out, make, kind=CANDIDATES, config=described, options=options)
+    return convert_files(inputs, out, make, kind=CANDIDATES, config=described, options=options)
 
 
 def _checked_engine(

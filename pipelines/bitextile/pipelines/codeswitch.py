@@ -21,9 +21,10 @@ from bitextile.kernels.switch.pivot import MultilingualSwitchConfig
 from bitextile.kernels.switch.task_field import TaskFieldSwitchConfig, TaskFiles
 from bitextile.kernels.text.segment import segment
 from bitextile.pipelines.recipe.recipe import as_config
+from bitextile.pipelines.runner.convert import convert_dataset, convert_files
 from bitextile.pipelines.runner.inputs import dictionary_input, plain_inputs
-from bitextile.pipelines.runner.job import DatasetResult, RunOptions
-from bitextile.pipelines.runner.stage import run_files, run_stage
+from bitextile.pipelines.runner.job import DatasetResult
+from bitextile.pipelines.runner.options import RunOptions
 from bitextile.schema.dataset import Dataset, open_dataset
 from bitextile.schema.errors import ConfigError
 from bitextile.schema.kinds import ALIGNED, CANDIDATES, CODESWITCH, MONO, PAIRS
@@ -52,8 +53,8 @@ def codeswitch(
         return rows | SwitchByAlignment(config)
 
     source = open_dataset(aligned, ALIGNED)
-    described = {"verb": "codeswitch", **as_config(config)}
-    return run_stage(source, out, make, kind=CODESWITCH, config=described, options=options)
+    described = {"command": "codeswitch", **as_config(config)}
+    return convert_dataset(source, out, make, kind=CODESWITCH, config=described, options=options)
 
 
 def codeswitch_multilingual(
@@ -86,8 +87,8 @@ def codeswitch_multilingual(
                 f"{aligned}: pairs of {key} have no side in {config.pivot}, the pivot"
             )
     check_weights(config.weights, languages)
-    described = {"verb": "codeswitch", **as_config(config)}
-    return run_stage(
+    described = {"command": "codeswitch", **as_config(config)}
+    return convert_dataset(
         source, out, make, kind=CODESWITCH, config=described, options=options, work=4.0
     )
 
@@ -126,12 +127,12 @@ def codeswitch_by_dictionary(
     ]
     source = open_dataset(dataset, (MONO, PAIRS, ALIGNED))
     read = settled(source, weighted)
-    described = {"verb": "codeswitch", **as_config(config)}
+    described = {"command": "codeswitch", **as_config(config)}
     described["dictionaries"] = [
         {**asdict(d.source), "pos": list(d.source.pos), "counts": d.counts, "order": d.said}
         for d in read
     ]
-    return run_stage(
+    return convert_dataset(
         source,
         out,
         make,
@@ -181,8 +182,8 @@ def codeswitch_by_candidates(
         return rows | SwitchByCandidates(config)
 
     source = open_dataset(candidates, CANDIDATES)
-    described = {"verb": "codeswitch", **as_config(config)}
-    return run_stage(source, out, make, kind=CODESWITCH, config=described, options=options)
+    described = {"command": "codeswitch", **as_config(config)}
+    return convert_dataset(source, out, make, kind=CODESWITCH, config=described, options=options)
 
 
 def codeswitch_task_fields(
@@ -207,10 +208,10 @@ def codeswitch_task_fields(
 
     check_weights(config.weights, files.translations)
     inputs = plain_inputs([files.file, *files.translations.values()])
-    described = {"verb": "codeswitch", **as_config(config)}
+    described = {"command": "codeswitch", **as_config(config)}
     described |= {"task": files.task, "language": files.language}
     described["translations"] = sorted(files.translations)
-    return run_files(inputs, out, make, kind=CODESWITCH, config=described, options=options)
+    return convert_files(inputs, out, make, kind=CODESWITCH, config=described, options=options)
 
 
 def _known_words(dataset: Dataset, lang: str) -> Counter[str]:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from bitextile.pipelines.recipe.recipe import load_recipe
 from bitextile.pipelines.run import Summary, Tell, run
-from bitextile.pipelines.runner.job import DatasetResult, RunOptions
+from bitextile.pipelines.runner.job import DatasetResult
+from bitextile.pipelines.runner.options import RunOptions
 
 RECIPE = "recipe.yaml"
 PLAINLY = "what so small a model writes is poor: it shows the way, not the quality"

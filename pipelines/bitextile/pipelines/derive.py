@@ -7,15 +7,17 @@ from typing import Any, NamedTuple
 from bitextile.kernels.derive.rows import DeriveConfig, derived_tag
 from bitextile.kernels.tasks.derive import derive_task, derived_name
 from bitextile.pipelines.recipe.recipe import as_config
+from bitextile.pipelines.runner.atomic import staged
+from bitextile.pipelines.runner.convert import convert_dataset, convert_files
 from bitextile.pipelines.runner.inputs import plain_inputs
-from bitextile.pipelines.runner.job import DatasetResult, RunOptions, software, staged
-from bitextile.pipelines.runner.stage import run_files, run_stage
+from bitextile.pipelines.runner.job import DatasetResult, software
+from bitextile.pipelines.runner.options import RunOptions
 from bitextile.schema.dataset import open_dataset
 from bitextile.schema.errors import ConfigError
 from bitextile.schema.kinds import ALIGNED, MONO, PAIRS
 from bitextile.schema.storage import is_local
 
-RECEIPT = "derive.json"
+MARKER = "derive.json"
 """Written beside derived task files: what they were made from, how, and what was left out."""
 RECORDS = "derive.jsonl"
 """Beside them, too: which word was made from which, and what the way back needs."""
@@ -62,8 +64,10 @@ def derive(dataset: str, out: str, *, config: DeriveConfig, options: RunOptions)
     source = open_dataset(dataset, (MONO, PAIRS, ALIGNED))
     if source.kind is MONO:
         _refuse_sides(dataset, config)
-    described = {"verb": "derive", **as_config(config)}
-    return run_stage(source, out, make, kind=ALIGNED, config=described, options=options, work=3.0)
+    described = {"command": "derive", **as_config(config)}
+    return convert_dataset(
+        source, out, make, kind=ALIGNED, config=described, options=options, work=3.0
+    )
 
 
 def _refuse_sides(source: str, config: DeriveConfig) -> None:
@@ -92,9 +96,9 @@ def derive_conllu(
         return root | DeriveParsed((file,), lang, config)
 
     _refuse_sides(file, config)
-    described = {"verb": "derive", "language": lang, **as_config(config)}
+    described = {"command": "derive", "language": lang, **as_config(config)}
     inputs = plain_inputs([file])
-    return run_files(inputs, out, make, kind=ALIGNED, config=described, options=options)
+    return convert_files(inputs, out, make, kind=ALIGNED, config=described, options=options)
 
 
 def derive_file(
@@ -104,7 +108,7 @@ def derive_file(
 
     Args:
         file: POS (CoNLL-U), NER (word TAB tag), NLI (TSV) or QA (SQuAD's JSON).
-        out: a local folder for the new file, RECEIPT and RECORDS.
+        out: a local folder for the new file, MARKER and RECORDS.
         task: "pos", "ner", "nli" or "qa".
         lang: BCP-47 tag of the file.
         config: which transforms.
@@ -119,7 +123,7 @@ def derive_file(
         raise ConfigError(f"{out}: task files are written to a local folder; give a local path")
     inputs, name = plain_inputs([file]), derived_name(file, lang, config.transforms)
     made = derive_task(task, file, lang=lang, config=config)
-    receipt = {
+    marker = {
         "task": task,
         "language": derived_tag(lang, config.transforms),
         "counts": made.counts,
@@ -131,6 +135,6 @@ def derive_file(
         folder = Path(places[out])
         (folder / name).write_text("\n".join(made.lines) + "\n", encoding="utf-8")
         (folder / RECORDS).write_text("\n".join(made.records) + "\n", encoding="utf-8")
-        text = json.dumps(receipt, ensure_ascii=False, indent=1)
-        (folder / RECEIPT).write_text(text + "\n", encoding="utf-8")
+        text = json.dumps(marker, ensure_ascii=False, indent=1)
+        (folder / MARKER).write_text(text + "\n", encoding="utf-8")
     return DerivedFile(f"{out}/{name}", made.counts)

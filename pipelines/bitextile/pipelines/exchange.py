@@ -9,8 +9,9 @@ import pyarrow as pa
 from bitextile.kernels.exchange import ExchangeConfig
 from bitextile.kernels.text.truecase import EMPTY_CASING, casing_of
 from bitextile.pipelines.recipe.recipe import as_config
-from bitextile.pipelines.runner.job import DatasetResult, RunOptions
-from bitextile.pipelines.runner.stage import run_stage
+from bitextile.pipelines.runner.convert import convert_dataset
+from bitextile.pipelines.runner.job import DatasetResult
+from bitextile.pipelines.runner.options import RunOptions
 from bitextile.schema.dataset import Dataset, open_dataset
 from bitextile.schema.kinds import ALIGNED, EXCHANGE
 
@@ -38,8 +39,8 @@ def exchange(
 
     source = open_dataset(aligned, ALIGNED)
     casing = casing_of(_first_batches(source)) if config.recase else EMPTY_CASING
-    described = {"verb": "exchange", **as_config(config)}
-    return run_stage(source, out, make, kind=EXCHANGE, config=described, options=options)
+    described = {"command": "exchange", **as_config(config)}
+    return convert_dataset(source, out, make, kind=EXCHANGE, config=described, options=options)
 
 
 def _first_batches(dataset: Dataset) -> Iterator[pa.RecordBatch]:

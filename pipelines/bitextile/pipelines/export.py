@@ -18,7 +18,7 @@ from bitextile.schema.dataset import Dataset, open_dataset
 from bitextile.schema.errors import ConfigError, DatasetError
 from bitextile.schema.storage import is_local
 
-RECEIPT = "export.json"
+MARKER = "export.json"
 """Written into every export: the dataset, its digest, the format, rows and files. A folder without
 one is never taken for an old export, so `overwrite` cannot delete anything else."""
 
@@ -31,7 +31,7 @@ class ExportSummary:
         out: the folder.
         format: its name.
         rows: key to the rows written for it.
-        files: names in `out`, sorted; the receipt is not among them.
+        files: names in `out`, sorted; the marker is not among them.
     """
 
     out: str
@@ -63,22 +63,22 @@ def export_dataset(
     wanted = format_named(format)
     if not is_local(out):
         raise ConfigError(f"{out}: export writes plain files to a local folder; give a local path")
-    check_free(out, overwrite=overwrite, receipt=RECEIPT)
+    check_free(out, overwrite=overwrite, marker=MARKER)
     source = open_dataset(dataset, list(wanted.kinds))
-    with staged([out], overwrite=overwrite, receipt=RECEIPT) as places:
+    with staged([out], overwrite=overwrite, marker=MARKER) as places:
         folder = places[out]
         rows = {key: _export_key(source, key, folder, wanted) for key in source.keys}
         files = tuple(sorted(os.listdir(folder)))
         summary = ExportSummary(out=str(out), format=format, rows=rows, files=files)
-        _write_receipt(folder, source, summary)
+        _write_marker(folder, source, summary)
     return summary
 
 
-def _write_receipt(folder: str, source: Dataset, summary: ExportSummary) -> None:
-    receipt = asdict(summary) | {"dataset": source.path, "digest": source.manifest.digest}
-    del receipt["out"]
-    text = json.dumps(receipt, ensure_ascii=False, indent=1)
-    Path(folder, RECEIPT).write_text(text + "\n", encoding="utf-8")
+def _write_marker(folder: str, source: Dataset, summary: ExportSummary) -> None:
+    marker = asdict(summary) | {"dataset": source.path, "digest": source.manifest.digest}
+    del marker["out"]
+    text = json.dumps(marker, ensure_ascii=False, indent=1)
+    Path(folder, MARKER).write_text(text + "\n", encoding="utf-8")
 
 
 def _export_key(source: Dataset, key: str, folder: str, format: ExportFormat) -> int:

@@ -6,7 +6,8 @@ from typing import Any
 from bitextile.kernels.readers.source import CorpusSource
 from bitextile.pipelines.recipe.recipe import Recipe, as_config, load_recipe, sources_of
 from bitextile.pipelines.runner.inputs import file_inputs
-from bitextile.pipelines.runner.job import DatasetResult, Output, RunOptions, run_pipeline, software
+from bitextile.pipelines.runner.job import DatasetResult, Output, run_pipeline, software
+from bitextile.pipelines.runner.options import RunOptions
 from bitextile.schema.kinds import MONO, PAIRS, Kind
 
 CORPORA = ("bitext", "mono", "filters", "splits")
@@ -42,7 +43,7 @@ def ingest_corpora(
     """
     sources = sources_of(recipe, folder)
     whole = as_config(recipe)
-    config = {"verb": "ingest", **{part: whole[part] for part in CORPORA}}
+    config = {"command": "ingest", **{part: whole[part] for part in CORPORA}}
     todo = [(PAIRS, "pairs", sources.bitext), (MONO, "mono", sources.mono)]
     jobs = {f"{out}/{name}": (kind, found) for kind, name, found in todo if found}
     outputs = [

@@ -4,8 +4,9 @@ from typing import Any
 
 from bitextile.kernels.bitext.lexicon import LexiconConfig
 from bitextile.pipelines.recipe.recipe import as_config
-from bitextile.pipelines.runner.job import DatasetResult, RunOptions
-from bitextile.pipelines.runner.stage import run_stage
+from bitextile.pipelines.runner.convert import convert_dataset
+from bitextile.pipelines.runner.job import DatasetResult
+from bitextile.pipelines.runner.options import RunOptions
 from bitextile.schema.dataset import open_dataset
 from bitextile.schema.kinds import ALIGNED, LEXICON
 
@@ -26,5 +27,5 @@ def lexicon(aligned: str, out: str, *, config: LexiconConfig, options: RunOption
         return rows | CountLexicon(config)
 
     source = open_dataset(aligned, ALIGNED)
-    described = {"verb": "lexicon", **as_config(config)}
-    return run_stage(source, out, make, kind=LEXICON, config=described, options=options)
+    described = {"command": "lexicon", **as_config(config)}
+    return convert_dataset(source, out, make, kind=LEXICON, config=described, options=options)

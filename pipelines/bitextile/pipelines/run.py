@@ -34,7 +34,8 @@ from bitextile.pipelines.recipe.training_stages import (
     stages_of,
 )
 from bitextile.pipelines.report.page import write_report
-from bitextile.pipelines.runner.job import DatasetResult, RunOptions
+from bitextile.pipelines.runner.job import DatasetResult
+from bitextile.pipelines.runner.options import RunOptions
 from bitextile.pipelines.tokenizer import same_tokenizer, train_tokenizer
 from bitextile.schema.errors import BitextileError, ConfigError, OutputExistsError
 from bitextile.schema.storage import exists, write_atomically

@@ -1,4 +1,4 @@
-"""The verb `tokenizer`: SentencePiece over the text of datasets, loadable by transformers.
+"""`bitextile tokenizer`: SentencePiece over the text of datasets, loadable by transformers.
 
 Not a Beam pipeline: SentencePiece trains in one process, on a sample that fits in memory.
 
@@ -128,7 +128,7 @@ def train_tokenizer(
     """
     if not is_local(out):
         raise ConfigError(f"{out}: a tokenizer is written to a local folder; give one and copy it")
-    check_free(out, overwrite=overwrite, receipt=MANIFEST)
+    check_free(out, overwrite=overwrite, marker=MANIFEST)
     opened = [open_dataset(path, [PAIRS, MONO, ALIGNED]) for path in datasets]
     pools = _read(opened, cap=config.max_sentences)
     if not pools:
@@ -139,7 +139,7 @@ def train_tokenizer(
     model = _train(texts, config)
     digest = sha256(model).hexdigest()
     summary = TokenizerSummary(out, config.vocab_size, sentences, sampled, digest)
-    with staged([out], overwrite=overwrite, receipt=MANIFEST) as places:
+    with staged([out], overwrite=overwrite, marker=MANIFEST) as places:
         _write(Path(places[out]), model, summary, config, opened)
     return summary
 

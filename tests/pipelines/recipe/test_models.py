@@ -15,7 +15,7 @@ from bitextile.kernels.model_digest import encoder_digest
 from bitextile.pipelines.cli.main import main
 from bitextile.pipelines.recipe.recipe import load_recipe
 from bitextile.pipelines.run import Summary, run
-from bitextile.pipelines.runner.job import RunOptions
+from bitextile.pipelines.runner.options import RunOptions
 from bitextile.schema.dataset import open_dataset, verify_dataset
 from bitextile.schema.errors import BitextileError
 from bitextile.trainer.observe.metrics import Metrics

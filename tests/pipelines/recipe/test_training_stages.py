@@ -13,7 +13,7 @@ from bitextile.pipelines.recipe.models import (
 from bitextile.pipelines.recipe.recipe import Recipe, parse
 from bitextile.pipelines.recipe.training_stages import config_of, stages_before_writing, stages_of
 from bitextile.pipelines.run import run
-from bitextile.pipelines.runner.job import RunOptions
+from bitextile.pipelines.runner.options import RunOptions
 from bitextile.schema.errors import ConfigError
 
 ROUND = {

@@ -9,7 +9,7 @@ from bitextile.pipelines.recipe.recipe import Recipe, load_recipe, parse
 from bitextile.pipelines.recipe.run_variants import check_variants
 from bitextile.pipelines.recipe.variants import folder_of
 from bitextile.pipelines.run import run
-from bitextile.pipelines.runner.job import RunOptions
+from bitextile.pipelines.runner.options import RunOptions
 from bitextile.schema.dataset import verify_dataset
 from bitextile.schema.errors import ConfigError
 

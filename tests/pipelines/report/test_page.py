@@ -144,7 +144,7 @@ def write_dataset(path: Path, kind: Kind, rows: list[dict], rejects: list[dict] 
         rejects=tuple(dropped),
         counts=Counts(len(rows) + len(rejects), len(rows), by_rule),
         keys={key: {"rows": len(members)} for key, members in by_key.items()},
-        config={"verb": "test", "note": EVIL},
+        config={"command": "test", "note": EVIL},
         created="2026-01-01T00:00:00Z",
     )
     write_manifest(str(path), manifest)

@@ -131,7 +131,7 @@ def salt(write_rows, candidate_rows, task_rows, encoder, tmp_path) -> dict[str, 
     texts = [text for row in task_rows[1:] for text in row[:2] if text not in task_rows[0]]
     rows = candidate_rows(texts)
     inputs = ({"path": encoder, "digest": encoder_digest(encoder)},)
-    config = {"verb": "candidates", "model": encoder}
+    config = {"command": "candidates", "model": encoder}
     found = write_rows(tmp_path / "cands", "candidates", rows, inputs=inputs, config=config)
     switched = switch_by_candidates(rows, config=CandidatesSwitchConfig(variants=3)).kept
     copies = write_rows(tmp_path / "copies", "codeswitch", switched)

@@ -48,7 +48,7 @@ class Manifest:
         rejects: shards of the dropped rows, sorted by path.
         counts: of rows, over all keys.
         keys: key to its rows, languages and statistics.
-        config: the verb and every option that shaped the rows.
+        config: the command and every option that shaped the rows.
         inputs: path and digest of each dataset or file read.
         software: name to version.
         created: UTC, ISO 8601; volatile, so not part of the digest.
@@ -164,7 +164,7 @@ def read_manifest(dataset: str) -> Manifest:
     except FileNotFoundError as error:
         raise DatasetError(
             f"{dataset}: no {FILE_NAME}, so no finished dataset; "
-            "give the folder that holds one, or run the verb that writes it"
+            "give the folder that holds one, or run the command that writes it"
         ) from error
     except NotADirectoryError as error:
         raise DatasetError(f"{dataset} is a file, expected the folder of a dataset") from error

@@ -1,4 +1,4 @@
-"""Corpora into a pipeline, and the steps that make them fit: one verb a transform."""
+"""Corpora into a pipeline, and the steps that make them fit: one step a transform."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field

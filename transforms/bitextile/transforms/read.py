@@ -16,7 +16,7 @@ from bitextile.schema.shards import ROW_GROUP_ROWS, read_shard
 from bitextile.transforms.batches import REJECTS_TAG, TrackedRows
 
 _ROW_GROUPS = 2
-"""Row groups read at once, 32,768 rows: a second's work for most verbs."""
+"""Row groups read at once, 32,768 rows: a second's work for most commands."""
 
 
 @dataclass(eq=False)

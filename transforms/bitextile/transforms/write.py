@@ -37,7 +37,7 @@ class WriteDataset(beam.PTransform):
     Attributes:
         path: folder or URI; it is written into, so give one that is not there yet.
         kind: of the rows kept.
-        config: the verb and its options, for the manifest.
+        config: the command and its options, for the manifest.
         inputs: path and digest of what was read, for the manifest.
         software: name to version, for the manifest.
         max_shard_rows: rows of a shard at most.

@@ -1,1 +1,1 @@
-"""The verbs of the command line: what each is given, and what it says when it is done."""
+"""The command line: each command's arguments and options, and what it prints when it is done."""

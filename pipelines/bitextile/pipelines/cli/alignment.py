@@ -8,7 +8,7 @@ from bitextile.kernels.align.engine import AlignConfig
 from bitextile.kernels.bitext.lexicon import LexiconConfig
 from bitextile.pipelines.cli.options import Without
 from bitextile.pipelines.cli.shared import Out, console, print_results
-from bitextile.pipelines.runner.job import RunOptions
+from bitextile.pipelines.runner.options import RunOptions
 
 
 def align(

@@ -10,7 +10,8 @@ from bitextile.pipelines.cli.shared import (
     console,
     print_results,
 )
-from bitextile.pipelines.runner.job import DatasetResult, RunOptions
+from bitextile.pipelines.runner.job import DatasetResult
+from bitextile.pipelines.runner.options import RunOptions
 
 if TYPE_CHECKING:
     from bitextile.pipelines.run import Summary

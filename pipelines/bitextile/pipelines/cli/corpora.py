@@ -7,7 +7,7 @@ import typer
 from bitextile.kernels.export.formats import FORMATS
 from bitextile.pipelines.cli.shared import Out, Overwrite, console, print_results
 from bitextile.pipelines.report.config import ReportConfig
-from bitextile.pipelines.runner.job import RunOptions
+from bitextile.pipelines.runner.options import RunOptions
 from bitextile.pipelines.tokenizer import TokenizerConfig
 
 

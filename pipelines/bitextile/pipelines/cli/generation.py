@@ -7,7 +7,7 @@ import typer
 from bitextile.pipelines.backtranslate import BacktranslateConfig, Engine
 from bitextile.pipelines.candidates import CandidateSearchConfig
 from bitextile.pipelines.cli.shared import Out, print_results
-from bitextile.pipelines.runner.job import RunOptions
+from bitextile.pipelines.runner.options import RunOptions
 from bitextile.schema.ids import language_tag
 
 

@@ -21,7 +21,7 @@ from bitextile.kernels.switch.pivot import MultilingualSwitchConfig
 from bitextile.kernels.switch.task_field import TaskFieldSwitchConfig, TaskFiles, TaskTranslations
 from bitextile.pipelines.cli.shared import Out, console, print_results
 from bitextile.pipelines.recipe.parts import base_config
-from bitextile.pipelines.runner.job import RunOptions
+from bitextile.pipelines.runner.options import RunOptions
 from bitextile.schema.ids import language_tag
 
 

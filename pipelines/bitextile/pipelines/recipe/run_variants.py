@@ -28,7 +28,8 @@ from bitextile.pipelines.recipe.variants import (
     TaskFieldSwitch,
     folder_of,
 )
-from bitextile.pipelines.runner.job import DatasetResult, RunOptions
+from bitextile.pipelines.runner.job import DatasetResult
+from bitextile.pipelines.runner.options import RunOptions
 from bitextile.schema.errors import ConfigError
 
 

@@ -13,7 +13,7 @@ from bitextile.schema.storage import exists, is_local
 
 @contextmanager
 def staged(
-    paths: Sequence[str], *, overwrite: bool, receipt: str = FILE_NAME
+    paths: Sequence[str], *, overwrite: bool, marker: str = FILE_NAME
 ) -> Iterator[dict[str, str]]:
     """Yields for each output path a place to write it; on success they are moved, else removed.
 
@@ -23,13 +23,13 @@ def staged(
     Args:
         paths: folders to be.
         overwrite: replace folders that are there.
-        receipt: the file by which such a folder is known; one without it is never replaced.
+        marker: the file by which such a folder is known; one without it is never replaced.
 
     Raises:
         OutputExistsError: a path is there, and may not or must not be replaced.
     """
     for path in paths:
-        check_free(path, overwrite=overwrite, receipt=receipt)
+        check_free(path, overwrite=overwrite, marker=marker)
     places = {path: _staging(path) if is_local(path) else path for path in paths}
     local = {path: place for path, place in places.items() if path != place}
     made = [folder for place in local.values() for folder in _missing_folders(Path(place).parent)]
@@ -48,19 +48,19 @@ def staged(
                 folder.rmdir()
 
 
-def check_free(path: str, *, overwrite: bool, receipt: str = FILE_NAME) -> None:
-    """Raises OutputExistsError unless `path` is free, or to be replaced and known by `receipt`."""
+def check_free(path: str, *, overwrite: bool, marker: str = FILE_NAME) -> None:
+    """Raises OutputExistsError unless `path` is free, or to be replaced and known by `marker`."""
     if not exists(path):
         return
     if not overwrite:
         raise OutputExistsError(
             f"{path} exists; give another --out, or --overwrite to replace it, "
-            "or --reuse, where the verb has it, to keep what has the same inputs and options"
+            "or --reuse, where the command has it, to keep what has the same inputs and options"
         )
     empty = os.path.isdir(path) and not os.listdir(path)
-    if not empty and not exists(f"{path}/{receipt}"):
+    if not empty and not exists(f"{path}/{marker}"):
         raise OutputExistsError(
-            f"{path} holds no {receipt}, so it was not written by this verb and --overwrite "
+            f"{path} holds no {marker}, so it was not written by this command and --overwrite "
             "leaves it alone; give another --out"
         )
 

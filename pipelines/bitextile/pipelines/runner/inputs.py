@@ -1,4 +1,4 @@
-"""What a verb was given: files with their digests, for manifests and for `--reuse`."""
+"""What a command was given: files with their digests, for manifests and for `--reuse`."""
 
 from collections.abc import Iterable
 
@@ -7,9 +7,9 @@ from pyarrow import fs
 from bitextile.kernels.bitext.dictionary.source import DictionarySource
 from bitextile.kernels.readers.archives import archive_member
 from bitextile.kernels.readers.source import CorpusSource
-from bitextile.pipelines.runner.job import dataset_input
-from bitextile.schema.dataset import open_dataset
+from bitextile.schema.dataset import Dataset, open_dataset
 from bitextile.schema.errors import InputError
+from bitextile.schema.manifest import Manifest
 from bitextile.schema.storage import file_sha256, filesystem
 
 
@@ -53,3 +53,13 @@ def dictionary_input(source: DictionarySource) -> dict[str, str]:
     if source.format == "lexicon":
         return dataset_input(open_dataset(source.path))
     return plain_inputs([source.path])[0]
+
+
+def dataset_input(dataset: Dataset) -> dict[str, str]:
+    """Returns a dataset as a manifest's `inputs` names it."""
+    return {"path": dataset.path, "digest": dataset.manifest.digest}
+
+
+def dataset_bytes(*manifests: Manifest) -> int:
+    """Returns how much the shards take in memory, about: three times their compressed size."""
+    return 3 * sum(shard.bytes for manifest in manifests for shard in manifest.shards)

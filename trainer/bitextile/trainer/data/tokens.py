@@ -84,7 +84,7 @@ def load_tokenizer(path: str) -> Tokenizer:
     """Loads a tokenizer from a local folder; nothing is ever downloaded.
 
     Args:
-        path: a folder as the tokenizer verb or `save_pretrained` writes it.
+        path: a folder as the tokenizer command or `save_pretrained` writes it.
 
     Raises:
         ConfigError: no such folder, no fast tokenizer in it, or a special token is missing.

@@ -114,7 +114,7 @@ def read_nli(path: str) -> NliTable:
 
 
 def nli_sentences(path: str, *, lang: str) -> Filtered:
-    """Returns the fields of an NLI file as sentences, each once, for verbs that take sentences.
+    """Returns the fields of an NLI file as sentences, each once, for commands that take sentences.
 
     Args:
         path: the file.

@@ -1,24 +1,18 @@
-"""The frame that verbs from a dataset, or from files, to one dataset share: read, make, write."""
+"""One dataset made from another, or from files: read, make, write."""
 
 from collections.abc import Callable
 from typing import Any
 
-from bitextile.pipelines.runner.job import (
-    DatasetResult,
-    Output,
-    RunOptions,
-    dataset_bytes,
-    dataset_input,
-    run_pipeline,
-    software,
-)
+from bitextile.pipelines.runner.inputs import dataset_bytes, dataset_input
+from bitextile.pipelines.runner.job import DatasetResult, Output, run_pipeline, software
+from bitextile.pipelines.runner.options import RunOptions
 from bitextile.schema.dataset import Dataset
 from bitextile.schema.kinds import Kind
 
 Make = Callable[[Any, str], Any]
 
 
-def run_stage(
+def convert_dataset(
     source: Dataset,
     out: str,
     make: Make,
@@ -36,9 +30,9 @@ def run_stage(
         out: folder for the new dataset.
         make: from the rows read (TrackedRows) and the folder written to, to the rows to write.
         kind: of the new rows.
-        config: the verb and its options, for the manifest.
+        config: the command and its options, for the manifest.
         options: how to run.
-        work: how long a row takes, relative to copying it a few times; a verb that computes much
+        work: how long a row takes, relative to copying it a few times; a command that computes much
             is worth several processes sooner.
         more_inputs: path and digest of what else shapes the rows, such as a model.
     """
@@ -57,7 +51,7 @@ def run_stage(
     return run_pipeline(build, [output], options, input_bytes=input_bytes)[0]
 
 
-def run_files(
+def convert_files(
     inputs: tuple[dict[str, str], ...],
     out: str,
     make: Callable[[Any], Any],
@@ -74,7 +68,7 @@ def run_files(
         out: folder for the new dataset.
         make: from the pipeline's root to the rows to write, a TrackedRows.
         kind: of the new rows.
-        config: the verb and its options, for the manifest.
+        config: the command and its options, for the manifest.
         options: how to run.
     """
     output = Output(path=out, config=config, inputs=inputs)
