@@ -101,19 +101,6 @@ def test_the_trainer_knows_torch_and_no_beam() -> None:
     assert not loaded & {"apache_beam", "bitextile.transforms", "bitextile.pipelines"}
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["ingest", "--help"], ["pretrain", "--help"]])
-def test_help_starts_without_beam_and_torch(arguments: list[str]) -> None:
-    start = (
-        "import sys\n"
-        "from bitextile.pipelines.cli.main import main\n"
-        "try:\n    main(sys.argv[1:])\n"
-        "except SystemExit as ended:\n    assert not ended.code, ended.code"
-    )
-    loaded = loaded_by(start, *arguments)
-    assert not loaded & {"apache_beam", "torch", "transformers", "pandas", "sentencepiece", "jieba"}
-    assert "bitextile.pipelines.cli.main" in loaded
-
-
 def test_the_layers_hold() -> None:
     done = subprocess.run(
         [sys.executable, "-c", "from importlinter.cli import lint_imports_command as c; c()"],

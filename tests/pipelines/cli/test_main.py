@@ -1,0 +1,56 @@
+"""The command line as a whole: every command's help, and what a call may import."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from typer.main import get_command
+
+from bitextile.pipelines.cli.main import COMMANDS, build_app
+from project import REPOSITORY
+
+HEAVY = {"apache_beam", "torch", "transformers", "numba", "pandas", "sentencepiece", "jieba"}
+LIGHT = {
+    "pretrain": {"bitextile.pipelines.align", "bitextile.kernels.exchange"},
+    "exchange": {"bitextile.trainer", "bitextile.pipelines.exchange"},
+    "align": {"bitextile.trainer", "bitextile.kernels.align.hmm.fit"},
+    "backtranslate": {"bitextile.trainer.generate.camlm", "bitextile.transforms"},
+}
+"""What help does not need, beside the heavy libraries."""
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_of_every_command_has_help(name: str) -> None:
+    command = get_command(build_app([name])).commands[name]
+    assert command.help
+    for parameter in command.params:
+        assert parameter.help, f"{name} {parameter.name}"
+
+
+def test_a_command_is_built_alone_and_all_are_listed() -> None:
+    assert list(get_command(build_app(["align"])).commands) == ["align"]
+    assert list(get_command(build_app(COMMANDS)).commands) == list(COMMANDS)
+
+
+@pytest.mark.parametrize("name", ["", *COMMANDS])
+def test_help_imports_no_heavy_library(name: str) -> None:
+    code = (
+        "import json, sys\n"
+        "from bitextile.pipelines.cli.main import main\n"
+        "try:\n    main(sys.argv[1:])\n"
+        "except SystemExit as ended:\n    assert not ended.code, ended.code\n"
+        "print('\\n' + json.dumps(sorted(sys.modules)))"
+    )
+    arguments = [name, "--help"] if name else ["--help"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        cwd=REPOSITORY,
+    )
+    assert done.returncode == 0, done.stderr
+    loaded = set(json.loads(done.stdout.splitlines()[-1]))
+    assert not loaded & (HEAVY | LIGHT.get(name, set()))
