@@ -64,9 +64,10 @@ from bitextile.schema.kinds import MONO, PAIRS, PSEUDO
 from bitextile.trainer.config import PretrainConfig
 from bitextile.trainer.config_file import parse_config
 from bitextile.trainer.evaluate.evaluate import evaluate
-from bitextile.trainer.generate.camlm import CamlmEngine, measure_ratios
+from bitextile.trainer.generate.camlm import CamlmEngine
 from bitextile.trainer.generate.checkpoint import model_tokenizer
 from bitextile.trainer.generate.config import CamlmConfig
+from bitextile.trainer.generate.length_ratios import measure_ratios
 from bitextile.trainer.train.pretrain import pretrain
 from bitextile.transforms.batches import TrackedRows
 from bitextile.transforms.write import WriteDataset

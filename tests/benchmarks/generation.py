@@ -1,11 +1,11 @@
-"""How fast `camlm` writes, against its own forward passes and against a sentence at a time.
+"""How fast `camlm` generates, against its own forward passes and against a sentence at a time.
 
     OMP_NUM_THREADS=1 python tests/benchmarks/generation.py TOKENIZER MONO [--rows 512]
 
 TOKENIZER is a tokenizer's folder, MONO a dataset of one language. The model is the mini preset with
-random weights: what it writes does not matter here. "one by one" is the same code, a sentence per
-call; "plainly" is what one would write with transformers. All are timed in turn, several times in
-one run, and the best of each counts, so that other work on the machine tells on all of them alike.
+random weights: what it generates does not matter here. "one by one" is the same code, a sentence
+per call; "plainly" is what one would write with transformers. All are timed in turn, several times
+in one run, and the best of each counts, so that other work on the machine tells on all alike.
 """
 
 import argparse
@@ -23,44 +23,47 @@ from bitextile.schema.dataset import open_dataset
 from bitextile.schema.kinds import MONO
 from bitextile.trainer.config import ModelConfig
 from bitextile.trainer.data.tokens import Tokenizer, load_tokenizer
-from bitextile.trainer.generate import checkpoint
-from bitextile.trainer.generate.camlm import CamlmEngine, CamlmWriter
+from bitextile.trainer.generate.camlm import CamlmEngine, CamlmGenerator
+from bitextile.trainer.generate.checkpoint import Checkpoint
 from bitextile.trainer.generate.config import CamlmConfig
+from bitextile.trainer.generate.packed_linear import pack_linear_layers
+from bitextile.trainer.generate.parallel import BATCH_TOKENS, length_buckets
 from bitextile.trainer.model.build import build_encoder
 
 MAX_LENGTH = 256
 TARGET = "zxx"
-"""A tag that no dataset has: the language that is written."""
+"""A tag that no dataset has: the language that is generated."""
 
 
-def make_writer(tokenizer_folder: str, lang: str) -> tuple[CamlmWriter, Any]:
-    """Returns the writer, and its model as transformers has it."""
+def make_generator(tokenizer_folder: str, lang: str) -> tuple[CamlmGenerator, Any]:
+    """Returns the generator, and its model as transformers has it."""
     tokenizer = load_tokenizer(tokenizer_folder)
     tags = (lang, TARGET)
     model = ModelConfig(preset="mini")
     encoder = build_encoder(model, tokenizer, max_length=MAX_LENGTH, seed=0, languages=tags).eval()
     plain = copy.deepcopy(encoder.mlm)
-    checkpoint.pack_layers(encoder)
-    ready = checkpoint.Checkpoint(
+    pack_linear_layers(encoder)
+    ready = Checkpoint(
         encoder, tokenizer, MAX_LENGTH, {tag: i for i, tag in enumerate(tags)}, torch.device("cpu")
     )
     engine = CamlmEngine(
         folder="none", digest="none", ratios=((lang, TARGET, 1.0),), config=CamlmConfig()
     )
-    return CamlmWriter(ready, engine), plain
+    return CamlmGenerator(ready, engine), plain
 
 
-def forward_passes(writer: CamlmWriter, rows: pa.RecordBatch) -> Callable[[], None]:
+def forward_passes(generator: CamlmGenerator, rows: pa.RecordBatch) -> Callable[[], None]:
     """Returns the model's work alone, on rows packed beforehand."""
-    tokenizer, encoder = writer.checkpoint.tokenizer, writer.checkpoint.encoder
+    tokenizer, encoder = generator.checkpoint.tokenizer, generator.checkpoint.encoder
     pair = (rows["lang"][0].as_py(), TARGET)
     sides = tokenizer.encode(rows.column("text").to_pylist())
-    inputs = [writer._input(s.ids, len(s.ids), pair) for s in sides]
+    inputs = [generator._input(s.ids, len(s.ids), pair) for s in sides]
     work = []
-    for group in checkpoint.groups([len(i.tokens) for i in inputs], writer.checkpoint.device):
-        part = [inputs[i] for i in group]
+    lengths = [len(i.tokens) for i in inputs]
+    for bucket in length_buckets(lengths, generator.checkpoint.device):
+        part = [inputs[i] for i in bucket]
         shown = np.concatenate([i.tokens for i in part])
-        packed, places = writer._packed(part, shown)
+        packed, places = generator._packed(part, shown)
         masks = np.concatenate([i.maskable for i in part])
         work.append((packed, torch.from_numpy(places[masks])))
 
@@ -72,9 +75,9 @@ def forward_passes(writer: CamlmWriter, rows: pa.RecordBatch) -> Callable[[], No
     return run
 
 
-def one_by_one(writer: CamlmWriter, rows: pa.RecordBatch) -> None:
+def one_by_one(generator: CamlmGenerator, rows: pa.RecordBatch) -> None:
     for i in range(rows.num_rows):
-        writer(rows.slice(i, 1))
+        generator(rows.slice(i, 1))
 
 
 def plainly(mlm: Any, language: torch.Tensor, tokenizer: Tokenizer, rows: pa.RecordBatch) -> None:
@@ -110,29 +113,29 @@ def main() -> None:
     parser.add_argument("mono")
     parser.add_argument("--rows", type=int, default=512)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--batch-tokens", type=int, default=checkpoint.BATCH_TOKENS["cpu"])
+    parser.add_argument("--batch-tokens", type=int, default=BATCH_TOKENS["cpu"])
     given = parser.parse_args()
-    checkpoint.BATCH_TOKENS["cpu"] = given.batch_tokens
+    BATCH_TOKENS["cpu"] = given.batch_tokens
     dataset = open_dataset(given.mono, MONO)
     key = dataset.keys[0]
     rows = dataset.table(key=key).slice(0, given.rows).combine_chunks().to_batches()[0]
-    writer, plain = make_writer(given.tokenizer, rows["lang"][0].as_py())
+    generator, plain = make_generator(given.tokenizer, rows["lang"][0].as_py())
     asked = draw_targets(rows, weights={TARGET: 1.0}, seed=0)
-    passes = forward_passes(writer, asked)
+    passes = forward_passes(generator, asked)
     tokenizer, language = (
-        writer.checkpoint.tokenizer,
-        writer.checkpoint.encoder.language.weight.detach(),
+        generator.checkpoint.tokenizer,
+        generator.checkpoint.encoder.language.weight.detach(),
     )
     best: dict[str, float] = {}
     for _ in range(given.repeats):
         for name, work in (
-            ("batched", lambda: writer(asked)),
+            ("batched", lambda: generator(asked)),
             ("forward", passes),
-            ("one by one", lambda: one_by_one(writer, asked)),
+            ("one by one", lambda: one_by_one(generator, asked)),
             ("plainly", lambda: plainly(plain, language, tokenizer, asked)),
         ):
             best[name] = min(best.get(name, float("inf")), seconds(work))
-    n, size = asked.num_rows, writer.checkpoint.tokenizer.size
+    n, size = asked.num_rows, generator.checkpoint.tokenizer.size
     print(f"{n} sentences of {key}, vocabulary {size:,}, {torch.get_num_threads()} thread(s)")
     for name, took in best.items():
         print(f"{name:<11} {took:6.2f} s  {n / took:7.1f} sentences/s")

@@ -19,8 +19,8 @@ from bitextile.kernels.model_digest import encoder_digest, model_digest
 from bitextile.schema.dataset import open_dataset, verify_dataset
 from bitextile.schema.errors import OutputExistsError
 from bitextile.schema.kinds import MONO
-from bitextile.trainer.generate.camlm import measure_ratios
 from bitextile.trainer.generate.checkpoint import model_tokenizer
+from bitextile.trainer.generate.length_ratios import measure_ratios
 from bitextile.transforms.batches import TrackedRows
 from bitextile.transforms.write import WriteDataset
 

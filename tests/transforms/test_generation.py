@@ -11,7 +11,7 @@ from apache_beam.metrics import MetricsFilter
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.testing.util import assert_that, equal_to
 
-from bitextile.kernels.backtranslate import GENERATED, Run
+from bitextile.kernels.backtranslate import GENERATED, InferenceFn
 from bitextile.kernels.filters.translation import TranslationFilterConfig
 from bitextile.kernels.model_digest import encoder_digest
 from bitextile.kernels.rejects import Filtered, split_rejects
@@ -19,7 +19,7 @@ from bitextile.schema.errors import ConfigError
 from bitextile.schema.kinds import PSEUDO
 from bitextile.transforms import generation
 from bitextile.transforms.batches import TrackedRows
-from bitextile.transforms.generation import Backtranslate, EngineHandler, RunModel, SelectSplit
+from bitextile.transforms.generation import Backtranslate, EngineHandler, RunModel
 
 LOADED: list[str] = []
 
@@ -46,7 +46,7 @@ class ShoutEngine:
     folder: str
     digest: str
 
-    def load(self) -> Run:
+    def load(self) -> InferenceFn:
         LOADED.append(self.folder)
         return Shout()
 
@@ -58,7 +58,7 @@ def engine(tmp_path: Path) -> ShoutEngine:
     return ShoutEngine(str(tmp_path), encoder_digest(str(tmp_path)))
 
 
-def test_every_row_comes_out_kept_or_rejected_by_model_or_gate(
+def test_every_row_comes_out_kept_or_rejected_by_model_or_filter(
     pipeline, mono_rows, engine, monkeypatch
 ) -> None:
     monkeypatch.setattr(generation, "SHUFFLE_ROWS", 7)
@@ -103,14 +103,3 @@ def test_a_worker_with_other_files_refuses(engine) -> None:
     Path(engine.folder, "model.safetensors").write_text("changed")
     with pytest.raises(ConfigError, match=r"is sha256:.* on this worker, expected sha256:"):
         handler.load_model()
-
-
-def test_a_split_counts_what_it_takes(pipeline, mono_rows) -> None:
-    batch = mono_rows(6)
-    splits = pa.array(["train", "test", "train", "valid", "train", "test"])
-    batch = batch.set_column(batch.schema.get_field_index("split"), "split", splits)
-    with pipeline() as root:
-        rows = TrackedRows(root | beam.Create([batch]), (), root | "Read" >> beam.Create([6]))
-        tracked = rows | SelectSplit("test")
-        assert_that(tracked.kept | beam.Map(lambda b: b["line"].to_pylist()), equal_to([[2, 6]]))
-        assert_that(tracked.read | beam.CombineGlobally(sum), equal_to([2]), "read")

@@ -80,10 +80,9 @@ def backtranslate(
     translation_filter = _with_scripts(source, config)
 
     def make(rows: Any, _: str) -> Any:
-        from bitextile.transforms.generation import Backtranslate, SelectSplit
+        from bitextile.transforms.generation import Backtranslate
 
-        taken = rows if config.split == "all" else rows | SelectSplit(config.split)
-        return taken | Backtranslate(loadable, config.to, translation_filter, engine.seed)
+        return rows | Backtranslate(loadable, config.to, translation_filter, engine.seed)
 
     described = {"command": "backtranslate", **asdict(engine)}
     described |= {"model": config.model, "to": dict(config.to), "split": config.split}
@@ -99,6 +98,7 @@ def backtranslate(
         config=described,
         options=options,
         work=0.0,  # an engine uses every core in one process; two would only hold two models
+        split=config.split,
         more_inputs=({"path": config.model, "digest": digest}, *pairs),
     )
 
@@ -121,8 +121,7 @@ def _checked_engine(
 ) -> Any:
     """Returns what workers load, after all that can be wrong with it was looked for."""
     from bitextile.trainer.generate.camlm import camlm_engine
-    from bitextile.trainer.generate.ctranslate2 import ctranslate2_engine
-    from bitextile.trainer.generate.seq2seq import seq2seq_engine
+    from bitextile.trainer.generate.engines import translator_engine
 
     directions = {(src, tgt) for src in source.languages for tgt in config.to if src != tgt}
     if alone := sorted(set(source.languages) - {src for src, _ in directions}):
@@ -130,12 +129,13 @@ def _checked_engine(
             f"{source.path} holds sentences in {alone[0]}, and --to names no other language; "
             "a sentence is never translated into its own language"
         )
-    common: Any = {"digest": digest, "directions": directions, "config": engine}
-    if isinstance(engine, Seq2seqConfig):
-        return seq2seq_engine(config.model, **common)
-    if isinstance(engine, Ctranslate2Config):
-        return ctranslate2_engine(config.model, **common)
-    return camlm_engine(config.model, given=engine.length_ratios, pairs=config.pairs, **common)
+    if isinstance(engine, CamlmConfig):
+        return camlm_engine(
+            config.model, digest=digest, directions=directions, pairs=config.pairs, config=engine
+        )
+    translator = translator_engine(config.model, digest=digest, config=engine)
+    translator.check(directions)
+    return translator
 
 
 def _with_scripts(source: Dataset, config: BacktranslateConfig) -> TranslationFilterConfig:
@@ -150,10 +150,9 @@ def _with_scripts(source: Dataset, config: BacktranslateConfig) -> TranslationFi
 
 
 def _texts(dataset: Dataset, lang: str) -> Iterator[str]:
-    mono = dataset.kind is MONO
-    sides = [("lang", "text")] if mono else [("src_lang", "src"), ("tgt_lang", "tgt")]
+    sides = dataset.kind.sides
     for key in dataset.keys:
-        if lang not in dataset.manifest.keys[key]["languages"]:
+        if lang not in dataset.languages_of(key):
             continue
         for batch in dataset.batches(key=key, columns=[c for side in sides for c in side]):
             for tags, texts in sides:

@@ -55,10 +55,9 @@ def candidates(
     engine, inputs = _checked_engine(source.path, source.languages, (source.path,), config)
 
     def make(rows: Any, _: str) -> Any:
-        from bitextile.transforms.generation import FindCandidates, SelectSplit
+        from bitextile.transforms.generation import FindCandidates
 
-        taken = rows if split == "all" else rows | SelectSplit(split)
-        return taken | FindCandidates(engine)
+        return rows | FindCandidates(engine)
 
     return convert_dataset(
         source,
@@ -68,6 +67,7 @@ def candidates(
         config=_described(config, engine) | {"split": split},
         options=options,
         work=0.0,  # torch uses every core in one process
+        split=split,
         more_inputs=inputs,
     )
 

@@ -22,7 +22,7 @@ from transformers import (
 from bitextile.kernels.randomness import hash64, uniform
 from bitextile.schema.errors import ConfigError
 from bitextile.trainer.generate.config import Seq2seqConfig
-from bitextile.trainer.generate.seq2seq import Seq2seqEngine, seq2seq_engine
+from bitextile.trainer.generate.seq2seq import Seq2seqEngine
 
 TEXTS = ["the red dog sees a small house", "birds sing", "old trees near the blue house", "the dog"]
 GEOMETRY = {"d_model": 16, "max_position_embeddings": 40, "encoder_layers": 1, "decoder_layers": 1}
@@ -92,20 +92,22 @@ def translator(folder: str, **settings):
 def alone(run, text: str, **more) -> list[int]:
     ids = torch.tensor([run.tokenizer(text)["input_ids"]])
     # The longest sentence of the batch decides how long a translation may get.
-    most = min(run.room, 2 * max(len(run.tokenizer(t)["input_ids"]) for t in TEXTS) + 10)
+    max_length = min(
+        run.max_tokens, 2 * max(len(run.tokenizer(t)["input_ids"]) for t in TEXTS) + 10
+    )
     with torch.no_grad():
-        return run.model.generate(input_ids=ids, max_length=most, do_sample=False, **more)[
+        return run.model.generate(input_ids=ids, max_length=max_length, do_sample=False, **more)[
             0
         ].tolist()
 
 
-def words(run, ids: list[int], barred: tuple[int, ...] = ()) -> list[str]:
-    special = {*run.tokenizer.all_special_ids, *barred}
+def words(run, ids: list[int], left_out: tuple[int, ...] = ()) -> list[str]:
+    special = {*run.tokenizer.all_special_ids, *left_out}
     return run.tokenizer.convert_ids_to_tokens([i for i in ids[1:] if i not in special])
 
 
 @pytest.mark.parametrize("beams", [1, 3])
-def test_a_batch_says_what_each_sentence_says_alone(marian, requests, beams) -> None:
+def test_a_batch_is_translated_as_each_sentence_alone(marian, requests, beams) -> None:
     run = translator(marian, beam_size=beams)
     made = run(requests(TEXTS)).kept.to_pylist()
     for text, row in zip(TEXTS, made, strict=True):
@@ -114,9 +116,9 @@ def test_a_batch_says_what_each_sentence_says_alone(marian, requests, beams) -> 
         source = torch.tensor([run.tokenizer(text)["input_ids"]])
         with torch.no_grad():
             logits = run.model(input_ids=source, decoder_input_ids=torch.tensor([ids[:-1]])).logits
-        said = logits[0].log_softmax(1)[torch.arange(len(ids) - 1), ids[1:]]
+        log_probs = logits[0].log_softmax(1)[torch.arange(len(ids) - 1), ids[1:]]
         special = run.tokenizer.all_special_ids
-        shown = [float(p) for p, i in zip(said, ids[1:]) if i not in special]
+        shown = [float(p) for p, i in zip(log_probs, ids[1:]) if i not in special]
         assert row["score"] == pytest.approx(np.mean(shown), abs=6e-4)
         assert row["generator"] == "seq2seq sha256:0"
     assert len({tuple(row["tgt_tokens"]) for row in made}) > 1
@@ -167,21 +169,19 @@ def test_a_sentence_longer_than_the_model_is_rejected(marian, requests) -> None:
 
 
 def test_what_a_model_cannot_translate_is_refused(marian, m2m, random_model, tmp_path) -> None:
-    def engine(folder: str, *directions: tuple[str, str], **settings):
+    def check(folder: str, *directions: tuple[str, str], **settings) -> None:
         config = Seq2seqConfig(**settings)
-        return seq2seq_engine(folder, digest="x", directions=directions, config=config)
+        Seq2seqEngine(folder=folder, digest="x", config=config).check(directions)
 
-    engine(marian, ("en", "de"))
-    engine(m2m, ("en", "de"), ("de", "ar"))
+    check(marian, ("en", "de"))
+    check(m2m, ("en", "de"), ("de", "ar"))
     with pytest.raises(ConfigError, match="translates one way only, but de -> en, en -> de"):
-        engine(marian, ("en", "de"), ("de", "en"))
+        check(marian, ("en", "de"), ("de", "en"))
     with pytest.raises(ConfigError, match=r"knows no language 'tlh'.*--language-code tlh=CODE"):
-        engine(m2m, ("en", "tlh"))
-    engine(m2m, ("en", "tlh"), language_codes={"tlh": "de"})
+        check(m2m, ("en", "tlh"))
+    check(m2m, ("en", "tlh"), language_codes={"tlh": "de"})
     with pytest.raises(ConfigError, match="is no encoder-decoder"):
-        engine(random_model, ("en", "de"))
-    with pytest.raises(ConfigError, match="beam_size is 0"):
-        Seq2seqConfig(beam_size=0)
+        check(random_model, ("en", "de"))
 
 
 def test_a_pickle_is_never_loaded(marian, tmp_path) -> None:

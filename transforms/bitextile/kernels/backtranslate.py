@@ -4,10 +4,12 @@
 
 An engine is a small picklable description of a model; `load`, called once in each worker process,
 makes of it a plain function over batches. Whatever runs the function (Beam, a loop, a test) needs
-to know nothing else about the model.
+to know nothing else about the model. Of generation, this file has the interface and the rows,
+trainer/generate/ the engines, filters/translation.py what is kept, and transforms/generation.py
+the steps of a pipeline.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Protocol
 
 import numpy as np
@@ -24,9 +26,14 @@ REQUESTS = pa.schema([*MONO.schema, pa.field("tgt_lang", pa.string(), False)])
 """Rows of MONO, each with the language it is to be turned into."""
 GENERATED = pa.schema([*PSEUDO.schema, *(MONO.schema.field(c) for c in ("corpus", "file", "line"))])
 """Rows of PSEUDO with the provenance that rejects have."""
+TOO_LONG = "too_long_for_model/1"
+"""Rule of sentences that an engine cannot take whole; cut, one would stand beside the translation
+of another."""
+_SCORE_STEP = 1e-3
+"""Scores are multiples of it: the last bits of a sum depend on the batch, a thousandth hardly."""
 
 
-class Run(Protocol):
+class InferenceFn(Protocol):
     """A loaded model: a pure function of a batch."""
 
     def __call__(self, batch: pa.RecordBatch) -> Filtered:
@@ -44,7 +51,7 @@ class Engine(Protocol):
     def digest(self) -> str:
         """Of the model's files where the pipeline was built; a worker compares its own."""
 
-    def load(self) -> Run:
+    def load(self) -> InferenceFn:
         """Returns the model, loaded; called once in a worker process."""
 
 
@@ -52,7 +59,7 @@ def parse_weights(spec: str | Mapping[str, float]) -> dict[str, float]:
     """Returns language to weight of `LANG[:WEIGHT],...` or of such a mapping, by tag.
 
     Raises:
-        ConfigError: a tag or weight is none, a weight is not above 0, or a language stands twice.
+        ConfigError: a tag or weight is none, a weight is not above 0, or a language is named twice.
 
     >>> parse_weights("fr,de:2")
     {'de': 2.0, 'fr': 1.0}
@@ -116,3 +123,34 @@ def draw_targets(
         drawn[here] = np.asarray(tags, object)[np.minimum(place, len(tags) - 1)]
     columns = [*(batch.column(c) for c in MONO.schema.names), pa.array(drawn, pa.string())]
     return pa.RecordBatch.from_arrays(columns, schema=REQUESTS)
+
+
+def generated_rows(
+    requests: pa.RecordBatch,
+    *,
+    texts: Sequence[str],
+    tokens: Sequence[Sequence[str]],
+    scores: Sequence[float],
+    generator: str,
+) -> pa.RecordBatch:
+    """Returns rows of GENERATED.
+
+    Args:
+        requests: [n] rows of REQUESTS.
+        texts: [n] translations; white space is collapsed.
+        tokens: [n] those of each translation, as the model's tokenizer calls them.
+        scores: [n] mean log probabilities; rounded to a thousandth.
+        generator: names the model in every row.
+    """
+    columns = {
+        "text_id": requests.column("text_id"),
+        "src_lang": requests.column("lang"),
+        "tgt_lang": requests.column("tgt_lang"),
+        "src": requests.column("text"),
+        "tgt": [" ".join(text.split()) for text in texts],
+        "tgt_tokens": tokens,
+        "score": [round(score / _SCORE_STEP) * _SCORE_STEP for score in scores],
+        "generator": [generator] * requests.num_rows,
+        **{c: requests.column(c) for c in ("corpus", "file", "line")},
+    }
+    return pa.RecordBatch.from_pydict(columns, schema=GENERATED)

@@ -16,7 +16,7 @@ from apache_beam.metrics import Metrics
 from apache_beam.ml.inference.base import ModelHandler, RunInference
 from apache_beam.typehints.decorators import no_annotations
 
-from bitextile.kernels.backtranslate import Engine, Run, draw_targets
+from bitextile.kernels.backtranslate import Engine, InferenceFn, draw_targets
 from bitextile.kernels.filters.translation import TranslationFilterConfig, filter_translations
 from bitextile.kernels.model_digest import model_digest
 from bitextile.kernels.rejects import Filtered
@@ -27,7 +27,6 @@ from bitextile.transforms.batches import (
     FilterBatches,
     MapBatches,
     TrackedRows,
-    kept_of,
     track,
 )
 
@@ -71,7 +70,7 @@ class BatchHandler(ModelHandler[pa.RecordBatch, R, M]):
         return sum(rows.nbytes for rows in batch)
 
 
-class EngineHandler(BatchHandler[Filtered, Run]):
+class EngineHandler(BatchHandler[Filtered, InferenceFn]):
     """Loads an engine once in each worker process and runs batches through it."""
 
     def __init__(self, engine: Engine, namespace: str) -> None:
@@ -85,7 +84,7 @@ class EngineHandler(BatchHandler[Filtered, Run]):
         self.engine = engine
         self.namespace = namespace
 
-    def load_model(self) -> Run:
+    def load_model(self) -> InferenceFn:
         """Returns the model; raises ConfigError if this worker's files are others."""
         self.check()
         return self.engine.load()
@@ -93,7 +92,7 @@ class EngineHandler(BatchHandler[Filtered, Run]):
     def run_inference(
         self,
         batch: Sequence[pa.RecordBatch],
-        model: Run,
+        model: InferenceFn,
         inference_args: dict[str, Any] | None = None,
     ) -> Iterable[Filtered]:
         """Yields what the model makes of each batch."""
@@ -146,30 +145,6 @@ def _with_rejects(made: Filtered) -> Iterator[Any]:
 
 
 @dataclass(eq=False)
-class SelectSplit(beam.PTransform):
-    """Takes the rows of one split; what was read is counted anew, as if no others had been there.
-
-    Datasets that models write have no split of their own, so that whoever learns from them would
-    else learn from sentences that are held out.
-
-    Attributes:
-        split: train, valid or test.
-    """
-
-    split: str
-
-    @no_annotations
-    def expand(self, rows: AnyRows) -> TrackedRows:
-        """Returns a TrackedRows of its own."""
-        kernel = partial(_of_split, split=self.split)
-        return track(kept_of(rows) | "Select" >> MapBatches(kernel, "SelectSplit"))
-
-
-def _of_split(batch: pa.RecordBatch, *, split: str) -> pa.RecordBatch:
-    return batch.filter(pa.compute.equal(batch.column("split"), split))
-
-
-@dataclass(eq=False)
 class Backtranslate(beam.PTransform):
     """Writes pseudo translations of sentences: rows of MONO to rows of PSEUDO.
 
@@ -202,7 +177,7 @@ class Backtranslate(beam.PTransform):
 
 @dataclass(eq=False)
 class FindCandidates(beam.PTransform):
-    """Asks a model for words that could stand in a word's place: rows of MONO to CANDIDATES.
+    """Finds words that a model would put in a word's place: rows of MONO to CANDIDATES.
 
     Attributes:
         engine: the model, and which candidates it keeps.
@@ -215,4 +190,4 @@ class FindCandidates(beam.PTransform):
     @no_annotations
     def expand(self, sentences: AnyRows) -> TrackedRows:
         """Returns rows of CANDIDATES, and the rejects of the model."""
-        return sentences | "Ask" >> RunModel(self.engine)
+        return sentences | "Score" >> RunModel(self.engine)

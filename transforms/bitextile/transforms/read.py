@@ -6,6 +6,7 @@ from typing import Any
 
 import apache_beam as beam
 import pyarrow as pa
+import pyarrow.compute as pc
 from apache_beam.typehints.decorators import no_annotations
 
 from bitextile.kernels.tasks.files import nli_sentences
@@ -25,33 +26,42 @@ class ReadDataset(beam.PTransform):
 
     Attributes:
         dataset: opened where the pipeline is built, so that a wrong one is refused at once.
-        columns: names to read; None for all.
+        columns: names to read, with `split` if one is named; None for all.
         batch_rows: rows of a batch at most.
+        split: the only one to read (train, valid, test); None for all rows. Datasets that models
+            write have no split of their own, so what they are made of must not be held out.
     """
 
     dataset: Dataset
     columns: list[str] | None = None
     batch_rows: int = BATCH_ROWS
+    split: str | None = None
 
     @no_annotations
     def expand(self, root: beam.Pipeline) -> TrackedRows:
-        """Returns the rows and the count the manifest promises, as a TrackedRows."""
+        """Returns the rows and their count as a TrackedRows.
+
+        The count is what the manifest promises, or, of one split, what was found.
+        """
         stretches = [part for shard in self.dataset.manifest.shards for part in _stretches(shard)]
-        batches = (
+        read = beam.FlatMap(
+            _read,
+            path=self.dataset.path,
+            kind=self.dataset.kind,
+            columns=self.columns,
+            batch_rows=self.batch_rows,
+            split=self.split,
+        ).with_output_types(pa.RecordBatch)
+        out = (
             root
             | "ListShards" >> beam.Create(stretches)
             | "Spread" >> beam.Reshuffle()
-            | "ReadShard"
-            >> beam.FlatMap(
-                _read,
-                path=self.dataset.path,
-                kind=self.dataset.kind,
-                columns=self.columns,
-                batch_rows=self.batch_rows,
-            ).with_output_types(pa.RecordBatch)
+            | "ReadShard" >> read.with_outputs("read", main="rows")
         )
-        read = root | "CountRead" >> beam.Create([self.dataset.manifest.rows])
-        return TrackedRows(batches, (), read)
+        if self.split is not None:
+            return TrackedRows(out.rows, (), out.read)
+        promised = root | "CountRead" >> beam.Create([self.dataset.manifest.rows])
+        return TrackedRows(out.rows, (), promised)
 
 
 def _stretches(shard: Shard) -> Iterator[tuple[Shard, range]]:
@@ -68,11 +78,20 @@ def _read(
     kind: Kind,
     columns: list[str] | None,
     batch_rows: int,
-) -> Iterator[pa.RecordBatch]:
+    split: str | None,
+) -> Iterator[Any]:
     shard, groups = stretch
-    yield from read_shard(
+    batches = read_shard(
         path, shard, kind, columns=columns, batch_rows=batch_rows, row_groups=groups
     )
+    if split is None:
+        yield from batches
+        return
+    for batch in batches:
+        selected = batch.filter(pc.equal(batch.column("split"), split))
+        if selected.num_rows:
+            yield selected
+        yield beam.pvalue.TaggedOutput("read", selected.num_rows)
 
 
 @dataclass(eq=False)

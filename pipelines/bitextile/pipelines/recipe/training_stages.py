@@ -219,15 +219,11 @@ def _check_engine(
     folder: Path,
 ) -> None:
     from bitextile.trainer.generate.checkpoint import check_languages, check_objective
-    from bitextile.trainer.generate.ctranslate2 import ctranslate2_engine
-    from bitextile.trainer.generate.seq2seq import seq2seq_engine
+    from bitextile.trainer.generate.engines import translator_engine
 
     model = existing_model(folder, part.model, "backtranslate")
-    if part.engine == "seq2seq":
-        seq2seq_engine(model, digest="", directions=directions, config=part)
-        return
-    if part.engine == "ctranslate2":
-        ctranslate2_engine(model, digest="", directions=directions, config=part)
+    if part.engine != "camlm":
+        translator_engine(model, digest="", config=part).check(directions)
         return
     known = [pair for pair in directions if frozenset(pair) in pairs or pair in part.length_ratios]
     if missing := sorted(directions - set(known)):

@@ -21,6 +21,7 @@ def convert_dataset(
     config: dict[str, Any],
     options: RunOptions,
     work: float = 1.0,
+    split: str = "all",
     more_inputs: tuple[dict[str, str], ...] = (),
 ) -> DatasetResult:
     """Runs one dataset through a chain of transforms into another.
@@ -34,6 +35,7 @@ def convert_dataset(
         options: how to run.
         work: how long a row takes, relative to copying it a few times; a command that computes much
             is worth several processes sooner.
+        split: the only one to read; "all" for all rows.
         more_inputs: path and digest of what else shapes the rows, such as a model.
     """
     output = Output(path=out, config=config, inputs=(dataset_input(source), *more_inputs))
@@ -42,7 +44,7 @@ def convert_dataset(
         from bitextile.transforms.read import ReadDataset
         from bitextile.transforms.write import WriteDataset
 
-        rows = root | "Read" >> ReadDataset(source)
+        rows = root | "Read" >> ReadDataset(source, split=None if split == "all" else split)
         make(rows, places[out]) | "Write" >> WriteDataset(
             places[out], kind, config=config, inputs=output.inputs, software=software()
         )

@@ -1,4 +1,4 @@
-"""BTMLM, pass 1: a CAMLM model writes pseudo tokens behind a sentence, all in one parallel step.
+"""BTMLM, pass 1: a CAMLM model generates pseudo tokens behind a sentence, all in one parallel step.
 
     input     <s> das Haus </s>  [M]  [M]  [M]        3 = round(ratio de -> en x 2 subwords), say
     position   0   1   2    3     4    5    6         go on behind the source
@@ -14,68 +14,54 @@ which see the source and each other, one prediction each. This is the table of C
 (objectives/camlm.py) for an unmasked first sentence and a second one masked throughout; a separator
 behind the placeholders would be seen by none of them, so there is none.
 
-Our choices: the source sees itself only; how many placeholders (`Ratio`); the most probable token
-of the ordinary vocabulary, or one of the k most probable drawn in proportion, keyed by (seed,
-record, position); on demand mask-predict (Ghazvininejad et al. 2019, section 3): of N tokens, step
-t of T masks the N (T - t) / T least certain again, and the others are shown. CAMLM itself never
-shows a token of the own side to a mask; MLM and TLM do, so refine with a model that had one of them
-too.
+Our choices: the source sees itself only; how many placeholders (length_ratios.py); the most
+probable token of the ordinary vocabulary, or one of the k most probable drawn in proportion, keyed
+by (seed, record, position); on demand mask-predict (Ghazvininejad et al. 2019, section 3): of N
+tokens, step t of T masks the N (T - t) / T least certain again, and the others are shown. CAMLM
+itself never shows a token of the own side to a mask; MLM and TLM do, so take mask-predict passes
+with a model that had one of them too.
 
-A sentence that does not fit with its placeholders is rejected (`too_long_for_model/1`, its tokens):
-cut, it would stand beside the translation of another one.
+A sentence that does not fit with its placeholders is rejected (`too_long_for_model/1`, its tokens).
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 import torch
 
-from bitextile.kernels.arrays import I8, I32, U64
-from bitextile.kernels.backtranslate import GENERATED
+from bitextile.kernels.arrays import F32, I8, I32, U64
+from bitextile.kernels.backtranslate import TOO_LONG, generated_rows
 from bitextile.kernels.randomness import hash64, uniform
 from bitextile.kernels.rejects import Filtered, split_rejects
-from bitextile.schema.dataset import open_dataset
 from bitextile.schema.errors import ConfigError
-from bitextile.schema.kinds import ALIGNED, EXCHANGE, PAIRS
 from bitextile.trainer.data.examples import Input
 from bitextile.trainer.data.packed import Packed, flatten, language_ids, map_tensors, pack_inputs
-from bitextile.trainer.data.streams import split_rows
-from bitextile.trainer.data.tokens import Tokenizer
 from bitextile.trainer.generate.checkpoint import (
     Checkpoint,
     check_languages,
     check_objective,
-    each,
-    groups,
     load_checkpoint,
     model_tokenizer,
 )
 from bitextile.trainer.generate.config import CamlmConfig
+from bitextile.trainer.generate.length_ratios import Ratio, measure_ratios
+from bitextile.trainer.generate.parallel import length_buckets, parallel_map
 
 VISIBILITY = ((True, False), (True, True))
 """The table above."""
-TOO_LONG = "too_long_for_model/1"
-_SAMPLE_PAIRS = 10_000
-"""Pairs of a key that a ratio is measured on: the first in file order, which is that of hashed ids,
-so a sample; over 10,000 captions the standard error of the ratio is below 1 %."""
-_SCORE_STEP = 1e-3
-"""Scores are multiples of it: the last bits of a sum depend on the batch, a thousandth hardly."""
-
-Ratio = tuple[str, str, float]
-"""Source language, target language, target subwords for a source subword."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CamlmEngine:
-    """A CAMLM checkpoint to write with, as workers get it.
+    """A CAMLM checkpoint to generate with, as workers get it.
 
     Attributes:
         folder: of the checkpoint.
         digest: of its files.
         ratios: of each pair of languages that will be asked for.
-        config: how it writes.
+        config: how it generates.
     """
 
     folder: str
@@ -83,9 +69,9 @@ class CamlmEngine:
     ratios: tuple[Ratio, ...]
     config: CamlmConfig
 
-    def load(self) -> "CamlmWriter":
+    def load(self) -> "CamlmGenerator":
         """Returns the model, loaded."""
-        return CamlmWriter(load_checkpoint(self.folder), self)
+        return CamlmGenerator(load_checkpoint(self.folder), self)
 
 
 def camlm_engine(
@@ -93,7 +79,6 @@ def camlm_engine(
     *,
     digest: str,
     directions: Collection[tuple[str, str]],
-    given: Mapping[tuple[str, str], float],
     pairs: Sequence[str],
     config: CamlmConfig,
 ) -> CamlmEngine:
@@ -105,67 +90,39 @@ def camlm_engine(
         folder: of a checkpoint trained with CAMLM and language embeddings.
         digest: of its files.
         directions: (source, target) languages that will be asked for.
-        given: ratios known already.
-        pairs: datasets of kind pairs, aligned or exchange to measure the others on.
-        config: how to write.
+        pairs: datasets of kind pairs, aligned or exchange, to measure the ratios on that `config`
+            does not give.
+        config: how to generate.
 
     Raises:
-        ConfigError: the checkpoint cannot write these languages, or a ratio is neither given nor
+        ConfigError: the checkpoint cannot generate these languages, or a ratio is neither given nor
             to be measured.
     """
     check_objective(folder, "camlm")
     check_languages(folder, [tag for direction in directions for tag in direction])
-    for direction, ratio in given.items():
+    for direction, ratio in config.length_ratios.items():
         if not 0 < ratio < float("inf"):
             raise ConfigError(f"length ratio of {' -> '.join(direction)} is {ratio}; expected > 0")
-    ratios = measure_ratios(model_tokenizer(folder), pairs) | dict(given)
+    ratios = measure_ratios(model_tokenizer(folder), pairs) | dict(config.length_ratios)
     if missing := sorted(set(directions) - set(ratios)):
         src, tgt = missing[0]
         raise ConfigError(
             f"no length ratio of {src} -> {tgt} subwords; give pairs of both languages (--pairs) "
             f"or the number itself (--length-ratio {src},{tgt}=1.1)"
         )
-    chosen = tuple((*direction, ratios[direction]) for direction in sorted(directions))
-    return CamlmEngine(folder=folder, digest=digest, ratios=chosen, config=config)
-
-
-def measure_ratios(tokenizer: Tokenizer, pairs: Sequence[str]) -> dict[tuple[str, str], float]:
-    """Returns for each pair of languages, both ways, target subwords for a source subword.
-
-    Args:
-        tokenizer: counts the subwords.
-        pairs: folders of datasets of kind pairs, aligned or exchange.
-    """
-    subwords: dict[tuple[str, str], int] = {}
-    for path in pairs:
-        dataset = open_dataset(path, (PAIRS, ALIGNED, EXCHANGE))
-        for key in dataset.keys:
-            columns = ("src_lang", "src", "tgt_lang", "tgt")
-            rows = split_rows(dataset, key, columns, split=None, limit=_SAMPLE_PAIRS)
-            if rows is None:
-                continue
-            for side, other in (("src", "tgt"), ("tgt", "src")):
-                tags = rows.column(f"{side}_lang").to_pylist()
-                others = rows.column(f"{other}_lang").to_pylist()
-                sides = tokenizer.encode(rows.column(side).to_pylist())
-                for tag, far, s in zip(tags, others, sides):
-                    subwords[tag, far] = subwords.get((tag, far), 0) + len(s.ids)
-    return {
-        (src, tgt): round(subwords[tgt, src] / n, 4)
-        for (src, tgt), n in sorted(subwords.items())
-        if n and subwords.get((tgt, src))
-    }
+    asked = tuple((*direction, ratios[direction]) for direction in sorted(directions))
+    return CamlmEngine(folder=folder, digest=digest, ratios=asked, config=config)
 
 
 @dataclass(frozen=True)
-class _Written:
+class _Generated:
     """Tokens of placeholders with their log probabilities, by sentence."""
 
     tokens: list[I32]
-    log_probabilities: list[np.ndarray]
+    log_probs: list[F32]
 
 
-class CamlmWriter:
+class CamlmGenerator:
     """A loaded CAMLM model: REQUESTS in, GENERATED out."""
 
     def __init__(self, checkpoint: Checkpoint, engine: CamlmEngine) -> None:
@@ -180,8 +137,8 @@ class CamlmWriter:
         self.generator = f"camlm {engine.digest}"
         self._ratios = {(src, tgt): ratio for src, tgt, ratio in engine.ratios}
         n_rows = checkpoint.encoder.table.shape[0]
-        barred = np.setdiff1d(np.arange(n_rows), checkpoint.tokenizer.ordinary)
-        self._barred = torch.from_numpy(barred).to(checkpoint.device)
+        excluded = np.setdiff1d(np.arange(n_rows), checkpoint.tokenizer.ordinary)
+        self._excluded = torch.from_numpy(excluded).to(checkpoint.device)
 
     def __call__(self, batch: pa.RecordBatch) -> Filtered:
         """Returns pseudo translations, and rejects of sentences too long for the model.
@@ -196,12 +153,12 @@ class CamlmWriter:
         langs = list(zip(*(batch.column(c).to_pylist() for c in ("lang", "tgt_lang"))))
         n_tgt = [self._placeholders(len(s.ids), pair) for s, pair in zip(sources, langs)]
         lengths = np.asarray([len(s.ids) + 2 + n for s, n in zip(sources, n_tgt)], np.int64)
-        fits = lengths <= self.checkpoint.room
-        sifted = split_rejects(batch, fits, rule=TOO_LONG, value=lengths.astype(float))
+        fits = lengths <= self.checkpoint.max_tokens
+        found = split_rejects(batch, fits, rule=TOO_LONG, value=lengths.astype(float))
         kept = np.flatnonzero(fits).tolist()
         inputs = [self._input(sources[i].ids, n_tgt[i], langs[i]) for i in kept]
-        keys = hash64(sifted.kept.column("text_id"))
-        return Filtered(self._rows(sifted.kept, self.write(inputs, keys)), sifted.rejects)
+        keys = hash64(found.kept.column("text_id"))
+        return Filtered(self._rows(found.kept, self.generate(inputs, keys)), found.rejects)
 
     def _placeholders(self, n_src: int, pair: tuple[str, str]) -> int:
         return max(1, round(self._ratios[pair] * n_src)) if n_src else 0
@@ -215,7 +172,7 @@ class CamlmWriter:
         sides[len(tokens) - n :] = 1
         return Input(tokens.astype(np.int32), sides == 1, sides, languages)
 
-    def write(self, inputs: Sequence[Input], keys: U64) -> _Written:
+    def generate(self, inputs: Sequence[Input], keys: U64) -> _Generated:
         """Returns the tokens of each input's placeholders.
 
         Args:
@@ -223,38 +180,43 @@ class CamlmWriter:
             keys: [n] 64 bits of each input's record, for the draws.
         """
         device = self.checkpoint.device
-        parts = list(groups([len(i.tokens) for i in inputs], device))
-        made = each(lambda g: self._group([inputs[i] for i in g], keys[g]), parts, device)
-        order = [i for group in parts for i in group]
-        by_input = dict(
-            zip(order, ((t, p) for tokens, found in made for t, p in zip(tokens, found)))
+        buckets = list(length_buckets([len(i.tokens) for i in inputs], device))
+        parts = parallel_map(
+            lambda rows: self._generate_bucket([inputs[i] for i in rows], keys[rows]),
+            buckets,
+            device,
         )
-        return _Written(*([by_input[i][part] for i in range(len(inputs))] for part in (0, 1)))
+        tokens: list[I32] = [np.zeros(0, np.int32)] * len(inputs)
+        log_probs: list[F32] = [np.zeros(0, np.float32)] * len(inputs)
+        for rows, part in zip(buckets, parts):
+            for place, i in enumerate(rows):
+                tokens[i], log_probs[i] = part.tokens[place], part.log_probs[place]
+        return _Generated(tokens, log_probs)
 
-    def _group(self, inputs: list[Input], keys: U64) -> tuple[list[I32], list[np.ndarray]]:
-        """Writes what fits in one forward pass."""
+    def _generate_bucket(self, inputs: list[Input], keys: U64) -> _Generated:
+        """Generates what fits in one forward pass; of each pass all placeholders at once."""
         flat = flatten(inputs)
         at = np.flatnonzero(flat.sides == 1)
         sentence = flat.owner[at]
         rank = np.arange(len(at)) - np.searchsorted(sentence, sentence)
         shown, tokens = flat.tokens.copy(), flat.tokens[at]
-        sure = np.zeros(len(at), np.float32)
-        to_write = np.ones(len(at), bool)
-        for step in range(self.config.mask_predict_passes + 1):
+        log_probs = np.zeros(len(at), np.float32)
+        masked = np.ones(len(at), bool)
+        n_passes = self.config.mask_predict_passes + 1
+        for step in range(n_passes):
             if step:
-                to_write = _least_sure(
-                    sure, sentence, 1 - step / (self.config.mask_predict_passes + 1)
-                )
-            shown[at] = np.where(to_write, self.checkpoint.tokenizer.mask, tokens)
-            here = np.flatnonzero(to_write)
+                masked = _least_certain(log_probs, sentence, 1 - step / n_passes)
+            shown[at] = np.where(masked, self.checkpoint.tokenizer.mask, tokens)
+            here = np.flatnonzero(masked)
             if not len(here):
                 break
             packed, places = self._packed(inputs, shown)
             scores = self._scores(packed, places[at[here]])
-            chosen = self._choose(scores, keys[sentence[here]], rank[here], step)
-            tokens[here], sure[here] = chosen
+            tokens[here], log_probs[here] = self._pick(
+                scores, keys[sentence[here]], rank[here], step
+            )
         ends = np.cumsum(np.bincount(sentence, minlength=len(inputs)))[:-1]
-        return np.split(tokens, ends), np.split(sure, ends)
+        return _Generated(np.split(tokens, ends), np.split(log_probs, ends))
 
     def _packed(self, inputs: list[Input], shown: I32) -> tuple[Packed, np.ndarray]:
         flat = flatten(inputs)
@@ -272,17 +234,17 @@ class CamlmWriter:
         device, encoder = self.checkpoint.device, self.checkpoint.encoder
         vectors = encoder.vectors(map_tensors(packed, lambda tensor: tensor.to(device)))
         logits = encoder.logits(vectors[torch.from_numpy(places).to(device)]).float()
-        return logits.index_fill_(1, self._barred, -torch.inf).log_softmax(dim=1)
+        return logits.index_fill_(1, self._excluded, -torch.inf).log_softmax(dim=1)
 
-    def _choose(
+    def _pick(
         self, scores: torch.Tensor, keys: U64, positions: np.ndarray, step: int
     ) -> tuple[np.ndarray, np.ndarray]:
         """Returns a token of each row of log probabilities, and its own."""
-        few = min(self.config.top_k, scores.shape[1])
-        best, ids = _best(scores) if few == 1 else scores.topk(few, dim=1)
+        k = min(self.config.top_k, scores.shape[1])
+        best, ids = _best(scores) if k == 1 else scores.topk(k, dim=1)
         found, tokens = best.double().cpu().numpy(), ids.cpu().numpy()
         place = np.zeros(len(found), np.int64)
-        if few > 1:
+        if k > 1:
             draw = uniform(
                 keys,
                 seed=self.config.seed,
@@ -295,23 +257,16 @@ class CamlmWriter:
         rows = np.arange(len(found))
         return tokens[rows, place], found[rows, place]
 
-    def _rows(self, requests: pa.RecordBatch, written: _Written) -> pa.RecordBatch:
+    def _rows(self, requests: pa.RecordBatch, generated: _Generated) -> pa.RecordBatch:
         tokenizer = self.checkpoint.tokenizer
-        ids = [tokens.tolist() for tokens in written.tokens]
-        texts = tokenizer.pretrained.backend_tokenizer.decode_batch(ids)
-        scores = [float(p.mean()) if len(p) else 0.0 for p in written.log_probabilities]
-        columns = {
-            "text_id": requests.column("text_id"),
-            "src_lang": requests.column("lang"),
-            "tgt_lang": requests.column("tgt_lang"),
-            "src": requests.column("text"),
-            "tgt": [" ".join(text.split()) for text in texts],
-            "tgt_tokens": [tokenizer.pretrained.convert_ids_to_tokens(i) for i in ids],
-            "score": [round(score / _SCORE_STEP) * _SCORE_STEP for score in scores],
-            "generator": [self.generator] * len(ids),
-            **{c: requests.column(c) for c in ("corpus", "file", "line")},
-        }
-        return pa.RecordBatch.from_pydict(columns, schema=GENERATED)
+        ids = [tokens.tolist() for tokens in generated.tokens]
+        return generated_rows(
+            requests,
+            texts=tokenizer.pretrained.backend_tokenizer.decode_batch(ids),
+            tokens=[tokenizer.pretrained.convert_ids_to_tokens(i) for i in ids],
+            scores=[float(p.mean()) if len(p) else 0.0 for p in generated.log_probs],
+            generator=self.generator,
+        )
 
 
 def _best(scores: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -322,9 +277,9 @@ def _best(scores: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return scores.gather(1, ids), ids
 
 
-def _least_sure(sure: np.ndarray, sentence: np.ndarray, share: float) -> np.ndarray:
+def _least_certain(log_probs: F32, sentence: np.ndarray, share: float) -> np.ndarray:
     """Returns [n] True at the floor(share x N) least certain of each sentence's N tokens."""
-    order = np.lexsort((sure, sentence))
+    order = np.lexsort((log_probs, sentence))
     counts = np.bincount(sentence)
     place = np.arange(len(order)) - np.searchsorted(sentence, sentence)
     chosen = np.zeros(len(order), bool)

@@ -1,4 +1,4 @@
-"""SALT candidates: for each word, what the encoder would say in its place in other languages.
+"""SALT candidates: for each word, what the encoder would predict in its place in other languages.
 
     input  <s> The dog runs . </s> The [M] runs . </s>        full attention, one input per word
     p(c) = softmax over allowed c of logit_c at [M]
@@ -24,6 +24,7 @@ import pyarrow as pa
 import regex
 import torch
 
+from bitextile.kernels.backtranslate import TOO_LONG
 from bitextile.kernels.rejects import Filtered, merge_by_row, split_rejects
 from bitextile.kernels.sharding import split_by_language
 from bitextile.kernels.text.segment import segment
@@ -34,16 +35,14 @@ from bitextile.trainer.data.examples import Input, join
 from bitextile.trainer.data.packed import flatten, language_ids, map_tensors, pack_inputs
 from bitextile.trainer.data.streams import split_rows
 from bitextile.trainer.data.tokens import Subwords, Tokenizer
-from bitextile.trainer.generate.camlm import TOO_LONG
 from bitextile.trainer.generate.checkpoint import (
     Checkpoint,
-    each,
-    groups,
     known_languages,
     load_checkpoint,
     model_tokenizer,
 )
 from bitextile.trainer.generate.config import CandidatesConfig
+from bitextile.trainer.generate.parallel import length_buckets, parallel_map
 
 _COUNTED_ROWS = 20_000
 """Rows of a key whose words are counted: the first in file order, which is that of hashed ids."""
@@ -55,7 +54,7 @@ Word = tuple[int, int, int]
 
 @dataclass(frozen=True, kw_only=True)
 class CandidatesEngine:
-    """A masked language model to ask, as workers get it.
+    """A masked language model that predicts candidates, as workers get it.
 
     Attributes:
         folder: of the checkpoint.
@@ -227,11 +226,11 @@ class CandidateFinder:
             rows = np.flatnonzero(pa.compute.equal(batch.column("lang"), lang).to_numpy(False))
             sides = self.checkpoint.tokenizer.encode(part.column("text").to_pylist())
             lengths = np.asarray([2 * len(s.ids) + 3 for s in sides], np.int64)
-            fits = lengths <= self.checkpoint.room
-            sifted = split_rejects(part, fits, rule=TOO_LONG, value=lengths.astype(float))
+            fits = lengths <= self.checkpoint.max_tokens
+            found = split_rejects(part, fits, rule=TOO_LONG, value=lengths.astype(float))
             fitting = [side for side, fit in zip(sides, fits) if fit]
-            kept.append((rows[fits], self._candidates(sifted.kept, fitting, lang)))
-            rejects.append((rows[~fits], sifted.rejects))
+            kept.append((rows[fits], self._candidates(found.kept, fitting, lang)))
+            rejects.append((rows[~fits], found.rejects))
         return Filtered(merge_by_row(kept, CANDIDATES.schema), merge_by_row(rejects))
 
     def _candidates(
@@ -242,20 +241,15 @@ class CandidateFinder:
         words = [[(s["start"], s["end"]) for s in row] for row in spans.to_pylist()]
         found: list[list[list[dict]]] = [[[] for _ in row] for row in words]
         tokenizer, allowed = self.checkpoint.tokenizer, self._allowed(lang)
-        asked: list[Word] = [
+        queries: list[Word] = [
             (row, word, place)
             for row, (side, text) in enumerate(zip(sides, texts.to_pylist()))
             for word, place in single_tokens(tokenizer, side, text, words[row]).items()
         ]
         if len(allowed.ids):
-            inputs = [self._input(sides[row], place, lang) for row, _, place in asked]
-            parts = list(groups([len(i.tokens) for i in inputs], self.checkpoint.device))
-            device = self.checkpoint.device
-            answers = each(lambda g: self._ask([inputs[i] for i in g], allowed), parts, device)
-            for group, answer in zip(parts, answers):
-                for i, candidates in zip(group, answer):
-                    row, word, _ = asked[i]
-                    found[row][word] = candidates
+            inputs = [self._input(sides[row], place, lang) for row, _, place in queries]
+            for (row, word, _), candidates in zip(queries, self._scored(inputs, allowed)):
+                found[row][word] = candidates
         columns = [batch.column(name) for name in ("text_id", "lang", "text")]
         column = pa.array(found, CANDIDATES.schema.field("candidates").type)
         return pa.RecordBatch.from_arrays([*columns, spans, column], schema=CANDIDATES.schema)
@@ -276,8 +270,21 @@ class CandidateFinder:
         maskable[len(side.ids) + 2 + place] = True
         return Input(pair.tokens, maskable, pair.sides, pair.languages)
 
-    def _ask(self, inputs: list[Input], allowed: _Allowed) -> list[list[dict]]:
-        """Returns the candidates of each input's masked word."""
+    def _scored(self, inputs: list[Input], allowed: _Allowed) -> list[list[dict]]:
+        """Returns the candidates of each input's masked word, in the order of the inputs."""
+        device = self.checkpoint.device
+        buckets = list(length_buckets([len(i.tokens) for i in inputs], device))
+        parts = parallel_map(
+            lambda rows: self._score([inputs[i] for i in rows], allowed), buckets, device
+        )
+        found: list[list[dict]] = [[]] * len(inputs)
+        for rows, part in zip(buckets, parts):
+            for i, candidates in zip(rows, part):
+                found[i] = candidates
+        return found
+
+    def _score(self, inputs: list[Input], allowed: _Allowed) -> list[list[dict]]:
+        """Returns what `_scored` does, of inputs that fit in one forward pass."""
         flat, device = flatten(inputs), self.checkpoint.device
         packed, places = pack_inputs(
             flat,

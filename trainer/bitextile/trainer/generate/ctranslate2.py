@@ -28,78 +28,49 @@ import torch
 from bitextile.schema.errors import ConfigError
 from bitextile.trainer.generate.config import Ctranslate2Config
 from bitextile.trainer.generate.translator import (
-    Said,
-    Sentences,
+    Hypothesis,
+    TranslationBatch,
     Translator,
+    TranslatorEngine,
     check_directions,
     load_pretrained_tokenizer,
-    rounded,
 )
 
 _BATCH_TOKENS = 1_024
-_MOST_TOKENS = 1_024
-"""Tried as the longest sentence of a model; NLLB takes that many, Marian's models 512."""
+_MAX_TOKENS = 1_024
+"""Tried as the longest sentence of a model: NLLB takes that many, Marian's models 512."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ctranslate2Engine:
-    """A converted model to translate with, as workers get it.
+class Ctranslate2Engine(TranslatorEngine[Ctranslate2Config]):
+    """A converted model, with the tokenizer of the model it was made from."""
 
-    Attributes:
-        folder: of the model.
-        digest: of its files.
-        config: how it translates.
-    """
-
-    folder: str
-    digest: str
-    config: Ctranslate2Config
+    def check(self, directions: Collection[tuple[str, str]]) -> None:
+        """Checks the model; raises ConfigError without CTranslate2 or its own tokenizer too."""
+        if not _package().contains_model(self.folder):
+            raise ConfigError(
+                f"{self.folder}: has no model.bin, so it is no model of CTranslate2; convert it "
+                "with ct2-transformers-converter, or take --engine seq2seq for one of transformers"
+            )
+        tokenizer, codes = load_pretrained_tokenizer(self.folder), self.config.language_codes
+        known = _vocabulary(self.folder)
+        unknown = sorted(set(tokenizer.get_vocab()) - known - {tokenizer.pad_token})
+        if unknown:
+            raise ConfigError(
+                f"{self.folder}: its tokenizer has {len(unknown)} pieces, as {unknown[0]!r}, that "
+                "the model's vocabulary lacks; copy the tokenizer of the model that was converted"
+            )
+        languages = check_directions(tokenizer, directions, codes=codes, folder=self.folder)
+        for token in tokenizer.convert_ids_to_tokens(languages):
+            if token not in known:
+                raise ConfigError(
+                    f"{self.folder}: was converted without the language token {token}; convert it "
+                    "again with a version of transformers that CTranslate2 supports for this model"
+                )
 
     def load(self) -> "Ctranslate2Translator":
         """Returns the model, loaded."""
         return Ctranslate2Translator(self)
-
-
-def ctranslate2_engine(
-    folder: str,
-    *,
-    digest: str,
-    directions: Collection[tuple[str, str]],
-    config: Ctranslate2Config,
-) -> Ctranslate2Engine:
-    """Checks what can be wrong before a worker starts.
-
-    Args:
-        folder: of the model with its tokenizer.
-        digest: of its files.
-        directions: (source, target) languages that will be asked for.
-        config: how to translate.
-
-    Raises:
-        ConfigError: CTranslate2 is not installed, no such model, a tokenizer other than the
-            model's, a language that either does not know, or several directions for a model of one.
-    """
-    if not _package().contains_model(folder):
-        raise ConfigError(
-            f"{folder}: has no model.bin, so it is no model of CTranslate2; convert it with "
-            "ct2-transformers-converter, or take --engine seq2seq for one of transformers"
-        )
-    tokenizer = load_pretrained_tokenizer(folder)
-    known = _vocabulary(folder)
-    unknown = sorted(set(tokenizer.get_vocab()) - known - {tokenizer.pad_token})
-    if unknown:
-        raise ConfigError(
-            f"{folder}: its tokenizer has {len(unknown)} pieces, as {unknown[0]!r}, that the "
-            "model's vocabulary lacks; copy the tokenizer of the model that was converted"
-        )
-    languages = check_directions(tokenizer, directions, codes=config.language_codes, folder=folder)
-    for token in tokenizer.convert_ids_to_tokens(languages):
-        if token not in known:
-            raise ConfigError(
-                f"{folder}: was converted without the language token {token}; convert it again "
-                "with a version of transformers that CTranslate2 supports for this model"
-            )
-    return Ctranslate2Engine(folder=folder, digest=digest, config=config)
 
 
 def _package() -> ModuleType:
@@ -149,20 +120,20 @@ class Ctranslate2Translator(Translator):
             reason = str(error).splitlines()[0]
             raise ConfigError(f"{engine.folder}: CTranslate2 cannot load it ({reason})") from error
         self.special = set(self.tokenizer.all_special_ids)
-        self.room = self._room()
+        self.max_tokens = self._max_tokens()
 
-    def say(self, batches: Sequence[Sentences]) -> list[list[Said]]:
+    def translate(self, batches: Sequence[TranslationBatch]) -> list[list[Hypothesis]]:
         """Returns a translation of each sentence of each batch."""
         sources = [[self._pieces(ids) for ids in batch.ids] for batch in batches]
         # All are queued before the first is awaited, so that no thread is idle.
         found = [
             self.model.translate_batch(
                 source,
-                target_prefix=[self._pieces(self.first_said(batch.lang))] * len(source),
+                target_prefix=[self._pieces(self.forced_prefix(batch.lang))] * len(source),
                 beam_size=self.config.beam_size,
                 max_input_length=0,
                 min_decoding_length=0,
-                max_decoding_length=self.most(batch.ids) - 1,
+                max_decoding_length=self.max_length(batch.ids) - 1,
                 asynchronous=True,
             )
             for batch, source in zip(batches, sources)
@@ -174,7 +145,7 @@ class Ctranslate2Translator(Translator):
         ]
         return [
             [
-                self._said(target, made.result().log_probs, self.first_said(batch.lang))
+                self._hypothesis(target, made.result().log_probs, self.forced_prefix(batch.lang))
                 for target, made in zip(part, scores, strict=True)
             ]
             for batch, part, scores in zip(batches, targets, scored)
@@ -183,19 +154,21 @@ class Ctranslate2Translator(Translator):
     def _pieces(self, ids: Sequence[int]) -> Any:
         return self.tokenizer.convert_ids_to_tokens(list(ids))
 
-    def _said(self, pieces: list[str], log_probs: Sequence[float], first: list[int]) -> Said:
-        barred = {*self.special, *first}
+    def _hypothesis(
+        self, pieces: list[str], log_probs: Sequence[float], prefix: list[int]
+    ) -> Hypothesis:
+        left_out = {*self.special, *prefix}
         ids = self.tokenizer.convert_tokens_to_ids(pieces)
-        said = [(i, p) for i, p in zip(ids, log_probs) if i not in barred]
-        score = float(np.mean([p for _, p in said])) if said else 0.0
-        return [i for i, _ in said], rounded(score)
+        words = [(i, p) for i, p in zip(ids, log_probs) if i not in left_out]
+        score = float(np.mean([p for _, p in words])) if words else 0.0
+        return Hypothesis([i for i, _ in words], score)
 
-    def _room(self) -> int:
+    def _max_tokens(self) -> int:
         """Returns how many tokens the model has positions for, found by asking it.
 
         No more than the tokenizer says, where that says anything.
         """
-        low, high = 0, min(_MOST_TOKENS, self.tokenizer.model_max_length)
+        low, high = 0, min(_MAX_TOKENS, self.tokenizer.model_max_length)
         while low < high:
             middle = high if not low else (low + high + 1) // 2
             low, high = (middle, high) if self._fits(middle) else (low, middle - 1)

@@ -22,12 +22,12 @@ from bitextile.schema.errors import ConfigError
 from bitextile.trainer.generate.config import Seq2seqConfig
 from bitextile.trainer.generate.translator import (
     LOCAL,
-    Said,
-    Sentences,
+    Hypothesis,
+    TranslationBatch,
     Translator,
+    TranslatorEngine,
     check_directions,
     load_pretrained_tokenizer,
-    rounded,
 )
 from bitextile.trainer.model.build import quiet
 
@@ -35,48 +35,21 @@ _BATCH_TOKENS = {"cpu": 1_024, "cuda": 16_384}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seq2seqEngine:
-    """An encoder-decoder to translate with, as workers get it.
+class Seq2seqEngine(TranslatorEngine[Seq2seqConfig]):
+    """An encoder-decoder of transformers, weights in safetensors."""
 
-    Attributes:
-        folder: of the model.
-        digest: of its files.
-        config: how it translates.
-    """
-
-    folder: str
-    digest: str
-    config: Seq2seqConfig
+    def check(self, directions: Collection[tuple[str, str]]) -> None:
+        """Checks the model; raises ConfigError for what is no encoder-decoder too."""
+        if not AutoConfig.from_pretrained(self.folder, **LOCAL).is_encoder_decoder:
+            raise ConfigError(
+                f"{self.folder}: is no encoder-decoder; expected a Marian, M2M-100 or NLLB"
+            )
+        tokenizer, codes = load_pretrained_tokenizer(self.folder), self.config.language_codes
+        check_directions(tokenizer, directions, codes=codes, folder=self.folder)
 
     def load(self) -> "Seq2seqTranslator":
         """Returns the model, loaded."""
         return Seq2seqTranslator(self)
-
-
-def seq2seq_engine(
-    folder: str,
-    *,
-    digest: str,
-    directions: Collection[tuple[str, str]],
-    config: Seq2seqConfig,
-) -> Seq2seqEngine:
-    """Checks what can be wrong before a worker starts.
-
-    Args:
-        folder: of the model with its tokenizer, weights in safetensors.
-        digest: of its files.
-        directions: (source, target) languages that will be asked for.
-        config: how to translate.
-
-    Raises:
-        ConfigError: not an encoder-decoder, a language it has no code for, or several directions
-            for a model of one.
-    """
-    if not AutoConfig.from_pretrained(folder, **LOCAL).is_encoder_decoder:
-        raise ConfigError(f"{folder}: is no encoder-decoder; expected a Marian, M2M-100 or NLLB")
-    tokenizer = load_pretrained_tokenizer(folder)
-    check_directions(tokenizer, directions, codes=config.language_codes, folder=folder)
-    return Seq2seqEngine(folder=folder, digest=digest, config=config)
 
 
 class _KeyedSampling(LogitsProcessor):
@@ -123,40 +96,41 @@ class Seq2seqTranslator(Translator):
                 engine.folder, use_safetensors=True, dtype=torch.float32, **LOCAL
             )
         self.model = model.to(self.device).eval()
-        self.room = int(getattr(model.config, "max_position_embeddings", 0) or 512)
+        self.max_tokens = int(getattr(model.config, "max_position_embeddings", 0) or 512)
 
-    def say(self, batches: Sequence[Sentences]) -> list[list[Said]]:
+    def translate(self, batches: Sequence[TranslationBatch]) -> list[list[Hypothesis]]:
         """Returns a translation of each sentence of each batch."""
         return [self._batch(batch) for batch in batches]
 
-    def _batch(self, batch: Sentences) -> list[Said]:
+    def _batch(self, batch: TranslationBatch) -> list[Hypothesis]:
         inputs = self.tokenizer.pad({"input_ids": batch.ids}, return_tensors="pt").to(self.device)
-        more: dict[str, Any] = {"num_beams": self.config.beam_size}
+        search: dict[str, Any] = {"num_beams": self.config.beam_size}
         if self.config.top_k > 1:
-            more = {"logits_processor": [_KeyedSampling(batch.keys, self.config)], "num_beams": 1}
-        first = self.first_said(batch.lang)
-        if first:
-            more["forced_bos_token_id"] = first[0]
+            search = {"logits_processor": [_KeyedSampling(batch.keys, self.config)], "num_beams": 1}
+        prefix = self.forced_prefix(batch.lang)
+        if prefix:
+            search["forced_bos_token_id"] = prefix[0]
         with torch.inference_mode():
             found = self.model.generate(
                 input_ids=inputs["input_ids"],
                 attention_mask=inputs["attention_mask"],
                 do_sample=False,
-                max_length=self.most(batch.ids),  # <pad>, from which the decoder starts, counts
-                **more,
+                # <pad>, from which the decoder starts, counts too.
+                max_length=self.max_length(batch.ids),
+                **search,
             )
-            return self._scored(inputs, found, [*self.tokenizer.all_special_ids, *first])
+            return self._scored(inputs, found, [*self.tokenizer.all_special_ids, *prefix])
 
-    def _scored(self, inputs: Any, found: torch.Tensor, special: list[int]) -> list[Said]:
+    def _scored(self, inputs: Any, found: torch.Tensor, special: list[int]) -> list[Hypothesis]:
         logits = self.model(
             input_ids=inputs["input_ids"],
             attention_mask=inputs["attention_mask"],
             decoder_input_ids=found[:, :-1],
         ).logits
-        said = logits.float().log_softmax(dim=2).gather(2, found[:, 1:, None])[..., 0]
+        log_probs = logits.float().log_softmax(dim=2).gather(2, found[:, 1:, None])[..., 0]
         words = ~torch.isin(found[:, 1:], torch.tensor(special, device=found.device))
-        scores = (said * words).sum(dim=1) / words.sum(dim=1).clamp(min=1)
+        scores = (log_probs * words).sum(dim=1) / words.sum(dim=1).clamp(min=1)
         return [
-            (row[here].tolist(), rounded(float(score)))
+            Hypothesis(row[here].tolist(), float(score))
             for row, here, score in zip(found[:, 1:].cpu(), words.cpu(), scores.cpu())
         ]

@@ -2,39 +2,49 @@
 
     requests --one direction at a time--> token ids --batches, longest first--> tokens, scores
 
-A model of one direction has no say in languages; a multilingual one is told both by its tokenizer's
+A model of one direction takes no languages; a multilingual one is told both by its tokenizer's
 codes, which are the tags unless others are given (NLLB: de=deu_Latn).
 """
 
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import pyarrow as pa
 from transformers import AutoTokenizer
 
 from bitextile.kernels.arrays import U64
-from bitextile.kernels.backtranslate import GENERATED
+from bitextile.kernels.backtranslate import GENERATED, TOO_LONG, generated_rows
 from bitextile.kernels.randomness import hash64
 from bitextile.kernels.rejects import Filtered, merge_by_row, split_rejects
 from bitextile.schema.errors import ConfigError
-from bitextile.trainer.generate.camlm import TOO_LONG
 
 LOCAL = {"local_files_only": True, "trust_remote_code": False}
-_SCORE_STEP = 1e-3
 
-Said = tuple[list[int], float]
-"""Token ids without special ones, and their mean log probability under the model."""
+C = TypeVar("C")
 
 
-class Sentences(NamedTuple):
-    """A batch of one direction.
+class Hypothesis(NamedTuple):
+    """A translation.
+
+    Attributes:
+        tokens: ids, without special ones.
+        score: their mean log probability under the model; 0 for no token.
+    """
+
+    tokens: list[int]
+    score: float
+
+
+class TranslationBatch(NamedTuple):
+    """Sentences of one direction that are translated together.
 
     Attributes:
         ids: tokens of each source as the model takes them, special ones included.
-        keys: [n] of the records.
+        keys: [n] 64 bits of the records, for draws.
         lang: target language.
     """
 
@@ -107,14 +117,40 @@ def check_directions(
         tags = sorted({tag for direction in directions for tag in direction})
         return [code_id(tokenizer, codes.get(t, t), tag=t, folder=folder) for t in tags]
     if len(directions) > 1:
-        said = ", ".join(f"{src} -> {tgt}" for src, tgt in sorted(directions))
-        raise ConfigError(f"{folder}: translates one way only, but {said} are asked for")
+        asked = ", ".join(f"{src} -> {tgt}" for src, tgt in sorted(directions))
+        raise ConfigError(f"{folder}: translates one way only, but {asked} are asked for")
     return []
 
 
-def rounded(score: float) -> float:
-    """Returns a score without the last bits, which depend on the batch: to a thousandth."""
-    return round(score / _SCORE_STEP) * _SCORE_STEP
+@dataclass(frozen=True, kw_only=True)
+class TranslatorEngine(ABC, Generic[C]):
+    """A model to translate with, as workers get it.
+
+    Attributes:
+        folder: of the model with its tokenizer.
+        digest: of its files.
+        config: how it translates.
+    """
+
+    folder: str
+    digest: str
+    config: C
+
+    @abstractmethod
+    def check(self, directions: Collection[tuple[str, str]]) -> None:
+        """Checks what can be wrong before a worker starts.
+
+        Args:
+            directions: (source, target) languages that will be asked for.
+
+        Raises:
+            ConfigError: no such model, a language that it has no code for, or several directions
+                for a model of one.
+        """
+
+    @abstractmethod
+    def load(self) -> "Translator":
+        """Returns the model, loaded."""
 
 
 class Translator(ABC):
@@ -122,7 +158,7 @@ class Translator(ABC):
 
     batch_tokens: int
     """Source tokens, padding included, that are translated together."""
-    room: int
+    max_tokens: int
     """Tokens that the model takes on either side."""
 
     def __init__(self, folder: str, *, generator: str, codes: Mapping[str, str]) -> None:
@@ -139,7 +175,7 @@ class Translator(ABC):
         self.tokenizer = load_pretrained_tokenizer(folder)
 
     @abstractmethod
-    def say(self, batches: Sequence[Sentences]) -> list[list[Said]]:
+    def translate(self, batches: Sequence[TranslationBatch]) -> list[list[Hypothesis]]:
         """Returns a translation of each sentence of each batch."""
 
     def __call__(self, batch: pa.RecordBatch) -> Filtered:
@@ -151,62 +187,57 @@ class Translator(ABC):
         langs = list(zip(*(batch.column(c).to_pylist() for c in ("lang", "tgt_lang"))))
         kept, rejects = [], []
         for pair in sorted(set(langs)):
-            rows = np.flatnonzero([found == pair for found in langs])
+            rows = np.flatnonzero([pair == other for other in langs])
             part = batch.take(pa.array(rows))
             ids = self._encode(part.column("text").to_pylist(), pair[0])
             lengths = np.asarray([len(i) for i in ids], np.int64)
-            fits = lengths <= self.room
-            sifted = split_rejects(part, fits, rule=TOO_LONG, value=lengths.astype(float))
+            fits = lengths <= self.max_tokens
+            found = split_rejects(part, fits, rule=TOO_LONG, value=lengths.astype(float))
             fitting = [i for i, fit in zip(ids, fits) if fit]
-            kept.append((rows[fits], self._translate(sifted.kept, fitting, pair[1])))
-            rejects.append((rows[~fits], sifted.rejects))
+            kept.append((rows[fits], self._translate_rows(found.kept, fitting, pair[1])))
+            rejects.append((rows[~fits], found.rejects))
         return Filtered(merge_by_row(kept, GENERATED), merge_by_row(rejects))
 
-    def first_said(self, lang: str) -> list[int]:
+    def forced_prefix(self, lang: str) -> list[int]:
         """Returns the tokens that a translation into a language is made to begin with."""
         if not has_codes(self.tokenizer):
             return []
         code = self.codes.get(lang, lang)
         return [code_id(self.tokenizer, code, tag=lang, folder=self.folder)]
 
-    def most(self, ids: Sequence[Sequence[int]]) -> int:
-        """Returns how many tokens a translation may have, first ones included.
+    def max_length(self, ids: Sequence[Sequence[int]]) -> int:
+        """Returns how many tokens a translation may have, forced ones included.
 
         Twice as many as the longest source of a batch and some: what is longer the translation
         filter rejects.
         """
-        return min(self.room, 2 * max(len(i) for i in ids) + 10)
+        return min(self.max_tokens, 2 * max(len(i) for i in ids) + 10)
 
     def _encode(self, texts: list[str], lang: str) -> list[list[int]]:
         if has_codes(self.tokenizer):
             self.tokenizer.src_lang = self.codes.get(lang, lang)
         return self.tokenizer(texts, truncation=False)["input_ids"] if texts else []
 
-    def _translate(
+    def _translate_rows(
         self, requests: pa.RecordBatch, ids: list[list[int]], lang: str
     ) -> pa.RecordBatch:
         """Translates sentences of one direction, longest first."""
         keys = hash64(requests.column("text_id"))
         order = sorted(range(len(ids)), key=lambda i: -len(ids[i]))
-        groups = []
+        buckets = []
         while order:
             n = max(1, self.batch_tokens // len(ids[order[0]]))
-            groups.append(order[:n])
+            buckets.append(order[:n])
             order = order[n:]
-        batches = [Sentences([ids[i] for i in rows], keys[rows], lang) for rows in groups]
-        made: dict[int, Said] = {}
-        for rows, said in zip(groups, self.say(batches), strict=True):
-            made |= dict(zip(rows, said, strict=True))
-        tokens = [made[i][0] for i in range(len(ids))]
-        columns = {
-            "text_id": requests.column("text_id"),
-            "src_lang": requests.column("lang"),
-            "tgt_lang": requests.column("tgt_lang"),
-            "src": requests.column("text"),
-            "tgt": [" ".join(self.tokenizer.decode(t).split()) for t in tokens],
-            "tgt_tokens": [self.tokenizer.convert_ids_to_tokens(t) for t in tokens],
-            "score": [made[i][1] for i in range(len(ids))],
-            "generator": [self.generator] * len(ids),
-            **{c: requests.column(c) for c in ("corpus", "file", "line")},
-        }
-        return pa.RecordBatch.from_pydict(columns, schema=GENERATED)
+        batches = [TranslationBatch([ids[i] for i in rows], keys[rows], lang) for rows in buckets]
+        found: dict[int, Hypothesis] = {}
+        for rows, hypotheses in zip(buckets, self.translate(batches), strict=True):
+            found |= dict(zip(rows, hypotheses, strict=True))
+        tokens = [found[i].tokens for i in range(len(ids))]
+        return generated_rows(
+            requests,
+            texts=[self.tokenizer.decode(t) for t in tokens],
+            tokens=[self.tokenizer.convert_ids_to_tokens(t) for t in tokens],
+            scores=[found[i].score for i in range(len(ids))],
+            generator=self.generator,
+        )
