@@ -1,4 +1,4 @@
-"""Target languages: drawn by weight, keyed by id, never a sentence's own."""
+"""Target languages drawn by weight, keyed by id, never a sentence's own; rows of generators."""
 
 from collections import Counter
 
@@ -6,7 +6,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from bitextile.kernels.backtranslate import REQUESTS, draw_targets, parse_weights
+from bitextile.kernels.backtranslate import (
+    GENERATED,
+    REQUESTS,
+    draw_targets,
+    generated_rows,
+    parse_weights,
+)
 from bitextile.schema.errors import ConfigError
 from bitextile.schema.ids import text_ids
 from bitextile.schema.kinds import MONO
@@ -63,3 +69,27 @@ def test_a_language_alone_is_refused() -> None:
 def test_weights_that_are_none_are_refused(spec: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         parse_weights(spec)
+
+
+def test_generated_rows_keep_what_was_asked_and_round_scores() -> None:
+    requests = draw_targets(mono(2, "en"), weights={"ar": 1.0}, seed=0)
+    made = generated_rows(
+        requests,
+        texts=[" كلب  أحمر\n", ""],
+        tokens=[["كلب", "أحمر"], []],
+        scores=[-1.23449, 0.0],
+        generator="test sha256:0",
+    )
+    assert made.schema == GENERATED
+    for name, source in (("text_id", "text_id"), ("src_lang", "lang"), ("src", "text")):
+        assert made[name].equals(requests[source])
+    assert made["tgt"].to_pylist() == ["كلب أحمر", ""]
+    assert made["score"].to_pylist() == [pytest.approx(-1.234, abs=1e-6), 0.0]
+    assert made["line"].to_pylist() == [0, 1]
+    assert set(made["tgt_lang"].to_pylist()) == {"ar"}
+
+
+def test_an_empty_batch_is_generated_from_nothing() -> None:
+    requests = draw_targets(mono(0, "en"), weights={"ar": 1.0}, seed=0)
+    made = generated_rows(requests, texts=[], tokens=[], scores=[], generator="g")
+    assert (made.num_rows, made.schema) == (0, GENERATED)

@@ -1,4 +1,4 @@
-"""Sifting: kept and rejected rows are the rows read, each once, with its own value and detail."""
+"""Kept and rejected rows are the rows read, each once, with its own value and detail."""
 
 import numpy as np
 import pyarrow as pa
@@ -66,6 +66,13 @@ def test_a_pair_keeps_both_sides_and_a_sentence_has_no_target() -> None:
     assert (pair["src"], pair["tgt"], pair["value"]) == (TEXTS[0], TEXTS[1], 3.0)
     sentence = reject_rows(mono(1), rule="r/1", value=np.array([2.0])).to_pylist()[0]
     assert (sentence["tgt_lang"], sentence["tgt"], sentence["src"]) == (None, None, TEXTS[0])
+
+
+def test_a_generated_pair_is_known_by_its_sentence() -> None:
+    rows = [{"text_id": r.pop("pair_id")} | r for r in pairs(2).to_pylist()]
+    reject = reject_rows(pa.RecordBatch.from_pylist(rows[1:]), rule="r/1", value=0.0).to_pylist()[0]
+    assert (reject["id"], reject["src"], reject["tgt"]) == (f"{1:032x}", TEXTS[1], TEXTS[1])
+    assert (reject["src_lang"], reject["tgt_lang"], reject["line"]) == ("de", "ar", 2)
 
 
 def test_other_rows_are_refused_with_what_was_expected() -> None:

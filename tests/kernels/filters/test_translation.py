@@ -104,10 +104,65 @@ def test_every_row_is_kept_or_rejected_and_each_by_itself(pairs: list[tuple[str,
     assert all(len(r["tgt"].split()) for r in kept.to_pylist())
 
 
+def rules_of(src: str, tgt: str, lang: str = "en", **limits: float) -> list[str]:
+    """Returns the rule that a pair breaks, if any, with every other limit at its loosest."""
+    loose = {"max_repetition": 1.0, "max_copied_source": 1.0, "max_other_script": 1.0}
+    loose |= {"max_length_ratio": 1e9, "length_smoothing": 1.0, "scripts": {"ar": ("ARABIC",)}}
+    config = TranslationFilterConfig(**(loose | limits))
+    return filter_translations(rows([(src, tgt)], lang), config=config).rejects["rule"].to_pylist()
+
+
 @pytest.mark.parametrize(
-    "limits",
-    [{"max_copied_source": 1.5}, {"max_length_ratio": 0.5}, {"max_other_script": float("nan")}],
+    ("limits", "src", "at_limit", "beyond", "lang", "rule"),
+    [
+        # Bigrams ab ba ab ba: 2 of 4 occur before; with one more, 3 of 5.
+        ({"max_repetition": 0.5}, "x", "a b a b a", "a b a b a b", "en", "repetition/1"),
+        # (words + 1) / (1 + 1): 3 for 5 words, 3.5 for 6.
+        ({"max_length_ratio": 3.0}, "x", "a b c d e", "a b c d e f", "en", "length_ratio/1"),
+        # Trigrams of "a b c d", 5 in all: 4 occur in "a b c x", all in the source itself.
+        ({"max_copied_source": 0.8}, "a b c x", "a b c d", "a b c x", "en", "copied_source/1"),
+        # 2 of 4 letters are not Arabic, then 3 of 5.
+        ({"max_other_script": 0.5}, "x", "ab كل", "abc كل", "ar", "wrong_script/1"),
+    ],
+    ids=["repetition", "length_ratio", "copied_source", "wrong_script"],
 )
-def test_limits_that_mean_nothing_are_refused(limits: dict[str, float]) -> None:
-    with pytest.raises(ConfigError, match="translation filter: max_repetition"):
-        TranslationFilterConfig(**limits)
+def test_a_value_at_its_limit_is_kept_and_the_next_is_not(
+    limits, src, at_limit, beyond, lang, rule
+) -> None:
+    assert rules_of(src, at_limit, lang, **limits) == []
+    assert rules_of(src, beyond, lang, **limits) == [rule]
+
+
+def test_one_character_is_not_empty() -> None:
+    assert rules_of("x", "7") == []
+    assert rules_of("x", "\u3000\n") == ["empty/1"]
+
+
+def test_a_copy_counts_from_four_words_on() -> None:
+    assert rules_of("Anna Maria Schmidt", "Anna Maria Schmidt", max_copied_source=0.0) == []
+    four = "Anna Maria Schmidt 1990"
+    assert rules_of(four, four, max_copied_source=0.0) == ["copied_source/1"]
+
+
+def test_a_script_of_just_a_twentieth_of_the_letters_is_foreign() -> None:
+    assert scripts_of(["a" * 19 + "я"]) == ("LATIN",)
+    assert scripts_of(["a" * 18 + "я"]) == ("CYRILLIC", "LATIN")
+
+
+SHARES = ("max_repetition", "max_copied_source", "max_other_script")
+
+
+@pytest.mark.parametrize("name", SHARES)
+def test_shares_lie_between_0_and_1(name: str) -> None:
+    for value in (0.0, 1.0):
+        assert getattr(TranslationFilterConfig(**{name: value}), name) == value
+    for value in (-0.01, 1.01, float("nan")):
+        with pytest.raises(ConfigError, match=rf"translation_filter\.{name} is .*0 to 1"):
+            TranslationFilterConfig(**{name: value})
+
+
+def test_ratios_below_1_and_negative_smoothing_are_refused() -> None:
+    TranslationFilterConfig(max_length_ratio=1.0, length_smoothing=0.0)
+    for limits in ({"max_length_ratio": 0.99}, {"length_smoothing": -0.01}):
+        with pytest.raises(ConfigError, match="expected at least 1 and 0"):
+            TranslationFilterConfig(**limits)

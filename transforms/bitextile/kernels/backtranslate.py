@@ -26,7 +26,7 @@ REQUESTS = pa.schema([*MONO.schema, pa.field("tgt_lang", pa.string(), False)])
 """Rows of MONO, each with the language it is to be turned into."""
 GENERATED = pa.schema([*PSEUDO.schema, *(MONO.schema.field(c) for c in ("corpus", "file", "line"))])
 """Rows of PSEUDO with the provenance that rejects have."""
-TOO_LONG = "too_long_for_model/1"
+TOO_LONG_FOR_MODEL = "too_long_for_model/1"
 """Rule of sentences that an engine cannot take whole; cut, one would stand beside the translation
 of another."""
 _SCORE_STEP = 1e-3

@@ -32,7 +32,7 @@ import pyarrow as pa
 import torch
 
 from bitextile.kernels.arrays import F32, I8, I32, U64
-from bitextile.kernels.backtranslate import TOO_LONG, generated_rows
+from bitextile.kernels.backtranslate import TOO_LONG_FOR_MODEL, generated_rows
 from bitextile.kernels.randomness import hash64, uniform
 from bitextile.kernels.rejects import Filtered, split_rejects
 from bitextile.schema.errors import ConfigError
@@ -154,7 +154,7 @@ class CamlmGenerator:
         n_tgt = [self._placeholders(len(s.ids), pair) for s, pair in zip(sources, langs)]
         lengths = np.asarray([len(s.ids) + 2 + n for s, n in zip(sources, n_tgt)], np.int64)
         fits = lengths <= self.checkpoint.max_tokens
-        found = split_rejects(batch, fits, rule=TOO_LONG, value=lengths.astype(float))
+        found = split_rejects(batch, fits, rule=TOO_LONG_FOR_MODEL, value=lengths.astype(float))
         kept = np.flatnonzero(fits).tolist()
         inputs = [self._input(sources[i].ids, n_tgt[i], langs[i]) for i in kept]
         keys = hash64(found.kept.column("text_id"))

@@ -24,7 +24,7 @@ import pyarrow as pa
 import regex
 import torch
 
-from bitextile.kernels.backtranslate import TOO_LONG
+from bitextile.kernels.backtranslate import TOO_LONG_FOR_MODEL
 from bitextile.kernels.rejects import Filtered, merge_by_row, split_rejects
 from bitextile.kernels.sharding import split_by_language
 from bitextile.kernels.text.segment import segment
@@ -227,7 +227,7 @@ class CandidateFinder:
             sides = self.checkpoint.tokenizer.encode(part.column("text").to_pylist())
             lengths = np.asarray([2 * len(s.ids) + 3 for s in sides], np.int64)
             fits = lengths <= self.checkpoint.max_tokens
-            found = split_rejects(part, fits, rule=TOO_LONG, value=lengths.astype(float))
+            found = split_rejects(part, fits, rule=TOO_LONG_FOR_MODEL, value=lengths.astype(float))
             fitting = [side for side, fit in zip(sides, fits) if fit]
             kept.append((rows[fits], self._candidates(found.kept, fitting, lang)))
             rejects.append((rows[~fits], found.rejects))

@@ -17,7 +17,7 @@ import pyarrow as pa
 from transformers import AutoTokenizer
 
 from bitextile.kernels.arrays import U64
-from bitextile.kernels.backtranslate import GENERATED, TOO_LONG, generated_rows
+from bitextile.kernels.backtranslate import GENERATED, TOO_LONG_FOR_MODEL, generated_rows
 from bitextile.kernels.randomness import hash64
 from bitextile.kernels.rejects import Filtered, merge_by_row, split_rejects
 from bitextile.schema.errors import ConfigError
@@ -192,7 +192,7 @@ class Translator(ABC):
             ids = self._encode(part.column("text").to_pylist(), pair[0])
             lengths = np.asarray([len(i) for i in ids], np.int64)
             fits = lengths <= self.max_tokens
-            found = split_rejects(part, fits, rule=TOO_LONG, value=lengths.astype(float))
+            found = split_rejects(part, fits, rule=TOO_LONG_FOR_MODEL, value=lengths.astype(float))
             fitting = [i for i, fit in zip(ids, fits) if fit]
             kept.append((rows[fits], self._translate_rows(found.kept, fitting, pair[1])))
             rejects.append((rows[~fits], found.rejects))

@@ -14,31 +14,26 @@ from itertools import pairwise
 import numpy as np
 import pyarrow as pa
 
-from bitextile.kernels.arrays import F64
-from bitextile.kernels.filters.length_ratio import LENGTH_RATIO
+from bitextile.kernels.arrays import F64, check_share
+from bitextile.kernels.filters.length_ratio import LENGTH_RATIO, LengthRatioOptions
 from bitextile.kernels.filters.rule import Rows, Rule, apply_rules
 from bitextile.kernels.filters.words import words_per_side
 from bitextile.kernels.rejects import Filtered
-from bitextile.schema.errors import ConfigError
 from bitextile.schema.kinds import PSEUDO
 
-_FEW_WORDS = 3
-"""Names and numbers of this length are rightly the same in both languages."""
-_USUAL = 0.05
-"""Share of a language's letters from which on a script is one of its own."""
+_MAX_NAME_WORDS = 3
+"""Names and numbers of up to so many words are rightly the same in both languages."""
+_MIN_SCRIPT_SHARE = 0.05
+"""A script with a larger share of a language's letters is one of its own."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class TranslationFilterConfig:
+class TranslationFilterConfig(LengthRatioOptions):
     """Which generated translations are kept; all limits are our choice."""
 
     max_repetition: float = 0.5
     """Largest share of a sentence's token bigrams that occur in it before. Half is far beyond what
     people write; a parallel decoder that stutters exceeds it."""
-    max_length_ratio: float = 3.0
-    """Largest ratio of the longer side to the shorter in words. As in `FilterConfig`."""
-    length_smoothing: float = 3.0
-    """Words added to both sides before the ratio is taken."""
     max_copied_source: float = 0.8
     """Largest share of the target's character trigrams that occur in the source. Measured in
     targets of more than 3 words; German and English captions share some 10 %."""
@@ -49,18 +44,14 @@ class TranslationFilterConfig:
     missing here is not checked; languages of one script are not told apart."""
 
     def __post_init__(self) -> None:
-        shares = (self.max_repetition, self.max_copied_source, self.max_other_script)
-        ratios_hold = self.max_length_ratio >= 1 and self.length_smoothing >= 0
-        if not (ratios_hold and all(0 <= share <= 1 for share in shares)):
-            raise ConfigError(
-                "translation filter: max_repetition, max_copied_source and max_other_script are "
-                f"{shares}, max_length_ratio {self.max_length_ratio}, length_smoothing "
-                f"{self.length_smoothing}; expected 0 to 1, at least 1, at least 0"
-            )
+        """Raises ConfigError for values out of range."""
+        super().__post_init__()
+        for name in ("max_repetition", "max_copied_source", "max_other_script"):
+            check_share(f"translation_filter.{name}", getattr(self, name))
 
 
 def filter_translations(batch: pa.RecordBatch, *, config: TranslationFilterConfig) -> Filtered:
-    """Parts generated rows into rows of PSEUDO and rejects of the first rule they break.
+    """Splits generated rows into rows of PSEUDO and rejects of the first rule they break.
 
     Args:
         batch: rows of GENERATED.
@@ -71,7 +62,7 @@ def filter_translations(batch: pa.RecordBatch, *, config: TranslationFilterConfi
 
 
 def scripts_of(texts: Iterable[str]) -> tuple[str, ...]:
-    """Returns the scripts that make up at least 5 % of the letters of texts, by name.
+    """Returns the scripts that make up more than 5 % of the letters of texts, by name.
 
     >>> scripts_of(["Ein Widerstand von rund", "220 Ω"]), scripts_of(["私は John です"])
     (('LATIN',), ('CJK', 'HIRAGANA', 'LATIN'))
@@ -79,8 +70,8 @@ def scripts_of(texts: Iterable[str]) -> tuple[str, ...]:
     counts: Counter[str] = Counter()
     for text in texts:
         counts.update(_scripts(text))
-    least = _USUAL * counts.total()
-    return tuple(sorted(name for name, n in counts.items() if n > least))
+    rare = _MIN_SCRIPT_SHARE * counts.total()
+    return tuple(sorted(name for name, n in counts.items() if n > rare))
 
 
 def _count_characters(rows: Rows, config: TranslationFilterConfig) -> F64:
@@ -93,7 +84,7 @@ def _measure_repetition(rows: Rows, config: TranslationFilterConfig) -> F64:
 
 def _measure_copied(rows: Rows, config: TranslationFilterConfig) -> F64:
     sides = zip(rows.batch["src"].to_pylist(), rows.batch["tgt"].to_pylist())
-    long_enough = rows.feature(words_per_side)[:, 1] > _FEW_WORDS
+    long_enough = rows.feature(words_per_side)[:, 1] > _MAX_NAME_WORDS
     return _floats(_copied(src, tgt) for src, tgt in sides) * long_enough
 
 
@@ -114,7 +105,7 @@ TRANSLATION_RULES = (
     Rule(
         name="repetition",
         version=1,
-        doc="Drops translations that say the same again; the value is the share of bigrams.",
+        doc="Drops translations that repeat themselves; the value is the share of repeated bigrams.",
         measure=_measure_repetition,
         limit=lambda config: config.max_repetition,
     ),
