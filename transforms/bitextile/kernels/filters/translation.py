@@ -105,7 +105,7 @@ TRANSLATION_RULES = (
     Rule(
         name="repetition",
         version=1,
-        doc="Drops translations that repeat themselves; the value is the share of repeated bigrams.",
+        doc="Drops translations that repeat themselves; the value is the share of such bigrams.",
         measure=_measure_repetition,
         limit=lambda config: config.max_repetition,
     ),
