@@ -49,12 +49,9 @@ import learning
 import pyarrow as pa
 
 from bitextile.kernels.backtranslate import draw_targets
-from bitextile.kernels.filters.translation import (
-    TranslationFilterConfig,
-    filter_translations,
-    scripts_of,
-)
+from bitextile.kernels.filters.translation import TranslationFilterConfig, filter_translations
 from bitextile.kernels.model_digest import encoder_digest
+from bitextile.kernels.text.scripts import usual_scripts
 from bitextile.kernels.text.segment import cut_words, segment
 from bitextile.pipelines.backtranslate import BacktranslateConfig, backtranslate
 from bitextile.pipelines.ingest import ingest
@@ -253,7 +250,7 @@ def compared(
 
 def filtered(rows: pa.RecordBatch, tgt: str, texts: Mapping[str, str]) -> dict[str, Any]:
     """Returns how many rows the filter rejects by each rule."""
-    config = TranslationFilterConfig(scripts={tgt: scripts_of(list(texts.values())[:2000])})
+    config = TranslationFilterConfig(scripts={tgt: usual_scripts(list(texts.values())[:2000])})
     stopped = filter_translations(rows, config=config).rejects
     return dict(Counter(stopped.column("rule").to_pylist()))
 

@@ -6,7 +6,8 @@ from itertools import islice
 from typing import Any, Literal
 
 from bitextile.kernels.backtranslate import TargetWeights
-from bitextile.kernels.filters.translation import TranslationFilterConfig, scripts_of
+from bitextile.kernels.filters.translation import TranslationFilterConfig
+from bitextile.kernels.text.scripts import usual_scripts
 from bitextile.pipelines.runner.convert import convert_dataset
 from bitextile.pipelines.runner.inputs import dataset_input
 from bitextile.pipelines.runner.job import DatasetResult
@@ -144,7 +145,7 @@ def _with_scripts(source: Dataset, config: BacktranslateConfig) -> TranslationFi
     scripts = {}
     for lang in config.to:
         texts = (text for dataset in datasets for text in _texts(dataset, lang))
-        if found := scripts_of(islice(texts, _SEEN_TEXTS)):
+        if found := usual_scripts(islice(texts, _SEEN_TEXTS)):
             scripts[lang] = found
     return replace(config.translation_filter, scripts=scripts)
 

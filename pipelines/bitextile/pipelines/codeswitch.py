@@ -7,12 +7,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from bitextile.kernels.bitext.dictionary.source import (
-    Dictionary,
-    DictionarySource,
-    read_dictionary,
-    words_of_text,
-)
+from bitextile.kernels.bitext.dictionary.column_order import count_words
+from bitextile.kernels.bitext.dictionary.source import Dictionary, DictionarySource, read_dictionary
 from bitextile.kernels.switch.alignment import AlignmentSwitchConfig
 from bitextile.kernels.switch.candidates import CandidatesSwitchConfig
 from bitextile.kernels.switch.core import check_weights
@@ -129,7 +125,7 @@ def codeswitch_by_dictionary(
     read = settled(source, weighted)
     described = {"command": "codeswitch", **as_config(config)}
     described["dictionaries"] = [
-        {**asdict(d.source), "pos": list(d.source.pos), "counts": d.counts, "order": d.said}
+        {**asdict(d.source), "pos": list(d.source.pos), "counts": d.counts, "order": d.reason}
         for d in read
     ]
     return convert_dataset(
@@ -224,4 +220,4 @@ def _known_words(dataset: Dataset, lang: str) -> Counter[str]:
         side = "src" if batch.column("src_lang")[0].as_py() == lang else "tgt"
         mine = pa.array([tag == lang for tag in batch.column(f"{side}_lang").to_pylist()])
         texts = batch.filter(mine).column(side)
-    return words_of_text(texts, segment(texts, lang))
+    return count_words(texts, segment(texts, lang))

@@ -137,6 +137,17 @@ def test_each_filter_names_its_rule_and_value(options, dropped) -> None:
     assert (first["corpus"], first["file"], first["line"]) == ("", "", 0)
 
 
+@pytest.mark.parametrize(
+    ("options", "kept"),
+    [({"min_count": 3}, 1), ({"min_count": 4}, 0), ({"min_probability": 0.75}, 1)],
+)
+def test_an_entry_at_the_limit_is_kept(options: dict, kept: int) -> None:
+    key = ("de", "en")
+    counts = {(key, "bank", "bank"): 3, (key, "bank", "bench"): 1}
+    rows, _ = lexicon_rows(table(counts), config=LexiconConfig(**{"min_count": 2} | options))
+    assert rows.num_rows == kept
+
+
 @given(ENTRIES, CONFIGS)
 def test_rows_are_those_of_a_loop(entries, config: LexiconConfig) -> None:
     kept, rejects = lexicon_rows(table(entries), config=config)

@@ -6,11 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bitextile.kernels.backtranslate import GENERATED
-from bitextile.kernels.filters.translation import (
-    TranslationFilterConfig,
-    filter_translations,
-    scripts_of,
-)
+from bitextile.kernels.filters.translation import TranslationFilterConfig, filter_translations
 from bitextile.schema.errors import ConfigError
 from bitextile.schema.ids import text_ids
 from bitextile.schema.kinds import PSEUDO, REJECTS
@@ -80,12 +76,6 @@ def test_names_and_numbers_may_be_the_same() -> None:
     assert (kept.num_rows, rejects.num_rows) == (1, 0)
 
 
-def test_scripts_are_found_by_their_share_of_letters() -> None:
-    assert scripts_of(["مرحبا 123 !"]) == ("ARABIC",)
-    assert scripts_of(["слово " * 30, "x"]) == ("CYRILLIC",)
-    assert scripts_of(["", "12 ?"]) == ()
-
-
 word = st.sampled_from(["a", "house", "das", "Haus", "كلب", "犬", "́", "‍", "7", "!", ""])
 text = st.lists(word, max_size=12).map(" ".join)
 sides = st.lists(st.tuples(text, text), max_size=8, unique_by=lambda pair: pair[0])
@@ -142,11 +132,6 @@ def test_a_copy_counts_from_four_words_on() -> None:
     assert rules_of("Anna Maria Schmidt", "Anna Maria Schmidt", max_copied_source=0.0) == []
     four = "Anna Maria Schmidt 1990"
     assert rules_of(four, four, max_copied_source=0.0) == ["copied_source/1"]
-
-
-def test_a_script_of_just_a_twentieth_of_the_letters_is_foreign() -> None:
-    assert scripts_of(["a" * 19 + "я"]) == ("LATIN",)
-    assert scripts_of(["a" * 18 + "я"]) == ("CYRILLIC", "LATIN")
 
 
 SHARES = ("max_repetition", "max_copied_source", "max_other_script")

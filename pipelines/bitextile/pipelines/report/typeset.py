@@ -9,20 +9,10 @@ from itertools import groupby
 from typing import Literal
 
 from bitextile.kernels.text.private_script import PRIVATE_SCRIPT, without_private_planes
+from bitextile.kernels.text.scripts import RTL_LANGUAGES, RTL_SCRIPTS
 
 Direction = Literal["ltr", "rtl"]
 
-
-_RTL_SCRIPTS = frozenset(
-    ("Adlm", "Arab", "Aran", "Hebr", "Mand", "Mend", "Nkoo", "Rohg", "Samr", "Syrc", "Thaa", "Yezi")
-)
-_RTL_LANGUAGES = frozenset(
-    (
-        *("acm", "aeb", "apc", "ar", "arc", "ary", "arz", "azb", "bal", "bqi", "ckb"),
-        *("dv", "fa", "glk", "haz", "he", "iw", "khw", "ks", "lrc", "mzn", "nqo"),
-        *("pnb", "prs", "ps", "sd", "skr", "syr", "ug", "ur", "yi"),
-    )
-)
 
 _EM_HUNDREDTHS = {
     22: "ijl'|",
@@ -74,8 +64,8 @@ def direction(lang: str) -> Direction:
     first, *rest = lang.split("-")
     scripts = [part.title() for part in rest if len(part) == 4 and part.isalpha()]
     if scripts and scripts[0] != PRIVATE_SCRIPT:
-        return "rtl" if scripts[0] in _RTL_SCRIPTS else "ltr"
-    return "rtl" if first.lower() in _RTL_LANGUAGES else "ltr"
+        return "rtl" if scripts[0] in RTL_SCRIPTS else "ltr"
+    return "rtl" if first.lower() in RTL_LANGUAGES else "ltr"
 
 
 def text_width(text: str) -> float:

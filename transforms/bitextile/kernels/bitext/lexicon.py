@@ -1,4 +1,4 @@
-"""A bilingual lexicon from word links: counts, both conditional probabilities, filters.
+"""A bilingual lexicon from word alignment: counts, both conditional probabilities, filters.
 
     count(s, t) = links between s and t          over all corpora of the key
     p(t | s) = count(s, t) / sum_t' count(s, t')     p(s | t) = count(s, t) / sum_s' count(s', t)
@@ -57,7 +57,7 @@ class LexiconConfig:
 
 
 def count_links(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Counts the links between words of a batch, folded; sides in the key's order.
+    """Counts the links between words of a batch, lower-cased; sides in the key's order.
 
     Words without a letter (punctuation, numbers, symbols) are not counted.
 
@@ -79,15 +79,15 @@ def count_links(batch: pa.RecordBatch) -> pa.RecordBatch:
         words = side.words[rows] + flat.field(name).to_numpy()
         linked.append((side, words, _has_letter(side)[words]))
     counted = linked[0][2] & linked[1][2]
-    a, b = (_folded(side, words[counted]) for side, words, _ in linked)
+    a, b = (_lowered(side, words[counted]) for side, words, _ in linked)
     row = pa.array(rows[counted])
     a_lang, b_lang = batch.column("src_lang").take(row), batch.column("tgt_lang").take(row)
-    turned = pc.greater(a_lang, b_lang)
+    flipped = pc.greater(a_lang, b_lang)
     columns = [
-        pc.if_else(turned, b_lang, a_lang),
-        pc.if_else(turned, a_lang, b_lang),
-        pc.if_else(turned, b, a),
-        pc.if_else(turned, a, b),
+        pc.if_else(flipped, b_lang, a_lang),
+        pc.if_else(flipped, a_lang, b_lang),
+        pc.if_else(flipped, b, a),
+        pc.if_else(flipped, a, b),
         pa.array(np.ones(len(row), np.int64)),
     ]
     return _summed(pa.Table.from_arrays(columns, schema=COUNTS))
@@ -141,10 +141,10 @@ def _has_letter(side: SegmentedTexts) -> Bool:
     return any_between(letters, side.starts, side.ends)
 
 
-def _folded(side: SegmentedTexts, words: I64) -> pa.StringArray:
+def _lowered(side: SegmentedTexts, words: I64) -> pa.StringArray:
     spelled = cut(side.texts, side.starts[words], side.ends[words]).dictionary_encode()
-    folded = pa.array([lower_nfc(word) for word in spelled.dictionary.to_pylist()], pa.string())
-    return folded.take(spelled.indices)
+    lowered = pa.array([lower_nfc(word) for word in spelled.dictionary.to_pylist()], pa.string())
+    return lowered.take(spelled.indices)
 
 
 def _summed(table: pa.Table) -> pa.RecordBatch:

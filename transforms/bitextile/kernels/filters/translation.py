@@ -4,11 +4,8 @@ A generator that fails does so in few ways: nothing, the same words again and ag
 too little, the source once more, another language. Each has a rule and a measured value.
 """
 
-import unicodedata
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -19,12 +16,11 @@ from bitextile.kernels.filters.length_ratio import LENGTH_RATIO, LengthRatioOpti
 from bitextile.kernels.filters.rule import Rows, Rule, apply_rules
 from bitextile.kernels.filters.words import words_per_side
 from bitextile.kernels.rejects import Filtered
+from bitextile.kernels.text.scripts import scripts_of_letters
 from bitextile.schema.kinds import PSEUDO
 
 _MAX_NAME_WORDS = 3
 """Names and numbers of up to so many words are rightly the same in both languages."""
-_MIN_SCRIPT_SHARE = 0.05
-"""A script with a larger share of a language's letters is one of its own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +36,7 @@ class TranslationFilterConfig(LengthRatioOptions):
     max_other_script: float = 0.5
     """Largest share of letters that are of no script of the target language."""
     scripts: Mapping[str, tuple[str, ...]] = field(default_factory=dict, metadata={"option": False})
-    """Scripts of each language, as `scripts_of` finds them in text of it. A language that is
+    """Scripts of each language, as `usual_scripts` finds them in text of it. A language that is
     missing here is not checked; languages of one script are not told apart."""
 
     def __post_init__(self) -> None:
@@ -59,19 +55,6 @@ def filter_translations(batch: pa.RecordBatch, *, config: TranslationFilterConfi
     """
     kept, rejects = apply_rules(batch, TRANSLATION_RULES, config=config)
     return Filtered(kept.select(PSEUDO.schema.names), rejects)
-
-
-def scripts_of(texts: Iterable[str]) -> tuple[str, ...]:
-    """Returns the scripts that make up more than 5 % of the letters of texts, by name.
-
-    >>> scripts_of(["Ein Widerstand von rund", "220 Ω"]), scripts_of(["私は John です"])
-    (('LATIN',), ('CJK', 'HIRAGANA', 'LATIN'))
-    """
-    counts: Counter[str] = Counter()
-    for text in texts:
-        counts.update(_scripts(text))
-    rare = _MIN_SCRIPT_SHARE * counts.total()
-    return tuple(sorted(name for name, n in counts.items() if n > rare))
 
 
 def _count_characters(rows: Rows, config: TranslationFilterConfig) -> F64:
@@ -147,19 +130,7 @@ def _trigrams(text: str) -> set[str]:
 
 
 def _other_script(text: str, scripts: tuple[str, ...] | None) -> float:
-    found = _scripts(text)
+    found = scripts_of_letters(text)
     if not found or not scripts:
         return 0.0
     return sum(name not in scripts for name in found) / len(found)
-
-
-def _scripts(text: str) -> list[str]:
-    return [name for name in map(_script, text) if name]
-
-
-@lru_cache(maxsize=1 << 16)
-def _script(character: str) -> str:
-    """Returns the script of a letter, as the Unicode name of it begins; "" for anything else."""
-    if unicodedata.category(character) not in ("Lu", "Ll", "Lt", "Lo"):
-        return ""
-    return unicodedata.name(character, "").partition(" ")[0]

@@ -17,12 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bitextile.kernels.arrays import I64, offsets_of, rows_of
-from bitextile.kernels.bitext.dictionary.source import (
-    Dictionary,
-    DictionarySource,
-    has_letter,
-    read_dictionary,
-)
+from bitextile.kernels.bitext.dictionary.source import Dictionary, DictionarySource, read_dictionary
 from bitextile.kernels.bitext.sides import Sides, check_sides
 from bitextile.kernels.switch.core import (
     Options,
@@ -34,7 +29,7 @@ from bitextile.kernels.switch.core import (
     shares,
     switch,
 )
-from bitextile.kernels.text.codepoints import cut, to_texts
+from bitextile.kernels.text.codepoints import cut, has_letter, to_texts
 from bitextile.kernels.text.normalise import lower_nfc
 from bitextile.kernels.text.replace_spans import grapheme_safe
 from bitextile.kernels.text.segment import segment

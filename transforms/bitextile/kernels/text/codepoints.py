@@ -122,6 +122,16 @@ def char_classes() -> U8:
     return table
 
 
+def has_letter(word: str) -> bool:
+    """Returns whether a word holds a letter of any script.
+
+    >>> has_letter("7犬"), has_letter("7!")
+    (True, False)
+    """
+    points = np.frombuffer(word.encode("utf-32-le", "surrogatepass"), np.uint32)
+    return bool(np.isin(char_classes()[points], (UNSPACED, SPACED)).any())
+
+
 @cache
 def is_word_char() -> Bool:
     """Returns for every code point whether it is a letter, a mark on one or a digit, [0x110000]."""

@@ -1,0 +1,71 @@
+"""Formats of dictionaries: found by the first lines, parsed into both columns."""
+
+import gzip
+from typing import get_args
+
+import pytest
+
+from bitextile.kernels.bitext.dictionary.formats import LINE_FORMATS, FormatName, detect_format
+from bitextile.kernels.bitext.dictionary.source import ENTRIES, read_dictionary
+from bitextile.schema.errors import ConfigError, InputError
+from dictionary_files import KNOWN, TEI, WIKTIONARY, entries, source, written
+
+
+@pytest.mark.parametrize(
+    ("text", "format", "columns", "found"),
+    [
+        ("the der\ndog Hund\n", "space", "src,tgt", [("dog", "Hund"), ("the", "der")]),
+        ("der the\nHund dog\n", "space", "tgt,src", [("dog", "Hund"), ("the", "der")]),
+        ("hot dog\tWürstchen\nthe\tder\n", "tab", "src,tgt", None),
+        ("der @ the\nHund @ dog\n", "at", "tgt,src", [("dog", "Hund"), ("the", "der")]),
+    ],
+)
+def test_formats_and_columns_are_found(tmp_path, text, format, columns, found) -> None:
+    read = read_dictionary(source(written(tmp_path, text)), known=KNOWN)
+    assert (read.source.format, read.source.columns) == (format, columns)
+    assert read.entries.schema == ENTRIES
+    if found is not None:
+        assert [entry[:2] for entry in entries(read)] == found
+
+
+def test_wiktionary_gives_translations_without_notes(tmp_path) -> None:
+    read = read_dictionary(source(written(tmp_path, WIKTIONARY), "cs"), known=KNOWN)
+    assert entries(read) == [
+        ("Aaron's rod", "divizna", "n"),
+        ("Aaron's rod", "zlatobýl", "n"),
+        ("dog", "fena", "n"),
+        ("dog", "pes", "n"),
+    ]
+    assert read.counts == {"entries": 4, "empty": 1}
+    assert read.entries.column("p").to_pylist() == [0.5] * 4
+
+
+def test_tei_gives_definitions_and_quotes_without_notes(tmp_path) -> None:
+    read = read_dictionary(source(written(tmp_path, TEI, "d.tei"), "sw"), known=KNOWN)
+    assert entries(read) == [("dog", "jibwa", "n"), ("dog", "mbwa", "n"), ("of", "ya", None)]
+
+
+def test_entities_are_refused(tmp_path) -> None:
+    bomb = '<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "aaaa">]><TEI>&a;</TEI>'
+    with pytest.raises(InputError, match="TEI"):
+        read_dictionary(source(written(tmp_path, bomb)), known=KNOWN)
+
+
+def test_compressed_files_are_read(tmp_path) -> None:
+    path = tmp_path / "d.txt.gz"
+    path.write_bytes(gzip.compress("dog 犬\n".encode()))
+    assert entries(read_dictionary(source(path, "ja"))) == [("dog", "犬", None)]
+
+
+@pytest.mark.parametrize("n_others", [1, 2])
+def test_nine_lines_in_ten_tell_the_format(n_others: int) -> None:
+    lines = ["dog\tHund"] * (10 - n_others) + ["one of another form"] * n_others
+    if n_others == 1:
+        assert detect_format(lines, "d.txt") == "tab"
+    else:
+        with pytest.raises(ConfigError, match=r"d\.txt: of no known dictionary format"):
+            detect_format(lines, "d.txt")
+
+
+def test_options_offer_each_line_format() -> None:
+    assert {*LINE_FORMATS, "auto", "tei", "lexicon"} == set(get_args(FormatName))
