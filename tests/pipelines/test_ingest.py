@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from bitextile.pipelines.cli.main import main
-from bitextile.pipelines.recipe.recipe import Recipe, parse, sources_of
+from bitextile.pipelines.recipe.corpora import find_files
+from bitextile.pipelines.recipe.recipe import Recipe, parse
 from bitextile.schema.dataset import Dataset, open_dataset, verify_dataset
 from bitextile.schema.errors import ConfigError
 from bitextile.schema.kinds import REJECTS
@@ -230,7 +231,7 @@ MONO = {"corpus": "c", "language": "en", "files": ["x"]}
 )
 def test_a_format_follows_from_the_files_unless_it_is_given(files, given, expected) -> None:
     corpora = parse(Recipe, {"bitext": [PAIR | {"files": files, "format": given}]}, "r")
-    [source] = sources_of(corpora, Path("/in")).bitext
+    [source] = find_files(corpora.bitext, corpora.mono, Path("/in")).bitext
     assert source.format == expected
     assert source.files == tuple(f"/in/{name}" for name in files)
 
@@ -261,7 +262,7 @@ def test_a_recipe_that_cannot_work_is_refused_before_anything_is_read(
 ) -> None:
     corpora = parse(Recipe, content, "r.yaml")
     with pytest.raises(ConfigError, match=message):
-        sources_of(corpora, tmp_path)
+        find_files(corpora.bitext, corpora.mono, tmp_path)
 
 
 @pytest.mark.parametrize(

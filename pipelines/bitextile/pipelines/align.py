@@ -1,13 +1,14 @@
 """`bitextile align`: pairs -> aligned, by an aligner fitted per language pair or an encoder."""
 
+from dataclasses import asdict
 from typing import Any
 
 from bitextile.kernels.align.config import AlignerConfig
+from bitextile.kernels.align.engine import AlignConfig
 from bitextile.kernels.align.known_translations import word_translations
 from bitextile.kernels.bitext.dictionary.source import Dictionary, read_dictionary
 from bitextile.kernels.model_digest import encoder_digest
 from bitextile.kernels.text.segment import segmenter_for
-from bitextile.pipelines.recipe.recipe import as_config
 from bitextile.pipelines.runner.convert import convert_dataset
 from bitextile.pipelines.runner.inputs import dictionary_input
 from bitextile.pipelines.runner.job import DatasetResult
@@ -22,7 +23,7 @@ _WORK = 25.0
 _WORK_OF_ENCODER = 0.0
 
 
-def align(pairs: str, out: str, *, config: AlignerConfig, options: RunOptions) -> DatasetResult:
+def align(pairs: str, out: str, *, config: AlignConfig, options: RunOptions) -> DatasetResult:
     """Aligns the words of a `pairs` dataset; models that are fitted stay in `OUT/models/KEY`.
 
     Args:
@@ -38,7 +39,7 @@ def align(pairs: str, out: str, *, config: AlignerConfig, options: RunOptions) -
     """
     source = open_dataset(pairs, PAIRS)
     segmenters = {tag: segmenter_for(tag, config.segmenter).name for tag in source.languages}
-    described = {"command": "align", **as_config(config), "segmenters": segmenters}
+    described = {"command": "align", **asdict(config), "segmenters": segmenters}
     if not config.reproducible:
         described["reproducible"] = False  # the digest is of what was written
     config.check_installed()

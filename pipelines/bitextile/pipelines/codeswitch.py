@@ -16,7 +16,6 @@ from bitextile.kernels.switch.dictionary import DictionarySwitchConfig
 from bitextile.kernels.switch.pivot import MultilingualSwitchConfig
 from bitextile.kernels.switch.task_field import TaskFieldSwitchConfig, TaskFiles
 from bitextile.kernels.text.segment import segment
-from bitextile.pipelines.recipe.recipe import as_config
 from bitextile.pipelines.runner.convert import convert_dataset, convert_files
 from bitextile.pipelines.runner.inputs import dictionary_input, plain_inputs
 from bitextile.pipelines.runner.job import DatasetResult
@@ -49,7 +48,7 @@ def codeswitch(
         return rows | SwitchByAlignment(config)
 
     source = open_dataset(aligned, ALIGNED)
-    described = {"command": "codeswitch", **as_config(config)}
+    described = {"command": "codeswitch", **asdict(config)}
     return convert_dataset(source, out, make, kind=CODESWITCH, config=described, options=options)
 
 
@@ -83,7 +82,7 @@ def codeswitch_multilingual(
                 f"{aligned}: pairs of {key} have no side in {config.pivot}, the pivot"
             )
     check_weights(config.weights, languages)
-    described = {"command": "codeswitch", **as_config(config)}
+    described = {"command": "codeswitch", **asdict(config)}
     return convert_dataset(
         source, out, make, kind=CODESWITCH, config=described, options=options, work=4.0
     )
@@ -122,8 +121,8 @@ def codeswitch_by_dictionary(
         for source in dictionaries
     ]
     source = open_dataset(dataset, (MONO, PAIRS, ALIGNED))
-    read = settled(source, weighted)
-    described = {"command": "codeswitch", **as_config(config)}
+    read = resolve_dictionaries(source, weighted)
+    described = {"command": "codeswitch", **asdict(config)}
     described["dictionaries"] = [
         {**asdict(d.source), "pos": list(d.source.pos), "counts": d.counts, "order": d.reason}
         for d in read
@@ -140,7 +139,9 @@ def codeswitch_by_dictionary(
     )
 
 
-def settled(dataset: Dataset, dictionaries: Sequence[DictionarySource]) -> list[Dictionary]:
+def resolve_dictionaries(
+    dataset: Dataset, dictionaries: Sequence[DictionarySource]
+) -> list[Dictionary]:
     """Reads dictionaries with the help of the sentences they are to switch.
 
     Raises:
@@ -178,7 +179,7 @@ def codeswitch_by_candidates(
         return rows | SwitchByCandidates(config)
 
     source = open_dataset(candidates, CANDIDATES)
-    described = {"command": "codeswitch", **as_config(config)}
+    described = {"command": "codeswitch", **asdict(config)}
     return convert_dataset(source, out, make, kind=CODESWITCH, config=described, options=options)
 
 
@@ -204,7 +205,7 @@ def codeswitch_task_fields(
 
     check_weights(config.weights, files.translations)
     inputs = plain_inputs([files.file, *files.translations.values()])
-    described = {"command": "codeswitch", **as_config(config)}
+    described = {"command": "codeswitch", **asdict(config)}
     described |= {"task": files.task, "language": files.language}
     described["translations"] = sorted(files.translations)
     return convert_files(inputs, out, make, kind=CODESWITCH, config=described, options=options)

@@ -4,29 +4,29 @@ from importlib import resources
 from pathlib import Path
 
 from bitextile.pipelines.recipe.recipe import load_recipe
-from bitextile.pipelines.run import Summary, Tell, run
+from bitextile.pipelines.run import Progress, Summary, run
 from bitextile.pipelines.runner.job import DatasetResult
 from bitextile.pipelines.runner.options import RunOptions
 
 RECIPE = "recipe.yaml"
-PLAINLY = "what so small a model writes is poor: it shows the way, not the quality"
+QUALITY_NOTE = "translations of so small a model are poor: illustration only"
 
 
-def demo(out: str, *, options: RunOptions, tell: Tell) -> Summary:
+def demo(out: str, *, options: RunOptions, progress: Progress) -> Summary:
     """Runs the embedded sample through the chain; some minutes on two cores.
 
     Args:
         out: folder for everything it writes.
         options: how to run.
-        tell: called with a stage's name when it begins, and with each dataset it wrote; behind
-            the pseudo translations with what to think of them.
+        progress: called with a step's name when it begins, and with each dataset it wrote; after
+            the pseudo translations with a note on their quality.
     """
 
-    def told(news: str | DatasetResult) -> None:
-        tell(news)
+    def with_note(news: str | DatasetResult) -> None:
+        progress(news)
         if isinstance(news, DatasetResult) and news.dataset.kind.name == "pseudo":
-            tell(PLAINLY)
+            progress(QUALITY_NOTE)
 
     with resources.as_file(resources.files("bitextile.pipelines.sample")) as folder:
         recipe = load_recipe(str(folder / RECIPE))
-        return run(recipe, Path(folder), out, options=options, tell=told)
+        return run(recipe, Path(folder), out, options=options, progress=with_note)

@@ -1,12 +1,12 @@
 """`bitextile derive`: datasets, parsed or task files -> a derived language, with exact links."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from bitextile.kernels.derive.rows import DeriveConfig, derived_tag
 from bitextile.kernels.tasks.derive import derive_task, derived_name
-from bitextile.pipelines.recipe.recipe import as_config
 from bitextile.pipelines.runner.atomic import staged
 from bitextile.pipelines.runner.convert import convert_dataset, convert_files
 from bitextile.pipelines.runner.inputs import plain_inputs
@@ -64,7 +64,7 @@ def derive(dataset: str, out: str, *, config: DeriveConfig, options: RunOptions)
     source = open_dataset(dataset, (MONO, PAIRS, ALIGNED))
     if source.kind is MONO:
         _refuse_sides(dataset, config)
-    described = {"command": "derive", **as_config(config)}
+    described = {"command": "derive", **asdict(config)}
     return convert_dataset(
         source, out, make, kind=ALIGNED, config=described, options=options, work=3.0
     )
@@ -96,7 +96,7 @@ def derive_conllu(
         return root | DeriveParsed((file,), lang, config)
 
     _refuse_sides(file, config)
-    described = {"command": "derive", "language": lang, **as_config(config)}
+    described = {"command": "derive", "language": lang, **asdict(config)}
     inputs = plain_inputs([file])
     return convert_files(inputs, out, make, kind=ALIGNED, config=described, options=options)
 
@@ -127,7 +127,7 @@ def derive_file(
         "task": task,
         "language": derived_tag(lang, config.transforms),
         "counts": made.counts,
-        "config": as_config(config),
+        "config": asdict(config),
         "inputs": inputs,
         "software": software(),
     }

@@ -1,6 +1,7 @@
 """`bitextile exchange`: aligned -> exchange, linked words swapped between the sentences."""
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from itertools import islice
 from typing import Any
 
@@ -8,7 +9,6 @@ import pyarrow as pa
 
 from bitextile.kernels.exchange import ExchangeConfig
 from bitextile.kernels.text.truecase import EMPTY_CASING, casing_of
-from bitextile.pipelines.recipe.recipe import as_config
 from bitextile.pipelines.runner.convert import convert_dataset
 from bitextile.pipelines.runner.job import DatasetResult
 from bitextile.pipelines.runner.options import RunOptions
@@ -39,7 +39,7 @@ def exchange(
 
     source = open_dataset(aligned, ALIGNED)
     casing = casing_of(_first_batches(source)) if config.recase else EMPTY_CASING
-    described = {"command": "exchange", **as_config(config)}
+    described = {"command": "exchange", **asdict(config)}
     return convert_dataset(source, out, make, kind=EXCHANGE, config=described, options=options)
 
 

@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from bitextile.kernels.readers.source import CorpusSource
-from bitextile.pipelines.recipe.recipe import Recipe, as_config, load_recipe, sources_of
+from bitextile.pipelines.recipe.corpora import find_files
+from bitextile.pipelines.recipe.recipe import Recipe, load_recipe
 from bitextile.pipelines.runner.inputs import file_inputs
 from bitextile.pipelines.runner.job import DatasetResult, Output, run_pipeline, software
 from bitextile.pipelines.runner.options import RunOptions
@@ -41,8 +42,8 @@ def ingest_corpora(
         out: folder for the datasets.
         options: how to run.
     """
-    sources = sources_of(recipe, folder)
-    whole = as_config(recipe)
+    sources = find_files(recipe.bitext, recipe.mono, folder)
+    whole = recipe.model_dump(mode="json")
     config = {"command": "ingest", **{part: whole[part] for part in CORPORA}}
     todo = [(PAIRS, "pairs", sources.bitext), (MONO, "mono", sources.mono)]
     jobs = {f"{out}/{name}": (kind, found) for kind, name, found in todo if found}

@@ -1,9 +1,9 @@
 """`bitextile lexicon`: aligned -> lexicon, a bilingual dictionary from the links."""
 
+from dataclasses import asdict
 from typing import Any
 
 from bitextile.kernels.bitext.lexicon import LexiconConfig
-from bitextile.pipelines.recipe.recipe import as_config
 from bitextile.pipelines.runner.convert import convert_dataset
 from bitextile.pipelines.runner.job import DatasetResult
 from bitextile.pipelines.runner.options import RunOptions
@@ -27,5 +27,5 @@ def lexicon(aligned: str, out: str, *, config: LexiconConfig, options: RunOption
         return rows | CountLexicon(config)
 
     source = open_dataset(aligned, ALIGNED)
-    described = {"command": "lexicon", **as_config(config)}
+    described = {"command": "lexicon", **asdict(config)}
     return convert_dataset(source, out, make, kind=LEXICON, config=described, options=options)

@@ -11,14 +11,15 @@ from bitextile.pipelines.align import align
 from bitextile.pipelines.exchange import exchange
 from bitextile.pipelines.ingest import ingest_corpora
 from bitextile.pipelines.lexicon import lexicon
+from bitextile.pipelines.recipe.corpora import find_files
 from bitextile.pipelines.recipe.evaluation import (
     Evaluation,
+    alignment_metrics,
     check_evaluation,
-    compared,
-    link_figures,
-    model_figures,
+    compare_stages,
+    model_metrics,
 )
-from bitextile.pipelines.recipe.recipe import Recipe, sources_of
+from bitextile.pipelines.recipe.recipe import Recipe
 from bitextile.pipelines.recipe.run_variants import (
     check_variants,
     derived,
@@ -26,12 +27,12 @@ from bitextile.pipelines.recipe.run_variants import (
     uses_run_candidates,
 )
 from bitextile.pipelines.recipe.training_stages import (
-    Stage,
-    check_stages,
-    config_of,
-    folder_of_model,
-    stages_before_writing,
-    stages_of,
+    TrainingStage,
+    check_training,
+    model_folder,
+    stage_config,
+    stages_before_backtranslation,
+    training_stages,
 )
 from bitextile.pipelines.report.page import write_report
 from bitextile.pipelines.runner.job import DatasetResult
@@ -40,97 +41,100 @@ from bitextile.pipelines.tokenizer import same_tokenizer, train_tokenizer
 from bitextile.schema.errors import BitextileError, ConfigError, OutputExistsError
 from bitextile.schema.storage import exists, write_atomically
 
-Tell = Callable[[str | DatasetResult], None]
+Progress = Callable[[str | DatasetResult], None]
+"""Called with the name of each step when it begins, and with each dataset that was written."""
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What a run came to: every dataset, every figure, and the page that shows them."""
+    """Results of a run: every dataset, every metric, and the page that shows them."""
 
     datasets: tuple[DatasetResult, ...]
     evaluations: tuple[Evaluation, ...]
     report: str
 
 
-def run(recipe: Recipe, folder: Path, out: str, *, options: RunOptions, tell: Tell) -> Summary:
+def run(
+    recipe: Recipe, folder: Path, out: str, *, options: RunOptions, progress: Progress
+) -> Summary:
     """Runs the chain: ingest, align, lexicon, variants, tokenizer, training, evaluation.
 
     Args:
         recipe: what to do.
         folder: what its paths are relative to.
-        out: folder that gets one folder for each stage, evaluation.json and report.html.
-        options: how to run; `reuse` keeps the stages that are finished.
-        tell: called with each stage's name when it begins, and with each dataset it wrote.
+        out: folder that gets one folder for each step, evaluation.json and report.html.
+        options: how to run; `reuse` keeps the steps that are finished.
+        progress: called with each step's name when it begins, and with each dataset it wrote.
 
     Raises:
         ConfigError: the recipe is wrong; nothing was started.
-        BitextileError: a stage failed; the stages before it stay, and --reuse goes on from there.
+        BitextileError: a step failed; the steps before it stay, and --reuse goes on from there.
     """
-    chain = _Chain(recipe, folder, out, options, tell)
-    chain.check()
-    chain.make_datasets()
-    chain.make_tokenizer()
-    chain.train()
-    chain.evaluate()
-    return chain.finish()
+    steps = _Run(recipe, folder, out, options, progress)
+    steps.check()
+    steps.make_datasets()
+    steps.make_tokenizer()
+    steps.train()
+    steps.evaluate()
+    return steps.finish()
 
 
-class _Chain:
-    """The stages of one run, and what they have come to so far."""
+class _Run:
+    """The steps of one run, and their results so far."""
 
     def __init__(
-        self, recipe: Recipe, folder: Path, out: str, options: RunOptions, tell: Tell
+        self, recipe: Recipe, folder: Path, out: str, options: RunOptions, progress: Progress
     ) -> None:
         self.recipe, self.folder, self.out = recipe, folder, out
-        self.options, self.tell = options, tell
-        self.stages: tuple[Stage, ...] = ()
+        self.options, self.progress = options, progress
+        self.stages: tuple[TrainingStage, ...] = ()
         self.datasets: list[DatasetResult] = []
         self.evaluations: list[Evaluation] = []
 
     def at(self, name: str) -> str:
-        """Returns where a stage's result lies."""
+        """Returns the folder of a step's result."""
         return f"{self.out}/{name}"
 
     def check(self) -> None:
-        """Raises ConfigError before anything runs, where a late stage would fail."""
-        sources = sources_of(self.recipe, self.folder)
+        """Raises ConfigError before anything runs, where a late step would fail."""
+        sources = find_files(self.recipe.bitext, self.recipe.mono, self.folder)
         if not sources.bitext:
             raise ConfigError("the recipe has no `bitext`; the chain starts from sentence pairs")
         check_variants(self.recipe, self.folder)
         check_evaluation(self.recipe.evaluate, self.folder)
-        self.stages = stages_of(self.recipe)
-        check_stages(self.recipe, self.folder, self.out)
+        self.stages = training_stages(self.recipe)
+        check_training(self.recipe, self.folder, self.out)
 
-    def done(self, *finished: DatasetResult) -> None:
-        """Notes what a stage wrote."""
+    def add(self, *finished: DatasetResult) -> None:
+        """Notes what a step wrote."""
         self.datasets += finished
         for dataset in finished:
-            self.tell(dataset)
+            self.progress(dataset)
 
     def make_datasets(self) -> None:
         """Runs the pipelines from corpora to variants."""
         recipe, options = self.recipe, self.options
-        self.tell("ingest")
-        self.done(*ingest_corpora(recipe, self.folder, self.out, options=options))
+        self.progress("ingest")
+        self.add(*ingest_corpora(recipe, self.folder, self.out, options=options))
         aligned = self.at("aligned")
         config = recipe.align.resolve_paths(self.folder)
-        self.tell("align")
-        self.done(align(self.at("pairs"), aligned, config=config, options=options))
-        self.tell("lexicon")
-        self.done(lexicon(aligned, self.at("lexicon"), config=recipe.lexicon, options=options))
-        self.tell("exchange")
-        self.done(exchange(aligned, self.at("exchange"), config=recipe.exchange, options=options))
-        self.tell("codeswitch")
+        self.progress("align")
+        self.add(align(self.at("pairs"), aligned, config=config, options=options))
+        self.progress("lexicon")
+        self.add(lexicon(aligned, self.at("lexicon"), config=recipe.lexicon, options=options))
+        self.progress("exchange")
+        self.add(exchange(aligned, self.at("exchange"), config=recipe.exchange, options=options))
+        self.progress("codeswitch")
         for asked in itertools.filterfalse(uses_run_candidates, recipe.codeswitch):
-            self.done(switch(asked, self.folder, self.out, options=options))
+            self.add(switch(asked, self.folder, self.out, options=options))
         if recipe.derive:
-            self.tell("derive")
+            self.progress("derive")
         for wanted in recipe.derive:
-            self.done(derived(wanted, self.folder, self.out, options=options))
+            self.add(derived(wanted, self.folder, self.out, options=options))
 
     def make_tokenizer(self) -> None:
         """Trains the tokenizer on all text, unless the same one may be kept."""
-        self.tell("tokenizer")
+        self.progress("tokenizer")
         texts = [f.dataset.path for f in self.datasets if f.dataset.kind.name in ("pairs", "mono")]
         out, config = self.at("tokenizer"), self.recipe.tokenizer
         if self.options.reuse and exists(out):
@@ -145,7 +149,7 @@ class _Chain:
 
     def train(self) -> None:
         """Pre-trains in stages, with what models supply between and behind them."""
-        before_writing = stages_before_writing(self.stages)
+        before_writing = stages_before_backtranslation(self.stages)
         for done, stage in enumerate(self.stages):
             if done == before_writing:
                 self.backtranslate(done)
@@ -154,7 +158,7 @@ class _Chain:
             self.backtranslate(before_writing)
         self.find_candidates()
 
-    def pretrain(self, stage: Stage) -> None:
+    def pretrain(self, stage: TrainingStage) -> None:
         """Runs a stage from the model before it, and writes what the first one starts from.
 
         Raises:
@@ -162,11 +166,11 @@ class _Chain:
         """
         from bitextile.trainer.train.pretrain import save_initial
 
-        config = config_of(stage, self.recipe, self.folder, self.out)
-        self.tell(stage.name)
+        config = stage_config(stage, self.recipe, self.folder, self.out)
+        self.progress(stage.name)
         if stage.number == 1:
             overwrite = self.options.overwrite or self.options.reuse
-            save_initial(config, self.at(folder_of_model(0)), overwrite=overwrite)
+            save_initial(config, self.at(model_folder(0)), overwrite=overwrite)
         made = self.trained(config, self.at(stage.folder))
         if made.interrupted:
             raise BitextileError(
@@ -175,7 +179,7 @@ class _Chain:
             )
 
     def trained(self, config: Any, model: str) -> Any:
-        """Returns what training came to; as with datasets, --reuse keeps only what is the same."""
+        """Trains a model; as with datasets, --reuse keeps only what is the same."""
         from bitextile.trainer.train.pretrain import pretrain
 
         if self.options.reuse:
@@ -190,7 +194,7 @@ class _Chain:
         """Writes pseudo translations of `mono`, if the recipe asks for some.
 
         Args:
-            done: stages of training behind us.
+            done: how many stages of training are finished.
 
         Raises:
             BitextileError: the translation filter rejected all, and a stage was to learn from them.
@@ -201,7 +205,7 @@ class _Chain:
         from bitextile.pipelines.backtranslate import BacktranslateConfig, backtranslate
         from bitextile.pipelines.recipe.models import engine_of
 
-        self.tell("backtranslate")
+        self.progress("backtranslate")
         config = BacktranslateConfig(
             model=self.model(part.model, done),
             to=part.to,
@@ -209,7 +213,7 @@ class _Chain:
             translation_filter=part.translation_filter,
         )
         mono, out = self.at("mono"), self.at("pseudo")
-        self.done(
+        self.add(
             backtranslate(mono, out, config=config, engine=engine_of(part), options=self.options)
         )
         counts = self.datasets[-1].dataset.manifest.counts
@@ -228,7 +232,7 @@ class _Chain:
             return
         from bitextile.pipelines.candidates import CandidateSearchConfig, candidates
 
-        self.tell("candidates")
+        self.progress("candidates")
         config = CandidateSearchConfig(
             **asdict(part)
             | {
@@ -239,40 +243,40 @@ class _Chain:
         made = candidates(
             self.at("mono"), self.at("candidates"), config=config, options=self.options
         )
-        self.done(made)
+        self.add(made)
         for asked in filter(uses_run_candidates, self.recipe.codeswitch):
-            self.done(switch(asked, self.folder, self.out, options=self.options))
+            self.add(switch(asked, self.folder, self.out, options=self.options))
 
     def model(self, named: str, done: int) -> str:
         """Returns the folder of a model that the recipe names, else that of the last stage done."""
-        return str(self.folder / named) if named else self.at(folder_of_model(done))
+        return str(self.folder / named) if named else self.at(model_folder(done))
 
     def evaluate(self) -> None:
-        """Measures the links, and every model from the one training began with to the last."""
+        """Measures the word alignment, and every model from the initial one to the last."""
         if self.stages:
-            self.tell("evaluate")
+            self.progress("evaluate")
         measured = self.recipe.evaluate, self.folder, self.out
-        self.evaluations = link_figures(*measured)
+        self.evaluations = alignment_metrics(*measured)
         if self.stages:
-            models = [folder_of_model(number) for number in range(len(self.stages) + 1)]
-            found = [model_figures(self.at(model), *measured) for model in models]
-            self.evaluations += compared(found)
+            models = [model_folder(number) for number in range(len(self.stages) + 1)]
+            found = [model_metrics(self.at(model), *measured) for model in models]
+            self.evaluations += compare_stages(found)
 
     def finish(self) -> Summary:
         """Writes evaluation.json and report.html."""
-        self.tell("report")
+        self.progress("report")
         write_atomically(
             self.at("evaluation.json"),
             (json.dumps(self.evaluations, ensure_ascii=False, indent=1) + "\n").encode(),
         )
         report = self.at("report.html")
-        extras = {"metrics": self.metrics(), "evaluations": self.evaluations}
+        extras = {"metrics": self.training_curve(), "evaluations": self.evaluations}
         paths = [finished.dataset.path for finished in self.datasets]
         write_report(paths, report, extras=extras, overwrite=True)
         return Summary(tuple(self.datasets), tuple(self.evaluations), report)
 
-    def metrics(self) -> list[dict[str, Any]]:
-        """Returns the training curve, stage behind stage; empty without training."""
+    def training_curve(self) -> list[dict[str, Any]]:
+        """Returns the training curve, one stage after the other; empty without training."""
         rows: list[dict[str, Any]] = []
         for stage in self.stages:
             done = rows[-1]["step"] if rows else 0

@@ -87,7 +87,7 @@ def going(folder: Path) -> Callable[..., tuple[Summary, list[str]]]:
 
         options = RunOptions(workers=1, reuse=reuse)
         recipe = load_recipe(str(folder / "recipe.yaml"))
-        return run(recipe, folder, str(folder / "out"), options=options, tell=tell), told
+        return run(recipe, folder, str(folder / "out"), options=options, progress=tell), told
 
     return go
 
@@ -232,5 +232,5 @@ def test_a_filter_that_keeps_nothing_is_said(folder, tmp_path) -> None:
             folder,
             str(tmp_path / "out"),
             options=RunOptions(workers=1),
-            tell=lambda _: None,
+            progress=lambda _: None,
         )

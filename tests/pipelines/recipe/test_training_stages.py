@@ -11,7 +11,11 @@ from bitextile.pipelines.recipe.models import (
     engine_of,
 )
 from bitextile.pipelines.recipe.recipe import Recipe, parse
-from bitextile.pipelines.recipe.training_stages import config_of, stages_before_writing, stages_of
+from bitextile.pipelines.recipe.training_stages import (
+    stage_config,
+    stages_before_backtranslation,
+    training_stages,
+)
 from bitextile.pipelines.run import run
 from bitextile.pipelines.runner.options import RunOptions
 from bitextile.schema.errors import ConfigError
@@ -48,7 +52,9 @@ def stages(*changes: dict[str, object]) -> list[dict[str, object]]:
 
 def test_a_stage_goes_on_as_the_one_before_it(tmp_path: Path) -> None:
     written = recipe()
-    first, second = (config_of(s, written, tmp_path, str(tmp_path)) for s in stages_of(written))
+    first, second = (
+        stage_config(s, written, tmp_path, str(tmp_path)) for s in training_stages(written)
+    )
     assert (first.model.preset, first.seed, first.steps) == ("mini", 0, 20)
     assert second.model.checkpoint == str(tmp_path / "model")
     assert (second.seed, second.steps, second.language_embeddings) == (1, 10, True)
@@ -65,11 +71,11 @@ def test_a_stage_goes_on_as_the_one_before_it(tmp_path: Path) -> None:
 
 def test_one_stage_stands_without_a_list_and_none_is_none() -> None:
     one = recipe(pretrain={"steps": 5}, backtranslate="absent")
-    assert [(s.folder, s.name, s.settings) for s in stages_of(one)] == [
+    assert [(s.folder, s.name, s.settings) for s in training_stages(one)] == [
         ("model", "pretrain", {"steps": 5})
     ]
-    assert stages_of(recipe(pretrain=None)) == ()
-    three = stages_of(recipe(pretrain=[{"steps": 5, "seed": 7}, {}, {"seed": 2, "steps": 1}]))
+    assert training_stages(recipe(pretrain=None)) == ()
+    three = training_stages(recipe(pretrain=[{"steps": 5, "seed": 7}, {}, {"seed": 2, "steps": 1}]))
     assert [(s.folder, s.settings["steps"], s.settings["seed"]) for s in three] == [
         ("model", 5, 7),
         ("model-2", 5, 8),
@@ -83,7 +89,7 @@ def test_one_stage_stands_without_a_list_and_none_is_none() -> None:
 )
 def test_pseudo_translations_are_written_before_they_are_learned_from(names, before) -> None:
     asked = [{"steps": 1, "objectives": {name: 1}} for name in names]
-    assert stages_before_writing(stages_of(recipe(pretrain=asked))) == before
+    assert stages_before_backtranslation(training_stages(recipe(pretrain=asked))) == before
 
 
 def test_languages_are_named_as_on_the_command_line() -> None:
@@ -210,7 +216,7 @@ def test_what_cannot_be_is_refused_before_anything_runs(tmp_path: Path, case: st
         pytest.fail(f"{news} began")
 
     with pytest.raises(ConfigError) as error:
-        run(recipe(**changed), tmp_path, str(out), options=RunOptions(), tell=started)
+        run(recipe(**changed), tmp_path, str(out), options=RunOptions(), progress=started)
     assert sentence in str(error.value)
     assert not out.exists()
 
@@ -225,5 +231,5 @@ def test_a_checkpoint_from_elsewhere_may_write_in_the_first_stage(tmp_path, worl
             tmp_path,
             str(tmp_path / "out"),
             options=RunOptions(),
-            tell=pytest.fail,
+            progress=pytest.fail,
         )

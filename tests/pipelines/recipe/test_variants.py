@@ -78,7 +78,7 @@ def test_every_variant_of_a_recipe_is_made(folder: Path) -> None:
         folder,
         str(folder / "out"),
         options=RunOptions(workers=1),
-        tell=lambda news: told.append(news) if isinstance(news, str) else None,
+        progress=lambda news: told.append(news) if isinstance(news, str) else None,
     )
     found = {done.dataset.path.rsplit("/", 1)[1]: done.dataset for done in summary.datasets}
     assert set(found) - {"pairs", "mono", "aligned", "lexicon", "exchange"} == {

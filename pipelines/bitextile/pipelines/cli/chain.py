@@ -27,30 +27,28 @@ def run(
     from bitextile.pipelines.run import run as run_chain
 
     folder = Path(recipe).absolute().parent
-    _conclude(run_chain(load_recipe(recipe), folder, out, options=options, tell=_tell))
+    _print_summary(
+        run_chain(load_recipe(recipe), folder, out, options=options, progress=_print_progress)
+    )
 
 
-def demo(
-    *,
-    out: Out = "demo-out",
-    options: RunOptions,
-) -> None:
+def demo(options: RunOptions, out: Out = "demo-out") -> None:
     """Runs the whole chain on the embedded sample: six languages, 400 sentences each."""
     from bitextile.pipelines.demo import demo as run_demo
 
-    _conclude(run_demo(out, options=options, tell=_tell))
+    _print_summary(run_demo(out, options=options, progress=_print_progress))
 
 
-def _tell(news: str | DatasetResult) -> None:
+def _print_progress(news: str | DatasetResult) -> None:
     if isinstance(news, DatasetResult):
         print_results(news)
     else:
         console.print(f"[{news}]", style="bold", markup=False)
 
 
-def _conclude(summary: "Summary") -> None:
-    for figure in summary.evaluations:
-        values = [figure["before"], *figure.get("between", ()), figure["after"]]
-        told = " -> ".join(f"{value:.3f}" for value in values if value is not None)
-        console.print(f"{figure['name']:<44} {told}", markup=False)
+def _print_summary(summary: "Summary") -> None:
+    for metric in summary.evaluations:
+        values = [metric["before"], *metric.get("between", ()), metric["after"]]
+        text = " -> ".join(f"{value:.3f}" for value in values if value is not None)
+        console.print(f"{metric['name']:<44} {text}", markup=False)
     typer.echo(summary.report)

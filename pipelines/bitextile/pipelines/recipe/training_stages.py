@@ -28,18 +28,15 @@ WITH_LEXICON = frozenset({"align_mlm", "dict_mlm"})
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stage:
-    """One pre-training of a run.
-
-    Attributes:
-        number: from 1.
-        settings: of `pretrain`, without paths and objectives.
-        objectives: name to weight, or to options such as {weight: 2}.
-    """
+class TrainingStage:
+    """One pre-training of a run."""
 
     number: int
+    """From 1."""
     settings: dict[str, Any]
+    """Of `pretrain`, without paths and objectives."""
     objectives: dict[str, Any]
+    """Name to weight, or to options such as {weight: 2}."""
 
     @property
     def name(self) -> str:
@@ -49,19 +46,19 @@ class Stage:
     @property
     def folder(self) -> str:
         """Of the model: the first keeps its name when a recipe gets more stages."""
-        return folder_of_model(self.number)
+        return model_folder(self.number)
 
 
-def folder_of_model(number: int) -> str:
+def model_folder(number: int) -> str:
     """Returns the folder of the model of a stage; that of stage 0 is the one all began with.
 
-    >>> [folder_of_model(number) for number in range(3)]
+    >>> [model_folder(number) for number in range(3)]
     ['initial', 'model', 'model-2']
     """
     return ("initial", "model")[number] if number < 2 else f"model-{number}"
 
 
-def stages_of(recipe: Recipe) -> tuple[Stage, ...]:
+def training_stages(recipe: Recipe) -> tuple[TrainingStage, ...]:
     """Returns the stages; what one does not say is as in the stage before it.
 
     But for `model`, which is that of the stage before, and `seed`, which counts up: with the same
@@ -70,7 +67,7 @@ def stages_of(recipe: Recipe) -> tuple[Stage, ...]:
     Raises:
         ConfigError: a later stage names a model, or objectives are no mapping.
     """
-    stages: list[Stage] = []
+    stages: list[TrainingStage] = []
     for number, given in enumerate(recipe.pretrain, 1):
         settings = dict(given)
         objectives = settings.pop("objectives", stages[-1].objectives if stages else OBJECTIVES)
@@ -80,12 +77,12 @@ def stages_of(recipe: Recipe) -> tuple[Stage, ...]:
                 "{weight: 2}, by name"
             )
         if stages:
-            settings = _going_on(stages[-1], settings)
-        stages.append(Stage(number=number, settings=settings, objectives=objectives))
+            settings = _inherited(stages[-1], settings)
+        stages.append(TrainingStage(number=number, settings=settings, objectives=objectives))
     return tuple(stages)
 
 
-def _going_on(before: Stage, settings: dict[str, Any]) -> dict[str, Any]:
+def _inherited(before: TrainingStage, settings: dict[str, Any]) -> dict[str, Any]:
     if "model" in settings:
         raise ConfigError(
             f"stage {before.number + 1} of `pretrain` names a model, but it goes on with that of "
@@ -96,15 +93,15 @@ def _going_on(before: Stage, settings: dict[str, Any]) -> dict[str, Any]:
     return kept | ({"seed": seed + 1} if isinstance(seed, int) else {}) | settings
 
 
-def stages_before_writing(stages: tuple[Stage, ...]) -> int:
-    """Returns how many stages are done when pseudo translations are written.
+def stages_before_backtranslation(stages: tuple[TrainingStage, ...]) -> int:
+    """Returns how many stages are done when pseudo translations are generated.
 
     All before the first that learns from them; every stage, if none does.
     """
     return next((s.number - 1 for s in stages if "btmlm" in s.objectives), len(stages))
 
 
-def config_of(stage: Stage, recipe: Recipe, folder: Path, out: str) -> "PretrainConfig":
+def stage_config(stage: TrainingStage, recipe: Recipe, folder: Path, out: str) -> "PretrainConfig":
     """Returns the trainer's configuration of a stage, on the datasets and models of a run.
 
     Args:
@@ -124,7 +121,7 @@ def config_of(stage: Stage, recipe: Recipe, folder: Path, out: str) -> "Pretrain
     data = [_entry(name, value, here, mono=mono) for name, value in stage.objectives.items()]
     content = {"tokenizer": f"{here}/tokenizer", "data": data, **stage.settings}
     if stage.number > 1:
-        content["model"] = {"checkpoint": f"{here}/{folder_of_model(stage.number - 1)}"}
+        content["model"] = {"checkpoint": f"{here}/{model_folder(stage.number - 1)}"}
     number = f", stage {stage.number}" if len(recipe.pretrain) > 1 else ""
     return parse_config(
         PretrainConfig, content, base=folder, where=f"the recipe's `pretrain`{number}"
@@ -139,7 +136,7 @@ def _entry(name: str, value: Any, out: str, *, mono: bool) -> dict[str, Any]:
     return {"objective": name, "dataset": f"{out}/{dataset}"} | lexicon | options
 
 
-def check_stages(recipe: Recipe, folder: Path, out: str) -> None:
+def check_training(recipe: Recipe, folder: Path, out: str) -> None:
     """Raises ConfigError, before anything runs, where a stage or what it needs could not be made.
 
     Args:
@@ -147,8 +144,8 @@ def check_stages(recipe: Recipe, folder: Path, out: str) -> None:
         folder: what its paths are relative to.
         out: folder of the run.
     """
-    stages = stages_of(recipe)
-    configs = [config_of(stage, recipe, folder, out) for stage in stages]
+    stages = training_stages(recipe)
+    configs = [stage_config(stage, recipe, folder, out) for stage in stages]
     backtranslate, candidates = recipe.backtranslate, recipe.candidates
     if backtranslate is None and any("btmlm" in stage.objectives for stage in stages):
         raise ConfigError(
@@ -171,25 +168,25 @@ def _check_text(recipe: Recipe, command: str) -> None:
         raise ConfigError(f"`{command}` needs sentences, and the recipe names no `mono`{held}")
 
 
-def _check_camlm(stages: tuple[Stage, ...], configs: "list[PretrainConfig]") -> None:
+def _check_camlm(stages: tuple[TrainingStage, ...], configs: "list[PretrainConfig]") -> None:
     """Raises ConfigError unless the model of the run can write when it is asked to."""
-    done = stages_before_writing(stages)
+    done = stages_before_backtranslation(stages)
     if not stages:
         raise ConfigError("`backtranslate` has no model: add `pretrain`, or name a `model` in it")
     if not done:
         raise ConfigError(
-            "the first stage of `pretrain` has btmlm, but no model is there yet to write its "
+            "the first stage of `pretrain` has btmlm, but there is no model yet to generate its "
             "pseudo translations; make it a second stage, or name a `model` in `backtranslate`"
         )
     if "camlm" not in stages[done - 1].objectives:
         raise ConfigError(
-            f"`backtranslate` writes with the model of stage {done} of `pretrain`, which has no "
+            f"`backtranslate` uses the model of stage {done} of `pretrain`, which has no "
             "camlm among its objectives; add it, as in {mlm: 1, tlm: 1, camlm: 1}"
         )
     if not configs[done - 1].language_embeddings:
         raise ConfigError(
-            f"`backtranslate` writes with the model of stage {done} of `pretrain`, which has no "
-            "language embeddings to tell it the language; add `language_embeddings: true`"
+            f"`backtranslate` uses the model of stage {done} of `pretrain`, which has no "
+            "language embeddings to choose the target language by; add `language_embeddings: true`"
         )
 
 
@@ -207,7 +204,7 @@ def _check_directions(recipe: Recipe, part: "Backtranslate", folder: Path) -> No
     if alone := sorted(set(sources) - {src for src, _ in directions}):
         raise ConfigError(
             f"backtranslate: `mono` has sentences in {alone[0]}, and `to` names no other language; "
-            "a sentence is never turned into its own"
+            "a sentence is never translated into its own language"
         )
     _check_engine(part, directions, pairs, folder)
 
@@ -229,7 +226,7 @@ def _check_engine(
     if missing := sorted(directions - set(known)):
         src, tgt = missing[0]
         raise ConfigError(
-            f"backtranslate: a sentence in {src} may be turned into {tgt}, but no `bitext` has "
+            f"backtranslate: a sentence in {src} may be translated into {tgt}, but no `bitext` has "
             f"both, on which the ratio of their lengths could be measured; leave one of them out, "
             f"or give `length_ratios: {{'{src},{tgt}': 1.1}}`"
         )

@@ -48,7 +48,7 @@ def dictionary_input(source: DictionarySource) -> dict[str, str]:
     """Returns a dictionary that was read as a manifest's `inputs` names it.
 
     Args:
-        source: with its format settled, as `read_dictionary` returns it.
+        source: with its format found, as `read_dictionary` returns it.
     """
     if source.format == "lexicon":
         return dataset_input(open_dataset(source.path))
