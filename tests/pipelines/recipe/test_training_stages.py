@@ -128,7 +128,7 @@ REFUSED = {
     ),
     "btmlm in the first stage": (
         {"pretrain": stages({"objectives": {"btmlm": 1}}, {})},
-        "no model is there yet",
+        "there is no model yet",
     ),
     "backtranslate without any model": ({"pretrain": None}, "`backtranslate` has no model"),
     "a language of no pair": (
@@ -138,7 +138,7 @@ REFUSED = {
     "its own language alone": ({"backtranslate": {"to": "en"}}, "`to` names no other language"),
     "languages without pairs": (
         {"mono": GERMAN},
-        "in de may be turned into fr, but no `bitext` has both",
+        "in de may be translated into fr, but no `bitext` has both",
     ),
     "a second model": (
         {"pretrain": stages({}, {"model": {"preset": "mini"}})},
