@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bitextile.kernels.randomness import bits
-from bitextile.trainer.data.masking import Masking, mask_tokens
+from bitextile.kernels.randomness import bits, uniform
+from bitextile.trainer.data.masking import Masking, draws, mask_tokens
 
 MASKING = Masking(rate=0.15, mask=4, ordinary=np.arange(5, 105, dtype=np.int32), seed=11)
 
@@ -79,3 +79,58 @@ def test_epoch_seed_and_operation_each_mask_anew():
         masked(arrays, replace(MASKING, operation="mask/valid"))[1],
     ):
         assert (base != other).mean() > 0.1
+
+
+def test_each_position_is_what_its_own_draws_make_it():
+    """The rule again, one token at a time: select, then mask, swap or keep."""
+    arrays = corpus(300)
+    masking = replace(MASKING, rate=0.5, masked=0.5, random=0.3)
+    shown, selected = masked(arrays, masking)
+    actions = set()
+    for i, token in enumerate(arrays["tokens"].tolist()):
+        key, place = arrays["keys"][i : i + 1], int(arrays["positions"][i])
+        epoch = int(arrays["epochs"][i])
+
+        def draw(what: str, key=key, place=place, epoch=epoch) -> float:
+            settings = {"seed": 11, "variant": epoch, "position": place}
+            return float(uniform(key, operation=f"mask/{what}", **settings)[0])
+
+        want, chosen = token, bool(arrays["maskable"][i]) and draw("select") < 0.5
+        if chosen and draw("fate") < 0.5:
+            want = masking.mask
+            actions.add("mask")
+        elif chosen and draw("fate") < 0.8:
+            want = int(masking.ordinary[int(draw("token") * 100)])
+            actions.add("random")
+        elif chosen:
+            actions.add("keep")
+        assert (shown[i], selected[i]) == (want, chosen)
+    assert actions == {"mask", "random", "keep"}
+
+
+def test_shares_of_masked_random_and_kept_are_as_asked():
+    arrays = corpus(2_000)
+    for masked_, random in ((1.0, 0.0), (0.0, 1.0), (0.0, 0.0), (0.3, 0.5)):
+        shown, selected = masked(arrays, replace(MASKING, masked=masked_, random=random))
+        m = int(selected.sum())
+        as_mask = int((shown[selected] == MASKING.mask).sum())
+        swapped = int(((shown != arrays["tokens"]) & (shown != MASKING.mask)).sum())
+        for found, share in ((as_mask, masked_), (swapped, 0.99 * random)):
+            assert abs(found - share * m) <= 4 * (m * share * (1 - share)) ** 0.5
+
+
+def test_a_rate_of_nothing_selects_nothing():
+    shown, selected = masked(corpus(50), replace(MASKING, rate=0.0))
+    assert not selected.any()
+    assert shown.tolist() == corpus(50)["tokens"].tolist()
+
+
+def test_draws_are_keyed_by_record_epoch_and_position():
+    keys = corpus(4)["keys"][::20]
+    epochs, positions = np.asarray([0, 1, 0, 1]), np.asarray([3, 3, 5, 0])
+    found = draws(keys, epochs, seed=7, operation="test", positions=positions)
+    for i in range(4):
+        settings = {"seed": 7, "operation": "test", "variant": int(epochs[i])}
+        assert found[i] == uniform(keys[i : i + 1], position=int(positions[i]), **settings)[0]
+    alone = draws(keys, np.zeros(4, int), seed=7, operation="test")
+    assert alone.tolist() == uniform(keys, seed=7, operation="test", variant=0).tolist()

@@ -9,8 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bitextile.schema.errors import DatasetError, SchemaError
+from bitextile.trainer.data.tokens import Subwords
 from bitextile.trainer.objectives.build import build_objective
 from bitextile.trainer.objectives.config import AlignMlmSettings, DictMlmSettings
+from bitextile.trainer.objectives.dict_mlm import DictMlm
 from bitextile.trainer.objectives.dictionary import (
     TokenEntries,
     _pairs,
@@ -88,6 +90,34 @@ def test_tokens_are_read_in_both_directions_with_their_probabilities(
     # Probabilities are among the translations that take part.
     assert translations(entries, word_tokenizer, "بيت") == {"house": 1.0}
     assert translations(entries, word_tokenizer, "dog") == {"كلب": 1.0}
+
+
+def test_each_direction_has_its_own_probabilities(tmp_path, word_tokenizer, write_lexicon):
+    # p(tgt | src) is 0.9 and 0.1, p(src | tgt) 0.2 and 0.8, and none is another's.
+    path = write_lexicon(
+        tmp_path / "lexicon",
+        [
+            ("بيت", "dog", 0.6, 0.2),
+            ("بيت", "red", 0.4, 0.5),
+            ("كلب", "dog", 0.9, 0.8),
+            ("كلب", "house", 0.1, 1.0),
+        ],
+    )
+    entries = token_entries(path, word_tokenizer, fraction=1.0, seed=0)
+    assert translations(entries, word_tokenizer, "كلب") == {"dog": 0.9, "house": 0.1}
+    assert translations(entries, word_tokenizer, "بيت") == {"dog": 0.6, "red": 0.4}
+    assert translations(entries, word_tokenizer, "dog") == {"بيت": 0.2, "كلب": 0.8}
+    assert translations(entries, word_tokenizer, "red") == {"بيت": 1.0}
+
+
+def test_words_are_looked_up_lower_cased(tmp_path, word_tokenizer, write_lexicon):
+    entries = token_entries(
+        write_lexicon(tmp_path / "lexicon", [("كلب", "dog", 1.0, 1.0)]),
+        word_tokenizer, fraction=1.0, seed=0,
+    )  # fmt: skip
+    objective = DictMlm(64, entries)
+    found = objective._rows(Subwords(np.arange(2), np.asarray([[0, 3], [4, 7]])), "DOG Dog")
+    assert found.tolist() == [entries.rows["dog"]] * 2
 
 
 def test_only_words_of_one_token_take_part(datasets, tokenizer, rows):

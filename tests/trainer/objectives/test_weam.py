@@ -13,7 +13,7 @@ from bitextile.trainer.data.examples import Example, Input, SubwordLinks
 from bitextile.trainer.data.tokens import Subwords
 from bitextile.trainer.losses import masked_lm
 from bitextile.trainer.objectives.tlm import Tlm
-from bitextile.trainer.objectives.weam import Weam, WordExchange, exchange, subword_links
+from bitextile.trainer.objectives.weam import Weam, WordExchange, exchange_vectors, subword_links
 
 
 def side(*pieces: tuple[int, int]) -> Subwords:
@@ -107,7 +107,7 @@ def test_exchange_equals_the_naive_loop(seed):
     for i in range(9):
         if matrix[i].any():
             want[i] = sum(matrix[i, j] * vectors[j] for j in range(9))
-    assert torch.allclose(exchange(vectors, vectors, exchange_of(matrix)), want)
+    assert torch.allclose(exchange_vectors(vectors, vectors, exchange_of(matrix)), want)
 
 
 def test_exchange_twice_with_one_to_one_links_is_the_identity():
@@ -115,9 +115,9 @@ def test_exchange_twice_with_one_to_one_links_is_the_identity():
     for i, j in ((1, 5), (2, 6), (3, 4)):
         matrix[i, j] = matrix[j, i] = 1.0
     vectors = torch.randn(8, 5, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    once = exchange(vectors, vectors, exchange_of(matrix))
+    once = exchange_vectors(vectors, vectors, exchange_of(matrix))
     assert not torch.equal(once, vectors)
-    assert torch.equal(exchange(once, once, exchange_of(matrix)), vectors)
+    assert torch.equal(exchange_vectors(once, once, exchange_of(matrix)), vectors)
 
 
 def test_gradient_flows_to_the_linked_vectors():
@@ -125,7 +125,7 @@ def test_gradient_flows_to_the_linked_vectors():
     matrix[1, [3, 4]] = 0.5
     links = exchange_of(matrix)
     vectors = torch.randn(5, 3, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(lambda v: exchange(v, v[:3], links), vectors)
+    assert torch.autograd.gradcheck(lambda v: exchange_vectors(v, v[:3], links), vectors)
 
 
 @pytest.fixture(scope="module")
@@ -219,7 +219,7 @@ def test_a_batch_by_hand():
     swap = WordExchange(
         torch.tensor([0, 2]), torch.tensor([2, 0]), torch.ones(2, dtype=torch.float64)
     )
-    swapped = exchange(vectors, vectors, swap)
+    swapped = exchange_vectors(vectors, vectors, swap)
     loss = masked_lm(2 * swapped, torch.tensor([2, 1, 0]))
     e2 = float(np.exp(2))
     assert loss.total.item() == pytest.approx(3 * np.log((e2 + 2) / e2))
@@ -254,7 +254,54 @@ def test_gradcheck_of_the_whole_loss(aligned, collation, tokenizer, table):
 
     def total(vector):
         vectors = vector[batch.packed.inputs].flatten(0, 1)
-        swapped = exchange(vectors, vectors[batch.predicted], batch.links)
+        swapped = exchange_vectors(vectors, vectors[batch.predicted], batch.links)
         return masked_lm(encoder.logits(swapped), batch.targets).total
 
     assert torch.autograd.gradcheck(total, encoder.vector, fast_mode=True)
+
+
+@pytest.mark.parametrize(
+    ("piece", "span", "linked"),
+    [
+        ((0, 3), (0, 3), True),
+        ((0, 1), (0, 3), True),
+        ((2, 3), (0, 3), True),
+        ((3, 4), (0, 3), False),  # begins where the word ends
+        ((0, 2), (2, 5), False),  # ends where the word begins
+        ((0, 3), (2, 5), True),  # one character in common
+        ((4, 9), (2, 5), True),
+        ((0, 9), (2, 5), True),
+    ],
+)
+def test_a_subword_is_of_a_word_where_they_share_a_character(piece, span, linked):
+    src = Subwords(np.zeros(1, np.int32), np.asarray([piece], np.int32))
+    tgt = Subwords(np.zeros(1, np.int32), np.asarray([[0, 4]], np.int32))
+    spans = (np.asarray([span], np.int32), np.asarray([[0, 4]], np.int32))
+    matrix = subword_links(src, tgt, spans, np.asarray([[0, 0]], np.int32))
+    assert list(zip(matrix.rows.tolist(), matrix.columns.tolist())) == (
+        [(1, 3), (3, 1)] if linked else []
+    )
+
+
+def test_the_first_subword_of_each_word_alone_takes_part():
+    src = Subwords(np.zeros(3, np.int32), np.asarray([[0, 2], [2, 4], [5, 7]], np.int32))
+    tgt = Subwords(np.zeros(2, np.int32), np.asarray([[0, 1], [1, 3]], np.int32))
+    spans = (np.asarray([[0, 4], [5, 7]], np.int32), np.asarray([[0, 3]], np.int32))
+    links = np.asarray([[0, 0], [1, 0]], np.int32)
+    every = subword_links(src, tgt, spans, links)
+    first = subword_links(src, tgt, spans, links, first_subword_only=True)
+    # [CLS] 0 1 2 [SEP] 0 1 [SEP]: source subwords at 1 to 3, target subwords at 5 and 6
+    assert set(zip(every.rows.tolist(), every.columns.tolist())) >= {(2, 6), (6, 2), (1, 6)}
+    assert set(zip(first.rows.tolist(), first.columns.tolist())) == {(1, 5), (3, 5), (5, 1), (5, 3)}
+    weights = dict(zip(zip(first.rows.tolist(), first.columns.tolist()), first.weights.tolist()))
+    assert weights == {(1, 5): 1.0, (3, 5): 1.0, (5, 1): 0.5, (5, 3): 0.5}
+
+
+def test_links_of_a_word_with_several_are_dropped_where_asked():
+    src = Subwords(np.zeros(3, np.int32), np.asarray([[0, 1], [1, 2], [2, 3]], np.int32))
+    spans = (np.asarray([[0, 1], [1, 2], [2, 3]], np.int32),) * 2
+    links = np.asarray([[0, 0], [1, 1], [1, 2]], np.int32)
+    one = subword_links(src, src, spans, links, one_to_one_only=True)
+    assert list(zip(one.rows.tolist(), one.columns.tolist())) == [(1, 5), (5, 1)]
+    turned = subword_links(src, src, spans, links[:, ::-1], one_to_one_only=True)
+    assert list(zip(turned.rows.tolist(), turned.columns.tolist())) == [(1, 5), (5, 1)]

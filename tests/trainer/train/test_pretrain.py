@@ -15,7 +15,6 @@ from bitextile.trainer.errors import TrainingError
 from bitextile.trainer.observe.metrics import Metrics
 from bitextile.trainer.train.checkpoint import checkpoints
 from bitextile.trainer.train.pretrain import pretrain, save_initial
-from bitextile.trainer.train.step import learning_rate
 
 
 def metrics(run: Path) -> list[dict]:
@@ -262,19 +261,3 @@ def test_the_initial_model_is_what_a_run_starts_from(config, tmp_path):
     with pytest.raises(OutputExistsError):
         save_initial(config(), str(tmp_path / "initial"))
     save_initial(config(), str(tmp_path / "initial"), overwrite=True)
-
-
-@pytest.mark.parametrize(
-    ("schedule", "middle", "last"), [("linear", 0.5, 0.1), ("cosine", 0.5, 0.02447)]
-)
-def test_schedules_rise_and_fall(config, schedule, middle, last):
-    made = config(schedule=schedule, steps=12, warmup_steps=2, lr=1.0)
-    rates = [learning_rate(made, s) for s in range(12)]
-    assert rates[:3] == [0.5, 1.0, 1.0]
-    assert rates[7] == pytest.approx(middle)
-    assert rates[11] == pytest.approx(last, abs=1e-4)
-
-
-def test_a_constant_schedule_stays(config):
-    made = config(schedule="constant", steps=9, warmup_steps=0, lr=0.25)
-    assert {learning_rate(made, s) for s in range(9)} == {0.25}

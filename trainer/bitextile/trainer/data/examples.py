@@ -93,15 +93,15 @@ class Example:
         return sum(len(i.tokens) for i in (*self.inputs, *(self.sentences or ())))
 
 
-def batch_by_tokens(budget: int, examples: Sequence[Example]) -> Iterator[list[Example]]:
-    """Yields runs of examples of at most `budget` tokens, or of one example."""
+def batch_by_tokens(max_tokens: int, examples: Sequence[Example]) -> Iterator[list[Example]]:
+    """Yields runs of examples of at most `max_tokens` tokens, or of one example."""
     group: list[Example] = []
-    room = budget
+    left = max_tokens
     for example in examples:
-        if group and example.n_tokens > room:
+        if group and example.n_tokens > left:
             yield group
-            group, room = [], budget
+            group, left = [], max_tokens
         group.append(example)
-        room -= example.n_tokens
+        left -= example.n_tokens
     if group:
         yield group

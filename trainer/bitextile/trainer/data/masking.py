@@ -46,7 +46,7 @@ def mask_tokens(
     positions: I32,
     masking: Masking,
 ) -> tuple[I32, Bool]:
-    """Returns what the model sees, and which positions it is to predict.
+    """Returns the ids that the model is given, and which positions it is to predict.
 
     All arrays are [n], one element per token of any number of records: the draw of a token depends
     on its own record and position alone, so any split into batches gives the same.
@@ -69,9 +69,11 @@ def mask_tokens(
         draw = _draw("select", keys[here], positions[here], int(epoch), masking)
         here = here[draw < masking.rate]
         selected[here] = True
-        fate = _draw("fate", keys[here], positions[here], int(epoch), masking)
-        shown[here[fate < masking.masked]] = masking.mask
-        swap = here[(fate >= masking.masked) & (fate < masking.masked + masking.random)]
+        mask_action = _draw("fate", keys[here], positions[here], int(epoch), masking)
+        shown[here[mask_action < masking.masked]] = masking.mask
+        random = (mask_action >= masking.masked) & (mask_action < masking.masked + masking.random)
+        swap = here[random]
+        # Any ordinary token, the original among them, as in BERT.
         draw = _draw("token", keys[swap], positions[swap], int(epoch), masking)
         shown[swap] = masking.ordinary[(draw * len(masking.ordinary)).astype(np.int64)]
     return shown, selected
@@ -94,11 +96,11 @@ def draws(
         operation: names what is drawn.
         positions: [n] within the records, or one for all.
     """
-    places = np.broadcast_to(positions, keys.shape)
+    at = np.broadcast_to(positions, keys.shape)
     drawn = np.zeros(len(keys))
     for epoch in np.unique(epochs):
         here = np.flatnonzero(epochs == epoch)
         drawn[here] = uniform(
-            keys[here], seed=seed, operation=operation, variant=int(epoch), position=places[here]
+            keys[here], seed=seed, operation=operation, variant=int(epoch), position=at[here]
         )
     return drawn

@@ -128,73 +128,74 @@ def _special(pretrained: Any, path: str, *names: str) -> int:
     )
 
 
-def truncate(side: Subwords, limit: int, text: str, spans: I32 | None = None) -> Subwords:
-    """Returns the first subwords of a side, at most `limit`, without cutting a word in two.
+def truncate(subwords: Subwords, max_tokens: int, text: str, spans: I32 | None = None) -> Subwords:
+    """Returns the first subwords of a sentence, at most `max_tokens`, no word cut in two.
 
     A subword begins a word if no span reaches over its start; without spans, if white space
-    stands before it. Text without any such place in the second half of the limit (an unspaced
-    script without spans) is cut between two subwords.
+    stands before it. Text without any such place in the second half of them (an unspaced script
+    without spans) is cut between two subwords.
 
     Args:
-        side: subwords of `text`.
-        limit: most subwords to keep.
+        subwords: of `text`.
+        max_tokens: most subwords to keep.
         text: the sentence.
         spans: [w, 2] its words, if known; code points.
 
     Returns:
-        `side` itself if it fits; else a shorter one, `n_truncated` counting what is gone.
+        `subwords` itself if it fits; else a shorter one, `n_truncated` counting what is gone.
     """
-    if len(side.ids) <= limit:
-        return side
-    keep = _cut_index(side.offsets[: limit + 1, 0], text, spans)
-    return Subwords(side.ids[:keep], side.offsets[:keep], side.n_truncated + len(side.ids) - keep)
+    if len(subwords.ids) <= max_tokens:
+        return subwords
+    keep = _cut_index(subwords.offsets[: max_tokens + 1, 0], text, spans)
+    n_truncated = subwords.n_truncated + len(subwords.ids) - keep
+    return Subwords(subwords.ids[:keep], subwords.offsets[:keep], n_truncated)
 
 
-def split_subwords(side: Subwords, limit: int, text: str, *, parts: int) -> list[Subwords]:
-    """Returns a side in pieces of at most `limit` subwords, cut as `truncate` does, nothing lost.
+def split_subwords(subwords: Subwords, max_tokens: int, text: str, *, parts: int) -> list[Subwords]:
+    """Returns subwords in pieces of at most `max_tokens`, cut as `truncate` does, nothing lost.
 
     Args:
-        side: subwords of `text`.
-        limit: most subwords of a piece.
+        subwords: of `text`.
+        max_tokens: most subwords of a piece.
         text: the sentence or document.
         parts: most pieces; what lies behind them is lost, `n_truncated` of the last counts it.
     """
     pieces: list[Subwords] = []
-    while len(pieces) < parts - 1 and len(side.ids) > limit:
-        keep = _cut_index(side.offsets[: limit + 1, 0], text, None)
-        pieces.append(Subwords(side.ids[:keep], side.offsets[:keep]))
-        side = Subwords(side.ids[keep:], side.offsets[keep:])
-    return [*pieces, truncate(side, limit, text)]
+    while len(pieces) < parts - 1 and len(subwords.ids) > max_tokens:
+        keep = _cut_index(subwords.offsets[: max_tokens + 1, 0], text, None)
+        pieces.append(Subwords(subwords.ids[:keep], subwords.offsets[:keep]))
+        subwords = Subwords(subwords.ids[keep:], subwords.offsets[keep:])
+    return [*pieces, truncate(subwords, max_tokens, text)]
 
 
 def _cut_index(starts: I32, text: str, spans: I32 | None) -> int:
-    limit = len(starts) - 1
+    max_tokens = len(starts) - 1
     if spans is None:
         begins: Bool = np.asarray([_after_space(text, int(s)) for s in starts])
     else:
         inside = (spans[None, :, 0] < starts[:, None]) & (starts[:, None] < spans[None, :, 1])
         begins = np.logical_not(inside.any(axis=1))
     places = np.flatnonzero(begins)
-    return int(places[-1]) if len(places) and places[-1] > limit // 2 else limit
+    return int(places[-1]) if len(places) and places[-1] > max_tokens // 2 else max_tokens
 
 
 def _after_space(text: str, start: int) -> bool:
     return start < len(text) and (text[start].isspace() or start == 0 or text[start - 1].isspace())
 
 
-def limits(n_src: int, n_tgt: int, room: int) -> tuple[int, int]:
-    """Returns how many subwords each side may keep when both share `room`.
+def limits(n_src: int, n_tgt: int, max_tokens: int) -> tuple[int, int]:
+    """Returns how many subwords each side may keep when both share `max_tokens`.
 
     A side shorter than half leaves the rest to the other.
 
     >>> limits(10, 90, 60), limits(50, 50, 60), limits(5, 5, 60)
     ((10, 50), (30, 30), (5, 5))
     """
-    half = room // 2
-    if n_src + n_tgt <= room:
+    half = max_tokens // 2
+    if n_src + n_tgt <= max_tokens:
         return n_src, n_tgt
     if n_src <= half:
-        return n_src, room - n_src
-    if n_tgt <= room - half:
-        return room - n_tgt, n_tgt
-    return half, room - half
+        return n_src, max_tokens - n_src
+    if n_tgt <= max_tokens - half:
+        return max_tokens - n_tgt, n_tgt
+    return half, max_tokens - half

@@ -59,7 +59,7 @@ class Encoder(nn.Module):
         body: nn.Module | None = None,
         change: Change | None = None,
     ) -> torch.Tensor:
-        """Returns the vectors of all places, flat.
+        """Returns the vectors of all positions, flat.
 
         Args:
             packed: the rows.
@@ -68,18 +68,18 @@ class Encoder(nn.Module):
             change: gives other embeddings for those of the tokens; SALT's mixup.
 
         Returns:
-            [R * W, width]; place w of row r stands at r * W + w.
+            [R * W, width]; position w of row r has the flat index r * W + w.
         """
-        own: Any = self.mlm.base_model if body is None else body
-        table = own.get_input_embeddings()
+        transformer: Any = self.mlm.base_model if body is None else body
+        table = transformer.get_input_embeddings()
         embedded = table(packed.inputs)
         if change is not None:
             embedded = change(embedded, table.weight)
         if self.language is not None and packed.languages is not None:
             embedded = embedded + self.language(packed.languages)
-        output = own(
+        output = transformer(
             inputs_embeds=embedded,
-            position_ids=packed.positions + first_position(own),
+            position_ids=packed.positions + first_position(transformer),
             attention_mask=self._visible(packed),
             output_hidden_states=layer is not None,
         )

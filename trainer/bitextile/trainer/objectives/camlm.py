@@ -105,10 +105,10 @@ class Camlm:
     def examples(self, rows: pa.Table, epochs: I64, tokenizer: Tokenizer) -> list[Example]:
         """Returns one concatenated pair per row."""
         ids, keys = records(rows)
-        turned = np.zeros(len(keys), bool)
+        tgt_first = np.zeros(len(keys), bool)
         if self.random_pair_order:
-            turned = draws(keys, epochs, seed=self.seed, operation="camlm/coin") < 0.5
-        pairs = joined_pairs(rows, tokenizer, self.max_length, turned=turned)
+            tgt_first = draws(keys, epochs, seed=self.seed, operation="camlm/coin") < 0.5
+        pairs = joined_pairs(rows, tokenizer, self.max_length, tgt_first=tgt_first)
         return [
             Example(ids[i], keys[i], int(epochs[i]), (pair,), n_truncated)
             for i, (pair, n_truncated) in enumerate(pairs)
@@ -120,14 +120,14 @@ class Camlm:
         masking = replace(collation.masking, rate=rate, masked=1.0, random=0.0)
         selection = select(examples, masking)
         sides = selection.flat.sides.astype(np.int64)
-        packed, places = pack_selection(
+        packed, flat_indices = pack_selection(
             selection,
             collation,
             attention_roles=2 * sides + selection.selected,
             visibility=VISIBILITY,
         )
         of_predicted = torch.from_numpy(sides[selection.selected])
-        return ConditionalBatch(packed, *predictions(selection, places), of_predicted)
+        return ConditionalBatch(packed, *predictions(selection, flat_indices), of_predicted)
 
     def module(self, encoder: Encoder) -> None:
         """Returns None: the encoder and its head are all there is."""

@@ -39,7 +39,7 @@ class CamlmSettings(EntrySettings):
     """Each sentence predicted from its translation alone, from pairs, aligned or exchange.
 
     Attributes:
-        mask_rate: share of positions to predict; None for the run's (methods.md 2: 15 %).
+        mask_rate: share of positions to predict; None for the run's.
         random_pair_order: a coin per pair and epoch decides which sentence comes first, so that the
             model can write behind a sentence of either language (our choice: on); else the order
             is that of the dataset.
@@ -61,11 +61,11 @@ class WeamSettings(EntrySettings):
 
     Attributes:
         exchange_layer: an extra linear layer between the exchanged vectors and the head
-            (methods.md 1, our choice: off, one shared head).
+            (our choice: off, one shared head).
         first_subword_only: exchange the first subword of each word, not the mean of all
-            (methods.md 1, our choice: the mean).
-        one_to_one_only: exchange only where both words have no other link (methods.md 1, our
-            choice: every link).
+            (our choice: the mean).
+        one_to_one_only: exchange only where both words have no other link (our choice: every
+            link).
     """
 
     objective: Literal["weam"]
@@ -78,7 +78,7 @@ class MocoSettings(EntrySettings):
     """Contrast of sentences with a momentum queue, from pairs or aligned.
 
     Attributes:
-        queue: keys that serve as negatives; 32,000 (methods.md 3, our choice).
+        queue: keys that serve as negatives; 32,000 (our choice).
         momentum: of the key encoder; 0.999 (our choice).
         temperature: of the similarities; 0.05 (our choice).
         projection: size of the compared vectors; 128 (our choice).

@@ -9,8 +9,8 @@ position is that of MLM.
 Source: the DICT-MLM baseline of ALIGN-MLM (arXiv 2211.08547), section 4 (Chaudhary et al. 2020).
 The two variants are named by us: the first is what the text describes, the second what the released
 code does. Our choices: only words that are one token and have a translation of one token take part;
-a word is looked up case-folded; the translation is drawn by its probability. A word ends where no
-letter goes on, so none is found in scripts without spaces.
+a word is looked up lower-cased, as a lexicon holds it; the translation is drawn by its probability.
+A word ends where no letter goes on, so none is found in scripts without spaces.
 """
 
 from collections.abc import Sequence
@@ -86,7 +86,7 @@ class DictMlm:
     def _rows(self, side: Subwords, text: str) -> I32:
         """Returns the dictionary row of each token that is a whole word, else -1."""
         words = (
-            text[start:end].strip().casefold() if _is_word(text, start, end) else ""
+            text[start:end].strip().lower() if _is_word(text, start, end) else ""
             for start, end in side.offsets.tolist()
         )
         return np.fromiter((self.entries.rows.get(w, -1) for w in words), np.int32, len(side.ids))
@@ -97,11 +97,11 @@ class DictMlm:
         at, translations = self._translated(examples, selection, collation.masking)
         shown, targets = selection.shown.copy(), selection.flat.tokens.copy()
         (targets if self.variant == "predict_synonym" else shown)[at] = translations
-        packed, places = pack_selection(selection, collation, shown=shown)
+        packed, flat_indices = pack_selection(selection, collation, shown=shown)
         chosen = selection.selected
         return MaskedBatch(
             packed,
-            torch.from_numpy(places[chosen]),
+            torch.from_numpy(flat_indices[chosen]),
             torch.from_numpy(targets[chosen].astype(np.int64)),
         )
 

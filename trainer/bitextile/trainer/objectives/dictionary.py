@@ -46,7 +46,7 @@ class TokenEntries:
     """Translations of words that are one token, to words that are one token.
 
     Attributes:
-        rows: row of each word, case-folded.
+        rows: row of each word, lower-cased as the words of a lexicon are.
         translations: ids of the translations of all rows, one behind the other.
         starts: [rows + 1] where each row begins and ends.
         cumulative: as `translations`: probability of it and those before it in its row, ending
@@ -58,11 +58,11 @@ class TokenEntries:
     starts: I64
     cumulative: F64
 
-    def draw(self, rows: I64, places: F64) -> I64:
-        """Returns a translation of each row, by the place in [0, 1) that was drawn for it."""
+    def draw(self, rows: I64, uniforms: F64) -> I64:
+        """Returns a translation of each row, by the number in [0, 1) that was drawn for it."""
         # Row r occupies r to r + 1 of one ascending line, so one bisection serves all.
         line = self.cumulative + np.repeat(np.arange(len(self.starts) - 1), np.diff(self.starts))
-        at = np.searchsorted(line, rows + places, side="right")
+        at = np.searchsorted(line, rows + uniforms, side="right")
         return self.translations[np.minimum(at, self.starts[rows + 1] - 1)]
 
 
@@ -117,8 +117,8 @@ def token_entries(path: str, tokenizer: Tokenizer, *, fraction: float, seed: int
     forward, back = (table.column(c).to_pylist() for c in ("p_tgt_given_src", "p_src_given_tgt"))
     for i, (s, t) in enumerate(zip(_ids(tokenizer, src), _ids(tokenizer, tgt))):
         if len(s) == len(t) == 1 and _known(tokenizer, s) and _known(tokenizer, t):
-            found.setdefault(src[i].casefold(), []).append((int(t[0]), forward[i]))
-            found.setdefault(tgt[i].casefold(), []).append((int(s[0]), back[i]))
+            found.setdefault(src[i].lower(), []).append((int(t[0]), forward[i]))
+            found.setdefault(tgt[i].lower(), []).append((int(s[0]), back[i]))
     if not found:
         raise DatasetError(
             f"{path}: no pair of the lexicon is one token to one token, which dict_mlm learns "

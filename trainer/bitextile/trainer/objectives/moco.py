@@ -98,7 +98,7 @@ class MomentumContrast(nn.Module):
         self.register_buffer("queue", torch.zeros(queue, projection))
         self.register_buffer("queue_ids", torch.zeros(queue, dtype=torch.long))
         self.register_buffer("queued", torch.zeros((), dtype=torch.long))
-        self._fresh: list[tuple[torch.Tensor, torch.Tensor]] = []
+        self._staged: list[tuple[torch.Tensor, torch.Tensor]] = []
 
     def keys(self, encoder: Encoder, sentences: Packed) -> torch.Tensor:
         """Returns [B, D] keys of sentences, without gradient."""
@@ -113,25 +113,25 @@ class MomentumContrast(nn.Module):
 
     def stage_keys(self, keys: torch.Tensor, ids: torch.Tensor) -> None:
         """Keeps keys for the queue until the step is done."""
-        self._fresh.append((keys.detach(), ids))
+        self._staged.append((keys.detach(), ids))
 
     def after_step(self, encoder: Encoder, gather: Gather) -> None:
         """Moves the key encoder after the query encoder, and the step's keys into the queue."""
         with torch.no_grad():
             _follow(self.key_body, encoder.mlm.base_model, self.momentum)
             _follow(self.key_project, self.project, self.momentum)
-            self._enqueue(gather(self._fresh))
-        self._fresh = []
+            self._enqueue(gather(self._staged))
+        self._staged = []
 
-    def _enqueue(self, fresh: list[tuple[torch.Tensor, torch.Tensor]]) -> None:
-        if not fresh:
+    def _enqueue(self, staged: list[tuple[torch.Tensor, torch.Tensor]]) -> None:
+        if not staged:
             return
         device = self.queue.device
-        ids = torch.cat([i.to(device) for _, i in fresh])
-        keys = torch.cat([k.to(device) for k, _ in fresh])
+        ids = torch.cat([i.to(device) for _, i in staged])
+        keys = torch.cat([k.to(device) for k, _ in staged])
         order = torch.argsort(ids, stable=True)[-len(self.queue) :]
-        places = (int(self.queued) + torch.arange(len(order), device=device)) % len(self.queue)
-        self.queue[places], self.queue_ids[places] = keys[order], ids[order]
+        slots = (int(self.queued) + torch.arange(len(order), device=device)) % len(self.queue)
+        self.queue[slots], self.queue_ids[slots] = keys[order], ids[order]
         self.queued += len(order)
 
 

@@ -83,7 +83,7 @@ PAIR_COLUMNS = ("pair_id", "src_lang", "tgt_lang", "src", "tgt")
 
 
 def joined_pairs(
-    rows: pa.Table, tokenizer: Tokenizer, max_length: int, *, turned: Bool | None = None
+    rows: pa.Table, tokenizer: Tokenizer, max_length: int, *, tgt_first: Bool | None = None
 ) -> list[tuple[Input, int]]:
     """Returns each row as `[CLS] s [SEP] t [SEP]`, and how many subwords were cut off.
 
@@ -91,7 +91,7 @@ def joined_pairs(
         rows: with src and tgt, or src_exchanged and tgt_exchanged, and their languages.
         tokenizer: the tokenizer.
         max_length: tokens of an input.
-        turned: [n] True where the second sentence comes first; None where none does.
+        tgt_first: [n] True where the target sentence comes first; None where none does.
     """
     suffix = "_exchanged" if "src_exchanged" in rows.column_names else ""
     src, tgt = texts_of(rows, f"src{suffix}", f"tgt{suffix}")
@@ -99,7 +99,7 @@ def joined_pairs(
     pairs = []
     for i, (s, t) in enumerate(zip(tokenizer.encode(src), tokenizer.encode(tgt))):
         s, t = truncate_pair(s, t, (src[i], tgt[i]), max_length)
-        turn = -1 if turned is not None and turned[i] else 1
+        turn = -1 if tgt_first is not None and tgt_first[i] else 1
         pair = join(tokenizer, *(s, t)[::turn], languages=languages[i][::turn])
         pairs.append((pair, s.n_truncated + t.n_truncated))
     return pairs

@@ -49,7 +49,7 @@ class WordExchange:
 
     Attributes:
         rows: [e] int64 index into the predicted positions.
-        columns: [e] int64 flat place in the batch.
+        columns: [e] int64 flat index in the batch.
         weights: [e] float32; those of one row add up to 1.
     """
 
@@ -69,25 +69,27 @@ class LinkedBatch(MaskedBatch):
     links: WordExchange
 
 
-def exchange(vectors: torch.Tensor, own: torch.Tensor, links: WordExchange) -> torch.Tensor:
+def exchange_vectors(
+    vectors: torch.Tensor, predicted: torch.Tensor, links: WordExchange
+) -> torch.Tensor:
     """Returns R~ at the predicted positions.
 
     Args:
         vectors: [N, H] last-layer vectors R of a batch, flat.
-        own: [M, H] those of the predicted positions.
-        links: rows index `own`, columns index `vectors`; the weights of a row add up to 1.
+        predicted: [M, H] those of the predicted positions.
+        links: rows index `predicted`, columns index `vectors`; the weights of a row add up to 1.
 
     Returns:
-        [M, H]: the weighted sum of the linked vectors; `own` where a position has no link.
+        [M, H]: the weighted sum of the linked vectors; its own where a position has no link.
 
     >>> R = torch.tensor([[1.0], [2.0], [4.0]])
     >>> links = WordExchange(torch.tensor([0, 0]), torch.tensor([1, 2]), torch.tensor([0.5, 0.5]))
-    >>> exchange(R, R[:2], links).flatten().tolist()  # 0 is linked to 1 and 2; 1 to nothing
+    >>> exchange_vectors(R, R[:2], links).flatten().tolist()  # 0 is linked to 1 and 2; 1 to nothing
     [3.0, 2.0]
     """
-    linked = torch.zeros(len(own), dtype=torch.bool, device=own.device)
+    linked = torch.zeros(len(predicted), dtype=torch.bool, device=predicted.device)
     linked[links.rows] = True
-    kept = own.masked_fill(linked[:, None], 0.0)
+    kept = predicted.masked_fill(linked[:, None], 0.0)
     given = vectors[links.columns] * links.weights[:, None].to(vectors.dtype)
     return kept.index_add(0, links.rows, given)
 
@@ -210,9 +212,9 @@ class Weam:
     def collate(self, examples: Sequence[Example], collation: Collation) -> LinkedBatch:
         """Returns packed rows with the links of the predicted positions."""
         selection = select(examples, collation.masking)
-        packed, places = pack_selection(selection, collation)
-        links = _places(examples, selection, places)
-        return LinkedBatch(packed, *predictions(selection, places), links)
+        packed, flat_indices = pack_selection(selection, collation)
+        links = _predicted_links(examples, selection, flat_indices)
+        return LinkedBatch(packed, *predictions(selection, flat_indices), links)
 
     def module(self, encoder: Encoder) -> nn.Module | None:
         """Returns the exchange layer, set to the identity, or None."""
@@ -229,7 +231,7 @@ class Weam:
         """Returns the two parts: `mp`, from own vectors, and `cp`, from exchanged ones."""
         vectors = encoder.vectors(batch.packed)
         kept = vectors[batch.predicted]
-        swapped = exchange(vectors, kept, batch.links)
+        swapped = exchange_vectors(vectors, kept, batch.links)
         if objective_module is not None:
             swapped = objective_module(swapped)
         return {
@@ -242,8 +244,10 @@ class Weam:
         return dict.fromkeys(("mp", "cp"), len(batch.targets))
 
 
-def _places(examples: Sequence[Example], selection: Selection, places: I64) -> WordExchange:
-    """Returns the links into the predicted positions, as places in the packed rows."""
+def _predicted_links(
+    examples: Sequence[Example], selection: Selection, flat_indices: I64
+) -> WordExchange:
+    """Returns the links into the predicted positions, by flat index in the packed rows."""
     firsts = np.searchsorted(selection.example, np.arange(len(examples)))
     linked = [(first, e.links) for first, e in zip(firsts, examples) if e.links is not None]
     receives = np.concatenate([first + links.rows for first, links in linked]).astype(np.int64)
@@ -253,6 +257,6 @@ def _places(examples: Sequence[Example], selection: Selection, places: I64) -> W
     row = np.cumsum(selection.selected) - 1  # of a selected element, among the predicted
     return WordExchange(
         torch.from_numpy(row[receives[hit]]),
-        torch.from_numpy(places[gives[hit]]),
+        torch.from_numpy(flat_indices[gives[hit]]),
         torch.from_numpy(weights[hit]),
     )

@@ -27,7 +27,6 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
-from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 
 from bitextile.trainer.data.tokens import Tokenizer
 from bitextile.trainer.distributed.fsdp import full_cpu, shard_like
@@ -92,9 +91,14 @@ def gather_run_tensors(
 
 
 def _full_state(module: nn.Module) -> dict[str, torch.Tensor]:
-    options = StateDictOptions(full_state_dict=True, cpu_offload=True)
-    state: dict[str, Any] = get_model_state_dict(module, options=options)
-    return state
+    # Not by torch's get_model_state_dict: of a sharded model it gathers tied weights twice, into
+    # two tensors, and save_pretrained then writes both (tests/trainer/distributed/test_fsdp.py).
+    seen: dict[int, torch.Tensor] = {}
+    state = module.state_dict(keep_vars=True)
+    for value in state.values():
+        if id(value) not in seen:
+            seen[id(value)] = full_cpu(value)
+    return {name: seen[id(value)] for name, value in state.items()}
 
 
 def save_checkpoint(

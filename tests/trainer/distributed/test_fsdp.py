@@ -1,0 +1,59 @@
+"""FSDP: a sharded encoder learns what a whole one learns, and its checkpoints serve any run."""
+
+import pytest
+from safetensors.torch import load_file
+
+from bitextile.trainer.train.pretrain import pretrain
+from run_processes import metrics, started
+
+
+def test_fsdp_learns_what_one_process_learns_and_its_checkpoints_serve_any(written, tmp_path):
+    kinds = {"steps": 6, "grad_accumulation": 4, "language_embeddings": True}
+    made, _ = written(**kinds)
+    data = [d for d in made.model_dump(mode="json")["data"] if d["objective"] != "moco"]
+    made, _ = written(**kinds, data=data)
+    _, path = written("fsdp.yaml", **kinds, data=data, parallel="fsdp", evaluate_every=3)
+    _, longer = written("longer.yaml", **(kinds | {"steps": 8}), data=data, parallel="fsdp")
+    whole, dealt = tmp_path / "whole", tmp_path / "dealt"
+    with started(dealt, path, ranks=2) as processes:
+        assert processes.codes() == [0, 0], processes.log()
+    pretrain(made, str(whole))
+    steps = [m for m in metrics(dealt) if "loss" in m]
+    for one, other in zip(metrics(whole), steps, strict=True):
+        assert other["records"] == one["records"]
+        assert other["loss"] == pytest.approx(one["loss"], rel=1e-5)
+        assert other["gradient_norm"] == pytest.approx(one["gradient_norm"], rel=1e-4)
+    with started(dealt, longer, "--resume", ranks=2) as processes:
+        assert processes.codes() == [0, 0], processes.log()
+    # Tied embeddings are written once, as a whole encoder has them.
+    one, other = (load_file(run / "model.safetensors") for run in (whole, dealt))
+    assert one.keys() == other.keys()
+    alone, _ = written(**(kinds | {"steps": 8}), data=data)
+    assert pretrain(alone, str(whole), resume=True).steps == 8
+    one, other = metrics(whole)[-1], metrics(dealt)[-1]
+    assert other["loss"] == pytest.approx(one["loss"], rel=1e-4)
+
+
+def test_fsdp_has_momentum_and_embeddings_of_sharded_encoders(written, datasets, tmp_path):
+    for name, more in (("moco", {"queue": 24}), ("align_mlm", {"lexicon": datasets["lexicon"]})):
+        entry = {"objective": name, "dataset": datasets["pairs"]} | more
+        settings = {"data": [entry], "steps": 4, "grad_accumulation": 2}
+        made, _ = written(**settings)
+        _, path = written("fsdp.yaml", **settings, parallel="fsdp")
+        pretrain(made, str(tmp_path / f"{name}-whole"))
+        with started(tmp_path / f"{name}-dealt", path, ranks=2) as processes:
+            assert processes.codes() == [0, 0], processes.log()
+        pairs = (metrics(tmp_path / f"{name}-{how}") for how in ("whole", "dealt"))
+        for one, other in zip(*pairs, strict=True):
+            assert other["losses"] == pytest.approx(one["losses"], rel=1e-4)
+
+
+def test_fsdp_refuses_what_its_ranks_cannot_do_together(written, tmp_path):
+    for settings, what in (
+        ({"grad_accumulation": 3}, "no multiple of the 2 ranks"),
+        ({}, "moco cannot be mixed"),
+    ):
+        _, path = written(parallel="fsdp", **settings)
+        with started(tmp_path / "run", path, ranks=2) as processes:
+            assert processes.codes() == [2, 2]
+        assert what in processes.log()

@@ -1,0 +1,202 @@
+"""Several processes and loader workers: the run is the same however it is dealt and killed."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+import torch
+
+from bitextile.kernels.randomness import uniform
+from bitextile.schema.errors import DatasetError
+from bitextile.trainer.distributed import process_group
+from bitextile.trainer.distributed.process_group import (
+    SINGLE_PROCESS,
+    PeerFailedError,
+    ProcessGroup,
+    fail_on_all,
+    init_distributed,
+)
+from bitextile.trainer.train.checkpoint import checkpoints
+from bitextile.trainer.train.pretrain import pretrain
+from run_processes import LIMIT_S, assert_same_run, free_port, started, step_reached
+
+
+def test_a_single_process_does_all_by_itself():
+    assert SINGLE_PROCESS.is_main
+    assert SINGLE_PROCESS.collect(lambda: {"a": 1}) == [{"a": 1}]
+    assert SINGLE_PROCESS.on_all(lambda: object) is object
+    assert SINGLE_PROCESS.on_main(lambda: 3) == 3
+    tensors = [torch.ones(2)]
+    SINGLE_PROCESS.all_reduce(tensors)
+    assert tensors[0].tolist() == [1.0, 1.0]
+    assert SINGLE_PROCESS.gather_tensors([(tensors[0],)])[0][0] is tensors[0]
+    with pytest.raises(DatasetError, match="no good row"):
+        fail_on_all(SINGLE_PROCESS, DatasetError("no good row"))
+
+
+def test_without_torchrun_a_process_is_alone(monkeypatch):
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    with init_distributed() as group:
+        assert group is SINGLE_PROCESS
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_shares_are_disjoint_and_complete(size):
+    shares = [list(ProcessGroup(rank, size).share(7)) for rank in range(size)]
+    assert sorted(i for share in shares for i in share) == list(range(7))
+
+
+def test_only_rank_0_is_main():
+    assert [ProcessGroup(rank, 3).is_main for rank in range(3)] == [True, False, False]
+
+
+def reports(*failed: int) -> list[dict]:
+    return [
+        {"error": f"rank {r} broke", "code": 2} if r in failed else {"made": r} for r in range(3)
+    ]
+
+
+def test_the_first_rank_that_failed_raises_its_error_and_the_others_say_whose_it_is():
+    error = DatasetError("broken")
+    ProcessGroup(1, 3)._raise_first_failure(reports(), None)
+    with pytest.raises(DatasetError, match="broken"):
+        ProcessGroup(1, 3)._raise_first_failure(reports(1, 2), error)
+    for rank, failure in ((0, None), (2, error)):
+        with pytest.raises(PeerFailedError, match="rank 1 stopped the run: rank 1 broke") as caught:
+            ProcessGroup(rank, 3)._raise_first_failure(reports(1, 2), failure)
+        assert caught.value.exit_code == 2
+
+
+def test_buckets_hold_every_tensor_once_and_no_more_than_they_may(monkeypatch):
+    monkeypatch.setattr(process_group, "BUCKET_SIZE", 10)
+    tensors = [torch.zeros(n) for n in (4, 6, 1, 25, 9, 2)]
+    buckets = [[t.numel() for t in b] for b in process_group._buckets(tensors)]
+    assert buckets == [[4, 6], [1], [25], [9], [2]]
+
+
+def test_a_run_killed_again_and_again_on_other_ranks_and_workers_is_the_same(written, tmp_path):
+    made, _ = written()
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    pretrain(made, str(whole))
+    dealt = [(1, 0), (2, 1), (3, 0), (1, 2)]  # ranks, workers per rank
+    # Each is killed two to four steps behind its first checkpoint; the last one may finish.
+    drawn = uniform(np.arange(3, dtype=np.uint64), seed=3, operation="test/kill")
+    for turn, (ranks, workers) in enumerate(dealt):
+        _, path = written(f"{turn}.yaml", workers=workers)
+        begins = int(checkpoints(killed)[-1].name[5:]) if checkpoints(killed) else 0
+        with started(killed, path, "--resume", ranks=ranks) as processes:
+            if turn == len(dealt) - 1:
+                assert processes.codes() == [0] * ranks, processes.log()
+                continue
+            dies = begins + 2 + int(drawn[turn] * 3)
+            processes.wait_for(lambda step=dies: step_reached(killed) >= step)
+            processes.ranks[turn % ranks].kill()  # one of them; the others notice
+            assert all(code != 0 for code in processes.codes())
+        assert 0 < step_reached(killed) < 16
+    assert_same_run(whole, killed)
+
+
+def test_sigterm_on_one_rank_stops_all_behind_the_same_step(written, tmp_path):
+    _, path = written(steps=5000, checkpoint_every=5000)
+    run = tmp_path / "run"
+    with started(run, path, ranks=2) as processes:
+        processes.wait_for(lambda: step_reached(run) >= 2)
+        os.kill(processes.ranks[1].pid, signal.SIGTERM)
+        assert processes.codes() == [0, 0], processes.log()
+    (last,) = checkpoints(run)
+    assert int(last.name[5:]) == step_reached(run) < 5000
+    assert "interrupted; --resume goes on" in processes.log()
+    assert not (run / "model.safetensors").exists()
+
+
+FAILS_ON_RANK_1 = """
+from bitextile.trainer.objectives.mlm import Mlm
+from bitextile.schema.errors import DatasetError
+losses, seen = Mlm.losses, []
+def broken(self, encoder, objective_module, batch):
+    seen.append(batch)
+    if os.environ["RANK"] == "1" and len(seen) > 2:
+        {what}
+    return losses(self, encoder, objective_module, batch)
+Mlm.losses = broken
+"""
+
+
+def test_an_error_on_one_rank_ends_all_with_one_sentence(written, tmp_path):
+    _, path = written()
+    breaks = FAILS_ON_RANK_1.format(what='raise DatasetError("no good row")')
+    with started(tmp_path / "run", path, ranks=2, before=breaks) as processes:
+        assert processes.codes() == [1, 1]
+    assert processes.log().count("bitextile: ") == 1
+    assert "bitextile: no good row" in processes.log()
+
+
+def test_a_loss_that_is_not_finite_on_one_rank_stops_all_with_its_records(written, tmp_path):
+    _, path = written()
+    worse = FAILS_ON_RANK_1.format(what='encoder.mlm.lm_head.bias.data.fill_(float("nan"))')
+    with started(tmp_path / "run", path, ranks=2, before=worse) as processes:
+        assert processes.codes() == [1, 1]
+    assert processes.log().count("bitextile: ") == 1
+    assert "is not finite; its records are " in processes.log()
+
+
+def test_more_ranks_than_micro_batches_are_refused(written, tmp_path):
+    _, path = written(grad_accumulation=1)
+    with started(tmp_path / "run", path, ranks=2) as processes:
+        assert processes.codes() == [2, 2]
+    assert processes.log().count("bitextile: ") == 1
+    assert "set it to 2 or more, or start fewer ranks" in processes.log()
+    assert not (tmp_path / "run").exists()
+
+
+def test_torchrun_starts_a_run(written, tmp_path):
+    made, path = written(steps=3)
+    whole, run = tmp_path / "whole", tmp_path / "run"
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    address = ["--master-addr", "127.0.0.1", "--master-port", str(free_port())]
+    command = [str(Path(sys.executable).with_name("bitextile")), "pretrain", str(path)]
+    call = [*torchrun, *address, "--no-python", *command, "--out", str(run)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(call, capture_output=True, text=True, timeout=LIMIT_S, env=environment)
+    assert done.returncode == 0, done.stderr
+    pretrain(made, str(whole))
+    assert_same_run(whole, run)
+
+
+def workers_of(process) -> list[psutil.Process]:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        children = psutil.Process(process.pid).children(recursive=True)
+        return [c for c in children if "resource_tracker" not in " ".join(c.cmdline())]
+    return []
+
+
+def test_workers_end_with_a_run_that_is_killed(written, tmp_path):
+    _, path = written(steps=5000, workers=2)
+    run = tmp_path / "run"
+    with started(run, path) as processes:
+        processes.wait_for(lambda: step_reached(run) >= 1)
+        workers = workers_of(processes.ranks[0])
+        assert len(workers) == 2
+        processes.ranks[0].kill()
+        # A worker looks for its parent every 5 s.
+        gone, left = psutil.wait_procs(workers, timeout=LIMIT_S)
+    assert not left
+    assert len(gone) == 2
+
+
+def test_ctrl_c_reaches_run_and_workers_and_ends_the_step(written, tmp_path):
+    _, path = written(steps=5000, workers=1, checkpoint_every=5000)
+    run = tmp_path / "run"
+    with started(run, path) as processes:
+        processes.wait_for(lambda: step_reached(run) >= 1)
+        for worker in workers_of(processes.ranks[0]):
+            worker.send_signal(signal.SIGINT)
+        os.kill(processes.ranks[0].pid, signal.SIGINT)
+        assert processes.codes() == [0], processes.log()
+    assert int(checkpoints(run)[-1].name[5:]) == step_reached(run)
