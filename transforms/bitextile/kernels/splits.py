@@ -13,17 +13,14 @@ from bitextile.schema.kinds import SPLITS
 
 @dataclass(frozen=True, kw_only=True)
 class SplitConfig:
-    """Shares of the rows held out.
-
-    Attributes:
-        valid: share for validation; 0.01 leaves enough to measure a loss by.
-        test: share for test.
-        seed: another one draws another split.
-    """
+    """Shares of the rows held out."""
 
     valid: float = 0.01
+    """Share of rows for validation. 0.01 leaves enough to measure a loss by."""
     test: float = 0.01
+    """Share of rows for test."""
     seed: int = 0
+    """Seed of the draw; another one gives another split."""
 
     def __post_init__(self) -> None:
         # Asked for what is right, so that a NaN is refused too.

@@ -11,18 +11,15 @@ from bitextile.trainer.settings import Count, FilePath, Positive, Settings
 
 
 class TaskSource(Settings):
-    """Rows to learn from: a task file, or a dataset that holds its like.
-
-    Attributes:
-        file: TSV of premise, hypothesis and label, plain or compressed (XNLI, PAWS-X).
-        language: BCP-47 tag of its text; names the rows and finds their candidates.
-        dataset: in place of a file, a `codeswitch` dataset of task data, as
-            `codeswitch --method task-field` writes it.
-    """
+    """Rows to learn from: a task file, or a dataset that holds its like."""
 
     file: FilePath | None = None
+    """TSV of premise, hypothesis and label, plain or compressed (XNLI, PAWS-X)."""
     language: str | None = None
+    """BCP-47 tag of its text; names the rows and finds their candidates."""
     dataset: FilePath | None = None
+    """In place of a file, a `codeswitch` dataset of task data, as `codeswitch --method task-field`
+    writes it."""
 
     @field_validator("language")
     @classmethod
@@ -39,41 +36,37 @@ class TaskSource(Settings):
 
 
 class FinetuneConfig(RunConfig):
-    """A fine-tuning for a task. Defaults suit an encoder of BERT's size.
-
-    Attributes:
-        task: what is learned (evaluate/tasks.py lists what there is).
-        model: local folder of the encoder with its tokenizer; weights in safetensors.
-        train: where the rows come from, all shuffled together.
-        copies: datasets of kind codeswitch with switched copies of fields (SALT:
-            `codeswitch --method candidates`); a row that has one is learned from in both forms.
-        candidates: datasets of kind candidates for the fields, made by `model`; each row is also
-            learned from with its embeddings mixed with those of the candidates (SALT).
-        valid: task files to score while training.
-        epochs: passes over the rows.
-        batch_rows: rows of a step, over all `grad_accumulation` micro-batches.
-        steps: optimiser steps; 0 takes those of `epochs`.
-        lr: peak learning rate; 5e-5 is the highest that BERT's authors tried (Devlin et al. 2019,
-            A.3); a small encoder wants more.
-        warmup_steps: of linear rise; 0 takes a tenth of the steps.
-        evaluate_every: steps between two scores on `valid`; 0 is after each epoch.
-        checkpoint_every: steps between checkpoints; 0 is after each epoch.
-        keep_checkpoints: a fine-tuning is short, so the last alone stays.
-    """
+    """A fine-tuning for a task. Defaults suit an encoder of BERT's size."""
 
     task: str = "classification"
+    """What is learned (evaluate/tasks.py lists what there is)."""
     model: FilePath
+    """Local folder of the encoder with its tokenizer; weights in safetensors."""
     train: Annotated[tuple[TaskSource, ...], Field(min_length=1)]
+    """Where the rows come from, all shuffled together."""
     copies: tuple[FilePath, ...] = ()
+    """Datasets of kind codeswitch with switched copies of fields (SALT: `codeswitch --method
+    candidates`); a row that has one is learned from in both forms."""
     candidates: tuple[FilePath, ...] = ()
+    """Datasets of kind candidates for the fields, made by `model`; each row is also learned from
+    with its embeddings mixed with those of the candidates (SALT)."""
     valid: tuple[FilePath, ...] = ()
+    """Task files to score while training."""
     epochs: Annotated[float, Field(gt=0.0)] = 3.0
+    """Passes over the rows."""
     batch_rows: Positive = 32
+    """Rows of a step, over all `grad_accumulation` micro-batches."""
     steps: Count = 0
+    """Optimiser steps; 0 takes those of `epochs`."""
     lr: Annotated[float, Field(gt=0.0)] = 5e-5
+    """Peak learning rate; 5e-5 is the highest that BERT's authors tried (Devlin et al. 2019, A.3);
+    a small encoder wants more."""
     warmup_steps: Count = 0
+    """Steps of linear rise; 0 takes a tenth of the steps."""
     checkpoint_every: Count = 0
+    """Steps between checkpoints; 0 is after each epoch, as it is for `evaluate_every`."""
     keep_checkpoints: Positive = 1
+    """Checkpoints kept. A fine-tuning is short, so the last alone stays."""
 
     @model_validator(mode="after")
     def _dealt(self) -> "FinetuneConfig":
