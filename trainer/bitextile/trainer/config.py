@@ -40,8 +40,8 @@ class RunConfig(Settings):
     """Micro-batches of a step, over all devices; each is read by a stream of its own, so that their
     number, not the machine, decides what a step learns from."""
     max_length: Annotated[int, Field(ge=8)] = 128
-    """Tokens of one input; a longer sentence is split into several inputs (mlm), a longer pair
-    truncated."""
+    """Tokens of one input with its special tokens; a longer text is split at a word (mlm), a longer
+    pair truncated."""
     row_tokens: Positive | None = None
     """Width of a packed row, in which several inputs lie side by side; None for 256, or
     `max_length` if that is more. Wider rows leave less padding and cost attention more where its
@@ -63,13 +63,13 @@ class RunConfig(Settings):
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Precision: auto (bf16 on cuda, fp32 on CPU), fp32 or bf16; bf16 keeps weights in float32."""
     attention: Literal["auto", "dense", "flex"] = "auto"
-    """Attention: auto (FlexAttention on cuda if the model has no dropout of attention weights, else dense),
-    dense (SDPA with a dense mask) or flex."""
+    """Attention: auto (FlexAttention on cuda if the model has no dropout of attention weights, else
+    dense), dense (SDPA with a dense mask) or flex."""
     compile: bool = False
     """Run the encoder through torch.compile."""
     parallel: Literal["ddp", "fsdp"] = "ddp"
-    """How several processes (torchrun) share the model: ddp keeps the whole model in each, fsdp shards it, for
-    encoders that do not fit."""
+    """How several processes (torchrun) share the model: ddp keeps the whole model in each, fsdp
+    shards it, for encoders that do not fit."""
     workers: Count = 0
     """Processes per rank that read, tokenise and mask ahead of the model; 0 does it in the training
     process."""
