@@ -25,12 +25,13 @@ from pathlib import Path
 from bitextile.kernels.align.hmm.config import HmmConfig
 from bitextile.kernels.bitext.lexicon import LexiconConfig
 from bitextile.kernels.derive.rows import DeriveConfig
+from bitextile.kernels.tokenizer.unigram import TokenizerConfig
 from bitextile.pipelines.align import align
 from bitextile.pipelines.derive import derive
 from bitextile.pipelines.ingest import ingest
 from bitextile.pipelines.lexicon import lexicon
 from bitextile.pipelines.runner.options import RunOptions
-from bitextile.pipelines.tokenizer import TokenizerConfig, train_tokenizer
+from bitextile.pipelines.tokenizer import train_tokenizer
 from bitextile.trainer.config import PretrainConfig
 from bitextile.trainer.config_file import parse_config
 from bitextile.trainer.evaluate.evaluate import evaluate

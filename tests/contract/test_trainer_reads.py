@@ -12,10 +12,11 @@ pytest.importorskip("apache_beam")
 pytest.importorskip("torch")
 
 from bitextile.kernels.align.hmm.config import HmmConfig
+from bitextile.kernels.tokenizer.unigram import TokenizerConfig
 from bitextile.pipelines.align import align
 from bitextile.pipelines.ingest import ingest
 from bitextile.pipelines.runner.options import RunOptions
-from bitextile.pipelines.tokenizer import TokenizerConfig, train_tokenizer
+from bitextile.pipelines.tokenizer import train_tokenizer
 from bitextile.schema.dataset import open_dataset, verify_dataset
 from bitextile.schema.errors import DatasetError, SchemaError
 from bitextile.schema.manifest import write_manifest

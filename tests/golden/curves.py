@@ -15,11 +15,12 @@ import torch
 
 from bitextile.kernels.align.hmm.config import HmmConfig
 from bitextile.kernels.bitext.lexicon import LexiconConfig
+from bitextile.kernels.tokenizer.unigram import TokenizerConfig
 from bitextile.pipelines.align import align
 from bitextile.pipelines.ingest import ingest
 from bitextile.pipelines.lexicon import lexicon
 from bitextile.pipelines.runner.options import RunOptions
-from bitextile.pipelines.tokenizer import TokenizerConfig, train_tokenizer
+from bitextile.pipelines.tokenizer import train_tokenizer
 from bitextile.schema.dataset import open_dataset
 from bitextile.schema.ids import text_ids
 from bitextile.schema.kinds import PSEUDO

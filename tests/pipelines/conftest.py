@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from bitextile.kernels.tokenizer.unigram import TokenizerConfig
 from bitextile.pipelines.cli.main import main
 from bitextile.pipelines.ingest import ingest
 from bitextile.pipelines.runner.options import RunOptions
-from bitextile.pipelines.tokenizer import TokenizerConfig, train_tokenizer
+from bitextile.pipelines.tokenizer import train_tokenizer
 
 MODEL = {
     "model_type": "xlm-roberta",

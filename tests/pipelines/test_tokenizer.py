@@ -11,7 +11,8 @@ import sentencepiece
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bitextile.pipelines.tokenizer import TokenizerConfig, sample_sizes, train_tokenizer
+from bitextile.kernels.tokenizer.unigram import TokenizerConfig
+from bitextile.pipelines.tokenizer import train_tokenizer
 from bitextile.schema.errors import ConfigError, InputError, OutputExistsError, SchemaError
 from bitextile.schema.ids import pair_ids, text_ids
 from bitextile.schema.kinds import LEXICON, MONO, PAIRS, Kind
@@ -188,19 +189,6 @@ def test_only_the_train_split_counts_and_each_sentence_once(trained) -> None:
     assert manifest["config"]["alpha"] == 0.3
 
 
-@given(
-    st.dictionaries(st.sampled_from(LANGUAGES), st.integers(1, 10**9), min_size=1),
-    st.floats(0, 1),
-    st.integers(1, 10**6),
-)
-def test_sample_sizes_follow_the_temperature(sentences, alpha: float, budget: int) -> None:
-    sizes = sample_sizes(sentences, alpha=alpha, budget=budget)
-    assert all(n >= 1 for n in sizes.values())
-    assert abs(sum(sizes.values()) - min(budget, sum(sentences.values()))) <= len(sizes)
-    ranked = sorted(sentences, key=lambda lang: sentences[lang])
-    assert [sizes[lang] for lang in ranked] == sorted(sizes.values())
-
-
 def test_a_vocabulary_that_does_not_fit_is_refused_with_one_that_does(datasets, tmp_path) -> None:
     out = str(tmp_path / "t")
     with pytest.raises(ConfigError, match=r"vocab_size is 90000, .* at most (\d+) pieces") as error:
@@ -242,17 +230,3 @@ def test_what_holds_no_text_to_train_on_is_refused(tmp_path) -> None:
     empty = write_dataset(tmp_path / "mono", MONO, [], "de")
     with pytest.raises(InputError, match="no sentence in the train split"):
         train_tokenizer([empty], str(tmp_path / "t"), config=CONFIG)
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"vocab_size": 0},
-        {"alpha": 1.5},
-        {"max_sentences": 0},
-        {"character_coverage": 0.5},
-    ],
-)
-def test_options_out_of_range_are_refused(options) -> None:
-    with pytest.raises(ConfigError, match=next(iter(options))):
-        TokenizerConfig(**options)

@@ -5,10 +5,10 @@ from typing import Annotated
 import typer
 
 from bitextile.kernels.export.formats import FORMATS
+from bitextile.kernels.tokenizer.unigram import TokenizerConfig
 from bitextile.pipelines.cli.shared import Out, Overwrite, console, print_results
 from bitextile.pipelines.report.config import ReportConfig
 from bitextile.pipelines.runner.options import RunOptions
-from bitextile.pipelines.tokenizer import TokenizerConfig
 
 
 def ingest(

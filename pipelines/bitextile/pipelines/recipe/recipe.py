@@ -15,11 +15,11 @@ from bitextile.kernels.bitext.lexicon import LexiconConfig
 from bitextile.kernels.exchange import ExchangeConfig
 from bitextile.kernels.filters.rules import FilterConfig
 from bitextile.kernels.splits import SplitConfig
+from bitextile.kernels.tokenizer.unigram import TokenizerConfig
 from bitextile.pipelines.recipe.corpora import Bitext, Mono
 from bitextile.pipelines.recipe.models import BacktranslatePart, CandidatesPart
 from bitextile.pipelines.recipe.parts import ChosenBy, Several, Strict
 from bitextile.pipelines.recipe.variants import AlignmentSwitch, Derives, Switches
-from bitextile.pipelines.tokenizer import TokenizerConfig
 from bitextile.schema.errors import BitextileError, ConfigError
 
 Model = TypeVar("Model", bound=BaseModel)

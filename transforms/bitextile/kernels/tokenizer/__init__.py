@@ -1,0 +1,1 @@
+"""Tokenizers: the sentences learned from, the unigram model, and its twin for transformers."""
