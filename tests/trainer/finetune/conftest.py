@@ -9,12 +9,16 @@ import yaml
 
 from bitextile.kernels.model_digest import encoder_digest
 from bitextile.kernels.switch.candidates import CandidatesSwitchConfig, switch_by_candidates
+from bitextile.schema.errors import BitextileError
 from bitextile.schema.ids import text_ids
 from bitextile.schema.kinds import KINDS
 from bitextile.schema.manifest import Counts, Manifest, write_manifest
 from bitextile.schema.shards import shard_path, write_shard
 from bitextile.trainer.config_file import parse_config
+from bitextile.trainer.data.collate import Collation
+from bitextile.trainer.data.masking import Masking
 from bitextile.trainer.finetune.config import FinetuneConfig
+from bitextile.trainer.finetune.loop import finetune
 from bitextile.trainer.train.pretrain import save_initial
 
 # fmt: off
@@ -156,3 +160,27 @@ def tuning(encoder, task_file, tmp_path) -> Callable[..., FinetuneConfig]:
         )
 
     return make
+
+
+@pytest.fixture
+def collation(tokenizer) -> Collation:
+    masking = Masking(rate=0.0, mask=tokenizer.mask, ordinary=tokenizer.ordinary, seed=0)
+    return Collation(masking=masking, pad=tokenizer.pad, width=64)
+
+
+@pytest.fixture
+def refused(tuning, tmp_path):
+    """Runs a fine-tuning and returns what it was refused with."""
+
+    def run(error: type[BitextileError], **settings: object) -> str:
+        out = tmp_path / "refused"
+        with pytest.raises(error) as caught:
+            finetune(tuning(**settings), str(out))
+        assert not out.exists()
+        assert type(caught.value) is error
+        message = str(caught.value)
+        assert "\n" not in message
+        assert len(message) < 400
+        return message
+
+    return run

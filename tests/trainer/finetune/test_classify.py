@@ -4,35 +4,16 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
-from transformers import (
-    AutoConfig,
-    AutoModelForMaskedLM,
-    AutoModelForSequenceClassification,
-    AutoTokenizer,
-)
 
 from bitextile.schema.dataset import open_dataset
-from bitextile.schema.errors import ConfigError
-from bitextile.trainer.data.collate import Collation
-from bitextile.trainer.data.masking import Masking
-from bitextile.trainer.evaluate.sentence_pairs import FIELDS, read_file
 from bitextile.trainer.finetune.augment import read_copies
-from bitextile.trainer.finetune.classify import VIEWS, Classify, logits
+from bitextile.trainer.finetune.classify import VIEWS
 from bitextile.trainer.finetune.loop import _entry
 from bitextile.trainer.finetune.model import (
-    Classifier,
     fresh_classifier,
-    pair_tokenizer,
-    save_classifier,
 )
 from bitextile.trainer.model.build import load_masked_lm
 from bitextile.trainer.model.encoder import Encoder
-
-
-@pytest.fixture
-def collation(tokenizer) -> Collation:
-    masking = Masking(rate=0.0, mask=tokenizer.mask, ordinary=tokenizer.ordinary, seed=0)
-    return Collation(masking=masking, pad=tokenizer.pad, width=64)
 
 
 @pytest.fixture
@@ -143,73 +124,3 @@ def test_copies_are_the_rows_fields_switched(tuning, salt, task_rows, tokenizer)
 def _ids(entry) -> set[str]:
     rows = entry.row_streams[0].rows
     return {i for n in ("premise_id", "hypothesis_id") for i in rows.column(n).to_pylist()}
-
-
-FAMILIES = {
-    "xlm-roberta": {"num_hidden_layers": 2},
-    "roberta": {"num_hidden_layers": 1},
-    "bert": {"num_hidden_layers": 2},
-    "modernbert": {"num_hidden_layers": 2, "tie_word_embeddings": True},
-}
-
-
-@pytest.mark.parametrize("family", FAMILIES)
-def test_what_is_written_says_what_was_trained(family, tokenizer, collation, task_file, tmp_path):
-    config = AutoConfig.for_model(
-        family,
-        vocab_size=tokenizer.size,
-        hidden_size=32,
-        num_attention_heads=2,
-        intermediate_size=48,
-        max_position_embeddings=80,
-        pad_token_id=tokenizer.pad,
-        bos_token_id=tokenizer.cls,
-        eos_token_id=tokenizer.sep,
-        cls_token_id=tokenizer.cls,
-        sep_token_id=tokenizer.sep,
-        **FAMILIES[family],
-    )
-    with torch.random.fork_rng():
-        torch.manual_seed(1)
-        encoder = Encoder(AutoModelForMaskedLM.from_config(config)).eval()
-        objective = Classify(FIELDS, ("a", "b", "c"), 64)
-        head: Classifier = objective.module(encoder).eval()
-    task = read_file(task_file, language="en")
-    rows = task.rows.append_column("class", pa.array(np.zeros(20, np.int64)))
-    batch = objective.collate(objective.examples(rows, np.zeros(20, int), tokenizer), collation)
-    with torch.no_grad():
-        ours = logits(encoder, head, batch)
-    body = {n: t.detach() for n, t in encoder.mlm.state_dict().items()}
-    save_classifier(tmp_path, encoder, objective.labels, body=body, head=head.state_dict())
-    pair_tokenizer(tokenizer).save_pretrained(tmp_path)
-    loaded = AutoModelForSequenceClassification.from_pretrained(tmp_path).eval()
-    assert loaded.config.id2label == {0: "a", 1: "b", 2: "c"}
-    tokenizer = AutoTokenizer.from_pretrained(tmp_path)
-    fields = [rows.column(name).to_pylist() for name in ("premise", "hypothesis")]
-    for i, pair in enumerate(zip(*fields)):
-        ids = tokenizer(*pair, return_tensors="pt")
-        allowed = {k: v for k, v in ids.items() if k in ("input_ids", "attention_mask")}
-        with torch.no_grad():
-            theirs = loaded(**allowed).logits[0]
-            whole = loaded(**ids).logits[0] if family == "bert" else theirs
-        assert torch.allclose(theirs, ours[i], atol=1e-5)
-        assert torch.allclose(whole, ours[i], atol=1e-5)  # types, where there are any, are 0
-
-
-def test_an_architecture_without_such_a_head_is_refused(tokenizer):
-    config = AutoConfig.for_model(
-        "electra", vocab_size=tokenizer.size, hidden_size=32, num_attention_heads=2,
-        embedding_size=32, num_hidden_layers=1, intermediate_size=48,
-    )  # fmt: skip
-    mlm = AutoModelForMaskedLM.from_config(config)
-
-    class Body:
-        def __init__(self):
-            self.mlm = mlm
-
-    assert fresh_classifier(Body(), ("a", "b")).parts  # dense and out_proj: it has one
-
-    config.model_type = "none"
-    mlm.config = type("Strange", (type(config),), {})()
-    with pytest.raises(ConfigError, match="no sequence classifier for Strange"):
-        fresh_classifier(Body(), ("a", "b"))

@@ -209,8 +209,8 @@ def test_a_subword_that_reaches_over_the_end_of_its_word_stays(
 def test_candidates_that_cannot_be_used_are_left_out(tokens, write_rows, tmp_path):
     bad = [("dog", 0.5), ("字", 0.4), ("house", 0.0), ("trees", 0.1)]
     own = read(write_rows, tmp_path / "c", choices_row("dog", {0: bad}), tokens)
-    (pieces,) = tokens.pieces(["trees"]).values()
-    assert own.ids[0].tolist() == pieces.tolist()  # not the word itself, unknown or impossible
+    (known_ids,) = tokens.candidate_ids(["trees"]).values()
+    assert own.ids[0].tolist() == known_ids.tolist()  # not the word itself, unknown or impossible
     assert own.weights[0].sum() == pytest.approx(1.0)
     none = choices_row("dog", {0: bad[:3]})
     assert read(write_rows, tmp_path / "d", none, tokens) is None

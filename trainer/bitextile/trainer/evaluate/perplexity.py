@@ -1,4 +1,4 @@
-"""MaskedBatch perplexity per language: fixed masks keyed by row id, so that models can be compared.
+"""Masked perplexity per language: fixed masks keyed by row id, so that models can be compared.
 
     exp( - (1 / |M|) sum_{k in M} log p(x_k | R_k) )      M: 15 % of positions, all shown as [MASK]
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PerplexityResult:
-    """MaskedBatch perplexity of one language.
+    """Masked perplexity of one language.
 
     Attributes:
         perplexity: per masked subword.
@@ -39,7 +39,7 @@ class PerplexityResult:
 
 
 class PerplexityTask:
-    """MaskedBatch perplexity of sentences; of a pair each side is a sentence of its own."""
+    """Masked perplexity of sentences; of a pair each side is a sentence of its own."""
 
     name = "perplexity"
     data = "mono, pairs or aligned datasets"
@@ -81,7 +81,7 @@ class PerplexityTask:
 
 
 class ConditionalPerplexityTask(PerplexityTask):
-    """MaskedBatch perplexity of a sentence given its translation, both ways."""
+    """Masked perplexity of a sentence given its translation, both ways."""
 
     name = "conditional-perplexity"
     data = "pairs or aligned datasets"

@@ -82,7 +82,7 @@ def _refuse_header(path: str, labels: Sequence[str]) -> None:
     if len(labels) > 2 and labels[0] not in labels[1:]:
         known = ", ".join(sorted(set(labels[1:]))[:8])
         raise InputError(
-            f"{path}, line 1: the label {labels[0]!r} stands nowhere else (others are {known}); if "
+            f"{path}, line 1: the label {labels[0]!r} occurs nowhere else (others are {known}); if "
             "the line holds names, call them premise, hypothesis and label, or take it out"
         )
 

@@ -40,7 +40,7 @@ Pair = tuple[str, str]
 
 
 @dataclass(frozen=True)
-class Labelled(Example):
+class LabelledExample(Example):
     """A row to classify; `inputs` are its forms.
 
     Attributes:
@@ -114,7 +114,7 @@ class Classify:
         return tuple(view for view in VIEWS if on[view])
 
     def examples(self, rows: pa.Table, epochs: I64, tokenizer: Tokenizer) -> list[Example]:
-        """Returns one `Labelled` per row, of one to three inputs."""
+        """Returns one `LabelledExample` per row, of one to three inputs."""
         records = rows.column("record").to_pylist()
         keys = hash64(pa.array(records, pa.string()))
         texts: list[Pair] = list(zip(*texts_of(rows, *self.fields)))
@@ -130,7 +130,7 @@ class Classify:
             forms += [(1, next(of_copies))] if copied[i] is not None else []
             forms += [(2, pair)] if mixings[i] is not None else []
             examples.append(
-                Labelled(
+                LabelledExample(
                     record=records[i],
                     key=keys[i],
                     epoch=int(epochs[i]),
@@ -185,7 +185,7 @@ class Classify:
         ]
 
     def collate(self, examples: Sequence[Any], collation: Collation) -> ClassificationBatch:
-        """Returns packed rows of `Labelled` examples: all forms of a row in one batch."""
+        """Returns packed rows of `LabelledExample` examples: all forms of a row in one batch."""
         inputs = [i for e in examples for i in e.inputs]
         flat = flatten(inputs)
         packed, _ = pack_inputs(
@@ -236,7 +236,7 @@ def _input(tokenizer: Tokenizer, pair: tuple[Subwords, Subwords]) -> Input:
     return join(tokenizer, *pair, languages=("", ""))
 
 
-def _mixup(examples: Sequence[Labelled], starts: I64) -> Mixup | None:
+def _mixup(examples: Sequence[LabelledExample], starts: I64) -> Mixup | None:
     """Returns the mixings of all examples, at the places where their last inputs lie."""
     last = np.cumsum([len(e.inputs) for e in examples]) - 1
     mixed = [(e, e.mixing, starts[k]) for e, k in zip(examples, last) if e.mixing is not None]

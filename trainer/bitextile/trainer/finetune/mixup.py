@@ -108,7 +108,7 @@ class Tokens:
     tokenizer: Tokenizer
 
     @cached_property
-    def spells(self) -> Bool:
+    def is_spelled(self) -> Bool:
         """[size] False at tokens such as the bare mark of a word's beginning."""
         ids = [[i] for i in range(self.tokenizer.size)]
         texts = self.tokenizer.pretrained.backend_tokenizer.decode_batch(
@@ -116,11 +116,11 @@ class Tokens:
         )
         return np.asarray([bool(text.strip()) for text in texts])
 
-    def pieces(self, texts: Sequence[str]) -> dict[str, I32]:
+    def candidate_ids(self, texts: Sequence[str]) -> dict[str, I32]:
         """Returns the tokens of each text; none for one that holds what is no ordinary token."""
         found = {}
         for text, side in zip(texts, self.tokenizer.encode(list(texts))):
-            ids = side.ids[self.spells[side.ids]]
+            ids = side.ids[self.is_spelled[side.ids]]
             found[text] = ids if self.tokenizer.is_ordinary[ids].all() else ids[:0]
         return found
 
@@ -138,21 +138,21 @@ def read_choices(dataset: Dataset, wanted: Collection[str], tokens: Tokens) -> d
     for batch in dataset.batches():
         rows = batch.filter(pa.compute.is_in(batch.column("text_id"), ids)).to_pylist()
         texts = {c["text"] for row in rows for word in row["candidates"] for c in word}
-        pieces = tokens.pieces(sorted(texts))
+        known_ids = tokens.candidate_ids(sorted(texts))
         for row in rows:
-            if (choices := _choices(row, pieces)) is not None:
+            if (choices := _choices(row, known_ids)) is not None:
                 found[row["text_id"]] = choices
     return found
 
 
-def _choices(row: dict, pieces: Mapping[str, I32]) -> Choices | None:
+def _choices(row: dict, known_ids: Mapping[str, I32]) -> Choices | None:
     spans, ids, weights = [], [], []
     for span, candidates in zip(row["spans"], row["candidates"]):
         word = row["text"][span["start"] : span["end"]]
         usable = [
-            (pieces[c["text"]], c["score"])
+            (known_ids[c["text"]], c["score"])
             for c in candidates
-            if c["score"] > 0 and c["text"] != word and len(pieces[c["text"]])
+            if c["score"] > 0 and c["text"] != word and len(known_ids[c["text"]])
         ]
         if usable:
             total = sum(score for _, score in usable)
@@ -179,7 +179,7 @@ def mixing_of(
     first = 1
     for (side, text), own in zip(sides, choices):
         if own is not None:
-            for place, word in _places(side, text, own.spans, tokens.spells):
+            for place, word in _places(side, text, own.spans, tokens.is_spelled):
                 places.append(first + place)
                 ids.append(own.ids[word])
                 weights.append(own.weights[word])
@@ -190,13 +190,13 @@ def mixing_of(
     return Mixing(np.asarray(places, np.int32), rows, np.concatenate(ids), np.concatenate(weights))
 
 
-def _places(side: Subwords, text: str, spans: I32, spells: Bool) -> list[tuple[int, int]]:
+def _places(side: Subwords, text: str, spans: I32, is_spelled: Bool) -> list[tuple[int, int]]:
     """Returns (index of the subword, index of the word) where the one lies within the other."""
     found = []
     for place, (start, end) in enumerate(side.offsets.tolist()):
         while start < end and text[start].isspace():
             start += 1  # the space before a word is part of its token in SentencePiece
         word = int(np.searchsorted(spans[:, 0], start, side="right")) - 1
-        if word >= 0 and start < end <= spans[word, 1] and spells[side.ids[place]]:
+        if word >= 0 and start < end <= spans[word, 1] and is_spelled[side.ids[place]]:
             found.append((place, word))
     return found
