@@ -18,8 +18,9 @@ Source: ERNIE-M (arXiv 2012.15674), section 3.1: the masks of selected positions
 unselected positions see; separators count as unselected tokens of the sentence they end, the
 leading special token of the first; all selected tokens are shown as [MASK], since with 80/10/10 a
 kept token would be seen by its own side's masks; and a coin decides which sentence comes first.
-BTMLM's pass 1 writes behind a sentence, in either language, and a model that always had English
-first writes English behind German worse than a bag of frequent words (trainer/README.md).
+BTMLM's pass 1 generates behind a sentence, in either language, and a model that always had English
+first generates English behind German worse than a bag of frequent words
+(docs/experiments/backtranslation.md).
 """
 
 from collections.abc import Sequence
