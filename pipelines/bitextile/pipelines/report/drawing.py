@@ -17,7 +17,7 @@ from bitextile.pipelines.report.typeset import (
     word_direction,
 )
 
-Side = Literal["src", "tgt"]
+SideName = Literal["src", "tgt"]
 
 FONT_PX = 16
 BASELINE_PX = 0.34 * FONT_PX
@@ -71,7 +71,7 @@ class Word:
 
     text: str
     index: int
-    side: Side
+    side: SideName
     x: float
     y: float
     linked: bool
@@ -166,7 +166,7 @@ def two_lines(src: Sentence, tgt: Sentence, links: Links) -> Drawing:
             src=i,
             tgt=j,
             score=score,
-            title=_say(src, tgt, i, j, score),
+            title=_title(src, tgt, i, j, score),
         )
         for i, j, score in links
     )
@@ -197,7 +197,7 @@ def _centres(sentence: Sentence, inner: float, gap: float) -> list[float]:
 
 
 def _placed(
-    sentence: Sentence, side: Side, xs: Iterable[float], ys: Iterable[float], linked: set[int]
+    sentence: Sentence, side: SideName, xs: Iterable[float], ys: Iterable[float], linked: set[int]
 ) -> list[Word]:
     return [
         Word(
@@ -227,7 +227,7 @@ def _reach(x1: float, y1: float, x2: float, y2: float) -> str:
     return f"M{x1:.1f} {y1:.1f}C{middle:.1f} {y1:.1f} {middle:.1f} {y2:.1f} {x2:.1f} {y2:.1f}"
 
 
-def _say(src: Sentence, tgt: Sentence, i: int, j: int, score: float) -> str:
+def _title(src: Sentence, tgt: Sentence, i: int, j: int, score: float) -> str:
     # U+2068/U+2069 isolate the words, or an Arabic one would turn the score beside it.
     return f"\u2068{src.words[i]}\u2069 – \u2068{tgt.words[j]}\u2069  {score:.2f}"
 
@@ -255,7 +255,7 @@ def ladder(src: Sentence, tgt: Sentence, links: Links) -> Drawing:
             src=i,
             tgt=j,
             score=score,
-            title=_say(src, tgt, i, j, score),
+            title=_title(src, tgt, i, j, score),
         )
         for i, j, score in links
     )
@@ -299,7 +299,7 @@ def matrix(src: Sentence, tgt: Sentence, links: Links) -> Drawing:
             src=i,
             tgt=j,
             score=score,
-            title=_say(src, tgt, i, j, score),
+            title=_title(src, tgt, i, j, score),
         )
         for i, j, score in links
     )

@@ -17,19 +17,18 @@ from typing import Any
 from bitextile.kernels.text.private_script import PRIVATE_SCRIPT
 from bitextile.pipelines.report.config import DEFAULT_REPORT, ReportConfig
 from bitextile.pipelines.report.examples import (
-    Entry,
     Example,
     examples_of,
-    lexicon_entries,
 )
-from bitextile.pipelines.report.figures import (
-    KeyFigures,
-    RuleFigures,
-    key_figures,
-    rule_figures,
+from bitextile.pipelines.report.lexicon_words import LexiconWord, lexicon_words
+from bitextile.pipelines.report.statistics import (
+    KeyStatistics,
+    RejectStatistics,
+    key_statistics,
+    reject_statistics,
 )
-from bitextile.pipelines.report.training import evaluation_figures, loss_chart
-from bitextile.pipelines.report.typeset import direction, shown
+from bitextile.pipelines.report.training import evaluation_rows, loss_chart
+from bitextile.pipelines.report.typeset import direction, sanitized
 from bitextile.schema.dataset import Dataset, open_dataset
 from bitextile.schema.errors import ConfigError, OutputExistsError
 from bitextile.schema.storage import exists, write_atomically
@@ -59,9 +58,9 @@ class DatasetView:
         read: rows read.
         kept: rows kept.
         rules: what dropped the others.
-        figures: by key.
+        statistics: by key.
         examples: rows to look at.
-        entries: words to look at (lexicon).
+        words: of a lexicon, to look at.
         langs: languages that coloured words are in.
         private: whether a language of the examples is in the script of derived ones.
         made: configuration, inputs and software as JSON.
@@ -77,10 +76,10 @@ class DatasetView:
     created: str
     read: int
     kept: int
-    rules: list[RuleFigures]
-    figures: list[KeyFigures]
+    rules: list[RejectStatistics]
+    statistics: list[KeyStatistics]
     examples: list[Example]
-    entries: list[Entry]
+    words: list[LexiconWord]
     langs: list[str]
     private: bool
     made: str
@@ -126,7 +125,7 @@ def write_report(
         title=config.title,
         datasets=views,
         chart=loss_chart(extras.get("metrics", [])),
-        evaluations=evaluation_figures(extras.get("evaluations", [])),
+        evaluations=evaluation_rows(extras.get("evaluations", [])),
     )
     write_atomically(out, page.encode("utf-8", "replace"))
 
@@ -153,12 +152,12 @@ def _view(dataset: Dataset, n_examples: int) -> DatasetView:
         created=_minute(manifest.created),
         read=manifest.counts.read,
         kept=manifest.counts.kept,
-        rules=rule_figures(dataset),
-        figures=key_figures(dataset),
+        rules=reject_statistics(dataset),
+        statistics=key_statistics(dataset),
         examples=chosen,
-        entries=lexicon_entries(dataset, n_examples) if lexicon else [],
+        words=lexicon_words(dataset, n_examples) if lexicon else [],
         langs=_changed_languages(chosen),
-        private=any(PRIVATE_SCRIPT in line.lang for example in chosen for line in example.lines),
+        private=any(PRIVATE_SCRIPT in text.lang for example in chosen for text in example.texts),
         made=_made(dataset),
     )
 
@@ -177,8 +176,8 @@ def _minute(created: str) -> str:
 
 
 def _changed_languages(examples: list[Example]) -> list[str]:
-    pieces = [piece for e in examples for line in e.lines for piece in line.pieces]
-    return sorted({piece.lang for piece in pieces if piece.original is not None})
+    runs = [run for e in examples for text in e.texts for run in text.runs]
+    return sorted({run.lang for run in runs if run.original is not None})
 
 
 def _made(dataset: Dataset) -> str:
@@ -186,7 +185,7 @@ def _made(dataset: Dataset) -> str:
     body = {"config": manifest.config, "inputs": manifest.inputs, "software": manifest.software}
     lines = json.dumps(body, ensure_ascii=False, indent=2).splitlines()
     more = [f"… {len(lines) - MADE_LINES} more lines in manifest.json"]
-    kept = [shown(line) for line in lines[:MADE_LINES]]
+    kept = [sanitized(line) for line in lines[:MADE_LINES]]
     return "\n".join(kept + (more if len(lines) > MADE_LINES else []))
 
 
@@ -218,7 +217,7 @@ def _render(*, title: str, datasets: list[DatasetView], **context: Any) -> str:
 
 
 def _all_languages(view: DatasetView) -> set[str]:
-    changes = [figures.changes.langs for figures in view.figures if figures.changes]
+    changes = [key.changes.langs for key in view.statistics if key.changes]
     return {lang for langs in changes for lang in langs} | set(view.langs)
 
 
@@ -263,7 +262,7 @@ def _upright(word: str) -> bool:
 
 
 _FILTERS = {
-    "shown": shown,
+    "sanitized": sanitized,
     "direction": direction,
     "grouped": "{:,}".format,
     "percent": _percent,

@@ -1,4 +1,4 @@
-"""Training and evaluation figures as what the page draws: a curve per loss, a row per figure."""
+"""Training and evaluation as what the page draws: a curve per loss, a row per metric."""
 
 import math
 from collections.abc import Sequence
@@ -44,8 +44,8 @@ class Chart:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Figure:
-    """A figure before, between and after stages of training, formatted, with the difference."""
+class EvaluationRow:
+    """A metric before, between and after stages of training, formatted, with the difference."""
 
     name: str
     unit: str
@@ -157,7 +157,7 @@ def _nice_marks(low: float, high: float) -> list[float]:
     return [round(n * unit, 12) for n in range(first, last + 1)]
 
 
-def evaluation_figures(evaluations: Sequence[dict[str, Any]]) -> list[Figure]:
+def evaluation_rows(evaluations: Sequence[dict[str, Any]]) -> list[EvaluationRow]:
     """Returns the rows of the evaluation table.
 
     Args:
@@ -167,7 +167,7 @@ def evaluation_figures(evaluations: Sequence[dict[str, Any]]) -> list[Figure]:
     Raises:
         ConfigError: a row has other names or other values.
     """
-    figures = []
+    rows = []
     n_between = max((len(row.get("between", ())) for row in evaluations), default=0)
     for row in evaluations:
         before, after = row.get("before"), row.get("after")
@@ -179,8 +179,8 @@ def evaluation_figures(evaluations: Sequence[dict[str, Any]]) -> list[Figure]:
             raise ConfigError(
                 f"evaluation is {row!r}, expected name, unit, and numbers before and after"
             )
-        figures.append(
-            Figure(
+        rows.append(
+            EvaluationRow(
                 name=str(row.get("name", "")),
                 unit=str(row.get("unit") or ""),
                 before=_number(before),
@@ -189,7 +189,7 @@ def evaluation_figures(evaluations: Sequence[dict[str, Any]]) -> list[Figure]:
                 change=_change(*numbers) if len(numbers) == 2 else "",
             )
         )
-    return figures
+    return rows
 
 
 def _number(value: float | None) -> str:

@@ -147,7 +147,7 @@ def word_direction(word: str) -> Direction | None:
     return None
 
 
-def shown(text: object, max_chars: int = 400) -> str:
+def sanitized(text: object, max_chars: int = 400) -> str:
     r"""Returns untrusted text as it may be shown: cut to length, nothing invisible left to act.
 
     Control characters, line breaks and directional controls become `<U+....>`, so that no text
@@ -158,9 +158,9 @@ def shown(text: object, max_chars: int = 400) -> str:
         text: anything; taken as a string.
         max_chars: code points shown at most, an ellipsis for the rest.
 
-    >>> shown("a\u202eb\n"), shown("علی\u200cرضا") == "علی\u200cرضا", shown("abcdef", 3)
+    >>> sanitized("a\u202eb\n"), sanitized("علی\u200cرضا") == "علی\u200cرضا", sanitized("abcdef", 3)
     ('a<U+202E>b<U+000A>', True, 'abc…')
-    >>> shown("\U000f0061\U000f202e")
+    >>> sanitized("\U000f0061\U000f202e")
     'a<U+202E>'
     """
     string = without_private_planes(str(text))

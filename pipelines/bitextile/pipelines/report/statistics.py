@@ -1,4 +1,4 @@
-"""What a dataset says in figures: its manifest, and one pass over its rows, batch by batch."""
+"""Statistics of a dataset: from its manifest, and one pass over its rows, batch by batch."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -47,7 +47,7 @@ class Lengths:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LinkFigures:
+class AlignmentStatistics:
     """How densely and how surely a language pair is linked.
 
     Attributes:
@@ -66,7 +66,7 @@ class LinkFigures:
 
 
 @dataclass(frozen=True, kw_only=True)
-class KeyFigures:
+class KeyStatistics:
     """A language pair or language.
 
     Attributes:
@@ -80,18 +80,18 @@ class KeyFigures:
     key: str
     rows: int
     lengths: tuple[Lengths, ...] = ()
-    links: LinkFigures | None = None
-    changes: "ChangeFigures | None" = None
+    links: AlignmentStatistics | None = None
+    changes: "ChangeStatistics | None" = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class ChangeFigures:
+class ChangeStatistics:
     """How much was exchanged or switched.
 
     Attributes:
         rows: share of the rows in which anything was.
-        per_row: links exchanged or stretches switched, per row.
-        langs: language to the stretches switched into it; empty for exchanges.
+        per_row: links exchanged or spans switched, per row.
+        langs: language to the spans switched into it; empty for exchanges.
     """
 
     rows: float
@@ -100,7 +100,7 @@ class ChangeFigures:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RuleFigures:
+class RejectStatistics:
     """A rule, how many rows it dropped, its share of the rows read, and a few of them."""
 
     rule: str
@@ -109,7 +109,7 @@ class RuleFigures:
     samples: tuple[dict, ...]
 
 
-class _Tally:
+class _Histogram:
     """Counts of non-negative whole numbers, grown as they come: exact quantiles in small memory."""
 
     def __init__(self) -> None:
@@ -138,12 +138,12 @@ def _scaled(heights: np.ndarray) -> tuple[float, ...]:
     return tuple(round(float(h / highest), 3) if highest else 0.0 for h in heights)
 
 
-class _KeyTally:
+class _KeyCounter:
     """All that is counted of one key while its batches pass."""
 
     def __init__(self) -> None:
         self.rows = 0
-        self.lengths: dict[str, _Tally] = {}
+        self.lengths: dict[str, _Histogram] = {}
         self.unit = "characters"
         self.words: dict[str, int] = {}
         self.linked: dict[str, int] = {}
@@ -177,7 +177,7 @@ class _KeyTally:
         for tag in sorted(pc.unique(tags).to_pylist()):
             part = batch.filter(pc.equal(tags, tag))
             lengths = measure(part.column(column)).to_numpy(zero_copy_only=False)
-            self.lengths.setdefault(tag, _Tally()).add(lengths)
+            self.lengths.setdefault(tag, _Histogram()).add(lengths)
             self.words[tag] = self.words.get(tag, 0) + int(lengths.sum())
             if "links" in part.schema.names:
                 linked = _linked_words(part.column("links"), text)
@@ -193,8 +193,8 @@ class _KeyTally:
         self.changes = (self.changes or 0) + int(lengths.sum())
         self.changed_rows += int((lengths > 0).sum())
 
-    def figures(self, key: str) -> KeyFigures:
-        return KeyFigures(
+    def statistics(self, key: str) -> KeyStatistics:
+        return KeyStatistics(
             key=key,
             rows=self.rows,
             lengths=tuple(
@@ -208,14 +208,14 @@ class _KeyTally:
                 )
                 for lang, tally in sorted(self.lengths.items())
             ),
-            links=self._link_figures(),
-            changes=self._change_figures(),
+            links=self._alignment_statistics(),
+            changes=self._change_statistics(),
         )
 
-    def _link_figures(self) -> LinkFigures | None:
+    def _alignment_statistics(self) -> AlignmentStatistics | None:
         if not self.linked:
             return None
-        return LinkFigures(
+        return AlignmentStatistics(
             links=self.links,
             per_word=2 * self.links / max(sum(self.words.values()), 1),
             linked={t: n / max(self.words[t], 1) for t, n in sorted(self.linked.items())},
@@ -223,10 +223,10 @@ class _KeyTally:
             bars=_scaled(self.scores),
         )
 
-    def _change_figures(self) -> ChangeFigures | None:
+    def _change_statistics(self) -> ChangeStatistics | None:
         if self.changes is None:
             return None
-        return ChangeFigures(
+        return ChangeStatistics(
             rows=self.changed_rows / max(self.rows, 1),
             per_row=self.changes / max(self.rows, 1),
             langs=dict(sorted(self.changed_langs.items())),
@@ -242,8 +242,8 @@ def _linked_words(links: pa.ListArray, side: str) -> int:
     return int(np.count_nonzero(np.diff(places, prepend=-1)))
 
 
-def key_figures(dataset: Dataset) -> list[KeyFigures]:
-    """Returns the figures of each key; kinds without sentences have their rows alone.
+def key_statistics(dataset: Dataset) -> list[KeyStatistics]:
+    """Returns the statistics of each key; kinds without sentences have their rows alone.
 
     Args:
         dataset: opened; every row is read once, in the columns that are counted.
@@ -253,16 +253,16 @@ def key_figures(dataset: Dataset) -> list[KeyFigures]:
     # A lexicon's `src` and `tgt` are words: nothing to measure but their number.
     lexicon = dataset.kind is LEXICON
     columns = ["src_lang"] if lexicon else sorted(names.intersection(counted))
-    figures = []
+    statistics = []
     for key in dataset.keys:
-        tally = _KeyTally()
+        counter = _KeyCounter()
         for batch in dataset.batches(key=key, columns=columns):
-            tally.add(batch)
-        figures.append(tally.figures(key))
-    return figures
+            counter.add(batch)
+        statistics.append(counter.statistics(key))
+    return statistics
 
 
-def rule_figures(dataset: Dataset) -> list[RuleFigures]:
+def reject_statistics(dataset: Dataset) -> list[RejectStatistics]:
     """Returns each rule that dropped rows, the most dropped first, with samples in id order.
 
     Args:
@@ -281,7 +281,7 @@ def rule_figures(dataset: Dataset) -> list[RuleFigures]:
         if all(len(samples[rule]) >= wanted[rule] for rule in rules):
             break
     return [
-        RuleFigures(
+        RejectStatistics(
             rule=rule,
             rows=counts.rejected[rule],
             share=counts.rejected[rule] / max(counts.read, 1),
