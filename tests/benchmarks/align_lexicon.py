@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from bitextile.kernels.align.corpus import list_of_words
+from bitextile.kernels.align.corpus import split_words
 from bitextile.kernels.align.hmm.decode import align_pairs
 from bitextile.kernels.align.hmm.fit import fit
 
@@ -54,7 +54,7 @@ def main():
                 (args.sets / f"{name}.{side}").read_text(encoding="utf-8").splitlines()
                 for side in ("src", "tgt")
             ]
-            sides = [list_of_words(x[: len(gold)] if small else x) for x in lines]
+            sides = [split_words(x[: len(gold)] if small else x) for x in lines]
             models = [fit(*sides, lexicon=x) for x in (None, dictionary(*known, args.weight))]
             first = [side.slice(0, len(gold)) for side in sides]
             rates = [

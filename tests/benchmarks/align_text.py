@@ -276,7 +276,7 @@ def inside(folder, name, *, threads):
     """Fits and applies in this process, which imports what it measures."""
     import pyarrow as pa
 
-    from bitextile.kernels.align.corpus import list_of_words
+    from bitextile.kernels.align.corpus import split_words
     from bitextile.kernels.align.hmm.decode import align_pairs
     from bitextile.kernels.align.hmm.fit import fit
 
@@ -286,7 +286,7 @@ def inside(folder, name, *, threads):
     sides = []
     for side in ("src", "tgt"):
         lines = (folder / f"{name}.{side}").read_text(encoding="utf-8").split("\n")[:-1]
-        sides.append(list_of_words(lines))
+        sides.append(split_words(lines))
     tiny = pa.array([["a", "b"]], pa.list_(pa.string()))
     align_pairs(fit(tiny, tiny, n_threads=threads), tiny, tiny, n_threads=threads)
     before, start = peak(), time.perf_counter()

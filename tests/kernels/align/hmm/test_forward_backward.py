@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bitextile.kernels.align.hmm.forward_backward import LANES, backward, forward, lattice
-from bitextile.kernels.align.hmm.jumps import learned, spread_out
+from bitextile.kernels.align.hmm.forward_backward import LANES, allocate_lattice, backward, forward
+from bitextile.kernels.align.hmm.jumps import expand_jumps
 
 
 @numba.njit
@@ -26,11 +26,11 @@ def both_passes(work, emit, null, jumps, p_null, cut, expected):
 
 def run(emit, null, weights, p_null, cut=0.0):
     n_obs, n = emit.shape
-    jumps = spread_out(weights, max(n_obs, n))
+    jumps = expand_jumps(weights, max(n_obs, n))
     expected = np.zeros(2 * jumps.zero + 1, np.float32)
     numbers = np.float32(p_null), np.float32(cut)
     gamma, nothing, log = both_passes(
-        lattice(n_obs, n),
+        allocate_lattice(n_obs, n),
         emit.astype(np.float32),
         null.astype(np.float32),
         jumps,
@@ -77,11 +77,3 @@ def test_posteriors_of_an_observation_sum_to_one_at_any_length(n):
     gamma, nothing, log, _, _ = run(emit, np.full(9, 1e-9), np.ones(21), 0.2)
     np.testing.assert_allclose(gamma.sum(axis=1) + nothing, 1, atol=1e-4)
     assert np.isfinite(log)
-
-
-def test_learned_jumps_share_long_distances():
-    jumps = spread_out(np.ones(5), 10)
-    expected = np.zeros(2 * jumps.zero + 1)
-    expected[jumps.zero + 1], expected[jumps.zero + 7] = 6.0, 4.0
-    weights = learned(expected, jumps, 2, smoothing=1e-9, reach=4.0)
-    assert weights == pytest.approx([0, 0, 0, 0.6, 0.4 / 4], abs=1e-6)

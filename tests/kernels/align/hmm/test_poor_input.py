@@ -6,8 +6,6 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from bitextile.kernels.align.corpus import folded_words, frequencies, numbered
-from bitextile.kernels.align.hmm.backoff import beginnings
 from bitextile.kernels.align.hmm.config import HmmModelConfig
 from bitextile.kernels.align.hmm.decode import align_pairs
 from bitextile.kernels.align.hmm.fit import fit
@@ -99,37 +97,3 @@ def test_ten_thousand_words_in_a_line_are_windowed_counted_and_linked():
     assert model.statistics["pairs_in_windows"] == 1
     assert model.statistics["src_words"] == 11_000
     assert points(align_pairs(model, src, tgt), len(lines)) == [(i, i) for i in range(10_000)]
-
-
-def test_words_are_numbered_the_same_however_the_sentences_are_cut(monkeypatch):
-    rows = [["b", "水"], [], ["A", "水", "ß"], ["b"], ["ẞ", "c"]]
-    whole = numbered(pa.array(rows, WORDS))
-    monkeypatch.setattr("bitextile.kernels.align.corpus.SENTENCES_AT_ONCE", 2)
-    monkeypatch.setattr("bitextile.kernels.align.corpus.TOKENS_AT_ONCE", 3)
-    chunked = pa.chunked_array([rows[:1], rows[1:4], rows[4:]], WORDS)
-    for sentences in (pa.array(rows, WORDS), chunked, pa.array([["x"], *rows], WORDS).slice(1)):
-        vocabulary, ids, offsets = numbered(sentences)
-        assert vocabulary == whole[0]
-        assert ids.tolist() == whole[1].tolist()
-        assert offsets.tolist() == whole[2].tolist()
-    flat, _ = folded_words(pa.array(rows, WORDS))
-    assert whole[0].take(pa.array(whole[1])).to_pylist() == flat.to_pylist()
-    assert frequencies(whole[1], 6).tolist() == np.bincount(whole[1], minlength=6).tolist()
-
-
-@pytest.mark.parametrize(
-    ("word", "beginning"),
-    [
-        ("minister", "mini"),
-        ("選挙", "選"),
-        ("ひと", "ひ"),
-        ("학교에서", "학교"),
-        ("ትምህርት", "ትም"),
-        ("ความรัก", "ความรัก"),
-        ("ការងារធំធំ", "ការងារធំ"),
-        ("مدرسة", "مدرس"),
-        ("", ""),
-    ],
-)
-def test_classes_are_cut_by_script(word, beginning):
-    assert beginnings(pa.array([word]), HmmModelConfig()).to_pylist() == [beginning]

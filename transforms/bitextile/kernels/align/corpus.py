@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -11,11 +11,9 @@ import pyarrow.compute as pc
 from bitextile.kernels.arrays import F32, I32, I64, Bool, list_offsets, offsets_of
 from bitextile.schema.errors import InputError
 
-Real: TypeAlias = float | np.floating[Any]
-
-SENTENCES_AT_ONCE = 1 << 12
+SENTENCES_PER_BATCH = 1 << 12
 """Sentences whose words are lower-cased and looked up at a time: about 1 MB of strings."""
-TOKENS_AT_ONCE = 1 << 16
+TOKENS_PER_BATCH = 1 << 16
 """Tokens counted at a time: numpy makes int64 of them first, half a megabyte."""
 
 
@@ -35,8 +33,8 @@ class Corpus(NamedTuple):
     tgt_at: I64
 
 
-def folded_words(sentences: pa.ListArray) -> tuple[pa.StringArray, I64]:
-    """Returns all words in lower case, in order, and the offsets of the sentences in them.
+def lower_words(sentences: pa.ListArray) -> tuple[pa.StringArray, I64]:
+    """Returns all words in lower case, in order, and the offsets of the sentences among them.
 
     Args:
         sentences: list<string> [sentences]; a null sentence counts as empty, a null word as "".
@@ -44,7 +42,7 @@ def folded_words(sentences: pa.ListArray) -> tuple[pa.StringArray, I64]:
     Raises:
         InputError: the array is not a list of strings.
 
-    >>> words, offsets = folded_words(pa.array([["Ein", "Haus"], [], ["МИР"]]))
+    >>> words, offsets = lower_words(pa.array([["Ein", "Haus"], [], ["МИР"]]))
     >>> words.to_pylist(), offsets.tolist()
     (['ein', 'haus', 'мир'], [0, 2, 2, 3])
     """
@@ -61,16 +59,16 @@ def folded_words(sentences: pa.ListArray) -> tuple[pa.StringArray, I64]:
     return words.cast(pa.string()), list_offsets(sentences)
 
 
-def numbered(sentences: pa.ListArray | pa.ChunkedArray) -> tuple[pa.StringArray, I32, I64]:
+def encode_words(sentences: pa.ListArray | pa.ChunkedArray) -> tuple[pa.StringArray, I32, I64]:
     """Returns the distinct words, most frequent first, each word's id in it, and the offsets.
 
     Ties are broken by the word itself, so that ids depend on counts and not on the order of rows.
-    The sentences are read a few at a time: no second copy of all words ever stands in memory.
+    The sentences are read a few at a time: there is never a second copy of all words in memory.
 
     Args:
-        sentences: list<string> [sentences], as for `folded_words`.
+        sentences: list<string> [sentences], as for `lower_words`.
 
-    >>> words, ids, offsets = numbered(pa.array([["b", "水"], ["a", "水"]]))
+    >>> words, ids, offsets = encode_words(pa.array([["b", "水"], ["a", "水"]]))
     >>> words.to_pylist(), ids.tolist(), offsets.tolist()
     (['水', 'a', 'b'], [2, 0, 1, 0], [0, 2, 4])
     """
@@ -78,8 +76,8 @@ def numbered(sentences: pa.ListArray | pa.ChunkedArray) -> tuple[pa.StringArray,
     dictionaries: list[pa.StringArray] = []
     offsets = np.zeros(len(sentences) + 1, np.int64)
     row = 0
-    for some in _slices(sentences):
-        words, at = folded_words(some)
+    for batch in _batches(sentences):
+        words, at = lower_words(batch)
         encoded = words.dictionary_encode()
         ids.append(np.array(encoded.indices, np.int32))
         dictionaries.append(encoded.dictionary)
@@ -89,21 +87,21 @@ def numbered(sentences: pa.ListArray | pa.ChunkedArray) -> tuple[pa.StringArray,
     edges = np.cumsum([0, *map(len, dictionaries)])
     merged_id = merged.indices.to_numpy(zero_copy_only=False)
     counts = np.zeros(len(merged.dictionary), np.int64)
-    for part, a, b in zip(ids, edges, edges[1:]):
-        counts[merged_id[a:b]] += np.bincount(part, minlength=b - a)
+    for batch_ids, a, b in zip(ids, edges, edges[1:]):
+        counts[merged_id[a:b]] += np.bincount(batch_ids, minlength=b - a)
     order = _by_frequency(counts, merged.dictionary)
     rank = np.empty(len(order), np.int32)
     rank[order] = np.arange(len(order), dtype=np.int32)
-    for part, a, b in zip(ids, edges, edges[1:]):
-        part[:] = rank[merged_id[a:b]][part]
-    return merged.dictionary.take(pa.array(order)), _joined(ids), offsets
+    for batch_ids, a, b in zip(ids, edges, edges[1:]):
+        batch_ids[:] = rank[merged_id[a:b]][batch_ids]
+    return merged.dictionary.take(pa.array(order)), _concatenate(ids), offsets
 
 
-def _slices(sentences: pa.ListArray | pa.ChunkedArray) -> Iterator[pa.ListArray]:
+def _batches(sentences: pa.ListArray | pa.ChunkedArray) -> Iterator[pa.ListArray]:
     chunks = sentences.chunks if isinstance(sentences, pa.ChunkedArray) else [sentences]
     for chunk in chunks or [pa.array([], sentences.type)]:
-        for first in range(0, max(len(chunk), 1), SENTENCES_AT_ONCE):
-            yield chunk.slice(first, SENTENCES_AT_ONCE)
+        for first in range(0, max(len(chunk), 1), SENTENCES_PER_BATCH):
+            yield chunk.slice(first, SENTENCES_PER_BATCH)
 
 
 def _by_frequency(counts: I64, words: pa.StringArray) -> I64:
@@ -112,35 +110,35 @@ def _by_frequency(counts: I64, words: pa.StringArray) -> I64:
     return order.to_numpy().astype(np.int64)
 
 
-def _joined(parts: list[I32]) -> I32:
-    """Returns the parts in one array; each is given up once it is copied, the list ends empty."""
-    whole = np.empty(sum(map(len, parts)), np.int32)
-    at = len(whole)
-    while parts:
-        part = parts.pop()
-        whole[at - len(part) : at] = part
-        at -= len(part)
-    return whole
+def _concatenate(arrays: list[I32]) -> I32:
+    """Returns the arrays in one; each is freed once it is copied, so the list ends empty."""
+    out = np.empty(sum(map(len, arrays)), np.int32)
+    end = len(out)
+    while arrays:
+        array = arrays.pop()
+        out[end - len(array) : end] = array
+        end -= len(array)
+    return out
 
 
-def frequencies(tokens: I32, n_words: int) -> I64:
+def count_words(tokens: I32, n_words: int) -> I64:
     """Returns how often each of `n_words` words occurs, int64 [words]."""
     counts = np.zeros(n_words, np.int64)
-    for first in range(0, len(tokens), TOKENS_AT_ONCE):
-        counts += np.bincount(tokens[first : first + TOKENS_AT_ONCE], minlength=n_words)
+    for first in range(0, len(tokens), TOKENS_PER_BATCH):
+        counts += np.bincount(tokens[first : first + TOKENS_PER_BATCH], minlength=n_words)
     return counts
 
 
 @dataclass(frozen=True)
 class Windows:
-    """A corpus cut so that no sentence is longer than a limit, and where each piece came from.
+    """A corpus cut so that no sentence is longer than a limit, and where each window came from.
 
     Attributes:
-        corpus: the pieces; the corpus itself where nothing was too long.
-        row: int64 [pieces], the pair a piece belongs to.
-        src_from, tgt_from: int32 [pieces], index of the piece's first word in its sentence.
-        own_from, own_to: int32 [pieces], the source words (in the sentence) whose links are taken
-            from this piece; the rest of the piece is overlap.
+        corpus: the windows; the corpus itself where nothing was too long.
+        row: int64 [windows], the pair a window belongs to.
+        src_from, tgt_from: int32 [windows], index of the window's first word in its sentence.
+        own_from, own_to: int32 [windows], the source words (in the sentence) whose links are taken
+            from this window; the rest of the window is overlap.
         n_long: pairs that were cut.
     """
 
@@ -153,65 +151,65 @@ class Windows:
     n_long: int
 
 
-def windowed(corpus: Corpus, max_words: int) -> Windows:
+def cut_windows(corpus: Corpus, max_words: int) -> Windows:
     """Returns the corpus with every sentence pair that is too long cut into overlapping windows.
 
-    Both sides are cut into the same number of equal parts, so that part k of one side faces part k
-    of the other; each window is its part and an eighth of `max_words` on either side.
+    Both sides are cut into the same number of equal sections, so that section k of one side is
+    aligned to section k of the other; each window is its section and an eighth of `max_words` on
+    either side.
 
     Args:
         corpus: of any sentence lengths.
-        max_words: longest side a piece may have.
+        max_words: longest side a window may have.
     """
     n_src, n_tgt = np.diff(corpus.src_at), np.diff(corpus.tgt_at)
     longest = np.maximum(n_src, n_tgt)
     overlap = max_words // 8
-    parts = np.where(longest > max_words, -(-longest // (max_words - 2 * overlap)), 1)
-    row = np.repeat(np.arange(len(parts)), parts)
-    part = np.arange(len(row)) - np.repeat(np.cumsum(parts) - parts, parts)
-    own_from = n_src[row] * part // parts[row]
-    own_to = n_src[row] * (part + 1) // parts[row]
-    if len(row) == len(parts):
+    n_windows = np.where(longest > max_words, -(-longest // (max_words - 2 * overlap)), 1)
+    row = np.repeat(np.arange(len(n_windows)), n_windows)
+    k = np.arange(len(row)) - np.repeat(np.cumsum(n_windows) - n_windows, n_windows)
+    n = n_windows[row]
+    own_from, own_to = n_src[row] * k // n, n_src[row] * (k + 1) // n
+    if len(row) == len(n_windows):
         zero = np.zeros(len(row), np.int32)
         return Windows(corpus, row, zero, zero, zero, own_to.astype(np.int32), 0)
-    margin = np.where(parts[row] > 1, overlap, 0)
-    src = _pieces(n_src[row], own_from, own_to, margin)
-    tgt_from, tgt_to = n_tgt[row] * part // parts[row], n_tgt[row] * (part + 1) // parts[row]
-    tgt = _pieces(n_tgt[row], tgt_from, tgt_to, margin)
-    pieces = Corpus(
-        *_cut(corpus.src, corpus.src_at[row], *src, parts[row] > 1),
-        *_cut(corpus.tgt, corpus.tgt_at[row], *tgt, parts[row] > 1),
+    margin = np.where(n > 1, overlap, 0)
+    src = _widen(n_src[row], own_from, own_to, margin)
+    tgt = _widen(n_tgt[row], n_tgt[row] * k // n, n_tgt[row] * (k + 1) // n, margin)
+    windows = Corpus(
+        *_gather(corpus.src, corpus.src_at[row], *src, n > 1),
+        *_gather(corpus.tgt, corpus.tgt_at[row], *tgt, n > 1),
     )
-    s, t, a, b = (x.astype(np.int32) for x in (src[0], tgt[0], own_from, own_to))
-    return Windows(pieces, row, s, t, a, b, int((parts > 1).sum()))
+    n_long = int((n_windows > 1).sum())
+    start, stop, s, t = (x.astype(np.int32) for x in (own_from, own_to, src[0], tgt[0]))
+    return Windows(windows, row, s, t, start, stop, n_long)
 
 
-def _pieces(length: I64, start: I64, stop: I64, margin: I64) -> tuple[I64, I64]:
+def _widen(length: I64, start: I64, stop: I64, margin: I64) -> tuple[I64, I64]:
     return np.maximum(start - margin, 0), np.minimum(stop + margin, length)
 
 
-def _cut(tokens: I32, base: I64, start: I64, stop: I64, alone: Bool) -> tuple[I32, I64]:
-    """Returns the pieces' tokens and offsets; neighbours that are not `alone` are copied as one."""
-    offsets = offsets_of(stop - start)
-    begins = np.ones(len(base), bool)
-    begins[1:] = alone[1:] | alone[:-1]
-    first = np.flatnonzero(begins)
-    last = np.append(first[1:], len(base)) - 1
-    runs = zip((base + start)[first].tolist(), (base + stop)[last].tolist())
-    return np.concatenate([tokens[a:b] for a, b in runs]), offsets
+def _gather(tokens: I32, base: I64, start: I64, stop: I64, overlaps: Bool) -> tuple[I32, I64]:
+    """Returns the windows' tokens and offsets; neighbours that do not overlap are copied as one."""
+    first = np.ones(len(base), bool)
+    first[1:] = overlaps[1:] | overlaps[:-1]
+    starts = np.flatnonzero(first)
+    ends = np.append(starts[1:], len(base)) - 1
+    runs = zip((base + start)[starts].tolist(), (base + stop)[ends].tolist())
+    return np.concatenate([tokens[a:b] for a, b in runs]), offsets_of(stop - start)
 
 
-def set_by_word(values: F32, tokens: I32, out: F32) -> None:
-    """Sets each token's place in `out` to the value of its word."""
-    for first in range(0, len(tokens), TOKENS_AT_ONCE):
-        some = slice(first, first + TOKENS_AT_ONCE)
-        out[some] = values[tokens[some]]
+def gather_by_word(values: F32, tokens: I32, out: F32) -> None:
+    """Sets `out` of each token to the value of its word."""
+    for first in range(0, len(tokens), TOKENS_PER_BATCH):
+        batch = slice(first, first + TOKENS_PER_BATCH)
+        out[batch] = values[tokens[batch]]
 
 
-def list_of_words(lines: list[str] | pa.StringArray) -> pa.ListArray:
-    """Returns the words of each line, cut at white space, as `fit` and `apply` take them.
+def split_words(lines: list[str] | pa.StringArray) -> pa.ListArray:
+    """Returns the words of each line, split at white space, as list<string>.
 
-    >>> list_of_words(["das  Haus ", "", "我 来"]).to_pylist()
+    >>> split_words(["das  Haus ", "", "我 来"]).to_pylist()
     [['das', 'Haus'], [], ['我', '来']]
     """
     texts = pa.array(lines, pa.string()) if isinstance(lines, list) else lines

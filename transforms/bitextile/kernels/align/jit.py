@@ -4,7 +4,7 @@ Cached on disk, without the GIL, and with the two float liberties that do not ch
 run to run: fused multiply-add and ignored zero signs. Sums are never reassociated: a function that
 is compiled and one that is loaded from the cache were seen to add in another order, so that a cold
 cache gave other bytes than a warm one (28,997 pairs of multi30k). No NaN or infinity is assumed
-away, but where a greatest value is sought: only then are vectors used for it.
+away, but where a maximum is sought: only then are vectors used for it.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,6 @@ import numba
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-
 _OPTIONS = {
     "cache": True,
     "nogil": True,
@@ -22,17 +21,15 @@ _OPTIONS = {
     "error_model": "numpy",
     "no_cfunc_wrapper": True,
 }
+_MAX_OPTIONS = {**_OPTIONS, "fastmath": {"contract", "nsz", "nnan"}}
 
 
-_GREATEST = {**_OPTIONS, "fastmath": {"contract", "nsz", "nnan"}}
-
-
-def compiled(function: Function) -> Function:
+def njit(function: Function) -> Function:
     """Returns the function, compiled by numba at its first call."""
     return cast(Function, numba.njit(**_OPTIONS)(function))
 
 
-def inner(function: Function) -> Function:
+def njit_inner(function: Function) -> Function:
     """Returns the function, compiled for callers that are compiled themselves, and only for those.
 
     Without the way in from Python the E-step compiles in three quarters of the time.
@@ -41,9 +38,9 @@ def inner(function: Function) -> Function:
 
 
 def njit_max(function: Function) -> Function:
-    """As `inner`, for a function that is given no NaN and does nothing but look for the greatest.
+    """As `njit_inner`, for a function that is given no NaN and does nothing but take a maximum.
 
     Returns:
         The function, compiled to vector instructions, which a NaN would forbid.
     """
-    return cast(Function, numba.njit(**_GREATEST, no_cpython_wrapper=True)(function))
+    return cast(Function, numba.njit(**_MAX_OPTIONS, no_cpython_wrapper=True)(function))

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from bitextile.kernels.align.alignment import MAX_WORDS, Alignment
 from bitextile.kernels.align.config import AlignerConfig
-from bitextile.kernels.align.corpus import list_of_words
+from bitextile.kernels.align.corpus import split_words
 from bitextile.kernels.align.engine import Aligner, Runtime
 from bitextile.kernels.align.hmm.config import HmmConfig
 
@@ -147,7 +147,7 @@ def _split_lines(lines: list[str], summary: TextSummary) -> tuple[pa.ListArray, 
     two = pc.equal(pc.list_value_length(cut), 2)
     if two.true_count < len(lines):
         cut = pc.if_else(two, cut, pa.scalar(["", ""], cut.type))
-    src, tgt = (list_of_words(pc.list_element(cut, side)) for side in (0, 1))
+    src, tgt = (split_words(pc.list_element(cut, side)) for side in (0, 1))
     n_src, n_tgt = (pc.list_value_length(side).to_numpy() for side in (src, tgt))
     whole = (n_src > 0) & (n_tgt > 0)
     fits = np.maximum(n_src, n_tgt) <= MAX_WORDS

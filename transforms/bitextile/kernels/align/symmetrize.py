@@ -1,7 +1,7 @@
-"""From the posteriors of two directions to one set of links.
+"""From the posteriors of two directions to one alignment.
 
 `intersect` to `grow-diag-final-and` start from the best link of each word in each direction, as Och
-and Ney (2003) and Koehn et al. (2005) do, and always visit points by source, then by target word,
+and Ney (2003) and Koehn et al. (2005) do, and always visit cells by source, then by target word,
 and neighbours in the order of NEIGHBOURS. `posterior` takes every pair of words whose posterior,
 the mean of both directions, exceeds a threshold.
 """
@@ -11,7 +11,7 @@ from enum import IntEnum
 import numpy as np
 
 from bitextile.kernels.align.corpus import Corpus
-from bitextile.kernels.align.jit import compiled, inner
+from bitextile.kernels.align.jit import njit, njit_inner
 from bitextile.kernels.arrays import I32, Bool
 from bitextile.schema.errors import ConfigError
 
@@ -30,13 +30,13 @@ class Method(IntEnum):
     POSTERIOR = 5
 
 
-def method_named(name: str) -> Method:
+def get_method(name: str) -> Method:
     """Returns the method of that name.
 
     Raises:
         ConfigError: there is none; the message lists the names.
 
-    >>> method_named("grow-diag")
+    >>> get_method("grow-diag")
     <Method.GROW_DIAG: 2>
     """
     names = {method.name.lower().replace("_", "-"): method for method in Method}
@@ -45,16 +45,16 @@ def method_named(name: str) -> Method:
     return names[name]
 
 
-@inner
-def _add(on: Bool, i: int, j: int, has_src: Bool, has_tgt: Bool) -> None:
+@njit_inner
+def _link(on: Bool, i: int, j: int, has_src: Bool, has_tgt: Bool) -> None:
     on[i, j] = True
     has_src[i] = True
     has_tgt[j] = True
 
 
-@inner
+@njit_inner
 def _grow(best_src: I32, best_tgt: I32, on: Bool, has_src: Bool, has_tgt: Bool) -> None:
-    """Adds, until none is left, union points beside a point where a word has no link yet."""
+    """Adds, until none is left, union points beside a link where a word has no link yet."""
     n_src, n_tgt = on.shape
     grown = True
     while grown:
@@ -70,12 +70,12 @@ def _grow(best_src: I32, best_tgt: I32, on: Bool, has_src: Bool, has_tgt: Bool) 
                     if has_src[a] and has_tgt[b]:
                         continue
                     if best_src[b] == a or best_tgt[a] == b:
-                        _add(on, a, b, has_src, has_tgt)
+                        _link(on, a, b, has_src, has_tgt)
                         grown = True
 
 
-@inner
-def _finish(best: I32, by_src: bool, both: bool, on: Bool, has_src: Bool, has_tgt: Bool) -> None:
+@njit_inner
+def _add_final(best: I32, by_src: bool, both: bool, on: Bool, has_src: Bool, has_tgt: Bool) -> None:
     """Adds links of one direction where a word (`both`: each of the two) has none yet."""
     n_src, n_tgt = on.shape
     for i in range(n_src):
@@ -84,11 +84,11 @@ def _finish(best: I32, by_src: bool, both: bool, on: Bool, has_src: Bool, has_tg
                 continue
             free = (not has_src[i], not has_tgt[j])
             if (free[0] and free[1]) if both else (free[0] or free[1]):
-                _add(on, i, j, has_src, has_tgt)
+                _link(on, i, j, has_src, has_tgt)
 
 
-@compiled
-def symmetrized(best_src: I32, best_tgt: I32, method: int, on: Bool) -> None:
+@njit
+def symmetrize_sentence(best_src: I32, best_tgt: I32, method: int, on: Bool) -> None:
     """Sets which word pairs are linked.
 
     Args:
@@ -102,40 +102,42 @@ def symmetrized(best_src: I32, best_tgt: I32, method: int, on: Bool) -> None:
     for j in range(n_tgt):
         i = best_src[j]
         if i >= 0 and (method == Method.UNION or best_tgt[i] == j):
-            _add(on, i, j, has_src, has_tgt)
+            _link(on, i, j, has_src, has_tgt)
     if method == Method.UNION:
         for i in range(n_src):
             if best_tgt[i] >= 0:
-                _add(on, i, best_tgt[i], has_src, has_tgt)
+                _link(on, i, best_tgt[i], has_src, has_tgt)
     if method >= Method.GROW_DIAG:
         _grow(best_src, best_tgt, on, has_src, has_tgt)
     if method >= Method.GROW_DIAG_FINAL:
         both = method == Method.GROW_DIAG_FINAL_AND
-        _finish(best_src, False, both, on, has_src, has_tgt)
-        _finish(best_tgt, True, both, on, has_src, has_tgt)
+        _add_final(best_src, False, both, on, has_src, has_tgt)
+        _add_final(best_tgt, True, both, on, has_src, has_tgt)
 
 
-@compiled
-def symmetrized_all(corpus: Corpus, best_src: I32, best_tgt: I32, method: int) -> Bool:
+@njit
+def symmetrize_corpus(corpus: Corpus, best_src: I32, best_tgt: I32, method: int) -> Bool:
     """Returns bool [cells of all sentences], which word pairs are linked.
 
     Args:
-        corpus: sentence pairs; their cells stand by sentence, source word, target word.
-        best_src: int32 [target words], as for `symmetrized`.
+        corpus: sentence pairs; their cells are ordered by sentence, source word, target word.
+        best_src: int32 [target words], as for `symmetrize_sentence`.
         best_tgt: int32 [source words], likewise.
         method: one of Method but POSTERIOR.
     """
-    at = 0
+    n_cells = 0
     for s in range(len(corpus.src_at) - 1):
-        at += (corpus.src_at[s + 1] - corpus.src_at[s]) * (corpus.tgt_at[s + 1] - corpus.tgt_at[s])
-    on = np.zeros(at, np.bool_)
+        n_src, n_tgt = (
+            corpus.src_at[s + 1] - corpus.src_at[s],
+            corpus.tgt_at[s + 1] - corpus.tgt_at[s],
+        )
+        n_cells += n_src * n_tgt
+    on = np.zeros(n_cells, np.bool_)
     at = 0
     for s in range(len(corpus.src_at) - 1):
         src, n_src = corpus.src_at[s], corpus.src_at[s + 1] - corpus.src_at[s]
         tgt, n_tgt = corpus.tgt_at[s], corpus.tgt_at[s + 1] - corpus.tgt_at[s]
-        if n_src * n_tgt > 0:
-            grid = on[at : at + n_src * n_tgt].reshape(n_src, n_tgt)
-            here = best_src[tgt : tgt + n_tgt], best_tgt[src : src + n_src]
-            symmetrized(here[0], here[1], method, grid)
+        grid = on[at : at + n_src * n_tgt].reshape(n_src, n_tgt)
+        symmetrize_sentence(best_src[tgt : tgt + n_tgt], best_tgt[src : src + n_src], method, grid)
         at += n_src * n_tgt
     return on

@@ -11,11 +11,11 @@ import numpy as np
 import pyarrow as pa
 
 from bitextile.kernels.align.alignment import MAX_WORDS, Alignment, WordLinks, to_alignment
-from bitextile.kernels.align.corpus import Corpus, Windows, folded_words, windowed
+from bitextile.kernels.align.corpus import Corpus, Windows, cut_windows, lower_words
 from bitextile.kernels.align.eflomal.config import EflomalOptions
 from bitextile.kernels.align.eflomal.model import EflomalModel, parse_priors
 from bitextile.kernels.align.eflomal.programs import run_align, run_make_priors
-from bitextile.kernels.align.symmetrize import Method, method_named, symmetrized_all
+from bitextile.kernels.align.symmetrize import Method, get_method, symmetrize_corpus
 from bitextile.kernels.arrays import I32, I64, offsets_of
 from bitextile.schema.errors import BitextileError, ConfigError, InputError
 
@@ -142,7 +142,7 @@ def make_model(output: EflomalOutput, *, options: EflomalOptions) -> EflomalMode
 
 
 def _heuristic(symmetrize: str) -> Method:
-    method = method_named(symmetrize)
+    method = get_method(symmetrize)
     if method is Method.POSTERIOR:
         raise ConfigError(
             "symmetrize is 'posterior', but eflomal gives no posteriors; take grow-diag"
@@ -157,14 +157,14 @@ def _cut(src: pa.ListArray, tgt: pa.ListArray) -> tuple[Windows, tuple[list[str]
     columns: list[Any] = []
     words = []
     for side in (src, tgt):
-        flat, at = folded_words(side)
+        flat, at = lower_words(side)
         if (longest := int(np.diff(at).max(initial=0))) > MAX_WORDS:
             raise InputError(f"a sentence has {longest} words, links number {MAX_WORDS}; split it")
         encoded = flat.dictionary_encode()
         columns += [np.array(encoded.indices, np.int32), at]
         # eflomal cuts at any white space and would see no word in an empty one.
         words.append(["_".join(word.split()) or "_" for word in encoded.dictionary.to_pylist()])
-    return windowed(Corpus(*columns), WINDOW_WORDS), (words[0], words[1])
+    return cut_windows(Corpus(*columns), WINDOW_WORDS), (words[0], words[1])
 
 
 def _text(ids: I32, at: I64, sentences: I64, words: list[str]) -> str:
@@ -197,7 +197,7 @@ def _symmetrize(
         src, tgt = src_at[lines], tgt_at[lines]
         best = best_src[tgt[0] : tgt[-1]], best_tgt[src[0] : src[-1]]
         corpus = Corpus(best[1], src - src[0], best[0], tgt - tgt[0])
-        cells = np.flatnonzero(symmetrized_all(corpus, *best, int(method)))
+        cells = np.flatnonzero(symmetrize_corpus(corpus, *best, int(method)))
         n_columns = np.diff(tgt)
         cell_at = offsets_of(np.diff(src) * n_columns)
         line = np.searchsorted(cell_at, cells, side="right") - 1

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from bitextile.kernels.align.alignment import LEAST_SCORE, WordLinks
-from bitextile.kernels.align.corpus import Corpus, Windows, windowed
+from bitextile.kernels.align.corpus import Corpus, Windows, cut_windows
 from bitextile.kernels.align.encoder.config import Matcher
 from bitextile.kernels.align.encoder.tokens import TokenVectors
 from bitextile.kernels.arrays import F32, I64, Bool, Floats, Ints
@@ -80,7 +80,7 @@ def match_words(src: TokenVectors, tgt: TokenVectors, *, matcher: Matcher) -> Wo
         np.arange(len(tgt.word), dtype=np.int32),
         tgt.at,
     )
-    windows = windowed(corpus, MAX_TOKENS)
+    windows = cut_windows(corpus, MAX_TOKENS)
     found = [_match_batch(src, tgt, windows, rows, matcher) for rows in _batches(src, windows)]
     nothing = np.zeros(0, np.int64)
     columns = [np.concatenate(c) for c in zip((nothing, nothing, nothing, np.zeros(0)), *found)]

@@ -10,13 +10,14 @@ The first word comes from i' = -1. Rows are padded to LANES states of probabilit
 slices, because only then does numba's output use vector instructions (5 times as fast at 64 words).
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from bitextile.kernels.align.corpus import Real
-from bitextile.kernels.align.jit import inner, njit_max
+from bitextile.kernels.align.jit import njit_inner, njit_max
 from bitextile.kernels.arrays import F32, I64
+
+Real: TypeAlias = float | np.floating[Any]
 
 LANES = 16
 """Floats in a vector register of AVX-512; two or four registers elsewhere."""
@@ -47,8 +48,8 @@ class Lattice(NamedTuple):
         pair: expected transitions without their jump weight, a padded row per former state.
         null_emit: p(observation | null), one per observation.
         null_gamma: posterior of null, one per observation.
-        leave: 1 / sum_k jump(k - i') at i' + 1.
-        state: five scratch rows.
+        normaliser: 1 / sum_k jump(k - i') at i' + 1.
+        rows: five scratch rows.
         size: int64 [2], observations and states of the sentence at hand.
     """
 
@@ -59,49 +60,49 @@ class Lattice(NamedTuple):
     pair: F32
     null_emit: F32
     null_gamma: F32
-    leave: F32
-    state: F32
+    normaliser: F32
+    rows: F32
     size: I64
 
 
-@inner
+@njit_inner
 def padded(n: int) -> int:
     """Returns n rounded up to whole vectors."""
     return (n + LANES - 1) // LANES * LANES
 
 
-def lattice(n_obs: int, n_states: int) -> Lattice:
+def allocate_lattice(n_obs: int, n_states: int) -> Lattice:
     """Returns memory for sentences of at most these lengths, in either role."""
-    wide = -(-max(n_obs, n_states, 1) // LANES) * LANES
+    stride = -(-max(n_obs, n_states, 1) // LANES) * LANES
 
     def empty(n: int) -> F32:
         return np.empty(n, np.float32)
 
-    real = empty(wide * wide)
+    real = empty(stride * stride)
     return Lattice(
-        emit=empty(wide * wide),
+        emit=empty(stride * stride),
         real=real,
-        null=empty(wide * wide),
+        null=empty(stride * stride),
         gamma=real,
-        pair=empty(wide * wide),
-        null_emit=empty(wide),
-        null_gamma=empty(wide),
-        leave=empty(wide + 1),
-        state=empty(5 * wide).reshape(5, wide),
+        pair=empty(stride * stride),
+        null_emit=empty(stride),
+        null_gamma=empty(stride),
+        normaliser=empty(stride + 1),
+        rows=empty(5 * stride).reshape(5, stride),
         size=np.zeros(2, np.int64),
     )
 
 
 @njit_max
-def _greatest(row: F32) -> np.float32:
-    most = np.float32(0)
+def _max(row: F32) -> np.float32:
+    greatest = np.float32(0)
     for i in range(len(row)):
-        most = max(most, row[i])
-    return most
+        greatest = max(greatest, row[i])
+    return greatest
 
 
-@inner
-def _leave(jumps: Jumps, n_states: int, out: F32) -> None:
+@njit_inner
+def _set_normalisers(jumps: Jumps, n_states: int, out: F32) -> None:
     """out[i' + 1] = 1 / sum_{i < n} jump(i - i') for i' = -1 .. n - 1, by a running sum."""
     total = 0.0
     for i in range(n_states):
@@ -113,8 +114,8 @@ def _leave(jumps: Jumps, n_states: int, out: F32) -> None:
     out[n_states + 1 : padded(n_states) + 1] = 0
 
 
-@inner
-def _spread(mass: F32, weight: F32, zero: int, n_states: int, cut: Real, out: F32) -> None:
+@njit_inner
+def _convolve(mass: F32, weight: F32, zero: int, n_states: int, cut: Real, out: F32) -> None:
     """out[i] = sum_i' mass[i'] weight[i - i'], over the states whose mass exceeds `cut`."""
     out[:] = 0
     for last in range(n_states):
@@ -125,94 +126,104 @@ def _spread(mass: F32, weight: F32, zero: int, n_states: int, cut: Real, out: F3
                 out[i] += c * w[i]
 
 
-@inner
-def _first(work: Lattice, n_states: int, jumps: Jumps, p_null: Real, stay: F32, come: F32) -> None:
-    """Fills where the first word comes from: `come` by a jump from -1, `stay` as null."""
-    w = jumps.weight[jumps.zero + 1 : jumps.zero + 1 + len(come)]
-    stay[:] = 0
+@njit_inner
+def _start(
+    lattice: Lattice, n_states: int, jumps: Jumps, p_null: Real, mass: F32, incoming: F32
+) -> None:
+    """Sets where the first word comes from: `incoming` by a jump from -1, `mass` as null."""
+    w = jumps.weight[jumps.zero + 1 : jumps.zero + 1 + len(incoming)]
+    mass[:] = 0
     for i in range(n_states):
-        stay[i] = work.leave[0] * w[i]
+        mass[i] = lattice.normaliser[0] * w[i]
     p_real = np.float32(1 - p_null)
-    for i in range(len(come)):
-        come[i] = p_real * stay[i]
+    for i in range(len(incoming)):
+        incoming[i] = p_real * mass[i]
 
 
-@inner
+@njit_inner
 def forward(
-    work: Lattice, n_obs: int, n_states: int, jumps: Jumps, p_null: Real, cut: Real
+    lattice: Lattice, n_obs: int, n_states: int, jumps: Jumps, p_null: Real, cut: Real
 ) -> float:
     """Fills `real` and `null`, each row scaled to sum to one; returns the log likelihood.
 
     Args:
-        work: with `emit` and `null_emit` filled.
+        lattice: with `emit` and `null_emit` filled.
         n_obs: observations.
         n_states: states.
         jumps: weights, long enough for n_states.
         p_null: transition probability to null.
         cut: states with less than this share of the strongest's mass are not extended; 0 is exact.
     """
-    wide = padded(n_states)
-    stay, go, come = work.state[0, :wide], work.state[1, :wide], work.state[2, :wide]
-    _leave(jumps, n_states, work.leave)
-    leave = work.leave[1 : wide + 1]
+    stride = padded(n_states)
+    mass, outgoing, incoming = (
+        lattice.rows[0, :stride],
+        lattice.rows[1, :stride],
+        lattice.rows[2, :stride],
+    )
+    _set_normalisers(jumps, n_states, lattice.normaliser)
+    normaliser = lattice.normaliser[1 : stride + 1]
     loglik, p_real = 0.0, np.float32(1 - p_null)
     for j in range(n_obs):
-        real, null = work.real[j * wide : (j + 1) * wide], work.null[j * wide : (j + 1) * wide]
-        emit = work.emit[j * wide : (j + 1) * wide]
+        real = lattice.real[j * stride : (j + 1) * stride]
+        null = lattice.null[j * stride : (j + 1) * stride]
+        emit = lattice.emit[j * stride : (j + 1) * stride]
         if j == 0:
-            _first(work, n_states, jumps, p_null, stay, come)
+            _start(lattice, n_states, jumps, p_null, mass, incoming)
         else:
-            before = work.real[(j - 1) * wide : j * wide]
-            before_null = work.null[(j - 1) * wide : j * wide]
-            for i in range(wide):
-                stay[i] = before[i] + before_null[i]
-                go[i] = stay[i] * leave[i] * p_real
-            _spread(go, jumps.weight, jumps.zero, n_states, cut * _greatest(go), come)
-        to_null = np.float32(p_null * work.null_emit[j])
+            before = lattice.real[(j - 1) * stride : j * stride]
+            before_null = lattice.null[(j - 1) * stride : j * stride]
+            for i in range(stride):
+                mass[i] = before[i] + before_null[i]
+                outgoing[i] = mass[i] * normaliser[i] * p_real
+            _convolve(outgoing, jumps.weight, jumps.zero, n_states, cut * _max(outgoing), incoming)
+        to_null = np.float32(p_null * lattice.null_emit[j])
         total = np.float32(0)
-        for i in range(wide):
-            real[i] = come[i] * emit[i]
-            null[i] = stay[i] * to_null
+        for i in range(stride):
+            real[i] = incoming[i] * emit[i]
+            null[i] = mass[i] * to_null
             total += real[i] + null[i]
         scale = np.float32(1 / total)
-        for i in range(wide):
+        for i in range(stride):
             real[i] *= scale
             null[i] *= scale
         loglik += np.log(total)
     return loglik
 
 
-@inner
-def _posterior_row(work: Lattice, j: int, wide: int, beta: F32) -> None:
-    """Fills gamma and null_gamma of observation j from the forward row and beta."""
-    real, null = work.real[j * wide : (j + 1) * wide], work.null[j * wide : (j + 1) * wide]
+@njit_inner
+def _set_posteriors(lattice: Lattice, j: int, stride: int, beta: F32) -> None:
+    """Sets gamma and null_gamma of observation j from the forward row and beta."""
+    real = lattice.real[j * stride : (j + 1) * stride]
+    null = lattice.null[j * stride : (j + 1) * stride]
     gamma = real  # in place: the forward row of an observation is not read again
-    total, nothing = np.float32(0), np.float32(0)
-    for i in range(wide):
+    total, null_total = np.float32(0), np.float32(0)
+    for i in range(stride):
         gamma[i] *= beta[i]
-        nothing += null[i] * beta[i]
+        null_total += null[i] * beta[i]
         total += gamma[i]
-    scale = np.float32(1 / (total + nothing))
-    for i in range(wide):
+    scale = np.float32(1 / (total + null_total))
+    for i in range(stride):
         gamma[i] *= scale
-    work.null_gamma[j] = nothing * scale
+    lattice.null_gamma[j] = null_total * scale
 
 
-@inner
-def _add_pairs(work: Lattice, n_states: int, mass: F32, ahead: F32, scale: Real, cut: Real) -> None:
-    """pair[i', i] += mass[i'] leave[i'] ahead[i] scale."""
-    wide = len(ahead)
+@njit_inner
+def _add_transitions(
+    lattice: Lattice, n_states: int, mass: F32, emit_beta: F32, scale: Real, cut: Real
+) -> None:
+    """pair[i', i] += mass[i'] normaliser[i'] emit_beta[i] scale."""
+    stride = len(emit_beta)
     for last in range(n_states):
         if mass[last] > cut:
-            c = np.float32(mass[last] * work.leave[last + 1] * scale)
-            row = work.pair[last * wide : (last + 1) * wide]
-            for i in range(wide):
-                row[i] += c * ahead[i]
+            c = np.float32(mass[last] * lattice.normaliser[last + 1] * scale)
+            row = lattice.pair[last * stride : (last + 1) * stride]
+            for i in range(stride):
+                row[i] += c * emit_beta[i]
 
 
-@inner
+@njit_inner
 def backward(
-    work: Lattice,
+    lattice: Lattice,
     n_obs: int,
     n_states: int,
     jumps: Jumps,
@@ -225,7 +236,7 @@ def backward(
     A null state's future is that of its last real link, so one beta serves both.
 
     Args:
-        work: after `forward`.
+        lattice: after `forward`.
         n_obs: observations.
         n_states: states.
         jumps: as for `forward`.
@@ -234,44 +245,46 @@ def backward(
         jump_counts: float32 [2 * zero + 1], gains the expected transitions by distance, still to be
             multiplied by the jump weights; empty when nobody wants them.
     """
-    wide = padded(n_states)
-    beta, ahead, come = work.state[3, :wide], work.state[4, :wide], work.state[2, :wide]
-    mass = work.state[0, :wide]
-    leave = work.leave[1 : wide + 1]
+    stride = padded(n_states)
+    beta, emit_beta = lattice.rows[3, :stride], lattice.rows[4, :stride]
+    incoming, mass = lattice.rows[2, :stride], lattice.rows[0, :stride]
+    normaliser = lattice.normaliser[1 : stride + 1]
     beta[:n_states] = 1
     beta[n_states:] = 0
     p_real = np.float32(1 - p_null)
     counting = len(jump_counts) > 0
     if counting:
-        work.pair[: n_states * wide] = 0
+        lattice.pair[: n_states * stride] = 0
     for j in range(n_obs - 1, -1, -1):
-        _posterior_row(work, j, wide, beta)
+        _set_posteriors(lattice, j, stride, beta)
         if j == 0:
             break
-        emit = work.emit[j * wide : (j + 1) * wide]
-        for i in range(wide):
-            ahead[i] = emit[i] * beta[i]
-        _spread(ahead, jumps.mirrored, jumps.zero, n_states, cut * _greatest(ahead), come)
-        real, null = work.real[(j - 1) * wide : j * wide], work.null[(j - 1) * wide : j * wide]
-        to_null = np.float32(p_null * work.null_emit[j])
+        emit = lattice.emit[j * stride : (j + 1) * stride]
+        for i in range(stride):
+            emit_beta[i] = emit[i] * beta[i]
+        _convolve(emit_beta, jumps.mirrored, jumps.zero, n_states, cut * _max(emit_beta), incoming)
+        real = lattice.real[(j - 1) * stride : j * stride]
+        null = lattice.null[(j - 1) * stride : j * stride]
+        to_null = np.float32(p_null * lattice.null_emit[j])
         total = np.float32(0)
-        for i in range(wide):
+        for i in range(stride):
             mass[i] = real[i] + null[i]
-            beta[i] = p_real * leave[i] * come[i] + to_null * beta[i]
+            beta[i] = p_real * normaliser[i] * incoming[i] + to_null * beta[i]
             total += mass[i] * beta[i]
         if counting:
-            _add_pairs(work, n_states, mass, ahead, p_real / total, cut)
-        scale = np.float32(1 / _greatest(beta))
-        for i in range(wide):
+            _add_transitions(lattice, n_states, mass, emit_beta, p_real / total, cut)
+        scale = np.float32(1 / _max(beta))
+        for i in range(stride):
             beta[i] *= scale
     if counting:
-        _add_diagonals(work.pair, n_states, wide, jumps.zero, jump_counts)
+        _add_diagonals(lattice.pair, n_states, stride, jumps.zero, jump_counts)
 
 
-@inner
-def _add_diagonals(pair: F32, n_states: int, wide: int, zero: int, jump_counts: F32) -> None:
+@njit_inner
+def _add_diagonals(pair: F32, n_states: int, stride: int, zero: int, jump_counts: F32) -> None:
+    """jump_counts[i - i'] += pair[i', i]."""
     for last in range(n_states):
-        row = pair[last * wide : last * wide + n_states]
+        row = pair[last * stride : last * stride + n_states]
         diagonal = jump_counts[zero - last : zero - last + n_states]
         for i in range(n_states):
             diagonal[i] += row[i]

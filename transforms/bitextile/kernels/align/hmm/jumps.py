@@ -3,33 +3,39 @@
 import numpy as np
 
 from bitextile.kernels.align.hmm.forward_backward import LANES, Jumps
-from bitextile.kernels.arrays import F64
+from bitextile.kernels.arrays import F64, I64
 
-START_DECAY = 0.4
+INITIAL_DECAY = 0.4
 """First guess: a weight of exp(-0.4 |d - 1|), so that the next word is the likeliest."""
-START_LEAST = 0.005
+INITIAL_FLOOR = 0.005
 """... but no distance below this."""
 
 
-def first_jumps(window: int) -> F64:
-    """Returns the weights to start from, float64 [2 * window + 1], distance d at window + d."""
+def initial_jumps(window: int) -> F64:
+    """Returns the weights to start from, float64 [2 * window + 1], distance d at window + d.
+
+    >>> initial_jumps(2).round(3).tolist()
+    [0.301, 0.449, 0.67, 1.0, 0.67]
+    """
     distance = np.arange(-window, window + 1)
-    return np.maximum(np.exp(-START_DECAY * np.abs(distance - 1.0)), START_LEAST)
+    return np.maximum(np.exp(-INITIAL_DECAY * np.abs(distance - 1.0)), INITIAL_FLOOR)
 
 
-def _bucket(zero: int, window: int) -> np.ndarray:
+def _bucket(zero: int, window: int) -> I64:
     return np.clip(np.arange(-zero, zero + 1), -window, window) + window
 
 
-def spread_out(weights: F64, longest: int) -> Jumps:
+def expand_jumps(weights: F64, longest: int) -> Jumps:
     """Returns the weights of every distance that sentences of `longest` words can need."""
     zero = longest + 2 * LANES
     bucket = _bucket(zero, len(weights) // 2)
-    wide = weights.astype(np.float32)
-    return Jumps(wide[bucket], wide[bucket[::-1]], zero)
+    weights_f32 = weights.astype(np.float32)
+    return Jumps(weights_f32[bucket], weights_f32[bucket[::-1]], zero)
 
 
-def learned(expected: F64, jumps: Jumps, window: int, *, smoothing: float, reach: float) -> F64:
+def update_jumps(
+    expected: F64, jumps: Jumps, window: int, *, smoothing: float, reach: float
+) -> F64:
     """Returns new weights from expected transitions.
 
     Args:

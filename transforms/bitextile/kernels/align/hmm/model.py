@@ -1,4 +1,4 @@
-"""A fitted aligner: vocabularies, translation table, null and jump distributions; its files."""
+"""A fitted model: vocabularies, translation table, null and jump distributions; its files."""
 
 import json
 from collections.abc import Mapping
@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from bitextile.kernels.align.hmm.backoff import beginnings
 from bitextile.kernels.align.hmm.config import HmmModelConfig
-from bitextile.kernels.align.hmm.cooccurrence import Table
+from bitextile.kernels.align.hmm.cooccurrence import TranslationTable
+from bitextile.kernels.align.hmm.word_classes import prefixes
 from bitextile.kernels.arrays import F32, F64, offsets_of
 from bitextile.schema.errors import ConfigError, DatasetError
 from bitextile.schema.storage import filesystem, write_atomically
@@ -24,11 +24,11 @@ _FILES = ("src_words", "tgt_words", "table")
 
 @dataclass(frozen=True, kw_only=True)
 class HmmModel:
-    """What `fit` learned; read by `apply`, never changed.
+    """What `fit` learned; read by `align_pairs`, never changed.
 
     Attributes:
         config: how it was fitted.
-        src_words: string [source words], lower case, most frequent first; a word's place is its id.
+        src_words: string [source words], lower case, most frequent first; a word's index is its id.
         tgt_words: string [target words], likewise.
         table: translation probabilities of both directions.
         null_src: float32 [source words], p(word | null).
@@ -41,7 +41,7 @@ class HmmModel:
     config: HmmModelConfig
     src_words: pa.StringArray
     tgt_words: pa.StringArray
-    table: Table
+    table: TranslationTable
     null_src: F32
     null_tgt: F32
     jumps_to_tgt: F64
@@ -49,14 +49,14 @@ class HmmModel:
     statistics: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
-    def src_beginnings(self) -> pa.StringArray:
+    def src_prefixes(self) -> pa.StringArray:
         """First characters of each source word, by which unseen words are looked up."""
-        return beginnings(self.src_words, self.config)
+        return prefixes(self.src_words, self.config)
 
     @cached_property
-    def tgt_beginnings(self) -> pa.StringArray:
+    def tgt_prefixes(self) -> pa.StringArray:
         """First characters of each target word."""
-        return beginnings(self.tgt_words, self.config)
+        return prefixes(self.tgt_words, self.config)
 
     @cached_property
     def digest(self) -> str:
@@ -100,7 +100,7 @@ class HmmModel:
                 config=HmmModelConfig.from_json(head["config"]),
                 src_words=src["word"].combine_chunks(),
                 tgt_words=tgt["word"].combine_chunks(),
-                table=Table(
+                table=TranslationTable(
                     offsets_of(src["entries"].to_numpy()),
                     *(np.array(table[c]) for c in ("tgt", "p_tgt", "p_src")),
                 ),

@@ -1,4 +1,4 @@
-"""Known translations as a prior: from a list of words to counts that stand before any evidence."""
+"""Known translations as a prior: from a list of words to prior counts."""
 
 from hashlib import sha256
 from typing import NamedTuple
@@ -25,7 +25,7 @@ class Prior(NamedTuple):
     weight: F32
 
 
-def checked_lexicon(lexicon: pa.Table | None) -> pa.Table:
+def normalise_lexicon(lexicon: pa.Table | None) -> pa.Table:
     """Returns the distinct entries (src, tgt, weight), lower-cased and sorted; weights add up.
 
     Args:
@@ -35,7 +35,7 @@ def checked_lexicon(lexicon: pa.Table | None) -> pa.Table:
     Raises:
         InputError: a column is missing or a weight is negative or not finite.
 
-    >>> checked_lexicon(pa.table({"src": ["Haus", "haus"], "tgt": ["房子", "房子"]})).to_pylist()
+    >>> normalise_lexicon(pa.table({"src": ["Haus", "haus"], "tgt": ["房子", "房子"]})).to_pylist()
     [{'src': 'haus', 'tgt': '房子', 'weight': 2.0}]
     """
     if lexicon is None:
@@ -59,18 +59,18 @@ def checked_lexicon(lexicon: pa.Table | None) -> pa.Table:
 
 
 def lexicon_digest(lexicon: pa.Table) -> str:
-    """Returns a sha256 of the entries of `checked_lexicon`."""
+    """Returns a sha256 of the entries of `normalise_lexicon`."""
     rows = zip(*(lexicon[name].to_pylist() for name in ("src", "tgt", "weight")))
     text = "".join(f"{src}\t{tgt}\t{weight!r}\n" for src, tgt, weight in rows)
     return f"sha256:{sha256(text.encode()).hexdigest()}"
 
 
-def prior_of(lexicon: pa.Table, src_words: pa.StringArray, tgt_words: pa.StringArray) -> Prior:
+def build_prior(lexicon: pa.Table, src_words: pa.StringArray, tgt_words: pa.StringArray) -> Prior:
     """Returns the entries both of whose words are in the vocabularies.
 
     Args:
-        lexicon: of `checked_lexicon`.
-        src_words: string [source words], a word's place is its id.
+        lexicon: of `normalise_lexicon`.
+        src_words: string [source words], a word's index is its id.
         tgt_words: string [target words], likewise.
     """
     ids = [

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bitextile.kernels.align.corpus import list_of_words
+from bitextile.kernels.align.corpus import split_words
 from bitextile.kernels.align.hmm.decode import align_pairs
 from bitextile.kernels.align.hmm.fit import fit
 from bitextile.kernels.align.hmm.model import HmmModel
@@ -81,7 +81,7 @@ def test_a_dictionary_lowers_the_error_rate_of_little_text():
 
     folder = SHARED / "data" / "alignment_gold" / "hansards_en-fr"
     lines = (folder / "awesome-align.enfr.src-tgt").read_text(encoding="utf-8").splitlines()
-    sides = [list_of_words([line.split("|||")[k] for line in lines]) for k in (0, 1)]
+    sides = [split_words([line.split("|||")[k] for line in lines]) for k in (0, 1)]
     gold = (folder / "awesome-align.enfr.gold").read_text().splitlines()
     muse = SHARED / "data" / "dictionaries" / "muse" / "en-fr.cosda-fr2.txt.gz"
     entries = [x.split() for x in gzip.decompress(muse.read_bytes()).decode().splitlines()]
