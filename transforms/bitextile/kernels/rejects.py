@@ -1,4 +1,4 @@
-"""Sifting: rows that a rule drops are set aside with the rule's name, so that none disappears."""
+"""Rows kept and rows rejected: what a rule drops is set aside with its name and value."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""Rows dealt out by language key and by hash of their id: what every grouping starts from."""
+"""Rows split by language pair and by a hash of their id: what every grouping starts from."""
 
 from collections.abc import Iterator
 
@@ -13,7 +13,7 @@ from bitextile.schema.kinds import Kind
 
 
 def split_by_language(batch: pa.RecordBatch, kind: Kind) -> Iterator[tuple[str, pa.RecordBatch]]:
-    """Yields the rows of each language key ("de-en", "de") in the batch, keys sorted.
+    """Yields the rows of each language pair or language ("de-en", "de"), sorted by it.
 
     Args:
         batch: rows of `kind`.
@@ -30,7 +30,7 @@ def split_by_language(batch: pa.RecordBatch, kind: Kind) -> Iterator[tuple[str, 
 
 
 def _codes(languages: list[pa.Array]) -> tuple[I64, list[str]]:
-    """Returns for each row a number, and the language key of each number."""
+    """Returns for each row a number, and the language pair or language of each number."""
     joined = pc.binary_join_element_wise(*languages, "\x1f") if len(languages) > 1 else languages[0]
     encoded = joined.dictionary_encode()
     names = [language_key(name.split("\x1f")) for name in encoded.dictionary.to_pylist()]

@@ -43,7 +43,7 @@ class ReadDataset(beam.PTransform):
 
         The count is what the manifest promises, or, of one split, what was found.
         """
-        stretches = [part for shard in self.dataset.manifest.shards for part in _stretches(shard)]
+        ranges = [part for shard in self.dataset.manifest.shards for part in _ranges(shard)]
         read = beam.FlatMap(
             _read,
             path=self.dataset.path,
@@ -54,7 +54,7 @@ class ReadDataset(beam.PTransform):
         ).with_output_types(pa.RecordBatch)
         out = (
             root
-            | "ListShards" >> beam.Create(stretches)
+            | "ListShards" >> beam.Create(ranges)
             | "Spread" >> beam.Reshuffle()
             | "ReadShard" >> read.with_outputs("read", main="rows")
         )
@@ -64,7 +64,7 @@ class ReadDataset(beam.PTransform):
         return TrackedRows(out.rows, (), promised)
 
 
-def _stretches(shard: Shard) -> Iterator[tuple[Shard, range]]:
+def _ranges(shard: Shard) -> Iterator[tuple[Shard, range]]:
     """Yields a shard's row groups a few at a time, so that workers share even one large shard."""
     n = -(-shard.rows // ROW_GROUP_ROWS)
     for first in range(0, n, _ROW_GROUPS):
@@ -72,7 +72,7 @@ def _stretches(shard: Shard) -> Iterator[tuple[Shard, range]]:
 
 
 def _read(
-    stretch: tuple[Shard, range],
+    part: tuple[Shard, range],
     *,
     path: str,
     kind: Kind,
@@ -80,7 +80,7 @@ def _read(
     batch_rows: int,
     split: str | None,
 ) -> Iterator[Any]:
-    shard, groups = stretch
+    shard, groups = part
     batches = read_shard(
         path, shard, kind, columns=columns, batch_rows=batch_rows, row_groups=groups
     )

@@ -183,14 +183,14 @@ def _write_shard(
 def _statistics(table: pa.Table, kind: Kind) -> Statistics:
     """Returns sums over a shard's rows, for the manifest."""
     if kind is REJECTS:
-        return {"rules": _tally(table.column("rule"))}
+        return {"rules": _value_counts(table.column("rule"))}
     languages = sorted(
         {tag for c in kind.languages for tag in table.column(c).unique().to_pylist()}
     )
     statistics: Statistics = {"rows": table.num_rows, "languages": languages}
     for column in ("split", "corpus"):
         if column in table.column_names:
-            statistics[column] = _tally(table.column(column))
+            statistics[column] = _value_counts(table.column(column))
     for column in ("src", "tgt", "text"):
         if column in table.column_names:
             statistics[f"{column}_chars"] = pc.sum(pc.utf8_length(table.column(column))).as_py()
@@ -200,7 +200,7 @@ def _statistics(table: pa.Table, kind: Kind) -> Statistics:
     return statistics
 
 
-def _tally(column: pa.ChunkedArray) -> dict[str, int]:
+def _value_counts(column: pa.ChunkedArray) -> dict[str, int]:
     return {c["values"]: c["counts"] for c in column.value_counts().to_pylist()}
 
 
