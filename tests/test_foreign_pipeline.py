@@ -131,11 +131,12 @@ assert count_links(batch)["tgt"].to_pylist() == ["狗", "跑"]
 run(ALIGNED_ROW, ALIGNED, CountLexicon(LexiconConfig(min_count=1)), dict(src="dog", tgt="狗"))
 """,
     "derive": """
-from bitextile.kernels.derive.rows import DeriveConfig, derive_rows, restore
+from bitextile.kernels.derive.config import DeriveConfig
+from bitextile.kernels.derive.rows import derive_rows, undo_derive
 from bitextile.transforms.derive import DeriveLanguage
 config = DeriveConfig(transforms=("invert",))
 kept = derive_rows(pa.RecordBatch.from_pylist([MONO_ROW], schema=MONO.schema), config=config).kept
-assert restore(kept).to_pylist() == ["The dog runs."]
+assert undo_derive(kept).to_pylist() == ["The dog runs."]
 run(MONO_ROW, MONO, DeriveLanguage(config), dict(tgt="runs dog The."))
 """,
     "exchange, recase": """
@@ -152,16 +153,18 @@ assert undo_exchange(kept)[1].to_pylist() == [row["tgt"]]
 run(row, ALIGNED, ExchangeWords(config, casing), dict(tgt_exchanged="狗 the 跑。"))
 """,
     "derive, aligned": """
-from bitextile.kernels.derive.rows import DeriveConfig, derive_aligned, restore_aligned
+from bitextile.kernels.derive.config import DeriveConfig
+from bitextile.kernels.derive.rows import derive_aligned, undo_derive_aligned
 from bitextile.transforms.derive import DeriveAligned
 config = DeriveConfig(transforms=("invert",), sides="src")
 batch = pa.RecordBatch.from_pylist([ALIGNED_ROW], schema=ALIGNED.schema)
 kept = derive_aligned(batch, config=config).kept
-assert restore_aligned(kept, config=config)[0].to_pylist() == ["The dog runs."]
+assert undo_derive_aligned(kept, config=config)[0].to_pylist() == ["The dog runs."]
 run(ALIGNED_ROW, ALIGNED, DeriveAligned(config), dict(src="runs dog The.", tgt="狗在跑。"))
 """,
     "derive, pairs": """
-from bitextile.kernels.derive.rows import DeriveConfig, sentences_of
+from bitextile.kernels.derive.config import DeriveConfig
+from bitextile.kernels.derive.rows import sentences_of
 from bitextile.transforms.derive import DeriveLanguage, ExplodePairs
 config = DeriveConfig(transforms=("invert",), sides="src")
 batch = pa.RecordBatch.from_pylist([PAIR], schema=PAIRS.schema)

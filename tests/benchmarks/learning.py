@@ -24,7 +24,7 @@ from pathlib import Path
 
 from bitextile.kernels.align.hmm.config import HmmConfig
 from bitextile.kernels.bitext.lexicon import LexiconConfig
-from bitextile.kernels.derive.rows import DeriveConfig
+from bitextile.kernels.derive.config import DeriveConfig
 from bitextile.kernels.tokenizer.unigram import TokenizerConfig
 from bitextile.pipelines.align import align
 from bitextile.pipelines.derive import derive

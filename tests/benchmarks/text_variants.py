@@ -30,7 +30,8 @@ import regex
 
 from bitextile.kernels.bitext.dictionary.source import ENTRIES, Dictionary, DictionarySource
 from bitextile.kernels.bitext.lexicon import LexiconConfig, count_links
-from bitextile.kernels.derive.rows import DeriveConfig, derive_rows
+from bitextile.kernels.derive.config import DeriveConfig
+from bitextile.kernels.derive.rows import derive_rows
 from bitextile.kernels.exchange import ExchangeConfig, exchange
 from bitextile.kernels.switch.alignment import AlignmentSwitchConfig, switch_by_alignment
 from bitextile.kernels.switch.dictionary import (

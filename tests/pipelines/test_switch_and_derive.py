@@ -11,7 +11,8 @@ from apache_beam import Create, Pipeline
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from bitextile.kernels.bitext.dictionary.source import DictionarySource
-from bitextile.kernels.derive.rows import DeriveConfig, restore, restore_aligned
+from bitextile.kernels.derive.config import DeriveConfig
+from bitextile.kernels.derive.rows import undo_derive, undo_derive_aligned
 from bitextile.kernels.exchange import ExchangeConfig, undo_exchange
 from bitextile.kernels.exchange import exchange as exchange_words
 from bitextile.kernels.switch.candidates import CandidatesSwitchConfig
@@ -242,7 +243,7 @@ def test_task_data_keep_their_label_beside_the_text(made) -> None:
 def test_derived_datasets_go_back(made) -> None:
     for name in ("derive", "derive pairs", "parsed"):
         for batch in made[name].dataset.batches():
-            assert restore(batch).equals(batch["src"])
+            assert undo_derive(batch).equals(batch["src"])
     assert made["parsed"].dataset.table()["tgt"].to_pylist() == ["run dogs"]
     assert made["parsed"].dataset.keys == ["en-en-headswap"]
 
@@ -257,7 +258,7 @@ def test_pairs_are_derived_sentence_by_sentence_aligned_ones_with_their_links(ma
     config = DeriveConfig(transforms=("permute", "transliterate"), sides="src")
     before = {(row["tgt"], row["src"]): len(row["links"]) for row in aligned_rows()}
     for batch in aligned.batches():
-        src, _ = restore_aligned(batch, config=config)
+        src, _ = undo_derive_aligned(batch, config=config)
         for tgt, text, links in zip(batch["tgt"].to_pylist(), src.to_pylist(), batch["links"]):
             assert before[tgt, text] == len(links)
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from bitextile.kernels.tasks.files import read_nli
+from bitextile.kernels.tasks.nli import read_nli
 from bitextile.pipelines.backtranslate import Split, check_split
 from bitextile.pipelines.recipe.parts import base_config
 from bitextile.pipelines.runner.convert import convert_dataset, convert_files

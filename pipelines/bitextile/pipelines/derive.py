@@ -5,8 +5,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bitextile.kernels.derive.rows import DeriveConfig, derived_tag
-from bitextile.kernels.tasks.derive import derive_task, derived_name
+from bitextile.kernels.derive.config import DeriveConfig, derived_tag
+from bitextile.kernels.tasks.tasks import derive_task, derived_name
 from bitextile.pipelines.runner.atomic import staged
 from bitextile.pipelines.runner.convert import convert_dataset, convert_files
 from bitextile.pipelines.runner.inputs import plain_inputs

@@ -9,17 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bitextile.kernels.bitext.lexicon import count_links
+from bitextile.kernels.derive.config import DeriveConfig, derived_tag
+from bitextile.kernels.derive.order import head_swap
 from bitextile.kernels.derive.rows import (
-    DeriveConfig,
     derive_aligned,
     derive_rows,
-    derived_tag,
-    restore,
-    restore_aligned,
     sentences_of,
+    undo_derive,
+    undo_derive_aligned,
 )
-from bitextile.kernels.tasks.derive import derive_parsed, derive_task, head_swap, reordered_tags
-from bitextile.kernels.tasks.invert import restore_task
+from bitextile.kernels.tasks.ner import reorder_tags
+from bitextile.kernels.tasks.pos import derive_parsed
+from bitextile.kernels.tasks.tasks import derive_task, undo_derive_task
 from bitextile.kernels.text.private_script import (
     transliterate,
     transliterate_back,
@@ -63,7 +64,7 @@ def test_the_inverse_gives_the_original_back(batch, config) -> None:
     check_rows(made.kept, ALIGNED, "derive")
     check_rows(made.rejects, REJECTS, "rejects")
     assert made.kept.num_rows == batch.num_rows
-    assert restore(made.kept).equals(batch["text"])
+    assert undo_derive(made.kept).equals(batch["text"])
 
 
 @given(BATCHES, CONFIGS)
@@ -127,7 +128,7 @@ def test_sentences_that_use_the_script_already_are_set_aside() -> None:
     made = derive_rows(mono(("en", "a \U000f0061"), ("en", "b")), config=DeriveConfig())
     assert (made.kept.num_rows, made.rejects["rule"].to_pylist()) == (1, ["private_use/1"])
     with pytest.raises(RowError, match="derived rows"):
-        restore(
+        undo_derive(
             pa.RecordBatch.from_pylist(
                 [made.kept.to_pylist()[0] | {"links": []}], schema=ALIGNED.schema
             )
@@ -230,7 +231,7 @@ def test_swapping_heads_twice_gives_the_order_back(heads) -> None:
 
 @pytest.mark.parametrize("heads", [[2, 1], [3], [1]])
 def test_heads_that_are_no_tree_are_refused(heads) -> None:
-    with pytest.raises(ValueError, match=r"circle|head"):
+    with pytest.raises(ValueError, match=r"cycle|head"):
         head_swap(heads)
 
 
@@ -250,7 +251,7 @@ def test_tags_and_heads_move_with_their_words(tmp_path) -> None:
     assert "# text = wags tail's dog The." in made.lines
     batch = derive_parsed(path, lang="en", config=DeriveConfig(transforms=("syntax", "invert")))
     check_rows(batch, ALIGNED, "derive")
-    assert restore(batch).to_pylist() == ["The dog's tail wags."]
+    assert undo_derive(batch).to_pylist() == ["The dog's tail wags."]
 
 
 def test_bio_prefixes_are_repaired(tmp_path) -> None:
@@ -262,22 +263,22 @@ def test_bio_prefixes_are_repaired(tmp_path) -> None:
         *("Bonn\tB-LOC", ""),
     ]
     with pytest.raises(InputError, match="S-PER"):
-        reordered_tags(["S-PER"], [0])
+        reorder_tags(["S-PER"], [0])
 
 
 @given(st.lists(st.sampled_from(["O", "B-PER", "I-PER", "B-LOC", "I-LOC"]), max_size=8), st.data())
 def test_entities_keep_their_words_in_any_order(tags, data) -> None:
     order = data.draw(st.permutations(range(len(tags))))
-    new = reordered_tags(tags, order)
+    new = reorder_tags(tags, order)
     assert [t[1:] for t in new] == [tags[k][1:] for k in order]
     for before, tag in zip(["O", *new], new):
         assert not tag.startswith("I-") or before[2:] == tag[2:]
-    valid = reordered_tags(tags, range(len(tags)))
+    valid = reorder_tags(tags, range(len(tags)))
     back = np.argsort(order)
-    whole = reordered_tags(valid, range(len(valid)))
+    whole = reorder_tags(valid, range(len(valid)))
     assert whole == valid
     if order == sorted(order, reverse=True):
-        assert reordered_tags(new, back.tolist()) == valid
+        assert reorder_tags(new, back.tolist()) == valid
 
 
 def test_answers_are_carried_along(tmp_path) -> None:
@@ -341,7 +342,7 @@ def test_aligned_pairs_keep_their_links_and_come_back(aligned_batches, data, con
     )
     before = {row["line"]: row for row in batch.to_pylist()}
     script = "transliterate" in config.transforms
-    src, tgt = restore_aligned(kept, config=config)
+    src, tgt = undo_derive_aligned(kept, config=config)
     for row, back in zip(kept.to_pylist(), zip(src.to_pylist(), tgt.to_pylist()), strict=True):
         old = before[row["line"]]
         assert back == (old["src"], old["tgt"])
@@ -450,7 +451,7 @@ def test_task_files_come_back(tmp_path, task, name, lang, transforms) -> None:
     assert made.lines != text.splitlines()
     derived = file(tmp_path, "\n".join(made.lines) + "\n", f"derived-{name}")
     records = file(tmp_path, "\n".join(made.records) + "\n", "derive.jsonl")
-    back = restore_task(task, derived, records, config=config)
+    back = undo_derive_task(task, derived, records, config=config)
     if made.counts["kept"] == made.counts["read"]:
         assert "\n".join(back).split("\n") == text.split("\n")[:-1]
     else:
@@ -471,9 +472,9 @@ def test_a_swapped_parse_comes_back_too(tmp_path) -> None:
     made = derive_task("pos", file(tmp_path, PLAIN_CONLLU, "a.conllu"), lang="en", config=config)
     derived = file(tmp_path, "\n".join(made.lines) + "\n", "b.conllu")
     records = file(tmp_path, "\n".join(made.records) + "\n", "derive.jsonl")
-    assert restore_task("pos", derived, records, config=config) == PLAIN_CONLLU.split("\n")[:-1]
+    assert undo_derive_task("pos", derived, records, config=config) == PLAIN_CONLLU.split("\n")[:-1]
     other = file(tmp_path, made.records[0].replace('"0"', '"9"') + "\n", "other.jsonl")
     with pytest.raises(InputError, match="another file"):
-        restore_task("pos", derived, other, config=config)
+        undo_derive_task("pos", derived, other, config=config)
     with pytest.raises(ConfigError, match="task is 'parse'"):
-        restore_task("parse", derived, records, config=config)
+        undo_derive_task("parse", derived, records, config=config)

@@ -8,7 +8,8 @@ import pytest
 
 from bitextile.kernels.bitext.dictionary.source import ENTRIES, Dictionary, DictionarySource
 from bitextile.kernels.bitext.lexicon import count_links
-from bitextile.kernels.derive.rows import DeriveConfig, derive_aligned, derive_rows, sentences_of
+from bitextile.kernels.derive.config import DeriveConfig
+from bitextile.kernels.derive.rows import derive_aligned, derive_rows, sentences_of
 from bitextile.kernels.exchange import ExchangeConfig, exchange, undo_exchange
 from bitextile.kernels.switch.alignment import AlignmentSwitchConfig, switch_by_alignment
 from bitextile.kernels.switch.candidates import CandidatesSwitchConfig, switch_by_candidates

@@ -13,7 +13,10 @@ from bitextile.kernels.switch.task_field import (
     read_task,
     switch_task_fields,
 )
-from bitextile.kernels.tasks.files import nli_lines, read_lines, read_nli, read_qa, read_tagged
+from bitextile.kernels.tasks.files import read_lines
+from bitextile.kernels.tasks.nli import nli_lines, read_nli
+from bitextile.kernels.tasks.qa import read_qa
+from bitextile.kernels.tasks.tagged import read_tagged
 from bitextile.schema.checks import check_rows
 from bitextile.schema.errors import ConfigError, InputError
 from bitextile.schema.kinds import CODESWITCH, REJECTS

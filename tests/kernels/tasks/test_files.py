@@ -2,7 +2,7 @@
 
 import pytest
 
-from bitextile.kernels.tasks.files import nli_sentences
+from bitextile.kernels.tasks.nli import nli_sentences
 from bitextile.schema.checks import check_rows
 from bitextile.schema.errors import InputError
 from bitextile.schema.ids import text_ids

@@ -8,7 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from bitextile.kernels.align.engine import ENGINES
 from bitextile.kernels.bitext.dictionary.source import DictionaryFormat, LexiconLimits
-from bitextile.kernels.derive.rows import DeriveConfig
+from bitextile.kernels.derive.config import DeriveConfig
 from bitextile.kernels.switch.alignment import AlignmentSwitchConfig
 from bitextile.kernels.switch.candidates import CandidatesSwitchConfig
 from bitextile.kernels.switch.dictionary import DictionarySwitchConfig

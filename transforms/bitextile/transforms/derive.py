@@ -7,13 +7,9 @@ import apache_beam as beam
 import pyarrow as pa
 from apache_beam.typehints.decorators import no_annotations
 
-from bitextile.kernels.derive.rows import (
-    DeriveConfig,
-    derive_aligned,
-    derive_rows,
-    sentences_of,
-)
-from bitextile.kernels.tasks.derive import derive_parsed
+from bitextile.kernels.derive.config import DeriveConfig
+from bitextile.kernels.derive.rows import derive_aligned, derive_rows, sentences_of
+from bitextile.kernels.tasks.pos import derive_parsed
 from bitextile.schema.kinds import SIDES
 from bitextile.transforms.batches import AnyRows, FilterBatches, MapBatches, TrackedRows, track
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from apache_beam.typehints.decorators import no_annotations
 
-from bitextile.kernels.tasks.files import nli_sentences
+from bitextile.kernels.tasks.nli import nli_sentences
 from bitextile.schema.dataset import BATCH_ROWS, Dataset
 from bitextile.schema.kinds import Kind
 from bitextile.schema.manifest import Shard

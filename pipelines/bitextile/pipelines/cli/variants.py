@@ -2,8 +2,9 @@
 
 import os
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated
 
+import click
 import typer
 
 from bitextile.kernels.bitext.dictionary.source import (
@@ -12,13 +13,14 @@ from bitextile.kernels.bitext.dictionary.source import (
     LexiconLimits,
     dictionary_named,
 )
-from bitextile.kernels.derive.rows import DeriveConfig
+from bitextile.kernels.derive.config import DeriveConfig
 from bitextile.kernels.exchange import ExchangeConfig
 from bitextile.kernels.switch.alignment import AlignmentSwitchConfig
 from bitextile.kernels.switch.candidates import CandidatesSwitchConfig
 from bitextile.kernels.switch.dictionary import DictionarySwitchConfig
 from bitextile.kernels.switch.pivot import MultilingualSwitchConfig
 from bitextile.kernels.switch.task_field import TaskFieldSwitchConfig, TaskFiles, TaskTranslations
+from bitextile.kernels.tasks.tasks import TASKS
 from bitextile.pipelines.cli.shared import Out, console, print_results
 from bitextile.pipelines.recipe.parts import base_config
 from bitextile.pipelines.runner.options import RunOptions
@@ -107,8 +109,11 @@ def derive(
     options: RunOptions,
     language: Annotated[str, typer.Option(help="Language of a file")] = "en",
     task: Annotated[
-        Literal["pos", "ner", "nli", "qa"] | None,
-        typer.Option(help="Task of a file that is written again, derived"),
+        str | None,
+        typer.Option(
+            help="Task of a file that is written again, derived",
+            click_type=click.Choice([task.name for task in TASKS]),
+        ),
     ] = None,
 ) -> None:
     """Makes a derived language with exact links; with --task, derived task data."""

@@ -9,7 +9,7 @@ from bitextile.kernels.bitext.dictionary.source import (
     DictionarySource,
     LexiconLimits,
 )
-from bitextile.kernels.derive.rows import DeriveConfig
+from bitextile.kernels.derive.config import DeriveConfig
 from bitextile.kernels.switch.alignment import AlignmentSwitchConfig
 from bitextile.kernels.switch.candidates import CandidatesSwitchConfig
 from bitextile.kernels.switch.dictionary import DictionarySwitchConfig

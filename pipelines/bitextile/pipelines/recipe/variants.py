@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from bitextile.kernels.bitext.dictionary.source import DictionaryFormat, LexiconLimits
-from bitextile.kernels.derive.rows import DeriveConfig
+from bitextile.kernels.derive.config import DeriveConfig
 from bitextile.kernels.switch.alignment import AlignmentSwitchConfig
 from bitextile.kernels.switch.candidates import CandidatesSwitchConfig
 from bitextile.kernels.switch.core import check_weights

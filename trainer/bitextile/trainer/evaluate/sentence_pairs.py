@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bitextile.kernels.tasks.files import NO_SENTENCE, read_nli
+from bitextile.kernels.tasks.nli import NO_SENTENCE, read_nli
 from bitextile.kernels.text.normalise import normalise_text
 from bitextile.schema.dataset import open_dataset
 from bitextile.schema.errors import InputError, SchemaError

@@ -11,7 +11,7 @@ question switches, and the context, with the answer's span in it, stays.
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -29,7 +29,9 @@ from bitextile.kernels.switch.core import (
     shares,
     switch,
 )
-from bitextile.kernels.tasks.files import NO_SENTENCE, questions, read_nli, read_qa
+from bitextile.kernels.tasks.nli import NO_SENTENCE
+from bitextile.kernels.tasks.task import TaskExample, TextFields
+from bitextile.kernels.tasks.tasks import get_text_fields, text_fields_of
 from bitextile.kernels.text.codepoints import to_texts
 from bitextile.schema.errors import ConfigError, InputError
 from bitextile.schema.fromtext import Language
@@ -37,9 +39,6 @@ from bitextile.schema.ids import stable_id
 from bitextile.schema.kinds import list_of
 
 METHOD = "task-field"
-FIELDS = {"nli": ("premise", "hypothesis"), "qa": ("context", "question")}
-"""Fields of a task's text, in their order; a newline stands between."""
-SWITCHED = {"nli": ("premise", "hypothesis"), "qa": ("question",)}
 
 TRANSLATION = pa.struct(
     [
@@ -48,8 +47,6 @@ TRANSLATION = pa.struct(
         pa.field("text", pa.string(), False),
     ]
 )
-ANSWERS = list_of(pa.struct([pa.field("start", pa.int32(), False), pa.field("text", pa.string())]))
-_LABELS = {"nli": pa.field("label", pa.string(), False), "qa": pa.field("answers", ANSWERS, False)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +71,7 @@ class TaskFieldSwitchConfig(SwitchConfig):
 class TaskTranslations:
     """The languages of a data set of a task."""
 
-    task: Literal["nli", "qa"] = "nli"
+    task: str = "nli"
     """Task of the files: nli (line n translates line n) or qa (questions match by id)."""
     language: Language = "en"
     """Language of the file that is switched."""
@@ -91,8 +88,7 @@ class TaskFiles(TaskTranslations):
 
     def __post_init__(self) -> None:
         """Raises ConfigError unless there is something to switch, and to switch into."""
-        if self.task not in FIELDS:
-            raise ConfigError(f"task is {self.task!r}, expected one of {', '.join(FIELDS)}")
+        get_text_fields(self.task)
         if not self.translations or self.language in self.translations:
             raise ConfigError(
                 f"translations of {self.file} are in {', '.join(self.translations) or 'nothing'}, "
@@ -100,19 +96,14 @@ class TaskFiles(TaskTranslations):
             )
 
 
-class _Example(NamedTuple):
-    fields: tuple[str, str]
-    label: Any
-    key: str
-
-
 def task_schema(task: str) -> pa.Schema:
-    """Returns the columns of `read_task`: text, its fields' spans and translations, the label."""
+    """Returns the columns of `read_task`: text, its fields and translations, the label."""
+    fields = get_text_fields(task)
     names = ("text_id", "lang", "text", "corpus", "file")
     columns = [pa.field(name, pa.string(), False) for name in names]
     columns += [pa.field("line", pa.int64(), False)]
-    columns += [pa.field(name, pa.string(), False) for name in FIELDS[task]]
-    columns += [_LABELS[task], pa.field("translations", list_of(TRANSLATION), False)]
+    columns += [pa.field(name, pa.string(), False) for name in fields.names]
+    columns += [fields.label, pa.field("translations", list_of(TRANSLATION), False)]
     return pa.schema(columns)
 
 
@@ -130,12 +121,13 @@ def read_task(files: TaskFiles) -> SwitchOutput:
         text was there before (value: the line it was on). Counters: "translations_LANG".
 
     Raises:
-        InputError: a file is not of its form, or NLI files differ in length.
+        InputError: a file is not of its form, or line-aligned files differ in length.
     """
-    examples = _examples(files.task, files.file)
-    others = {lang: _examples(files.task, path) for lang, path in files.translations.items()}
+    fields = get_text_fields(files.task)
+    examples = fields.read(files.file)
+    others = {lang: fields.read(path) for lang, path in files.translations.items()}
     for lang, translated in others.items():
-        if files.task == "nli" and len(translated) != len(examples):
+        if fields.by_line and len(translated) != len(examples):
             raise InputError(
                 f"{files.translations[lang]} has {len(translated)} examples, {files.file} "
                 f"{len(examples)}; line n of one must translate line n of the other"
@@ -167,9 +159,9 @@ def switch_task_fields(batch: pa.RecordBatch, *, config: TaskFieldSwitchConfig) 
         offsets hold in `context` and in `text` alike. A replacement's origin is "translation",
         its score 1.
     """
-    task = "nli" if "premise" in batch.schema.names else "qa"
+    fields = text_fields_of(batch.schema.names)
     texts = to_texts(batch.column("text"))
-    slots, options = _field_slots(batch, task, weights=config.weights)
+    slots, options = _field_slots(batch, fields, weights=config.weights)
     part = Part(
         "text",
         np.arange(batch.num_rows),
@@ -179,49 +171,20 @@ def switch_task_fields(batch: pa.RecordBatch, *, config: TaskFieldSwitchConfig) 
         texts,
         slots,
         options,
-        np.full(batch.num_rows, len(SWITCHED[task])),
+        np.full(batch.num_rows, len(fields.switchable)),
     )
     made = switch([part], config=config, method=METHOD)
-    return made._replace(kept=_with_labels(made.kept, batch, task))
-
-
-def _examples(task: str, path: str) -> list[_Example]:
-    if task == "nli":
-        table = read_nli(path)
-        return [
-            _Example((row[table.premise], row[table.hypothesis]), row[table.label], str(line))
-            for line, row in enumerate(table.rows)
-        ]
-    return [
-        _Example(
-            (context, qa["question"]),
-            [{"start": a["answer_start"], "text": a["text"]} for a in qa["answers"]],
-            str(qa["id"]),
-        )
-        for context, qa in questions(read_qa(path))
-    ]
+    return made._replace(kept=_with_labels(made.kept, batch, fields))
 
 
 def _row(
     files: TaskFiles,
-    example: _Example,
+    example: TaskExample,
     line: int,
-    by_key: dict[str, dict[str, _Example]],
+    by_key: dict[str, dict[str, TaskExample]],
 ) -> dict[str, Any]:
+    fields = get_text_fields(files.task)
     text = "\n".join(example.fields)
-    found = []
-    for number, name in enumerate(FIELDS[files.task]):
-        for lang in sorted(by_key):
-            other = by_key[lang].get(example.key)
-            if name not in SWITCHED[files.task] or other is None:
-                continue
-            translated = other.fields[number]
-            if files.task == "nli" and other.label.strip() != example.label.strip():
-                continue
-            mine = example.fields[number].strip()
-            if mine not in NO_SENTENCE and translated.strip() not in (*NO_SENTENCE, mine):
-                found.append({"field": number, "lang": lang, "text": translated})
-    label = {_LABELS[files.task].name: example.label}
     return {
         "text_id": stable_id(f"{files.language}\x1f{text}"),
         "lang": files.language,
@@ -229,14 +192,32 @@ def _row(
         "corpus": files.task,
         "file": files.file,
         "line": line,
-        "translations": found,
-        **dict(zip(FIELDS[files.task], example.fields, strict=True)),
-        **label,
+        "translations": _translations(example, by_key, fields),
+        **dict(zip(fields.names, example.fields, strict=True)),
+        fields.label.name: example.label,
     }
 
 
+def _translations(
+    example: TaskExample, by_key: dict[str, dict[str, TaskExample]], fields: TextFields
+) -> list[dict[str, Any]]:
+    """Returns the usable translations of an example's fields, by field, then language."""
+    found = []
+    for number, name in enumerate(fields.names):
+        for lang in sorted(by_key):
+            other = by_key[lang].get(example.key)
+            if name not in fields.switchable or other is None:
+                continue
+            if not fields.labels_agree(example.label, other.label):
+                continue
+            mine, translated = example.fields[number].strip(), other.fields[number]
+            if mine not in NO_SENTENCE and translated.strip() not in (*NO_SENTENCE, mine):
+                found.append({"field": number, "lang": lang, "text": translated})
+    return found
+
+
 def _field_slots(
-    batch: pa.RecordBatch, task: str, *, weights: dict[Language, float]
+    batch: pa.RecordBatch, fields: TextFields, *, weights: dict[Language, float]
 ) -> tuple[Slots, Options]:
     """Returns the fields that have translations, and these."""
     lists, flat = batch.column("translations"), batch.column("translations").flatten()
@@ -244,7 +225,7 @@ def _field_slots(
     # Translations stand by field, so those of a (row, field) are neighbours.
     place, slot = np.unique(row * 2 + number, return_inverse=True)
     first, second = (
-        pc.utf8_length(batch.column(name)).to_numpy().astype(np.int64) for name in FIELDS[task]
+        pc.utf8_length(batch.column(name)).to_numpy().astype(np.int64) for name in fields.names
     )
     of_row, of_field = place // 2, place % 2
     start = np.where(of_field == 0, 0, first[of_row] + 1)
@@ -267,27 +248,28 @@ def _field_slots(
     return Slots(of_row, start, end, of_field, bounds[:-1], bounds[1:]), options
 
 
-def _with_labels(kept: pa.RecordBatch, batch: pa.RecordBatch, task: str) -> pa.RecordBatch:
+def _with_labels(kept: pa.RecordBatch, batch: pa.RecordBatch, fields: TextFields) -> pa.RecordBatch:
     """Returns switched rows with their fields as they are now, and with the labels."""
     parents = batch.take(pc.index_in(kept.column("parent_id"), batch.column("text_id")))
-    now: dict[str, list[str]] = {name: [] for name in FIELDS[task]}
-    for row in _now(kept, parents, task):
-        for name, text in zip(FIELDS[task], row, strict=True):
-            now[name].append(text)
-    label = _LABELS[task]
-    fields = [pa.field(name, pa.string(), False) for name in FIELDS[task]]
-    columns = [*kept.columns, *(pa.array(now[name], pa.string()) for name in FIELDS[task])]
+    texts = list(_split_texts(kept, parents.column(fields.names[0])))
+    new = [pa.array([row[number] for row in texts], pa.string()) for number in (0, 1)]
+    schema = [pa.field(name, pa.string(), False) for name in fields.names]
     return pa.RecordBatch.from_arrays(
-        [*columns, parents.column(label.name)], schema=pa.schema([*kept.schema, *fields, label])
+        [*kept.columns, *new, parents.column(fields.label.name)],
+        schema=pa.schema([*kept.schema, *schema, fields.label]),
     )
 
 
-def _now(kept: pa.RecordBatch, parents: pa.RecordBatch, task: str) -> Iterator[tuple[str, str]]:
-    """Yields the two fields of each switched text, cut at the newline between them."""
-    first = parents.column(FIELDS[task][0]).to_pylist()
-    for text, replaced, field_ in zip(
-        kept.column("text").to_pylist(), kept.column("replacements").to_pylist(), first
-    ):
+def _split_texts(kept: pa.RecordBatch, first: pa.StringArray) -> Iterator[tuple[str, str]]:
+    """Yields the two fields of each switched text, cut at the newline between them.
+
+    Args:
+        kept: switched rows.
+        first: [rows] the first field as it was. It may hold newlines itself, so its length, or that
+            of its replacement, says where the second begins.
+    """
+    columns = kept.column("text"), kept.column("replacements"), first
+    for text, replaced, field_ in zip(*(column.to_pylist() for column in columns), strict=True):
         ahead = replaced and replaced[0]["start"] == 0 and replaced[0]["original"] == field_
         at = replaced[0]["end"] if ahead else len(field_)
         yield text[:at], text[at + 1 :]
