@@ -4,7 +4,6 @@ import os
 from dataclasses import dataclass, field
 from typing import Annotated
 
-import click
 import typer
 
 from bitextile.kernels.bitext.dictionary.source import (
@@ -111,8 +110,7 @@ def derive(
     task: Annotated[
         str | None,
         typer.Option(
-            help="Task of a file that is written again, derived",
-            click_type=click.Choice([task.name for task in TASKS]),
+            help=f"Task of a file that is written again: {', '.join(task.name for task in TASKS)}"
         ),
     ] = None,
 ) -> None:
