@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bitextile.schema.dataset import open_dataset
 from bitextile.schema.errors import InputError
-from bitextile.trainer.evaluate.alignment import argmax_intersection, dataset_links, score
+from bitextile.trainer.evaluate.alignment import argmax_intersection, dataset_links, score_links
 from bitextile.trainer.evaluate.evaluate import evaluate
 from bitextile.trainer.evaluate.gold import GoldPair, read_gold
 
@@ -24,7 +24,7 @@ links = st.frozensets(st.tuples(st.integers(0, 4), st.integers(0, 4)))
 def test_scores_by_hand():
     two = replace(PAIR, sure=frozenset({(0, 0), (1, 1)}), possible=frozenset({(0, 0), (1, 1)}))
     found = [frozenset({(0, 0), (0, 1), (1, 0)}), frozenset({(1, 1)})]
-    result = score(found, [PAIR, two], missing=3)
+    result = score_links(found, [PAIR, two], missing=3)
     # A = 4, S = 3, A & S = 1 + 1, A & P = 2 + 1
     assert result.aer.value == pytest.approx(1 - (2 + 3) / (4 + 3))
     assert result.precision.value == pytest.approx(3 / 4)
@@ -34,21 +34,21 @@ def test_scores_by_hand():
 
 
 def test_perfect_and_empty_links():
-    perfect = score([PAIR.sure], [PAIR])
+    perfect = score_links([PAIR.sure], [PAIR])
     assert (perfect.aer.value, perfect.precision.value, perfect.recall.value) == (0.0, 1.0, 1.0)
-    empty = score([frozenset()], [PAIR])
+    empty = score_links([frozenset()], [PAIR])
     assert (empty.aer.value, empty.precision.value, empty.recall.value) == (1.0, 0.0, 0.0)
     with pytest.raises(InputError, match="none of the 7 gold pairs"):
-        score([], [], missing=7)
+        score_links([], [], missing=7)
 
 
 @settings(max_examples=15)
 @given(st.lists(st.tuples(links, links, links), min_size=1, max_size=4))
 def test_aer_lies_between_0_and_1_and_with_sure_links_only_is_1_minus_f1(rows):
     gold = [replace(PAIR, sure=s, possible=s | p) for _, s, p in rows]
-    result = score([a for a, _, _ in rows], gold)
+    result = score_links([a for a, _, _ in rows], gold)
     assert 0.0 <= result.aer.value <= 1.0 or not any(a or s for a, s, _ in rows)
-    sure_only = score([a for a, _, _ in rows], [replace(g, possible=g.sure) for g in gold])
+    sure_only = score_links([a for a, _, _ in rows], [replace(g, possible=g.sure) for g in gold])
     p, r = sure_only.precision.value, sure_only.recall.value
     if p + r:
         assert sure_only.aer.value == pytest.approx(1 - 2 * p * r / (p + r))

@@ -23,7 +23,7 @@ def test_accuracy_is_that_of_one_row_at_a_time(classifier, task_file):
         right += model.config.id2label[found] == row["label"]
     report = evaluate(classifier, task="classification", data=[task_file])
     result = report["results"]["test.tsv"]
-    assert (result["rows"], result["left_out"], result["cut"]) == (3, 1, 1)
+    assert (result["rows"], result["left_out"], result["truncated"]) == (3, 1, 1)
     assert right / 3 <= result["accuracy"]["value"] <= (right + 1) / 3
     assert report["labels"] == ["contradiction", "entailment", "neutral"]
 

@@ -39,9 +39,9 @@ def test_an_unknown_task_is_named(refused):
 
 
 def test_steps_follow_from_the_rows_unless_given(tuning):
-    whole = tuning(epochs=2, batch_rows=8).settled(20)
+    whole = tuning(epochs=2, batch_rows=8).with_steps(20)
     assert (whole.steps, whole.warmup_steps, whole.checkpoint_every) == (5, 0, 3)
     assert whole.evaluate_every == 0  # nothing is held out
-    given = tuning(steps=40, warmup_steps=3, checkpoint_every=9, valid=["a.tsv"]).settled(20)
+    given = tuning(steps=40, warmup_steps=3, checkpoint_every=9, valid=["a.tsv"]).with_steps(20)
     assert (given.steps, given.warmup_steps, given.checkpoint_every) == (40, 3, 9)
     assert given.evaluate_every == 3

@@ -58,7 +58,7 @@ def test_it_learns_twenty_rows_by_heart(tuning, task_file, tmp_path):
     report = evaluate(str(run), task="classification", data=[task_file])
     result = report["results"]["train.tsv"]
     assert result["accuracy"]["value"] == 1.0
-    assert (result["rows"], result["left_out"], result["cut"]) == (20, 0, 0)
+    assert (result["rows"], result["left_out"], result["truncated"]) == (20, 0, 0)
     assert report["labels"] == ["contradiction", "entailment", "neutral"]
 
 
@@ -231,4 +231,4 @@ def test_long_fields_are_cut_and_counted(tuning, task_file, tmp_path):
     finetune(tuning(epochs=1, max_length=12), str(run))
     assert sum(m["truncated"] for m in metrics(run)) > 0
     result = evaluate(str(run), task="classification", data=[task_file])["results"]["train.tsv"]
-    assert result["cut"] > 0
+    assert result["truncated"] > 0

@@ -119,6 +119,7 @@ def draw_targets(
             raise ConfigError(f"sentences are in {lang}, and no other language is wanted; name one")
         here = own == lang
         ends = np.cumsum([weights[tag] for tag in tags])
+        # A draw next to 1 may round up to the last end, hence the minimum below.
         place = np.searchsorted(ends, draws[here] * ends[-1], side="right")
         drawn[here] = np.asarray(tags, object)[np.minimum(place, len(tags) - 1)]
     columns = [*(batch.column(c) for c in MONO.schema.names), pa.array(drawn, pa.string())]

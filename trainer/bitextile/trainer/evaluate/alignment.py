@@ -65,7 +65,7 @@ class AlignmentTask:
     ) -> "AlignmentResult":
         """Returns alignment error rate, precision and recall."""
         links, found = prepared.links(data)
-        return score(links, found, missing=len(data) - len(found))
+        return score_links(links, found, missing=len(data) - len(found))
 
     def settings(self, prepared: LinkSource, options: LayerOptions) -> dict[str, Any]:
         """Returns where the links come from."""
@@ -127,7 +127,9 @@ class AlignmentResult:
     missing: int
 
 
-def score(found: Sequence[Links], gold: Sequence[GoldPair], *, missing: int = 0) -> AlignmentResult:
+def score_links(
+    found: Sequence[Links], gold: Sequence[GoldPair], *, missing: int = 0
+) -> AlignmentResult:
     """Scores links against gold.
 
     Args:
@@ -176,6 +178,7 @@ def argmax_intersection(src: F64, tgt: F64) -> Links:
     """
     if not len(src) or not len(tgt):
         return frozenset()
+    # Whole, not in blocks: the words of one pair of sentences are few.
     similarity = unit_rows(src) @ unit_rows(tgt).T
     forward, back = similarity.argmax(axis=1), similarity.argmax(axis=0)
     return frozenset((i, int(j)) for i, j in enumerate(forward) if back[j] == i)
@@ -184,7 +187,7 @@ def argmax_intersection(src: F64, tgt: F64) -> Links:
 def dataset_links(path: str, gold: Sequence[GoldPair]) -> tuple[list[Links], list[GoldPair]]:
     """Looks gold pairs up in an aligned dataset and carries its links over to the gold's words.
 
-    Rows are found by pair id, either way round. A word of the dataset stands for every gold word it
+    Rows are found by pair id, either way round. A word of the dataset counts as every gold word it
     shares a character with, since segmentations may differ.
 
     Args:
@@ -216,6 +219,7 @@ def dataset_links(path: str, gold: Sequence[GoldPair]) -> tuple[list[Links], lis
 def _carried(row: dict, gold: GoldPair) -> Links:
     sides = [[(s["start"], s["end"]) for s in row[name]] for name in ("src_spans", "tgt_spans")]
     links = [(link["src"], link["tgt"]) for link in row["links"]]
+    # A pair and its reverse have the same id, so the row may be the other way round.
     if (row["src_lang"], row["src"]) != (gold.src_lang, gold.src):
         sides, links = sides[::-1], [(j, i) for i, j in links]
     src, tgt = _overlaps(sides[0], gold.src_spans), _overlaps(sides[1], gold.tgt_spans)

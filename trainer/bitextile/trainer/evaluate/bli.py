@@ -86,6 +86,7 @@ def induced(embedder: "Embedder", table: pa.Table) -> BliResult:
     """
     src, src_place = _distinct(table.column("src").to_pylist())
     tgt, tgt_place = _distinct(table.column("tgt").to_pylist())
+    # A word may have several translations; any of them counts.
     pairs = set(zip(src_place, tgt_place))
     a, b = _vectors(embedder, src), _vectors(embedder, tgt)
     forward = np.asarray([(i, j) in pairs for i, j in enumerate(_nearest(a, b))])

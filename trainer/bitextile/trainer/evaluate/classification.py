@@ -40,13 +40,13 @@ class Accuracy:
         accuracy: share of rows whose most probable class is theirs.
         rows: how many were scored.
         left_out: rows without a sentence in a field, which have nothing to tell.
-        cut: rows that were too long for the model.
+        truncated: rows that were too long for the model.
     """
 
     accuracy: Estimate
     rows: int
     left_out: int
-    cut: int
+    truncated: int
 
 
 class ClassificationTask:

@@ -49,6 +49,7 @@ def bootstrap(terms: F64, figure: Callable[[F64], float], *, operation: str) -> 
     for sample in range(RESAMPLES):
         key = np.asarray([sample], np.uint64)
         draw = uniform(key, seed=SEED, operation=f"bootstrap/{operation}", position=np.arange(n))
+        # How often each sentence is drawn: a resample then costs one product, and no copy of rows.
         counts = np.bincount((draw * n).astype(np.int64), minlength=n)
         resampled.append(figure(counts @ terms))
     low, high = np.percentile(resampled, [2.5, 97.5])

@@ -88,6 +88,7 @@ def _masking(tokenizer: Tokenizer) -> Masking:
         ordinary=tokenizer.ordinary,
         seed=SEED,
         operation="mask/evaluate",
+        # All shown as [MASK]: BERT's 80/10/10 is for training, and would measure copying too.
         masked=1.0,
         random=0.0,
     )

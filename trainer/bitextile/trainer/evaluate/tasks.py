@@ -10,6 +10,7 @@ from bitextile.trainer.evaluate.perplexity import ConditionalPerplexityTask, Per
 from bitextile.trainer.evaluate.retrieval import RetrievalTask
 from bitextile.trainer.evaluate.task import FinetuneTask, Task
 
+# A task is listed once: here if `finetune` can teach it, else below.
 FINETUNE_TASKS: tuple[FinetuneTask, ...] = (ClassificationTask(),)
 TASKS: tuple[Task[Any, Any, Any], ...] = (
     RetrievalTask(),

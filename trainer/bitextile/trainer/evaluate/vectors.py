@@ -88,6 +88,7 @@ def word_vectors(embedder: Embedder, texts: Sequence[str], spans: Sequence[Spans
 def _encoded(embedder: Embedder, texts: Sequence[str]) -> Iterator[tuple[int, F64, Subwords]]:
     """Yields (index of the text, [n, H] vectors of its subwords, the subwords), longest first."""
     tokenizer, room = embedder.tokenizer, embedder.max_length - 2
+    # Longest first, so that a batch has hardly any padding and memory is known from the first.
     sides = [
         truncate(s, room, t) for s, t in zip(tokenizer.encode(list(texts)), texts, strict=True)
     ]

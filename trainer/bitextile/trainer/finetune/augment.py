@@ -53,6 +53,7 @@ def augmentation_facts(augmentation: Augmentation) -> dict[str, int]:
 
 def _candidates_of(path: str, model: str, digest: str) -> Dataset:
     dataset = open_dataset(path, CANDIDATES)
+    # Mixing is of the model's own guesses: another encoder's would not be what SALT measures.
     if digest not in [entry.get("digest") for entry in dataset.manifest.inputs]:
         other = dataset.manifest.config.get("model", "another model")
         raise ConfigError(

@@ -162,6 +162,7 @@ class Classify:
             return [None] * len(texts)
         fields = []
         for number, name in enumerate(self.fields):
+            # Fields draw each for itself, or a row of two variants would have two forms, not four.
             drawn = draws(keys, epochs, seed=self.seed, operation="finetune/copy", positions=number)
             ids = rows.column(f"{name}_id").to_pylist()
             known = [copies.get(text_id, ()) for text_id in ids]
@@ -215,6 +216,7 @@ class Classify:
         for view, name in enumerate(VIEWS):
             if name in self.parts:
                 of_view = batch.views == view
+                # Divided by rows, not by inputs: a view that few rows have weighs as few rows.
                 total = masked_lm(scores[of_view], batch.targets[of_view]).total
                 found[name] = LossSum(total, weight)
         return found
@@ -238,6 +240,7 @@ def _input(tokenizer: Tokenizer, pair: tuple[Subwords, Subwords]) -> Input:
 
 def _mixup(examples: Sequence[LabelledExample], starts: I64) -> Mixup | None:
     """Returns the mixings of all examples, at the places where their last inputs lie."""
+    # flat:  plain_0 mixed_0 | plain_1 | plain_2 copy_2 mixed_2      last: 1 2 5
     last = np.cumsum([len(e.inputs) for e in examples]) - 1
     mixed = [(e, e.mixing, starts[k]) for e, k in zip(examples, last) if e.mixing is not None]
     if not mixed:

@@ -77,12 +77,12 @@ class FinetuneConfig(RunConfig):
             )
         return self
 
-    def settled(self, n_rows: int) -> "FinetuneConfig":
+    def with_steps(self, n_rows: int) -> "FinetuneConfig":
         """Returns the configuration with the steps that follow from the number of rows.
 
         >>> source = TaskSource(file="en.tsv", language="en")
         >>> plain = FinetuneConfig(model="model", train=(source,), epochs=2, valid=("de.tsv",))
-        >>> whole = plain.settled(1_000)
+        >>> whole = plain.with_steps(1_000)
         >>> whole.steps, whole.warmup_steps, whole.evaluate_every, whole.checkpoint_every
         (63, 6, 32, 32)
         """

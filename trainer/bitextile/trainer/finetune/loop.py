@@ -101,7 +101,7 @@ class FinetuneJob:
         """Opens task data and model."""
         check_parallelism(self.config, group, [self.config.task])
         parts, fingerprint = group.on_all(lambda: _open_parts(self.config, last, group))
-        config = self.config.settled(len(parts.entries[0].row_streams[0].rows))
+        config = self.config.with_steps(len(parts.entries[0].row_streams[0].rows))
         return build_state(
             config,
             parts,

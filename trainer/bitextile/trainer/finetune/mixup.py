@@ -91,6 +91,7 @@ class Mixup:
         given = table[self.ids] * self.weights[:, None].to(table.dtype)
         other = table.new_zeros(len(self.places), table.shape[1]).index_add(0, self.rows, given)
         share = self.shares[:, None].to(flat.dtype)
+        # index_copy, not assignment: the gradient must reach what stays and what is mixed in.
         mixed = share * flat[self.places] + (1 - share) * other.to(flat.dtype)
         return flat.index_copy(0, self.places, mixed).view_as(embedded)
 

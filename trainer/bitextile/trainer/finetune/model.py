@@ -1,4 +1,4 @@
-"""A classifier on an encoder: the head transformers puts on the first token's last vector.
+"""A classifier on an encoder: the head that transformers puts on the first token's last vector.
 
     XLM-RoBERTa, RoBERTa   dropout, dense, tanh, dropout, linear
     BERT                   dense, tanh (its pooler), dropout, linear
@@ -104,6 +104,7 @@ def save_classifier(
     prefix = f"{encoder.mlm.base_model_prefix}."
     own = {n.removeprefix(prefix): t for n, t in body.items() if n.startswith(prefix)}
     missing, _ = model.base_model.load_state_dict(own, strict=False)
+    # BERT's pooler is part of its head here, and came with it.
     assert all(name.startswith("pooler.") for name in missing), missing
     with quiet():
         model.save_pretrained(folder)

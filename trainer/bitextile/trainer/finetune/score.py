@@ -39,7 +39,7 @@ def score(state: "FinetuneState", rows: pa.Table) -> dict[str, float]:
     state.objective_modules.eval()
     loss, right, n = 0.0, 0, 0
     for batch in _batches(state, rows):
-        gather_root(encoder)
+        gather_root(encoder)  # FSDP frees the root's parameters after each pass
         on_device = batch.to(state.device)
         with torch.no_grad(), state.autocast():
             found = logits(encoder, head, on_device)

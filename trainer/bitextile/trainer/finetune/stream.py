@@ -38,6 +38,7 @@ class TaskStream:
         if epoch not in self._orders:
             order = Order((len(self.rows),), self.seed, f"finetune/{self.key}")
             # One row group, so one window: the whole epoch.
+            # The epoch before is kept too: strides of one step may lie on both sides of its end.
             last = dict([*self._orders.items()][-1:])
             self._orders = last | {epoch: order.window(epoch, 0).order}
         return self._orders[epoch]

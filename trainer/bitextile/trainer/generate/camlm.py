@@ -33,7 +33,7 @@ import torch
 
 from bitextile.kernels.arrays import F32, I8, I32, U64
 from bitextile.kernels.backtranslate import TOO_LONG_FOR_MODEL, generated_rows
-from bitextile.kernels.randomness import hash64, uniform
+from bitextile.kernels.randomness import hash64
 from bitextile.kernels.rejects import Filtered, split_rejects
 from bitextile.schema.errors import ConfigError
 from bitextile.trainer.data.examples import Input
@@ -48,6 +48,7 @@ from bitextile.trainer.generate.checkpoint import (
 from bitextile.trainer.generate.config import CamlmConfig
 from bitextile.trainer.generate.length_ratios import Ratio, measure_ratios
 from bitextile.trainer.generate.parallel import length_buckets, parallel_map
+from bitextile.trainer.generate.sampling import sample_token
 
 VISIBILITY = ((True, False), (True, True))
 """The table above."""
@@ -137,6 +138,7 @@ class CamlmGenerator:
         self.generator = f"camlm {engine.digest}"
         self._ratios = {(src, tgt): ratio for src, tgt, ratio in engine.ratios}
         n_rows = checkpoint.encoder.table.shape[0]
+        # Special tokens, and rows of a table that was rounded up beyond the tokenizer's ids.
         excluded = np.setdiff1d(np.arange(n_rows), checkpoint.tokenizer.ordinary)
         self._excluded = torch.from_numpy(excluded).to(checkpoint.device)
 
@@ -161,6 +163,7 @@ class CamlmGenerator:
         return Filtered(self._rows(found.kept, self.generate(inputs, keys)), found.rejects)
 
     def _placeholders(self, n_src: int, pair: tuple[str, str]) -> int:
+        # Nothing is made of an empty sentence; of any other there is a word at least.
         return max(1, round(self._ratios[pair] * n_src)) if n_src else 0
 
     def _input(self, source: I32, n: int, languages: tuple[str, str]) -> Input:
@@ -186,6 +189,7 @@ class CamlmGenerator:
             buckets,
             device,
         )
+        # Buckets go by length; rows come back in the order of the inputs.
         tokens: list[I32] = [np.zeros(0, np.int32)] * len(inputs)
         log_probs: list[F32] = [np.zeros(0, np.float32)] * len(inputs)
         for rows, part in zip(buckets, parts):
@@ -195,6 +199,8 @@ class CamlmGenerator:
 
     def _generate_bucket(self, inputs: list[Input], keys: U64) -> _Generated:
         """Generates what fits in one forward pass; of each pass all placeholders at once."""
+        # tokens    <s> das Haus </s> [M] [M] | <s> Ja </s> [M]
+        # at                           4   5                9      sentence 0 0 1, rank 0 1 0
         flat = flatten(inputs)
         at = np.flatnonzero(flat.sides == 1)
         sentence = flat.owner[at]
@@ -209,7 +215,7 @@ class CamlmGenerator:
             shown[at] = np.where(masked, self.checkpoint.tokenizer.mask, tokens)
             here = np.flatnonzero(masked)
             if not len(here):
-                break
+                break  # the share of short sentences may round down to no token
             packed, places = self._packed(inputs, shown)
             scores = self._scores(packed, places[at[here]])
             tokens[here], log_probs[here] = self._pick(
@@ -245,15 +251,12 @@ class CamlmGenerator:
         found, tokens = best.double().cpu().numpy(), ids.cpu().numpy()
         place = np.zeros(len(found), np.int64)
         if k > 1:
-            draw = uniform(
-                keys,
-                seed=self.config.seed,
-                operation="backtranslate/token",
-                variant=step,
-                position=positions,
+            # Relative to the best, so that no probability underflows. A token that is masked again
+            # must not get the draw of an earlier pass, hence the variant.
+            weights = np.exp(found - found[:, :1])
+            place = sample_token(
+                weights, keys, seed=self.config.seed, variant=step, position=positions
             )
-            share = np.exp(found - found[:, :1]).cumsum(axis=1)
-            place = (share <= (draw * share[:, -1])[:, None]).sum(axis=1)
         rows = np.arange(len(found))
         return tokens[rows, place], found[rows, place]
 

@@ -111,7 +111,7 @@ def candidates_engine(
 
 
 def count_words(tokenizer: Tokenizer, vocabulary_data: Sequence[str]) -> dict[str, np.ndarray]:
-    """Returns for each language [V] how often each token stood as a whole word.
+    """Returns for each language [V] how often each token occurs as a whole word.
 
     Args:
         tokenizer: cuts the texts.
@@ -143,7 +143,7 @@ def _by_language(rows: pa.Table | None) -> Iterator[tuple[str, pa.StringArray]]:
 def words_of_languages(
     counts: Mapping[str, np.ndarray], *, min_count: int
 ) -> dict[str, np.ndarray]:
-    """Returns for each language the ids that stood relatively more often in it than in any other.
+    """Returns for each language the ids that occur relatively more often in it than in any other.
 
     Args:
         counts: as `count_words` gives them.
@@ -153,7 +153,7 @@ def words_of_languages(
     table = np.stack([counts[tag] for tag in tags])
     shares = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
     best = shares.max(axis=0)
-    alone = (shares == best).sum(axis=0) == 1
+    alone = (shares == best).sum(axis=0) == 1  # a tie tells nothing about whose word it is
     return {
         tag: np.flatnonzero(alone & (shares[i] == best) & (table[i] >= min_count))
         for i, tag in enumerate(tags)
@@ -225,6 +225,7 @@ class CandidateFinder:
         for lang, part in split_by_language(batch, MONO):
             rows = np.flatnonzero(pa.compute.equal(batch.column("lang"), lang).to_numpy(False))
             sides = self.checkpoint.tokenizer.encode(part.column("text").to_pylist())
+            # <s> sentence </s> sentence </s>
             lengths = np.asarray([2 * len(s.ids) + 3 for s in sides], np.int64)
             fits = lengths <= self.checkpoint.max_tokens
             found = split_rejects(part, fits, rule=TOO_LONG_FOR_MODEL, value=lengths.astype(float))

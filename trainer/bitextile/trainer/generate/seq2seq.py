@@ -17,9 +17,9 @@ import torch
 from transformers import AutoConfig, AutoModelForSeq2SeqLM, LogitsProcessor
 
 from bitextile.kernels.arrays import U64
-from bitextile.kernels.randomness import uniform
 from bitextile.schema.errors import ConfigError
 from bitextile.trainer.generate.config import Seq2seqConfig
+from bitextile.trainer.generate.sampling import sample_token
 from bitextile.trainer.generate.translator import (
     LOCAL,
     Hypothesis,
@@ -60,14 +60,12 @@ class _KeyedSampling(LogitsProcessor):
 
     def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> Any:
         best, ids = scores.topk(min(self.config.top_k, scores.shape[1]), dim=1)
-        share = best.double().softmax(dim=1).cumsum(dim=1).cpu().numpy()
-        draw = uniform(
+        place = sample_token(
+            best.double().softmax(dim=1).cpu().numpy(),
             self.keys,
             seed=self.config.seed,
-            operation="backtranslate/token",
             position=input_ids.shape[1],
         )
-        place = (share <= (draw * share[:, -1])[:, None]).sum(axis=1)
         chosen = ids.gather(1, torch.from_numpy(place).to(ids.device)[:, None])
         return torch.full_like(scores, -torch.inf).scatter_(1, chosen, 0.0)
 

@@ -215,6 +215,7 @@ class Translator(ABC):
 
     def _encode(self, texts: list[str], lang: str) -> list[list[int]]:
         if has_codes(self.tokenizer):
+            # The tokenizer itself puts the source language's token where its model expects it.
             self.tokenizer.src_lang = self.codes.get(lang, lang)
         return self.tokenizer(texts, truncation=False)["input_ids"] if texts else []
 
