@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from bitextile.kernels.export.formats import FORMATS
+from bitextile.kernels.filters.rules import RULES
 from bitextile.kernels.tokenizer.unigram import TokenizerConfig
 from bitextile.pipelines.cli.shared import Out, Overwrite, console, print_results
 from bitextile.pipelines.report.config import ReportConfig
@@ -12,7 +13,13 @@ from bitextile.pipelines.runner.options import RunOptions
 
 
 def ingest(
-    recipe: Annotated[str, typer.Argument(help="YAML file that names the corpora")],
+    recipe: Annotated[
+        str,
+        typer.Argument(
+            help="YAML file that names the corpora. Rules of its filters, in their order: "
+            + " ".join(f"{rule.id}: {rule.doc}" for rule in RULES)
+        ),
+    ],
     out: Out,
     options: RunOptions,
 ) -> None:
