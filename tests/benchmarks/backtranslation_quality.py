@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""What CAMLM writes, and what BTMLM learns from it. Several seeds, equal steps, two questions.
+"""What CAMLM generates, and what BTMLM learns from it. Several seeds, equal steps, two questions.
 
     python tests/benchmarks/backtranslation_quality.py --out OUT              # data, runs, tables
     python tests/benchmarks/backtranslation_quality.py --out OUT --only CAMLM --seeds 1 --steps 20
@@ -10,17 +10,17 @@ their 58,000 sentences, each alone (question 2). From there 1,024 tokens a step,
 embeddings, fresh optimiser. A run that is finished is not repeated, so the command may be stopped
 and called again, and several be run at once with --only.
 
-1. Writing (WRITERS): all 29,000 pairs, --steps steps; each model then writes English for the 1,000
-   German sentences of test_2016_flickr, and German for the English ones, which stand first in every
-   pair. Words are those of our segmenter, lower-cased, with a letter or digit; a word of a sentence
-   is right if it stands in the translation, each as often as there. Over all sentences together,
+1. Generating (GENERATORS): all 29,000 pairs, --steps steps; each model then generates English for
+   the 1,000 German sentences of test_2016_flickr, and German for the English ones, which are the
+   first side of every pair. Words are those of our segmenter, lower-cased, with a letter or digit; a
+   word of a sentence is right if it is in the translation, each as often as there. Over all sentences together,
    none left out by the translation filter:
 
-    precision   right / written          recall   right / words of the translations
+    precision   right / generated        recall   right / words of the translations
     F1          their harmonic mean      rare F1  the same of words that are not among the 100 most
                                                   frequent of the training sentences
-    blind F1    of the baseline: a bag of as many words as the model wrote, which knows nothing of
-                the sentence; words are put in by P(the word stands at least j times in a training
+    blind F1    of the baseline: a bag of as many words as the model generated, which knows nothing
+                of the sentence; words are put in by P(the word is at least j times in a training
                 sentence), j counting how often the bag has it by then, so that no bag of k words
                 has more right ones to be expected. The table's last row has the same k for all
                 sentences, the best by F1 on the training sentences.
@@ -79,7 +79,7 @@ MLM = {"objective": "mlm"}
 TLM = {"objective": "tlm"}
 CAMLM = {"objective": "camlm", "weight": 2, "random_pair_order": True}
 HALF = CAMLM | {"mask_rate": 0.5}
-WRITERS: dict[str, tuple[str, list[dict[str, Any]]]] = {
+GENERATORS: dict[str, tuple[str, list[dict[str, Any]]]] = {
     "MLM, TLM": ("weam", [MLM, TLM]),
     "CAMLM": ("weam", [MLM, TLM, CAMLM]),
     "CAMLM, half masked": ("weam", [MLM, TLM, HALF]),
@@ -171,11 +171,11 @@ def train(
             parse_config(PretrainConfig, config, base=work), str(out), resume=True
         ).interrupted:
             raise SystemExit("interrupted; the same command goes on")
-        note(out / "minutes.json", {"cpu_minutes": (time.process_time() - began) / 60})
+        save_json(out / "minutes.json", {"cpu_minutes": (time.process_time() - began) / 60})
     return str(out)
 
 
-def note(path: Path, value: Any) -> Any:
+def save_json(path: Path, value: Any) -> Any:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(value, ensure_ascii=False, indent=1), encoding="utf-8")
     return value
@@ -184,7 +184,7 @@ def note(path: Path, value: Any) -> Any:
 # Question 1
 
 
-def write(work: Path, model: str, src: str, tgt: str, n_passes: int) -> pa.RecordBatch:
+def generate(work: Path, model: str, src: str, tgt: str, n_passes: int) -> pa.RecordBatch:
     """Returns GENERATED rows: the test sentences of a language in the other, unfiltered."""
     folder = work / "all"
     ratios = measure_ratios(model_tokenizer(model), [str(folder / "pairs")])
@@ -200,7 +200,7 @@ def write(work: Path, model: str, src: str, tgt: str, n_passes: int) -> pa.Recor
     return engine.load()(draw_targets(rows, weights={tgt: 1.0}, seed=0)).kept
 
 
-def truth(work: Path, src: str) -> dict[str, str]:
+def references(work: Path, src: str) -> dict[str, str]:
     """Returns the translation of each test sentence of a language."""
     pairs = open_dataset(str(work / "all" / "pairs"), PAIRS).table(key="de-en")
     sides = [pairs[side].to_pylist() for side in ("src", "tgt")]
@@ -214,15 +214,15 @@ def bags(texts: Sequence[str], lang: str) -> list[Counter[str]]:
     return [Counter(w.lower() for w in words if any(map(str.isalnum, w))) for words in found]
 
 
-def scores(written: Iterable[Counter[str]], wanted: Iterable[Counter[str]]) -> dict[str, float]:
+def scores(generated: Iterable[Counter[str]], wanted: Iterable[Counter[str]]) -> dict[str, float]:
     """Returns precision, recall and F1 of bags against bags, over all of them together."""
-    right = n_written = n_wanted = 0
-    for one, other in zip(written, wanted, strict=True):
+    right = n_generated = n_wanted = 0
+    for one, other in zip(generated, wanted, strict=True):
         right += (one & other).total()
-        n_written += one.total()
+        n_generated += one.total()
         n_wanted += other.total()
-    f1 = 2 * right / max(n_written + n_wanted, 1)
-    return {"precision": right / max(n_written, 1), "recall": right / max(n_wanted, 1), "f1": f1}
+    f1 = 2 * right / max(n_generated + n_wanted, 1)
+    return {"precision": right / max(n_generated, 1), "recall": right / max(n_wanted, 1), "f1": f1}
 
 
 def blind(sentences: Sequence[Counter[str]]) -> tuple[list[str], int]:
@@ -237,44 +237,46 @@ def blind(sentences: Sequence[Counter[str]]) -> tuple[list[str], int]:
 
 
 def compared(
-    written: Sequence[Counter[str]], wanted: Sequence[Counter[str]], frequent: set[str]
+    generated: Sequence[Counter[str]], wanted: Sequence[Counter[str]], frequent: set[str]
 ) -> dict[str, Any]:
     """Returns the columns of a row of the first table."""
 
     def rare(bag: Counter[str]) -> Counter[str]:
         return Counter({w: n for w, n in bag.items() if w not in frequent})
 
-    rares = scores(map(rare, written), map(rare, wanted))
-    return scores(written, wanted) | {"rare_f1": rares["f1"]}
+    rares = scores(map(rare, generated), map(rare, wanted))
+    return scores(generated, wanted) | {"rare_f1": rares["f1"]}
 
 
 def filtered(rows: pa.RecordBatch, tgt: str, texts: Mapping[str, str]) -> dict[str, Any]:
     """Returns how many rows the filter rejects by each rule."""
     config = TranslationFilterConfig(scripts={tgt: usual_scripts(list(texts.values())[:2000])})
-    stopped = filter_translations(rows, config=config).rejects
-    return dict(Counter(stopped.column("rule").to_pylist()))
+    rejected = filter_translations(rows, config=config).rejects
+    return dict(Counter(rejected.column("rule").to_pylist()))
 
 
-def writer(work: Path, name: str, seed: int, steps: int) -> dict[str, Any]:
+def measure_generator(work: Path, name: str, seed: int, steps: int) -> dict[str, Any]:
     """Trains one model of question 1, lets it write, and returns the figures by direction."""
     pairs = {"dataset": str(work / "all" / "pairs")}
-    start, mixture = WRITERS[name]
+    start, mixture = GENERATORS[name]
     entries = [e | pairs for e in mixture]
     model = train(work, name, entries, steps=steps, seed=seed, start=start_of(work, start))
-    path = Path(model) / "written.json"
+    path = Path(model) / "generated.json"
     if path.exists():
         return json.loads(path.read_text(encoding="utf-8"))
-    return note(path, {f"{s} to {t}": written(work, model, s, t) for s, t in DIRECTIONS})
+    return save_json(
+        path, {f"{s} to {t}": measure_generation(work, model, s, t) for s, t in DIRECTIONS}
+    )
 
 
-def written(work: Path, model: str, src: str, tgt: str) -> dict[str, Any]:
+def measure_generation(work: Path, model: str, src: str, tgt: str) -> dict[str, Any]:
     """Returns the figures of what a model writes in one direction, by passes; keeps the texts."""
-    texts, seen = truth(work, src), bags(read("train", tgt), tgt)
+    texts, seen = references(work, src), bags(read("train", tgt), tgt)
     best, k = blind(seen)
     frequent = {w for w, _ in sum_of(seen).most_common(FREQUENT)}
     figures: dict[str, Any] = {}
     for n_passes in PASSES:
-        rows = write(work, model, src, tgt, n_passes)
+        rows = generate(work, model, src, tgt, n_passes)
         sources, made = rows.column("src").to_pylist(), rows.column("tgt").to_pylist()
         wanted, found = bags([texts[s] for s in sources], tgt), bags(made, tgt)
         figures[str(n_passes)] = compared(found, wanted, frequent)
@@ -283,7 +285,7 @@ def written(work: Path, model: str, src: str, tgt: str) -> dict[str, Any]:
             "blind_f1": as_long["f1"],
             "translation_filter": filtered(rows, tgt, texts),
         }
-        (Path(model) / f"written-{tgt}-{n_passes}.tsv").write_text(
+        (Path(model) / f"generated-{tgt}-{n_passes}.tsv").write_text(
             "".join(f"{s}\t{m}\t{texts[s]}\n" for s, m in zip(sources, made)), encoding="utf-8"
         )
     figures["constant"] = compared([Counter(best[:k])] * len(wanted), wanted, frequent)
@@ -301,7 +303,7 @@ def sum_of(counts: Iterable[Counter[str]]) -> Counter[str]:
 # Question 2
 
 
-def learner(work: Path, name: str, seed: int, steps: int) -> dict[str, float]:
+def measure_learner(work: Path, name: str, seed: int, steps: int) -> dict[str, float]:
     """Trains one model of question 2, with all that it needs, and measures it."""
     few = work / "few"
     entries: list[dict[str, Any]] = [
@@ -320,7 +322,7 @@ def learner(work: Path, name: str, seed: int, steps: int) -> dict[str, float]:
     path = Path(model) / "measured.json"
     if path.exists():
         return json.loads(path.read_text(encoding="utf-8"))
-    return note(path, measure(model, str(few / "pairs"), str(few / "mono")))
+    return save_json(path, measure(model, str(few / "pairs"), str(few / "mono")))
 
 
 def measure(model: str, pairs: str, mono: str) -> dict[str, float]:
@@ -400,9 +402,9 @@ def spread(values: Sequence[float]) -> str:
     return mean if len(values) == 1 else f"{mean} ({low} to {high})"
 
 
-def print_writers(found: Mapping[str, list[dict[str, Any]]]) -> None:
+def print_generators(found: Mapping[str, list[dict[str, Any]]]) -> None:
     columns = ("f1", "rare_f1", "precision", "recall", "blind_f1")
-    names = "F1 | rare F1 | precision | recall | blind F1 | stopped: repetition/1 | by other rules"
+    names = "F1 | rare F1 | precision | recall | blind F1 | rejected: repetition/1 | by other rules"
     for direction in (f"{s} to {t}" for s, t in DIRECTIONS):
         print(f"| {direction}, `--mask-predict-passes` {' / '.join(map(str, PASSES))} | {names} |")
         print("|---|---|---|---|---|---|---|---|")
@@ -434,13 +436,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=2400)
-    parser.add_argument("--only", nargs="*", default=[*WRITERS, *LEARNERS])
+    parser.add_argument("--only", nargs="*", default=[*GENERATORS, *LEARNERS])
     args = parser.parse_args()
     work = args.out.absolute()
     make_data(work)
     for names, one, table in (
-        (WRITERS, writer, print_writers),
-        (LEARNERS, learner, print_learners),
+        (GENERATORS, measure_generator, print_generators),
+        (LEARNERS, measure_learner, print_learners),
     ):
         found: dict[str, list[dict[str, Any]]] = {n: [] for n in names if n in args.only}
         for seed in range(args.seeds):
