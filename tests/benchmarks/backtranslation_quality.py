@@ -12,9 +12,9 @@ and called again, and several be run at once with --only.
 
 1. Generating (GENERATORS): all 29,000 pairs, --steps steps; each model then generates English for
    the 1,000 German sentences of test_2016_flickr, and German for the English ones, which are the
-   first side of every pair. Words are those of our segmenter, lower-cased, with a letter or digit; a
-   word of a sentence is right if it is in the translation, each as often as there. Over all sentences together,
-   none left out by the translation filter:
+   first side of every pair. Words are those of our segmenter, lower-cased, with a letter or digit;
+   a word of a sentence is right if it is in the translation, each as often as there. Over all
+   sentences together, none left out by the translation filter:
 
     precision   right / generated        recall   right / words of the translations
     F1          their harmonic mean      rare F1  the same of words that are not among the 100 most
