@@ -155,9 +155,9 @@ def test_look_up_is_exact_first_then_folded(words) -> None:
             w for w in known if lower_nfc(w) == lower_nfc(word)
         ]
         low, high = index.offsets[group : group + 2] if group >= 0 else (0, 0)
-        options = index.options
+        words = index.substitutes
         found = {
-            bytes(options.pool[options.start[o] : options.end[o]].astype("<u4")).decode("utf-32-le")
+            bytes(words.points[words.start[o] : words.end[o]].astype("<u4")).decode("utf-32-le")
             for o in range(low, high)
         }
         assert found == {t for w in matches for t in known[w]}

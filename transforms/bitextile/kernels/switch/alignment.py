@@ -17,7 +17,14 @@ import pyarrow as pa
 from bitextile.kernels.arrays import check_share, list_offsets
 from bitextile.kernels.bitext.phrases import AlignedBitext, bitext_of, exchangeable, word_spans
 from bitextile.kernels.bitext.sides import Sides, check_sides
-from bitextile.kernels.switch.core import Options, Part, Slots, SwitchConfig, SwitchOutput, switch
+from bitextile.kernels.switch.core import (
+    Substitutes,
+    SwitchConfig,
+    SwitchInput,
+    SwitchOutput,
+    Targets,
+    switch,
+)
 from bitextile.schema.checks import check_rows
 from bitextile.schema.kinds import ALIGNED, SIDES
 
@@ -53,7 +60,7 @@ def switch_by_alignment(batch: pa.RecordBatch, *, config: AlignmentSwitchConfig)
         config: rates, sides, variants, seed.
 
     Returns:
-        As `switching.switch` does; a sentence without eligible words has its links as value.
+        As `core.switch` does; a sentence without eligible words has its links as value.
         Together n * variants * sides rows; every rate is met exactly in expectation.
 
     Raises:
@@ -62,14 +69,16 @@ def switch_by_alignment(batch: pa.RecordBatch, *, config: AlignmentSwitchConfig)
     check_rows(batch, ALIGNED, "codeswitch")
     bitext = bitext_of(batch)
     views = {"src": bitext, "tgt": bitext.flip()}
-    parts = [
-        _part(batch, views[side], side=side, min_score=config.min_score)
+    inputs = [
+        _input(batch, views[side], side=side, min_score=config.min_score)
         for side in SIDES[config.sides]
     ]
-    return switch(parts, config=config, method=METHOD)
+    return switch(inputs, config=config, method=METHOD)
 
 
-def _part(batch: pa.RecordBatch, view: AlignedBitext, *, side: str, min_score: float) -> Part:
+def _input(
+    batch: pa.RecordBatch, view: AlignedBitext, *, side: str, min_score: float
+) -> SwitchInput:
     """Returns one side's sentences with their linked words.
 
     Args:
@@ -87,7 +96,7 @@ def _part(batch: pa.RecordBatch, view: AlignedBitext, *, side: str, min_score: f
     position = phrases.src[order, 0] - view.src.words[row]
     lang, other_lang = ("src_lang", "tgt_lang")[:: 1 if side == "src" else -1]
     others = batch.column(other_lang).dictionary_encode()
-    options = Options(
+    substitutes = Substitutes(
         view.tgt.texts.points,
         *word_spans(view.tgt, phrases.tgt[order]),
         np.ones(len(order), np.int64),
@@ -95,14 +104,14 @@ def _part(batch: pa.RecordBatch, view: AlignedBitext, *, side: str, min_score: f
         others.indices.to_numpy(zero_copy_only=False)[row].astype(np.int64),
         tuple((name, "link") for name in others.dictionary.to_pylist()),
     )
-    return Part(
-        side,
-        np.arange(batch.num_rows),
-        batch,
-        batch.column("pair_id"),
-        batch.column(lang),
-        view.src.texts,
-        Slots(row, starts - base, ends - base, position, number, number + 1),
-        options,
-        np.diff(list_offsets(batch.column("links"))),
+    return SwitchInput(
+        side=side,
+        rows=np.arange(batch.num_rows),
+        batch=batch,
+        ids=batch.column("pair_id"),
+        lang=batch.column(lang),
+        texts=view.src.texts,
+        targets=Targets(row, starts - base, ends - base, position, number, number + 1),
+        substitutes=substitutes,
+        n_words=np.diff(list_offsets(batch.column("links"))),
     )

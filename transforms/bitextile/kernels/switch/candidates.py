@@ -12,13 +12,13 @@ import pyarrow.compute as pc
 
 from bitextile.kernels.arrays import list_offsets, offsets_of, rows_of
 from bitextile.kernels.switch.core import (
-    Options,
-    Part,
-    Slots,
+    Substitutes,
     SwitchConfig,
+    SwitchInput,
     SwitchOutput,
     shares,
     switch,
+    word_targets,
 )
 from bitextile.kernels.text.codepoints import cut, to_texts
 from bitextile.kernels.text.replace_spans import grapheme_safe
@@ -47,7 +47,7 @@ def switch_by_candidates(batch: pa.RecordBatch, *, config: CandidatesSwitchConfi
         config: rates (SALT: every sentence, token rate 0.3), variants, seed.
 
     Returns:
-        As `switching.switch` does, one part "text"; a sentence without eligible words has its
+        As `core.switch` does, one input "text"; a sentence without eligible words has its
         words as value.
 
     Raises:
@@ -64,42 +64,32 @@ def switch_by_candidates(batch: pa.RecordBatch, *, config: CandidatesSwitchConfi
     usable &= pc.greater(pc.utf8_length(flat.field("text")), 0).to_numpy(zero_copy_only=False)
     usable &= grapheme_safe(words.texts, words.starts, words.ends)[word]
     use = np.flatnonzero(usable)
-    eligible, slot = np.unique(word[use], return_inverse=True)
-    row = rows_of(words.words)[eligible]
-    base = words.texts.offsets[row]
-    bounds = offsets_of(np.bincount(slot, minlength=len(eligible)))
-    slots = Slots(
-        row,
-        words.starts[eligible] - base,
-        words.ends[eligible] - base,
-        eligible - words.words[row],
-        bounds[:-1],
-        bounds[1:],
+    eligible, target = np.unique(word[use], return_inverse=True)
+    bounds = offsets_of(np.bincount(target, minlength=len(eligible)))
+    given = SwitchInput(
+        side="text",
+        rows=np.arange(batch.num_rows),
+        batch=_with_provenance(batch),
+        ids=batch.column("text_id"),
+        lang=batch.column("lang"),
+        texts=words.texts,
+        targets=word_targets(words, eligible, low=bounds[:-1], high=bounds[1:]),
+        substitutes=_substitutes(flat.take(pa.array(use)), target),
+        n_words=np.diff(words.words),
     )
-    part = Part(
-        "text",
-        np.arange(batch.num_rows),
-        _with_provenance(batch),
-        batch.column("text_id"),
-        batch.column("lang"),
-        words.texts,
-        slots,
-        _options(flat.take(pa.array(use)), slot),
-        np.diff(words.words),
-    )
-    return switch([part], config=config, method=METHOD)
+    return switch([given], config=config, method=METHOD)
 
 
-def _options(candidates: pa.StructArray, slot: np.ndarray) -> Options:
-    """Returns candidates, of which `slot` names the word, as options."""
-    pool = to_texts(candidates.field("text"))
+def _substitutes(candidates: pa.StructArray, target: np.ndarray) -> Substitutes:
+    """Returns candidates, of which `target` names the word, as substitutes."""
+    texts = to_texts(candidates.field("text"))
     score = candidates.field("score").to_numpy()
     lang = candidates.field("lang").dictionary_encode()
-    return Options(
-        pool.points,
-        pool.offsets[:-1],
-        pool.offsets[1:],
-        shares(score.astype(np.float64), slot),
+    return Substitutes(
+        texts.points,
+        texts.offsets[:-1],
+        texts.offsets[1:],
+        shares(score.astype(np.float64), target),
         score,
         lang.indices.to_numpy(zero_copy_only=False).astype(np.int64),
         tuple((name, METHOD) for name in lang.dictionary.to_pylist()),

@@ -1,9 +1,14 @@
 """What all ways of code-switching share: draws, replacing, rows, rejects and what was drawn.
 
-A method says which stretches of a sentence may be replaced (`Slots`) and by what (`Options`). First
-a sentence is drawn, then, independently, each of its slots, then one of the slot's options by its
-share (CoSDA, Qin et al. 2020, arXiv 2006.06402). Every draw is keyed by the sentence's id, the
-side, the variant and the slot's place, so it is the same in any batch.
+A method says which spans of a sentence may be replaced (`Targets`) and by what (`Substitutes`).
+First a sentence is sampled, then, independently, each of its targets, then one of the target's
+substitutes by its share (CoSDA, Qin et al. 2020, arXiv 2006.06402). Every draw is keyed by the
+sentence's id, the side, the variant and the target's position, so it is the same in any batch.
+
+    The dog runs .        sentence_rate      targets 1, 2        token_rate      The 犬 runs .
+      |   |               ------------>      (if drawn)          ---------->     target 1, by share
+      Hund .5  läuft 1                                                           of its substitutes
+      犬   .5
 """
 
 from collections import Counter
@@ -15,12 +20,13 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from bitextile.kernels.arrays import F32, F64, I64, U32, Bool, check_share, offsets_of
+from bitextile.kernels.arrays import F32, F64, I64, U32, Bool, check_share, offsets_of, rows_of
 from bitextile.kernels.exchange import check_variants
 from bitextile.kernels.randomness import hash64, uniform
 from bitextile.kernels.rejects import merge_by_row, reject_rows
 from bitextile.kernels.text.codepoints import Texts, cut
 from bitextile.kernels.text.replace_spans import Edits, replace_spans
+from bitextile.kernels.text.words import SegmentedTexts
 from bitextile.schema.errors import ConfigError
 from bitextile.schema.ids import stable_id
 from bitextile.schema.kinds import CODESWITCH, REPLACEMENT, REPLACEMENTS
@@ -29,6 +35,7 @@ Counters = dict[str, dict[str, int]]
 """Matrix language to what was drawn in its sentences: name to number."""
 
 _WHOLE = 1 << 32
+"""What the shares of a target sum to, about; so those of 2^31 targets sum within int64."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,15 +74,16 @@ def check_weights(weights: Mapping[str, float], languages: Collection[str] | Non
             raise ConfigError(f"a weight is given for {lang}, but translations are in {known}")
 
 
-class Slots(NamedTuple):
-    """Stretches that may be replaced, sorted by (row, start), not overlapping; all [k].
+class Targets(NamedTuple):
+    """Spans that may be replaced, sorted by (row, start), not overlapping; all [k].
 
     Attributes:
         row: of the sentence.
         start: first code point, in the sentence.
         end: exclusive.
-        position: number of its first word in the sentence; keys the draws.
-        low: first of its options.
+        position: what keys its draws: the number of its first word in the sentence, or another
+            number that no other target of the sentence has.
+        low: first of its substitutes.
         high: exclusive.
     """
 
@@ -87,20 +95,20 @@ class Slots(NamedTuple):
     high: I64
 
 
-class Options(NamedTuple):
-    """What slots may be replaced by; all [m] but the first and the last.
+class Substitutes(NamedTuple):
+    """What targets may be replaced by; all [m] but the first and the last.
 
     Attributes:
-        pool: code points that hold the replacements.
-        start: absolute in the pool.
+        points: code points that hold the texts of the substitutes.
+        start: absolute in `points`.
         end: exclusive.
-        share: of its slot, as `shares` gives it.
+        share: of its target, as `shares` gives it.
         score: of the replacement: a posterior or a probability.
         source: index into `sources`.
         sources: (language, origin), such as ("zh", "link").
     """
 
-    pool: U32
+    points: U32
     start: I64
     end: I64
     share: I64
@@ -109,7 +117,22 @@ class Options(NamedTuple):
     sources: tuple[tuple[str, str], ...]
 
 
-class Part(NamedTuple):
+def word_targets(words: SegmentedTexts, chosen: I64, *, low: I64, high: I64) -> Targets:
+    """Returns words as targets.
+
+    Args:
+        words: of all sentences.
+        chosen: [k] numbers of words, ascending.
+        low: [k] first of the substitutes of each.
+        high: [k] exclusive.
+    """
+    row = rows_of(words.words)[chosen]
+    base = words.texts.offsets[row]
+    starts, ends = words.starts[chosen] - base, words.ends[chosen] - base
+    return Targets(row, starts, ends, chosen - words.words[row], low, high)
+
+
+class SwitchInput(NamedTuple):
     """Sentences with what may be replaced in them.
 
     Attributes:
@@ -119,9 +142,9 @@ class Part(NamedTuple):
         ids: [n] of the rows.
         lang: [n] their languages.
         texts: [n].
-        slots: in them.
-        options: for the slots.
-        n_words: [n] what a sentence without slots is rejected with.
+        targets: in them.
+        substitutes: for the targets.
+        n_words: [n] what a sentence without targets is rejected with, such as its words.
     """
 
     side: str
@@ -130,8 +153,8 @@ class Part(NamedTuple):
     ids: pa.StringArray
     lang: pa.StringArray
     texts: Texts
-    slots: Slots
-    options: Options
+    targets: Targets
+    substitutes: Substitutes
     n_words: I64
 
 
@@ -155,32 +178,33 @@ class Rates(NamedTuple):
 class _Draw(NamedTuple):
     variant: int
     sentences: Bool
-    slots: Bool
+    targets: Bool
 
 
-def switch(parts: Sequence[Part], *, config: SwitchConfig, method: str) -> SwitchOutput:
-    """Draws sentences and slots, replaces the slots drawn, and accounts for every sentence.
+def switch(inputs: Sequence[SwitchInput], *, config: SwitchConfig, method: str) -> SwitchOutput:
+    """Samples sentences and targets, replaces the targets, and accounts for every sentence.
 
     Args:
-        parts: of one batch.
+        inputs: of one batch; each has a side of its own, or rows of its own.
         config: rates, variants, seed.
         method: as the rows name it.
 
     Returns:
-        Kept: rows of kind codeswitch, by row, variant, part. Rejects, one for each other (row,
-        variant, part): "not_sampled/1" (value: the sentence rate), "no_eligible_words/1" (value:
-        the part's `n_words`), "nothing_sampled/1" (value: eligible words), detail "variant 0, src".
+        Kept: rows of kind codeswitch, by row, variant, input. Rejects, one for each other (row,
+        variant, input): "not_sampled/1" (value: the sentence rate), "no_eligible_words/1" (value:
+        the input's `n_words`), "nothing_sampled/1" (value: eligible words); with a detail such as
+        "variant 0, src".
         Counters: numbers named as in `Rates`, and "words_to_LANG" for each language.
     """
     kept, rejects = [], []
     counters: Counters = {}
     for variant in range(config.variants):
-        for part in parts:
-            draw = _drawn(part, variant, config=config)
-            option = _chosen_options(part, draw, config=config)
-            kept.append(_switched_rows(part, draw, option, method=method))
-            rejects.extend(_rejected_rows(part, draw, config=config))
-            _tally(counters, part, draw, option)
+        for given in inputs:
+            draw = _sample(given, variant, config=config)
+            substitute = _sample_substitutes(given, draw, config=config)
+            kept.append(_switched_rows(given, draw, substitute, method=method))
+            rejects.extend(_rejected_rows(given, draw, config=config))
+            _count(counters, given, draw, substitute)
     return SwitchOutput(merge_by_row(kept, CODESWITCH.schema), merge_by_row(rejects), counters)
 
 
@@ -191,7 +215,7 @@ def rates_of(counters: Counters) -> Rates:
     ...           "zh": dict(sentences=1, sentences_drawn=1, words=5, words_drawn=1)})
     Rates(sentences=5, sentences_drawn=3, words=14, words_drawn=4)
     """
-    return Rates(*(sum(tally[name] for tally in counters.values()) for name in Rates._fields))
+    return Rates(*(sum(counts[name] for counts in counters.values()) for name in Rates._fields))
 
 
 def shares(weights: F64, group: I64) -> I64:
@@ -210,60 +234,62 @@ def shares(weights: F64, group: I64) -> I64:
     return np.maximum(1, np.rint(weights / total * _WHOLE).astype(np.int64))
 
 
-def _drawn(part: Part, variant: int, *, config: SwitchConfig) -> _Draw:
-    """Draws sentences by id, side and variant; slots by these and their place in the sentence."""
-    row, keys = part.slots.row, hash64(part.ids)
+def _sample(given: SwitchInput, variant: int, *, config: SwitchConfig) -> _Draw:
+    """Samples sentences by id, side and variant, targets by these and their position."""
+    row, keys = given.targets.row, hash64(given.ids)
     draw = partial(uniform, seed=config.seed, variant=variant)
-    sentences = draw(keys, operation=f"codeswitch/sentence/{part.side}") < config.sentence_rate
-    operation = f"codeswitch/word/{part.side}"
-    words = draw(keys[row], operation=operation, position=part.slots.position)
+    sentences = draw(keys, operation=f"codeswitch/sentence/{given.side}") < config.sentence_rate
+    operation = f"codeswitch/word/{given.side}"
+    words = draw(keys[row], operation=operation, position=given.targets.position)
     return _Draw(variant, sentences, sentences[row] & (words < config.token_rate))
 
 
-def _chosen_options(part: Part, draw: _Draw, *, config: SwitchConfig) -> I64:
-    """Returns the option of each slot drawn, by its share of the slot."""
-    drawn = np.flatnonzero(draw.slots)
-    low, high = part.slots.low[drawn], part.slots.high[drawn]
+def _sample_substitutes(given: SwitchInput, draw: _Draw, *, config: SwitchConfig) -> I64:
+    """Returns the substitute of each sampled target, by its share."""
+    drawn = np.flatnonzero(draw.targets)
+    low, high = given.targets.low[drawn], given.targets.high[drawn]
     if not len(drawn) or int((high - low).max()) == 1:
         return low
     u = uniform(
-        hash64(part.ids)[part.slots.row[drawn]],
+        hash64(given.ids)[given.targets.row[drawn]],
         seed=config.seed,
-        operation=f"codeswitch/option/{part.side}",
+        operation=f"codeswitch/option/{given.side}",
         variant=draw.variant,
-        position=part.slots.position[drawn],
+        position=given.targets.position[drawn],
     )
-    reached = offsets_of(part.options.share)
+    reached = offsets_of(given.substitutes.share)
     aim = reached[low] + (u * (reached[high] - reached[low])).astype(np.int64)
     return np.clip(np.searchsorted(reached, aim, side="right") - 1, low, high - 1)
 
 
 def _switched_rows(
-    part: Part, draw: _Draw, option: I64, *, method: str
+    given: SwitchInput, draw: _Draw, substitute: I64, *, method: str
 ) -> tuple[I64, pa.RecordBatch]:
     """Returns the switched rows, by number, and as rows of kind codeswitch."""
-    drawn, options = np.flatnonzero(draw.slots), part.options
-    row, start, end = (column[drawn] for column in part.slots[:3])
-    edits = Edits(row, start, end, options.start[option], options.end[option])
-    new = replace_spans(part.texts, edits, options.pool)
+    drawn, substitutes = np.flatnonzero(draw.targets), given.substitutes
+    row, start, end = (column[drawn] for column in given.targets[:3])
+    edits = Edits(row, start, end, substitutes.start[substitute], substitutes.end[substitute])
+    new = replace_spans(given.texts, edits, substitutes.points)
     rows, counts = np.unique(row, return_counts=True)
-    base, source = part.texts.offsets[row], pa.array(options.source[option])
-    lang, origin = (pa.array(names, pa.string()) for names in zip(*options.sources or (("", ""),)))
+    base, source = given.texts.offsets[row], pa.array(substitutes.source[substitute])
+    lang, origin = (
+        pa.array(names, pa.string()) for names in zip(*substitutes.sources or (("", ""),))
+    )
     items = [
         pa.array(new.start, pa.int32()),
         pa.array(new.end, pa.int32()),
         lang.take(source),
-        cut(part.texts, base + start, base + end),
+        cut(given.texts, base + start, base + end),
         origin.take(source),
-        pa.array(options.score[option]),
+        pa.array(substitutes.score[substitute]),
     ]
     taken = pa.array(rows)
     columns = [
-        _switch_ids(part.ids.take(taken), method, str(draw.variant), part.side),
-        part.ids.take(taken),
+        _switch_ids(given.ids.take(taken), method, str(draw.variant), given.side),
+        given.ids.take(taken),
         pa.repeat(pa.scalar(draw.variant, pa.int16()), len(rows)),
         pa.repeat(method, len(rows)),
-        part.lang.take(taken),
+        given.lang.take(taken),
         new.strings.take(taken),
         pa.ListArray.from_arrays(
             pa.array(offsets_of(counts), pa.int32()),
@@ -271,7 +297,7 @@ def _switched_rows(
             type=REPLACEMENTS,
         ),
     ]
-    return part.rows[rows], pa.RecordBatch.from_arrays(columns, schema=CODESWITCH.schema)
+    return given.rows[rows], pa.RecordBatch.from_arrays(columns, schema=CODESWITCH.schema)
 
 
 def _switch_ids(parent_ids: pa.StringArray, *rest: str) -> pa.StringArray:
@@ -279,40 +305,42 @@ def _switch_ids(parent_ids: pa.StringArray, *rest: str) -> pa.StringArray:
 
 
 def _rejected_rows(
-    part: Part, draw: _Draw, *, config: SwitchConfig
+    given: SwitchInput, draw: _Draw, *, config: SwitchConfig
 ) -> list[tuple[I64, pa.RecordBatch]]:
     """Returns the sentences without a replacement."""
-    n, row = len(part.ids), part.slots.row
-    n_slots, n_drawn = np.bincount(row, minlength=n), np.bincount(row[draw.slots], minlength=n)
+    n, row = len(given.ids), given.targets.row
+    n_targets, n_drawn = np.bincount(row, minlength=n), np.bincount(row[draw.targets], minlength=n)
     parts = []
     for rule, rejected, value in (
         ("not_sampled/1", ~draw.sentences, np.full(n, config.sentence_rate)),
-        ("no_eligible_words/1", draw.sentences & (n_slots == 0), part.n_words),
-        ("nothing_sampled/1", draw.sentences & (n_slots > 0) & (n_drawn == 0), n_slots),
+        ("no_eligible_words/1", draw.sentences & (n_targets == 0), given.n_words),
+        ("nothing_sampled/1", draw.sentences & (n_targets > 0) & (n_drawn == 0), n_targets),
     ):
         numbers = np.flatnonzero(rejected)
-        rows, values = part.batch.take(pa.array(numbers)), value[numbers].astype(np.float64)
-        detail = f"variant {draw.variant}, {part.side}"
+        rows, values = given.batch.take(pa.array(numbers)), value[numbers].astype(np.float64)
+        detail = f"variant {draw.variant}, {given.side}"
         parts.append(
-            (part.rows[numbers], reject_rows(rows, rule=rule, value=values, detail=detail))
+            (given.rows[numbers], reject_rows(rows, rule=rule, value=values, detail=detail))
         )
     return parts
 
 
-def _tally(counters: Counters, part: Part, draw: _Draw, option: I64) -> None:
-    """Adds what was drawn in a part to the counters of its languages."""
-    encoded = part.lang.dictionary_encode()
+def _count(counters: Counters, given: SwitchInput, draw: _Draw, substitute: I64) -> None:
+    """Adds what was sampled to the counters of the sentences' languages."""
+    encoded = given.lang.dictionary_encode()
     of_sentence = encoded.indices.to_numpy(zero_copy_only=False)
-    of_slot = of_sentence[part.slots.row]
-    drawn_by = of_slot[draw.slots]
-    to = [lang for lang, _ in part.options.sources]
+    of_target = of_sentence[given.targets.row]
+    drawn_by = of_target[draw.targets]
+    to = [lang for lang, _ in given.substitutes.sources]
     for code, lang in enumerate(encoded.dictionary.to_pylist()):
-        tally = Counter(counters.get(lang, {}))
-        tally["sentences"] += int((of_sentence == code).sum())
-        tally["sentences_drawn"] += int((draw.sentences & (of_sentence == code)).sum())
-        tally["words"] += int((draw.sentences[part.slots.row] & (of_slot == code)).sum())
-        tally["words_drawn"] += int((drawn_by == code).sum())
-        used = np.bincount(part.options.source[option[drawn_by == code]], minlength=len(to))
+        counts = Counter(counters.get(lang, {}))
+        counts["sentences"] += int((of_sentence == code).sum())
+        counts["sentences_drawn"] += int((draw.sentences & (of_sentence == code)).sum())
+        counts["words"] += int((draw.sentences[given.targets.row] & (of_target == code)).sum())
+        counts["words_drawn"] += int((drawn_by == code).sum())
+        used = np.bincount(
+            given.substitutes.source[substitute[drawn_by == code]], minlength=len(to)
+        )
         for name, count in zip(to, used.tolist()):
-            tally[f"words_to_{name}"] += count
-        counters[lang] = dict(tally)
+            counts[f"words_to_{name}"] += count
+        counters[lang] = dict(counts)

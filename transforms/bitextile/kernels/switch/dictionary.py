@@ -16,18 +16,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bitextile.kernels.arrays import I64, offsets_of, rows_of
+from bitextile.kernels.arrays import I64, offsets_of
 from bitextile.kernels.bitext.dictionary.source import Dictionary, DictionarySource, read_dictionary
 from bitextile.kernels.bitext.sides import Sides, check_sides
 from bitextile.kernels.switch.core import (
-    Options,
-    Part,
-    Slots,
+    Substitutes,
     SwitchConfig,
+    SwitchInput,
     SwitchOutput,
+    Targets,
     check_weights,
     shares,
     switch,
+    word_targets,
 )
 from bitextile.kernels.text.codepoints import cut, has_letter, to_texts
 from bitextile.kernels.text.normalise import lower_nfc
@@ -65,16 +66,16 @@ class Index(NamedTuple):
     """Dictionaries of one source language, ready to be looked up.
 
     Attributes:
-        exact: word as written to its group of options.
+        exact: word as written to its group of substitutes.
         folded: folded word to a group.
-        offsets: [groups + 1] into the options.
-        options: of all groups.
+        offsets: [groups + 1] into the substitutes.
+        substitutes: of all groups.
     """
 
     exact: dict[str, int]
     folded: dict[str, int]
     offsets: I64
-    options: Options
+    substitutes: Substitutes
 
     def groups(self, words: Sequence[str]) -> I64:
         """Returns the group of each word, -1 for one that no dictionary knows."""
@@ -125,8 +126,8 @@ def switch_by_dictionary(
         config: rates, sides, variants, seed.
 
     Returns:
-        As `switching.switch` does; a sentence without eligible words has its words as value. The
-        parts are "text", or "src" and "tgt". A sentence of a language without dictionary has no
+        As `core.switch` does; a sentence without eligible words has its words as value. The
+        inputs are "text", or "src" and "tgt". A sentence of a language without dictionary has no
         eligible words.
 
     Raises:
@@ -135,8 +136,8 @@ def switch_by_dictionary(
     kind = kind_of(batch)
     check_rows(batch, kind, "codeswitch")
     sides = ("text",) if kind is MONO else SIDES[config.sides]
-    parts = [part for side in sides for part in _parts(batch, kind, side=side, index=index)]
-    return switch(parts, config=config, method=METHOD)
+    inputs = [given for side in sides for given in _inputs(batch, kind, side=side, index=index)]
+    return switch(inputs, config=config, method=METHOD)
 
 
 def kind_of(batch: pa.RecordBatch) -> Kind:
@@ -145,9 +146,9 @@ def kind_of(batch: pa.RecordBatch) -> Kind:
     return MONO if "text" in names else ALIGNED if "src_spans" in names else PAIRS
 
 
-def _parts(
+def _inputs(
     batch: pa.RecordBatch, kind: Kind, *, side: str, index: dict[str, Index]
-) -> Iterator[Part]:
+) -> Iterator[SwitchInput]:
     """Yields the sentences of one side, language by language."""
     langs = batch.column("lang" if kind is MONO else f"{side}_lang")
     for lang in langs.unique().to_pylist():
@@ -157,38 +158,29 @@ def _parts(
             rows.column(f"{side}_spans") if kind is ALIGNED else segment(rows.column(side), lang)
         )
         words = segmented_texts(rows.column(side), spans)
-        slots, options = _known_words(words, index.get(lang) or _index([]))
-        yield Part(
-            side,
-            numbers,
-            rows,
-            rows.column(0),
-            langs.take(pa.array(numbers)),
-            words.texts,
-            slots,
-            options,
-            np.diff(words.words),
+        targets, substitutes = _known_words(words, index.get(lang) or _index([]))
+        yield SwitchInput(
+            side=side,
+            rows=numbers,
+            batch=rows,
+            ids=rows.column(0),
+            lang=langs.take(pa.array(numbers)),
+            texts=words.texts,
+            targets=targets,
+            substitutes=substitutes,
+            n_words=np.diff(words.words),
         )
 
 
-def _known_words(words: SegmentedTexts, index: Index) -> tuple[Slots, Options]:
+def _known_words(words: SegmentedTexts, index: Index) -> tuple[Targets, Substitutes]:
     """Returns the words that the dictionaries know, with their translations."""
     spelled = cut(words.texts, words.starts, words.ends).dictionary_encode()
     group = index.groups(spelled.dictionary.to_pylist())
     if len(group):
         group = group[spelled.indices.to_numpy()]
     known = np.flatnonzero((group >= 0) & grapheme_safe(words.texts, words.starts, words.ends))
-    row = rows_of(words.words)[known]
-    base = words.texts.offsets[row]
-    slots = Slots(
-        row,
-        words.starts[known] - base,
-        words.ends[known] - base,
-        known - words.words[row],
-        index.offsets[group[known]],
-        index.offsets[group[known] + 1],
-    )
-    return slots, index.options
+    low, high = index.offsets[group[known]], index.offsets[group[known] + 1]
+    return word_targets(words, known, low=low, high=high), index.substitutes
 
 
 # --- building -----------------------------------------------------------------------------------
@@ -208,7 +200,7 @@ def _check_weights(dictionaries: Sequence[Dictionary]) -> None:
 def _index(dictionaries: Sequence[Dictionary]) -> Index:
     """Returns the index of dictionaries of one source language.
 
-    Options stand in groups: one for each word as written, then one for each folded word.
+    Substitutes stand in groups: one for each word as written, then one for each folded word.
     """
     columns: dict[str, list] = {name: [] for name in ("src", "tgt", "p", "number")}
     for number, dictionary in enumerate(dictionaries):
@@ -233,7 +225,7 @@ def _index(dictionaries: Sequence[Dictionary]) -> Index:
     group, entry = group[order], entry[order]
     share = shares(_weights(dictionaries, group, origin[entry], p[entry]), group)
     sources = tuple((d.source.tgt_lang, d.source.name) for d in dictionaries)
-    options = Options(
+    substitutes = Substitutes(
         texts.points,
         texts.offsets[entry],
         texts.offsets[entry + 1],
@@ -243,7 +235,7 @@ def _index(dictionaries: Sequence[Dictionary]) -> Index:
         sources,
     )
     offsets = offsets_of(np.bincount(group, minlength=len(exact) + len(caseless)))
-    return Index(exact, {w: g + len(exact) for w, g in caseless.items()}, offsets, options)
+    return Index(exact, {w: g + len(exact) for w, g in caseless.items()}, offsets, substitutes)
 
 
 def _numbered(words: list[str]) -> tuple[dict[str, int], I64]:
@@ -254,7 +246,7 @@ def _numbered(words: list[str]) -> tuple[dict[str, int], I64]:
 def _weights(
     dictionaries: Sequence[Dictionary], group: I64, number: I64, p: np.ndarray
 ) -> np.ndarray:
-    """Returns each option's weight: that of its language, shared out by p within the group."""
+    """Returns each substitute's weight: that of its language, shared out by p within the group."""
     langs = list(dict.fromkeys(d.source.tgt_lang for d in dictionaries))
     lang = np.array([langs.index(d.source.tgt_lang) for d in dictionaries], np.int64)[number]
     weight = np.array([d.source.weight for d in dictionaries], float)[number]

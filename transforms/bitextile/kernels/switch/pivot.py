@@ -3,7 +3,7 @@
     en-de  The dog runs.  Der Hund läuft.
     en-zh  The dog runs.  狗在跑。            ->   en  The 狗 läuft.   [zh and de, from links]
 
-A batch holds every pair of each sentence in it; the words of the shared side are the slots.
+A batch holds every pair of each sentence in it; the words of the shared side are the targets.
 """
 
 from collections.abc import Iterator
@@ -18,11 +18,11 @@ from bitextile.kernels.arrays import F32, I64, Bool, check_share, offsets_of
 from bitextile.kernels.bitext.phrases import bitext_of, exchangeable, word_spans
 from bitextile.kernels.switch.alignment import METHOD
 from bitextile.kernels.switch.core import (
-    Options,
-    Part,
-    Slots,
+    Substitutes,
     SwitchConfig,
+    SwitchInput,
     SwitchOutput,
+    Targets,
     check_weights,
     shares,
     switch,
@@ -98,7 +98,7 @@ def switch_multilingual(batch: pa.RecordBatch, *, config: MultilingualSwitchConf
         config: rates, pivot, weights, variants, seed.
 
     Returns:
-        As `switching.switch` does: one part "pivot" with each sentence once, in the order of its
+        As `core.switch` does: one input "pivot" with each sentence once, in the order of its
         id; the parent is the sentence (`text_id`). Its value if it has no eligible words is its
         number of pairs.
 
@@ -111,19 +111,21 @@ def switch_multilingual(batch: pa.RecordBatch, *, config: MultilingualSwitchConf
     sentences, sentence, n_pairs = _sentences(batch, texts, config.pivot)
     links = _joined([*_linked(batch, texts, config=config)])
     host = to_texts(sentences.column("text"))
-    slots, options = _slots(links, sentence[links.row], host.offsets, weights=config.weights)
-    part = Part(
-        "pivot",
-        np.arange(sentences.num_rows),
-        sentences,
-        sentences.column("text_id"),
-        sentences.column("lang"),
-        host,
-        slots,
-        options,
-        n_pairs,
+    targets, substitutes = _targets(
+        links, sentence[links.row], host.offsets, weights=config.weights
     )
-    return switch([part], config=config, method=METHOD)
+    given = SwitchInput(
+        side="pivot",
+        rows=np.arange(sentences.num_rows),
+        batch=sentences,
+        ids=sentences.column("text_id"),
+        lang=sentences.column("lang"),
+        texts=host,
+        targets=targets,
+        substitutes=substitutes,
+        n_words=n_pairs,
+    )
+    return switch([given], config=config, method=METHOD)
 
 
 def _sentences(
@@ -182,10 +184,10 @@ def _joined(parts: list[_Links]) -> _Links:
     )
 
 
-def _slots(
+def _targets(
     links: _Links, sentence: I64, offsets: I64, *, weights: dict[Language, float]
-) -> tuple[Slots, Options]:
-    """Returns the stretches that have translations, and these.
+) -> tuple[Targets, Substitutes]:
+    """Returns the spans that have translations, and these.
 
     Args:
         links: of all pairs.
@@ -200,20 +202,22 @@ def _slots(
     names = langs.to_pylist()
     columns = np.stack([low, high, lang, spelled, -links.score.astype(np.float64)])[:, kept]
     columns = columns[:, np.lexsort(columns[::-1])]
+    # Several pairs may give one span the same translation: only the best-scored is kept.
     new = np.append(True, (columns[:4, 1:] != columns[:4, :-1]).any(axis=0))[: columns.shape[1]]
     start, end, lang, spelled = columns[:4, new].astype(np.int64)
-    place, first, slot = np.unique(start, return_index=True, return_inverse=True)
+    place, first, target = np.unique(start, return_index=True, return_inverse=True)
     weight = np.array([weights.get(name, 1.0) for name in names], float)[lang]
-    cell = slot * len(names) + lang
+    cell = target * len(names) + lang
+    # A language's weight is shared by its translations, so that many do not make it likelier.
     weight = weight / np.bincount(cell)[cell] if len(cell) else weight
-    bounds = offsets_of(np.bincount(slot, minlength=len(place)))
+    bounds = offsets_of(np.bincount(target, minlength=len(place)))
     row = np.searchsorted(offsets, place, side="right") - 1
-    base, pool = offsets[row], to_texts(text)
-    slots = Slots(row, place - base, end[first] - base, place - base, bounds[:-1], bounds[1:])
+    base, texts = offsets[row], to_texts(text)
+    targets = Targets(row, place - base, end[first] - base, place - base, bounds[:-1], bounds[1:])
     score = -columns[4, new].astype(np.float32)
-    stretch = pool.offsets[spelled], pool.offsets[spelled + 1]
+    span = texts.offsets[spelled], texts.offsets[spelled + 1]
     sources = tuple((name, "link") for name in names)
-    return slots, Options(pool.points, *stretch, shares(weight, slot), score, lang, sources)
+    return targets, Substitutes(texts.points, *span, shares(weight, target), score, lang, sources)
 
 
 def _numbered(column: pa.StringArray) -> tuple[pa.StringArray, I64]:
@@ -229,17 +233,17 @@ def _disjoint(low: I64, high: I64, one_word: Bool, n_points: int) -> Bool:
     """Returns which links to keep: single words, and runs that nothing else covers.
 
     Two pairs may cut the same sentence into other words only if they were segmented differently;
-    of stretches that still overlap, the first stays.
+    of spans that still overlap, the first stays.
     """
-    stretch, index = np.unique(np.stack([low, high]), axis=1, return_inverse=True)
+    span, index = np.unique(np.stack([low, high]), axis=1, return_inverse=True)
     edges = np.zeros(n_points + 1, np.int64)
-    np.add.at(edges, stretch[0], 1)
-    np.add.at(edges, stretch[1], -1)
-    alone = ~any_between(np.cumsum(edges)[:-1] > 1, *stretch)
+    np.add.at(edges, span[0], 1)
+    np.add.at(edges, span[1], -1)
+    alone = ~any_between(np.cumsum(edges)[:-1] > 1, *span)
     single = np.zeros(len(alone), bool)
     single[index.ravel()[one_word]] = True
     use = np.flatnonzero(alone | single)
-    reached = np.maximum.accumulate(np.append(0, stretch[1][use]))[:-1]
+    reached = np.maximum.accumulate(np.append(0, span[1][use]))[:-1]
     keep = np.zeros(len(alone), bool)
-    keep[use[stretch[0][use] >= reached]] = True
+    keep[use[span[0][use] >= reached]] = True
     return keep[index.ravel()]

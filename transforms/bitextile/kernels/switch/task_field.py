@@ -20,11 +20,11 @@ import pyarrow.compute as pc
 from bitextile.kernels.arrays import I64, list_offsets, offsets_of, rows_of
 from bitextile.kernels.rejects import join, reject_rows
 from bitextile.kernels.switch.core import (
-    Options,
-    Part,
-    Slots,
+    Substitutes,
     SwitchConfig,
+    SwitchInput,
     SwitchOutput,
+    Targets,
     check_weights,
     shares,
     switch,
@@ -142,8 +142,8 @@ def read_task(files: TaskFiles) -> SwitchOutput:
     rejects = reject_rows(copies, rule="duplicate/1", value=value)
     kept = batch.filter(pa.array(np.logical_not(again)))
     used = Counter(kept.column("translations").flatten().field("lang").to_pylist())
-    tally = {f"translations_{lang}": n for lang, n in sorted(used.items())}
-    return SwitchOutput(kept, join([rejects]), {files.language: tally})
+    counts = {f"translations_{lang}": n for lang, n in sorted(used.items())}
+    return SwitchOutput(kept, join([rejects]), {files.language: counts})
 
 
 def switch_task_fields(batch: pa.RecordBatch, *, config: TaskFieldSwitchConfig) -> SwitchOutput:
@@ -154,26 +154,25 @@ def switch_task_fields(batch: pa.RecordBatch, *, config: TaskFieldSwitchConfig) 
         config: rates (of fields, where others have words), weights, variants, seed.
 
     Returns:
-        As `switching.switch` does, one part "text"; the rows carry the fields as they are now
+        As `core.switch` does, one input "text"; the rows carry the fields as they are now
         (premise and hypothesis, or context and question) and the label or the answers, whose
         offsets hold in `context` and in `text` alike. A replacement's origin is "translation",
         its score 1.
     """
     fields = text_fields_of(batch.schema.names)
-    texts = to_texts(batch.column("text"))
-    slots, options = _field_slots(batch, fields, weights=config.weights)
-    part = Part(
-        "text",
-        np.arange(batch.num_rows),
-        batch,
-        batch.column("text_id"),
-        batch.column("lang"),
-        texts,
-        slots,
-        options,
-        np.full(batch.num_rows, len(fields.switchable)),
+    targets, substitutes = _field_targets(batch, fields, weights=config.weights)
+    given = SwitchInput(
+        side="text",
+        rows=np.arange(batch.num_rows),
+        batch=batch,
+        ids=batch.column("text_id"),
+        lang=batch.column("lang"),
+        texts=to_texts(batch.column("text")),
+        targets=targets,
+        substitutes=substitutes,
+        n_words=np.full(batch.num_rows, len(fields.switchable)),
     )
-    made = switch([part], config=config, method=METHOD)
+    made = switch([given], config=config, method=METHOD)
     return made._replace(kept=_with_labels(made.kept, batch, fields))
 
 
@@ -216,14 +215,14 @@ def _translations(
     return found
 
 
-def _field_slots(
+def _field_targets(
     batch: pa.RecordBatch, fields: TextFields, *, weights: dict[Language, float]
-) -> tuple[Slots, Options]:
+) -> tuple[Targets, Substitutes]:
     """Returns the fields that have translations, and these."""
     lists, flat = batch.column("translations"), batch.column("translations").flatten()
     row, number = rows_of(list_offsets(lists)), flat.field("field").to_numpy().astype(np.int64)
     # Translations stand by field, so those of a (row, field) are neighbours.
-    place, slot = np.unique(row * 2 + number, return_inverse=True)
+    place, target = np.unique(row * 2 + number, return_inverse=True)
     first, second = (
         pc.utf8_length(batch.column(name)).to_numpy().astype(np.int64) for name in fields.names
     )
@@ -234,18 +233,18 @@ def _field_slots(
     names = lang.dictionary.to_pylist()
     source = lang.indices.to_numpy(zero_copy_only=False).astype(np.int64)
     weight = np.array([weights.get(name, 1.0) for name in names], float)[source]
-    pool = to_texts(flat.field("text"))
-    bounds: I64 = offsets_of(np.bincount(slot, minlength=len(place)))
-    options = Options(
-        pool.points,
-        pool.offsets[:-1],
-        pool.offsets[1:],
-        shares(weight, slot),
+    texts = to_texts(flat.field("text"))
+    bounds: I64 = offsets_of(np.bincount(target, minlength=len(place)))
+    substitutes = Substitutes(
+        texts.points,
+        texts.offsets[:-1],
+        texts.offsets[1:],
+        shares(weight, target),
         np.ones(len(source), np.float32),
         source,
         tuple((name, "translation") for name in names),
     )
-    return Slots(of_row, start, end, of_field, bounds[:-1], bounds[1:]), options
+    return Targets(of_row, start, end, of_field, bounds[:-1], bounds[1:]), substitutes
 
 
 def _with_labels(kept: pa.RecordBatch, batch: pa.RecordBatch, fields: TextFields) -> pa.RecordBatch:

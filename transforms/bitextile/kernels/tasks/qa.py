@@ -188,7 +188,7 @@ def _move_answer_back(
     spans: list[list[int]],
     config: DeriveConfig,
 ) -> dict[str, Any]:
-    """Returns an answer where it stood: the stretch from its first word to its last."""
+    """Returns an answer where it stood: the span from its first word to its last."""
     start, end = answer["answer_start"], answer["answer_start"] + len(answer["text"])
     if original.derived_index == sorted(original.derived_index):
         length = len(in_first_script(derived[start:end], config))
