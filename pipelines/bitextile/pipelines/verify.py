@@ -39,7 +39,7 @@ class VerifySummary:
         digest: over kind, schema and shards.
         shards: data shards read.
         rejects: dropped rows, all read too.
-        keys: key to its counts.
+        keys: language pair or language to its counts.
     """
 
     dataset: str
@@ -51,7 +51,7 @@ class VerifySummary:
 
     @property
     def total(self) -> KeyCounts:
-        """The counts over all keys."""
+        """The counts over all language pairs."""
         return sum(self.keys.values(), start=KeyCounts())
 
 
@@ -59,8 +59,8 @@ def verify(dataset: str) -> VerifySummary:
     """Checks a dataset from the first byte to the last; what it returns is whole.
 
     Checked are manifest, presence, size and sha256 of every shard, columns, row counts (also per
-    key), order and uniqueness of ids, nulls, bounds of spans and links, that each row lies under
-    the key of its languages, and read = kept + rejected.
+    language pair), order and uniqueness of ids, nulls, bounds of spans and links, that each row
+    lies under its languages, and read = kept + rejected.
 
     Args:
         dataset: folder or URI of any kind.

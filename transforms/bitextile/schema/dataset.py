@@ -41,11 +41,11 @@ class Dataset:
         return tuple(sorted({tag for key in self.keys for tag in self.languages_of(key)}))
 
     def languages_of(self, key: str) -> tuple[str, ...]:
-        """Returns the tags of the languages of one key, as the manifest lists them."""
+        """Returns the tags of one language pair or language, as the manifest lists them."""
         return tuple(self.manifest.keys[key].get("languages", ()))
 
     def shards(self, key: str | None = None) -> list[Shard]:
-        """Returns the shards of a key, or all, in the order of their paths."""
+        """Returns the shards of a language pair (or language), or all, by path."""
         shards = self.manifest.shards
         return [s for s in shards if key is None or shard_key(s) == key]
 
@@ -56,7 +56,7 @@ class Dataset:
         columns: list[str] | None = None,
         batch_rows: int = BATCH_ROWS,
     ) -> Iterator[pa.RecordBatch]:
-        """Yields all rows (of a key), shard after shard, in file order.
+        """Yields all rows (of a language pair), shard after shard, in file order.
 
         Args:
             key: a language pair or language; None for all.
@@ -69,7 +69,7 @@ class Dataset:
             )
 
     def table(self, *, key: str | None = None, columns: list[str] | None = None) -> pa.Table:
-        """Returns all rows (of a key) at once; for tests, reports and small data."""
+        """Returns all rows (of a language pair) at once; for tests, reports and small data."""
         fields = [self.kind.schema.field(c) for c in columns] if columns else self.kind.schema
         batches = list(self.batches(key=key, columns=columns))
         return pa.Table.from_batches(batches, None if batches else pa.schema(fields))

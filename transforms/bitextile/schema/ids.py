@@ -1,4 +1,4 @@
-r"""Ids and keys: who a row is, wherever it came from.
+r"""Ids of rows and names of language pairs: the same wherever a row came from.
 
 A pair and its reverse are the same pair, so an id is taken over the sides in sorted order:
 `blake2b-128("de" US "Hallo." RS "en" US "Hello.")`, with the ASCII unit and record separators,
@@ -73,7 +73,7 @@ def language_tag(tag: str) -> str:
 
 
 def language_key(languages: Iterable[str]) -> str:
-    """Returns the key of a language pair or language: its tags, sorted, joined by a hyphen.
+    """Returns the name of a language pair or language: its tags, sorted, joined by a hyphen.
 
     >>> language_key(["en", "de"]), language_key(["zh"])
     ('de-en', 'zh')

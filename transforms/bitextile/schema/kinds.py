@@ -90,7 +90,7 @@ class Kind:
         name: as it stands in a manifest.
         columns: in file order; every one is non-null unless it says otherwise.
         id_columns: together unique in a dataset; they order rows and decide the shard.
-        languages: the columns that hold language tags, in the order the key is made from.
+        languages: the columns that hold language tags, in the order of the sides.
         extensible: whether a dataset may carry further columns (labels of task data) after these.
         version: raised when a column changes; readers refuse a newer one.
     """
@@ -193,7 +193,7 @@ ALIGNED = Kind("aligned", _ALIGNED, ("pair_id",), ("src_lang", "tgt_lang"))
 LEXICON = Kind(
     "lexicon",
     (
-        Column("src_lang", pa.string(), "language of `src`: the first of the key", "BCP-47"),
+        Column("src_lang", pa.string(), "language of `src`: the first by tag", "BCP-47"),
         Column("tgt_lang", pa.string(), "language of `tgt`", "BCP-47"),
         Column("src", pa.string(), "a word, lower-cased"),
         Column("tgt", pa.string(), "a word it was linked to, lower-cased"),

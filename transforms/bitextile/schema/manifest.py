@@ -46,8 +46,8 @@ class Manifest:
         columns: column name to its Arrow type, in file order.
         shards: of the data, sorted by path.
         rejects: shards of the dropped rows, sorted by path.
-        counts: of rows, over all keys.
-        keys: key to its rows, languages and statistics.
+        counts: of rows, over all language pairs.
+        keys: language pair or language to its rows, languages and statistics.
         config: the command and every option that shaped the rows.
         inputs: path and digest of each dataset or file read.
         software: name to version.

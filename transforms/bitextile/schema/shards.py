@@ -23,7 +23,7 @@ REJECTED = "rejects"
 
 
 def shard_path(key: str, index: int, n_shards: int) -> str:
-    """Returns where shard `index` of `key` lies in its dataset.
+    """Returns where shard `index` of language pair (or language) `key` lies in its dataset.
 
     >>> shard_path("de-en", 0, 4)
     'data/de-en/part-00000-of-00004.parquet'
@@ -32,7 +32,7 @@ def shard_path(key: str, index: int, n_shards: int) -> str:
 
 
 def shard_key(shard: Shard) -> str:
-    """Returns the key a data shard belongs to: the folder it lies in."""
+    """Returns the language pair or language of a data shard: the folder it lies in."""
     return shard.path.split("/")[1]
 
 

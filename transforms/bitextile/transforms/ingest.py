@@ -29,7 +29,7 @@ from bitextile.transforms.batches import (
 )
 
 N_BUCKETS = 64
-"""Groups per language key in which duplicates meet: 100 M pairs make groups of 1.6 M rows."""
+"""Groups per language pair in which duplicates meet: 100 M pairs make groups of 1.6 M rows."""
 
 
 @dataclass(eq=False)

@@ -19,7 +19,7 @@ _BATCHES_BEFORE_MERGE = 16
 
 @dataclass(eq=False)
 class CountLexicon(beam.PTransform):
-    """Counts linked words per language key: rows of ALIGNED to rows of LEXICON.
+    """Counts linked words per language pair: rows of ALIGNED to rows of LEXICON.
 
     Attributes:
         config: which entries stay.

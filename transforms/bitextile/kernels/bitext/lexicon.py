@@ -1,10 +1,10 @@
 """A bilingual lexicon from word alignment: counts, both conditional probabilities, filters.
 
-    count(s, t) = links between s and t          over all corpora of the key
+    count(s, t) = links between s and t          over all corpora of a language pair
     p(t | s) = count(s, t) / sum_t' count(s, t')     p(s | t) = count(s, t) / sum_s' count(s', t)
 
 Counting is a sum over batches in any order: `count_links` on each, `merge_counts` on the results.
-The sides stand in the key's order, sorted by language tag, whichever way round the pairs came.
+The sides are sorted by language tag, whichever way round the pairs came.
 """
 
 from collections.abc import Iterable
@@ -57,7 +57,7 @@ class LexiconConfig:
 
 
 def count_links(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Counts the links between words of a batch, lower-cased; sides in the key's order.
+    """Counts the links between words of a batch, lower-cased; sides sorted by language tag.
 
     Words without a letter (punctuation, numbers, symbols) are not counted.
 
@@ -99,7 +99,7 @@ def merge_counts(parts: Iterable[pa.RecordBatch]) -> pa.RecordBatch:
 
 
 def lexicon_rows(counts: pa.Table, *, config: LexiconConfig) -> Filtered:
-    """Turns the merged counts of one or more whole keys into a lexicon.
+    """Turns the merged counts of one or more whole language pairs into a lexicon.
 
     Probabilities are over all links that were counted, those of dropped entries included. Among
     equal counts the word that sorts first by code point is the better one.
@@ -159,7 +159,7 @@ def _one_batch(table: pa.Table) -> pa.RecordBatch:
 
 
 def _codes(counts: pa.Table, side: str) -> I64:
-    """Returns a number for each word of a side within its key, [entries]."""
+    """Returns a number for each word of a side within its language pair, [entries]."""
     parts = [
         counts.column(name).combine_chunks().dictionary_encode()
         for name in ("src_lang", "tgt_lang", side)

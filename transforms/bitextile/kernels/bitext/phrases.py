@@ -63,6 +63,7 @@ def exchangeable(bitext: AlignedBitext) -> Bool:
 
     Both sides hold a letter or a digit, they differ, and neither tears a character at its edge.
     """
+    # Punctuation or symbols alone carry no word, and equal sides would change nothing.
     src, tgt, phrases = bitext
     a, b = word_spans(src, phrases.src), word_spans(tgt, phrases.tgt)
     fine = np.ones(len(phrases.row), bool)

@@ -1,4 +1,4 @@
-"""One row per id: the first by the recipe's order of corpora, then by file and line."""
+"""Exact duplicates: one row per id, the first by the recipe's order of corpora, file and line."""
 
 from collections.abc import Sequence
 

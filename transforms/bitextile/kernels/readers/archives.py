@@ -75,6 +75,8 @@ def archive_member(file: str) -> tuple[str, str]:
 
 
 def _decompressed(raw: Any, suffix: str) -> Any:
+    # Dumps are often several streams one after another (pigz, `cat a.gz b.gz`); Python's readers go
+    # on to the next one, and so does Arrow's of Zstandard (test_archives).
     if suffix == ".gz":
         return gzip.GzipFile(fileobj=raw)
     if suffix == ".bz2":

@@ -56,6 +56,7 @@ def _batch(source: CorpusSource, chunk: list[tuple[int, Row]]) -> Filtered:
 
 def _reject(source: CorpusSource, line: int, bad: UnreadableRow) -> pa.RecordBatch:
     pair = len(source.languages) == 2
+    # A row without text has no id of its own; its place in the corpus stands for it.
     row = {
         "id": stable_id(source.corpus, source.names[0], str(line)),
         "rule": bad.rule,

@@ -19,6 +19,8 @@ JSONL = Format(name="jsonl", read=read_jsonl, endings=(".jsonl", ".ndjson"), col
 def _json_row(line: str, columns: tuple[str, ...]) -> Row:
     try:
         record = json.loads(line)
+    # Nesting without end overflows the parser's stack, and an integer of over 4,300 digits is a
+    # ValueError of its own (CPython's limit); both come from a hostile or damaged line.
     except (ValueError, RecursionError) as error:
         return UnreadableRow("invalid_json/1", 0.0, f"not JSON: {error}", line)
     found = [record.get(name) for name in columns] if isinstance(record, dict) else []
@@ -27,6 +29,7 @@ def _json_row(line: str, columns: tuple[str, ...]) -> Row:
         return UnreadableRow(
             "missing_columns/1", len(cells), f"expected text in {' and '.join(columns)}", line
         )
+    # JSON may escape half a surrogate pair, which no UTF-8 file can hold.
     try:
         "".join(cells).encode()
     except UnicodeEncodeError as error:

@@ -37,6 +37,8 @@ def _unequal_lengths(source: CorpusSource, line: int, short: int) -> InputError:
 def text_lines(file: str) -> Iterator[str | UnreadableRow]:
     """Yields each line without its end, or an UnreadableRow where it is not UTF-8 or too long."""
     for lines, cut in _byte_lines(file):
+        # Nearly all blocks are valid and of short lines: these are decoded in one go, which is what
+        # makes reading cheap; only the others are looked at line by line.
         try:
             if cut + max(map(len, lines)) <= MAX_LINE_BYTES:
                 yield from b"\n".join(lines).decode().split("\n")
@@ -85,6 +87,7 @@ def _byte_lines(file: str) -> Iterator[tuple[list[bytes], int]]:
                 lines[0] = lines[0].removeprefix(mark)
                 yield [_without_return(line) for line in lines], cut
                 cut, mark = 0, b""
+            # One byte more than allowed is kept, so that what is too long still measures as such.
             cut += max(0, len(rest) - MAX_LINE_BYTES - 1)
             rest = rest[: MAX_LINE_BYTES + 1]
     if rest := rest.removeprefix(mark):

@@ -23,6 +23,7 @@ def read_tmx(source: CorpusSource) -> Iterator[Row]:
             for event, element in events:
                 if event == "end" and element.tag == "tu":
                     yield _unit(element, source.languages)
+                    # iterparse keeps the tree it builds; a unit that was read is not needed again.
                     for child in list(root):
                         child.clear()
         except DefusedXmlException as error:
@@ -42,6 +43,7 @@ def _unit(element: Any, languages: tuple[str, ...]) -> Row:
     for variant in element.iter("tuv"):
         tag = variant.get("{http://www.w3.org/XML/1998/namespace}lang") or variant.get("lang") or ""
         exact.setdefault(tag.lower(), _segment_text(variant.find("seg")))
+    # `en` finds en-GB too, the first one in the file; an exact tag wins over that.
     regional = {tag.split("-")[0]: text for tag, text in reversed(exact.items())}
     sides = [(regional | exact).get(lang.lower()) for lang in languages]
     if None in sides:

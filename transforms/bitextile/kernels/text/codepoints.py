@@ -110,10 +110,15 @@ def char_classes() -> U8:
         (rf"[[\p{{L}}\p{{N}}]&&[{letters}]]", UNSPACED),
         (rf"[\p{{M}}&&[{marks}]]", UNSPACED),
         (r"\s", SPACE),
+        # UAX #14 keeps opening punctuation with what follows and closing with what precedes; these
+        # are their general categories. Signs that join words are no closing punctuation.
         (r"[\p{Ps}\p{Pi}]", OPENING),
         (r"[\p{Pe}\p{Pf}\p{Po}--[/@&#*\\]]", CLOSING),
+        # Wide by UAX #11: CJK punctuation has its space in the glyph; full-width and half-width
+        # letters are set without spaces, but for Hangul, which is written with them.
         (r"[[\p{ea=W}\p{ea=F}]&&\p{P}]", NEUTRAL),
         (r"[[\p{ea=F}\p{ea=H}]&&[\p{L}\p{N}]--\p{Hangul}]", UNSPACED),
+        # Variation selectors: of emoji and symbols, then of ideographs.
         (r"[\uFE00-\uFE0F]", NEUTRAL),
         (r"[\U000E0100-\U000E01EF]", UNSPACED),
     ):

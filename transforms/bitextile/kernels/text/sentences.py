@@ -22,6 +22,7 @@ def sentence_ends(words: SegmentedTexts) -> tuple[Bool, I64]:
     padded = np.append(points, np.uint32(0x20))
     follows = char_classes()[padded[words.ends]] == SPACE
     last = np.isin(words.ends, words.texts.offsets)
+    # Ideographic and full-width stops (past U+3000) need no space after them.
     wide = padded[words.starts] > 0x3000
     ends = stops & (follows | last | wide)
     row = rows_of(words.words)

@@ -166,6 +166,7 @@ def _case_pairs() -> tuple[U32, U32]:
     """Returns for each code point its small and its capital form, 0 where it has none both ways."""
     low, high = np.zeros((2, _CASED_END), np.uint32)
     for point in range(_CASED_END):
+        # title() and not upper(): a word that begins with the digraph ǆ is capitalised as ǅ.
         capital = chr(point).title()
         if len(capital) == 1 and capital != chr(point) and capital.lower() == chr(point):
             high[point], low[ord(capital)] = ord(capital), point

@@ -124,6 +124,7 @@ def _wiktionary(line: str) -> Iterator[RawEntry | None]:
         yield headword[0], " ".join(translation.split()), pos and pos[1]
 
 
+# The rarest mark first: a line of any format has spaces, and notes may hold tabs.
 LINE_FORMATS = {
     "wiktionary": LineFormat(lambda line: "::" in line, _wiktionary),
     "at": LineFormat(lambda line: line.count(" @ ") == 1, _split_line(" @ ")),
