@@ -2,11 +2,14 @@
 
 import subprocess
 import sys
-from dataclasses import fields
+from dataclasses import dataclass, fields
+from pathlib import Path
 
 import pytest
 
 from bitextile.schema.errors import ConfigError
+from bitextile.trainer.evaluate import tasks
+from bitextile.trainer.evaluate.evaluate import evaluate
 from bitextile.trainer.evaluate.tasks import TASKS, get_task
 
 
@@ -36,3 +39,48 @@ def test_listing_tasks_imports_no_torch():
         "sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class LengthOptions:
+    """Options of a toy task."""
+
+    longest: int = 80
+    """Characters of a line that are counted, at most."""
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """Figures of a toy task."""
+
+    characters: int
+
+
+class LengthTask:
+    """A task as someone would add it: one class, one line in the list."""
+
+    name = "length"
+    data = "text files"
+    options = LengthOptions
+
+    def read(self, paths, options):
+        return {Path(path).name: Path(path).read_text("utf-8").split() for path in paths}
+
+    def prepare(self, model, options):
+        return len(model)
+
+    def metrics(self, prepared, data, options):
+        return Lengths(prepared + sum(min(len(word), options.longest) for word in data))
+
+    def settings(self, prepared, options):
+        return {"longest": options.longest}
+
+
+def test_a_new_task_is_a_class_and_a_line(monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr(tasks, "TASKS", (*TASKS, LengthTask()))
+    (tmp_path / "a.txt").write_text("كلب house", encoding="utf-8")
+    report = evaluate("m", task="length", data=[str(tmp_path / "a.txt")], longest=4)
+    assert report["results"] == {"a.txt": {"characters": 1 + 3 + 4}}
+    assert report["longest"] == 4
+    with pytest.raises(ConfigError, match="layer: no option of task length, which has longest"):
+        evaluate("m", task="length", data=["a.txt"], layer=1)

@@ -23,6 +23,8 @@ from bitextile.kernels.switch.task_field import (
 from bitextile.schema.kinds import KINDS
 from bitextile.schema.manifest import Counts, Manifest, write_manifest
 from bitextile.schema.shards import shard_path, write_shard
+from bitextile.trainer.evaluate import tasks
+from bitextile.trainer.evaluate.classification import ClassificationTask
 from bitextile.trainer.evaluate.evaluate import evaluate
 from bitextile.trainer.finetune.loop import finetune
 from bitextile.trainer.observe.metrics import Metrics
@@ -232,3 +234,20 @@ def test_long_fields_are_cut_and_counted(tuning, task_file, tmp_path):
     assert sum(m["truncated"] for m in metrics(run)) > 0
     result = evaluate(str(run), task="classification", data=[task_file])["results"]["train.tsv"]
     assert result["truncated"] > 0
+
+
+class SwappedTask(ClassificationTask):
+    """A task as someone would add it: hypotheses in front."""
+
+    name = "swapped"
+    fields = ("hypothesis", "premise")
+
+
+def test_a_new_task_is_a_class_and_a_line(tuning, task_file, tmp_path, monkeypatch):
+    monkeypatch.setattr(tasks, "FINETUNE_TASKS", (*tasks.FINETUNE_TASKS, SwappedTask()))
+    run = tmp_path / "run"
+    finetune(tuning(task="swapped", epochs=1, valid=[task_file]), str(run))
+    assert json.loads((run / "bitextile.json").read_text())["task"] == "swapped"
+    assert set(metrics(run)[-1]["valid"]) == {"train.tsv/loss", "train.tsv/accuracy"}
+    finetune(tuning(epochs=1), str(tmp_path / "plain"))
+    assert metrics(run)[0]["loss"] != metrics(tmp_path / "plain")[0]["loss"]
