@@ -200,16 +200,19 @@ def test_a_recipe_with_a_wrong_engine_is_refused(content: object) -> None:
     ("arguments", "sentence"),
     [
         (["--aligner", "giza"], "'giza' is not one of 'hmm', 'eflomal', 'simalign'"),
-        (["--aligner", "eflomal", "--threshold", "0.5"], "--threshold is no option of --aligner"),
+        (
+            ["--aligner", "eflomal", "--threshold", "0.5"],
+            "--threshold is not an option of",
+        ),
         (["--lexicon", "en,de=x"], "a lexicon of de-en, but"),
         (["--lexicon", "x"], "expected SRC,TGT=PATH"),
-        (["--eflomal-bin", "e"], "--eflomal-bin is no option of --aligner hmm"),
+        (["--eflomal-bin", "e"], "--eflomal-bin is not an option of --aligner hmm"),
         (["--symmetrize", "best"], "'best' is not one of 'intersect', 'union'"),
         (["--threshold", "1"], "threshold is 1.0"),
         (["--aligner", "simalign", "--encoder", "e", "--threshold", "0.5"], "for softmax"),
         (["--aligner", "simalign"], "needs --encoder"),
-        (["--aligner", "simalign", "--encoder", "e", "--seed", "1"], "--seed is no option"),
-        (["--token-type", "word"], "--token-type is no option of --aligner hmm"),
+        (["--aligner", "simalign", "--encoder", "e", "--seed", "1"], "--seed is not an option"),
+        (["--token-type", "word"], "--token-type is not an option of --aligner hmm"),
         (
             ["--aligner", "simalign", "--encoder", "e", "--matching", "x"],
             "'x' is not one of",

@@ -126,21 +126,23 @@ def test_what_is_wrong_is_said_in_a_sentence(world, call, capsys, tmp_path, trai
     assert "no embedding for ja" in refused("--to", "ja")
     assert "en, and --to names no other language" in refused("--to", "en")
     assert "no length ratio of de -> zh" in refused("--to", "zh,en", "--pairs", world.pairs)
-    assert "expected SRC,TGT=RATIO" in refused("--to", "en,de", "--length-ratio", "en=2")
-    assert "is no number" in refused("--to", "en,de", "--length-ratio", "en,de=x")
-    assert "--beam-size is no option of --engine camlm" in refused("--to", "en", "--beam-size", "2")
+    assert "expected SRC,TGT, two languages" in refused("--to", "en,de", "--length-ratio", "en=2")
+    assert "is not a number" in refused("--to", "en,de", "--length-ratio", "en,de=x")
+    assert "--beam-size is not an option of --engine camlm" in refused(
+        "--to", "en", "--beam-size", "2"
+    )
     given = ("--engine", "seq2seq", "--to", "en,de")
-    assert "is no encoder-decoder" in refused(*given)
-    assert "--mask-predict-passes is no option of --engine seq2seq" in refused(
+    assert "is not an encoder-decoder" in refused(*given)
+    assert "--mask-predict-passes is not an option of --engine seq2seq" in refused(
         *given, "--mask-predict-passes", "1"
     )
     given = ("--engine", "ctranslate2", "--to", "en,de")
-    assert "--mask-predict-passes is no option of --engine ctranslate2" in refused(
+    assert "--mask-predict-passes is not an option of --engine ctranslate2" in refused(
         *given, "--mask-predict-passes", "1"
     )
-    assert "take --engine seq2seq to sample" in refused(*given, "--top-k", "5")
-    assert "--engine magic: expected" in refused("--to", "en", "--engine", "magic")
-    assert "--split dev: expected" in refused("--to", "en", "--split", "dev")
+    assert "--top-k is not an option of --engine ctranslate2" in refused(*given, "--top-k", "5")
+    assert "'magic' is not one of 'camlm'" in refused("--to", "en", "--engine", "magic")
+    assert "'dev' is not one of 'train'" in refused("--to", "en", "--split", "dev")
     assert "no such folder" in refused("--to", "en", model=str(tmp_path / "none"))
     assert "never with camlm" in refused("--to", "en,de", model=mlm)
     assert "has no language embeddings" in refused("--to", "en,de", model=plain)
@@ -305,7 +307,7 @@ def test_what_ctranslate2_cannot_load_is_said_in_a_sentence(
     (broken / "model.bin").write_bytes(b"no model")
     mono = write(open_dataset(world.mono).table(key="de"), tmp_path / "mono")
     for model, code, said in (
-        (marian, 2, "is no model of CTranslate2; convert it"),
+        (marian, 2, "is not a CTranslate2 model; convert it"),
         (str(broken), 2, "CTranslate2 cannot load it"),
         (str(tmp_path / "none"), 2, "no such folder"),
     ):

@@ -281,7 +281,7 @@ def test_an_interrupt_leaves_nothing_behind_and_says_so(tmp_path, refused, monke
     monkeypatch.setattr("bitextile.kernels.readers.corpus._batch", interrupted)
     (tmp_path / "a.tsv").write_text("Dog\tHund\n")
     told = refused(ingest(tmp_path, corpus(tmp_path, "a.tsv")), 130)
-    assert told == "bitextile: interrupted; what was finished stays, nothing is half-written\n"
+    assert told == "bitextile: interrupted; finished outputs stay, nothing is half-written\n"
 
 
 # --- datasets that are damaged ------------------------------------------------------------------
@@ -395,6 +395,6 @@ def test_a_defect_is_one_sentence_and_a_traceback_only_with_debug(
     assert ended.value.code == 1
     told = capsys.readouterr().err
     assert told.count("\n") == 1
-    assert "ZeroDivisionError: it was bound to happen; a defect of bitextile" in told
+    assert "ZeroDivisionError: it was bound to happen; a bug in bitextile" in told
     with pytest.raises(ZeroDivisionError):
         main(["verify", "somewhere", "--debug"])

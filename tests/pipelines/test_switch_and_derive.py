@@ -375,7 +375,7 @@ def call(*arguments: str) -> int:
         (["--method", "magic"], "'magic' is not one of 'alignment', 'pivot', 'dictionary'"),
         (
             ["--method", "candidates", "--pivot", "en"],
-            "--pivot is no option of --method candidates",
+            "--pivot is not an option of --method candidates",
         ),
         (["--method", "dictionary", "--dictionary", "en=x"], "expected SRC,TGT=PATH"),
         (["--method", "dictionary", "--dictionary", "sw,de=x"], "holds sentences in"),

@@ -176,7 +176,7 @@ def test_an_alternative_takes_its_own_fields_and_defaults(arguments, expected) -
         ((), "--shape round needs --radius: From the centre to the rim"),
         (
             ("--shape", "square", "--radius", "1"),
-            "--radius is no option of --shape square; leave it out",
+            "--radius is not an option of --shape square; leave it out",
         ),
     ],
 )

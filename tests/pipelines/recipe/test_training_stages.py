@@ -192,7 +192,7 @@ REFUSED = {
     ),
     "no such model": (
         {"backtranslate": {"to": "de", "engine": "seq2seq", "model": "opus"}},
-        "opus: no model is there",
+        "opus: no model there",
     ),
     "candidates without a model": (
         {"pretrain": None, "backtranslate": "absent", "candidates": {"languages": ["de"]}},

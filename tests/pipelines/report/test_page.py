@@ -146,7 +146,7 @@ def test_wrong_extras_and_outputs_are_refused_and_nothing_is_left(all_kinds, tmp
         write_report(all_kinds, str(tmp_path))
     write_report(all_kinds[:1], str(out))
     before = out.read_bytes()
-    with pytest.raises(OutputExistsError, match="already there"):
+    with pytest.raises(OutputExistsError, match="exists already"):
         write_report(all_kinds, str(out))
     assert out.read_bytes() == before
     write_report(all_kinds, str(out), overwrite=True)

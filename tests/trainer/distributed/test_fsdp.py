@@ -50,7 +50,7 @@ def test_fsdp_has_momentum_and_embeddings_of_sharded_encoders(written, datasets,
 
 def test_fsdp_refuses_what_its_ranks_cannot_do_together(written, tmp_path):
     for settings, what in (
-        ({"grad_accumulation": 3}, "no multiple of the 2 ranks"),
+        ({"grad_accumulation": 3}, "not a multiple of the 2 ranks"),
         ({}, "moco cannot be mixed"),
     ):
         _, path = written(parallel="fsdp", **settings)

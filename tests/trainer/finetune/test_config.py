@@ -18,7 +18,7 @@ def test_unknown_keys_and_wrong_values_are_named(tuning, task_file):
         tuning(train=[{"file": task_file}])
     with pytest.raises(ConfigError, match="not a BCP-47 tag"):
         tuning(train=[{"file": task_file, "language": "english!"}])
-    with pytest.raises(ConfigError, match="batch_rows is 8, no multiple of grad_accumulation 3"):
+    with pytest.raises(ConfigError, match="batch_rows is 8, not a multiple of grad_accumulation 3"):
         tuning(grad_accumulation=3)
     with pytest.raises(ConfigError, match="train"):
         tuning(train=[])

@@ -180,7 +180,7 @@ def test_what_a_model_cannot_translate_is_refused(marian, m2m, random_model, tmp
     with pytest.raises(ConfigError, match=r"knows no language 'tlh'.*--language-code tlh=CODE"):
         check(m2m, ("en", "tlh"))
     check(m2m, ("en", "tlh"), language_codes={"tlh": "de"})
-    with pytest.raises(ConfigError, match="is no encoder-decoder"):
+    with pytest.raises(ConfigError, match="is not an encoder-decoder"):
         check(random_model, ("en", "de"))
 
 

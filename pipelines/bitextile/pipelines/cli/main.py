@@ -106,9 +106,9 @@ def main(call: Sequence[str] | None = None) -> None:
         if debug:
             raise
         what = f"{type(error).__name__}: {error}"
-        code = _complain(f"{what}; a defect of bitextile: --debug shows where", 1)
+        code = _complain(f"{what}; a bug in bitextile, --debug shows the traceback", 1)
     if code == _INTERRUPTED:
-        _complain("interrupted; what was finished stays, nothing is half-written", code)
+        _complain("interrupted; finished outputs stay, nothing is half-written", code)
     sys.exit(code)
 
 

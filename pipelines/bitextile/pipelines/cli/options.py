@@ -176,7 +176,7 @@ class Configuration:
         read = {option.name for option in self.options[alternative]}
         every = {option.name: option for options in self.options.values() for option in options}
         for name in sorted(chosen & set(every) - read):
-            raise ConfigError(f"{every[name].flag} is no option of {call}; leave it out")
+            raise ConfigError(f"{every[name].flag} is not an option of {call}; leave it out")
 
     def _selecting(self) -> inspect.Parameter:
         doc = "; ".join(f"{name}: {first_sentence(text)}" for name, text in self.docs.items())

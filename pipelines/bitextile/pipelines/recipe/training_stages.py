@@ -256,5 +256,5 @@ def _check_candidates(recipe: Recipe, asked: "CandidatesPart", folder: Path) -> 
 def existing_model(folder: Path, model: str, part: str) -> str:
     """Returns the path of a model that a part names, "" for none; raises ConfigError if absent."""
     if model and not (folder / model / "config.json").is_file():
-        raise ConfigError(f"{folder / model}: no model is there; check the recipe's `{part}`")
+        raise ConfigError(f"{folder / model}: no model there; check the recipe's `{part}`")
     return str(folder / model) if model else ""

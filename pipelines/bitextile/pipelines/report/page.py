@@ -134,7 +134,7 @@ def _check_output(out: str, *, overwrite: bool) -> None:
     if os.path.isdir(out):
         raise ConfigError(f"{out} is a folder, expected the name of an HTML file in it")
     if exists(out) and not overwrite:
-        raise OutputExistsError(f"{out} is already there; give another name or --overwrite")
+        raise OutputExistsError(f"{out} exists already; give another name or --overwrite")
 
 
 def _view(dataset: Dataset, n_examples: int) -> DatasetView:

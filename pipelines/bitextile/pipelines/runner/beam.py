@@ -48,7 +48,7 @@ def execute(build: Callable[[Any], None], options: RunOptions, *, input_bytes: i
         pipeline = Pipeline(runner=runner, options=beam_options)
     except ValueError as error:  # a runner that is not, or one that lacks an option
         raise ConfigError(
-            f"Beam refuses what follows --: {' '.join(str(error).split())}"
+            f"Beam does not accept what follows --: {' '.join(str(error).split())}"
         ) from error
     build(pipeline)
     try:

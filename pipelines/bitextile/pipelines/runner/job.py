@@ -68,7 +68,7 @@ def run_pipeline(
         The finished datasets, in the order of `outputs`.
 
     Raises:
-        OutputExistsError: an output is there, and options neither overwrite nor reuse it.
+        OutputExistsError: an output exists, and options neither overwrite nor reuse it.
         BitextileError: the pipeline failed; nothing is left behind.
     """
     started = time.monotonic()

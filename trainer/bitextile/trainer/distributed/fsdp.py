@@ -43,7 +43,7 @@ def check_parallelism(config: RunConfig, group: ProcessGroup, objectives: Collec
         return
     if config.grad_accumulation % group.size:
         raise ConfigError(
-            f"grad_accumulation is {config.grad_accumulation}, no multiple of the {group.size} "
+            f"grad_accumulation is {config.grad_accumulation}, not a multiple of the {group.size} "
             "ranks; under fsdp each needs equally many micro-batches"
         )
     if "moco" in objectives and len(objectives) > 1:

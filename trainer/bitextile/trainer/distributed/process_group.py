@@ -179,7 +179,7 @@ def _peer_errors(rank: int) -> Iterator[None]:
     except RuntimeError as error:  # torch's DistBackendError is one
         reason = str(error).splitlines()[0][:200]
         raise TrainingError(
-            f"rank {rank} has lost another one, which was killed or does not answer ({reason}); "
+            f"rank {rank} has lost another rank, which was killed or does not answer ({reason}); "
             "--resume goes on from the last checkpoint"
         ) from error
 

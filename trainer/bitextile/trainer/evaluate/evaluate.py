@@ -45,7 +45,7 @@ def evaluate(
     if not data:
         raise ConfigError(f"task {task} needs data ({chosen.data}); give --data")
     if out is not None and exists(out) and not overwrite:
-        raise OutputExistsError(f"{out}: is there already; give --overwrite or another --out")
+        raise OutputExistsError(f"{out}: exists already; give --overwrite or another --out")
     # Data first: what is wrong with them is said before a model is loaded.
     named = chosen.read(data, settings)
     prepared = chosen.prepare(model, settings)

@@ -72,7 +72,7 @@ class FinetuneConfig(RunConfig):
     def _dealt(self) -> "FinetuneConfig":
         if self.batch_rows % self.grad_accumulation:
             raise ValueError(
-                f"batch_rows is {self.batch_rows}, no multiple of grad_accumulation "
+                f"batch_rows is {self.batch_rows}, not a multiple of grad_accumulation "
                 f"{self.grad_accumulation}; each micro-batch has as many rows"
             )
         return self

@@ -76,7 +76,7 @@ def _head_of(model: Any) -> list[nn.Module]:
     if all(hasattr(getattr(model, "classifier", None), name) for name in ("dense", "out_proj")):
         return [model.classifier]
     raise ConfigError(
-        f"{type(model).__name__} has no head we know; fine-tune a BERT-, RoBERTa- or "
+        f"{type(model).__name__} has no known head; fine-tune a BERT-, RoBERTa- or "
         "ModernBERT-like encoder"
     )
 

@@ -102,7 +102,7 @@ def candidates_engine(
     counts = count_words(model_tokenizer(folder), vocabulary_data)
     if missing := sorted(set(config.languages) - set(counts)):
         raise ConfigError(
-            f"no text of {', '.join(missing)} to tell its words by; name mono or pairs datasets "
+            f"no text of {', '.join(missing)} to find its words in; name mono or pairs datasets "
             "that have some (--vocabulary-data)"
         )
     vocabulary = words_of_languages(counts, min_count=config.min_count)

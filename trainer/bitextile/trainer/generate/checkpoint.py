@@ -83,7 +83,7 @@ def check_languages(folder: str, languages: Sequence[str]) -> None:
     known = known_languages(folder)
     if not known:
         raise ConfigError(
-            f"{folder}: has no language embeddings, by which a placeholder is told its language; "
+            f"{folder}: has no language embeddings, which tell a placeholder its language; "
             "train with `language_embeddings: true`"
         )
     if missing := sorted(set(languages) - set(known)):

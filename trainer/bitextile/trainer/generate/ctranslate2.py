@@ -49,7 +49,7 @@ class Ctranslate2Engine(TranslatorEngine[Ctranslate2Config]):
         """Checks the model; raises ConfigError without CTranslate2 or its own tokenizer too."""
         if not _package().contains_model(self.folder):
             raise ConfigError(
-                f"{self.folder}: has no model.bin, so it is no model of CTranslate2; convert it "
+                f"{self.folder}: has no model.bin, so it is not a CTranslate2 model; convert it "
                 "with ct2-transformers-converter, or take --engine seq2seq for one of transformers"
             )
         tokenizer, codes = load_pretrained_tokenizer(self.folder), self.config.language_codes

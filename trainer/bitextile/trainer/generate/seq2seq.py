@@ -39,10 +39,10 @@ class Seq2seqEngine(TranslatorEngine[Seq2seqConfig]):
     """An encoder-decoder of transformers, weights in safetensors."""
 
     def check(self, directions: Collection[tuple[str, str]]) -> None:
-        """Checks the model; raises ConfigError for what is no encoder-decoder too."""
+        """Checks the model; raises ConfigError for what is not an encoder-decoder too."""
         if not AutoConfig.from_pretrained(self.folder, **LOCAL).is_encoder_decoder:
             raise ConfigError(
-                f"{self.folder}: is no encoder-decoder; expected a Marian, M2M-100 or NLLB"
+                f"{self.folder}: is not an encoder-decoder; expected a Marian, M2M-100 or NLLB"
             )
         tokenizer, codes = load_pretrained_tokenizer(self.folder), self.config.language_codes
         check_directions(tokenizer, directions, codes=codes, folder=self.folder)

@@ -17,6 +17,6 @@ def head_of(mlm: Any) -> list[nn.Module]:
         if all(hasattr(mlm, name) for name in names):
             return [getattr(mlm, name) for name in names]
     raise ConfigError(
-        f"model class {type(mlm).__name__} has no head we know (cls, lm_head, head + decoder); "
+        f"model class {type(mlm).__name__} has no known head (cls, lm_head, head + decoder); "
         "use a BERT-, RoBERTa- or ModernBERT-like masked language model"
     )

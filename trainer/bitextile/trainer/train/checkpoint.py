@@ -232,7 +232,7 @@ def latest_valid(out: Path) -> Path | None:
         return folder
     if damaged:
         raise TrainingError(
-            f"{out}: no checkpoint can be used: {'; '.join(damaged)}; start anew with --overwrite"
+            f"{out}: no checkpoint can be used: {'; '.join(damaged)}; start over with --overwrite"
         )
     return None
 

@@ -58,7 +58,7 @@ def restore(state: TrainState, last: Path) -> None:
         if now.get(name) != before:
             raise ConfigError(
                 f"{last}: was trained with {name} = {before}, the configuration now says "
-                f"{now.get(name)}; a run resumes only as it began: change it back or start anew"
+                f"{now.get(name)}; a run resumes only as it began: change it back or start over"
             )
     load_training_tensors(
         last,

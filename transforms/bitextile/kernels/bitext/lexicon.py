@@ -53,7 +53,7 @@ class LexiconConfig:
         if self.min_count < 1:
             raise ConfigError(f"min_count is {self.min_count}, expected 1 link or more")
         if self.top_k is not None and self.top_k < 1:
-            raise ConfigError(f"top_k is {self.top_k}, expected 1 or more, or nothing for all")
+            raise ConfigError(f"top_k is {self.top_k}, expected 1 or more, or none to keep all")
 
 
 def count_links(batch: pa.RecordBatch) -> pa.RecordBatch:

@@ -50,7 +50,7 @@ def normalise_lexicon(lexicon: pa.Table | None) -> pa.Table:
     if "weight" in lexicon.column_names:
         weight = np.array(lexicon["weight"].cast(pa.float64()), np.float64)
     if not (np.isfinite(weight) & (weight >= 0)).all():
-        raise InputError("the lexicon has a weight that is negative or no number; drop the entry")
+        raise InputError("the lexicon has a negative weight, or one not a number; drop the entry")
     sides = {name: pc.utf8_lower(lexicon[name].cast(pa.string())) for name in ("src", "tgt")}
     table = pa.table({**sides, "weight": weight}).drop_null()
     sums = table.group_by(["src", "tgt"], use_threads=False).aggregate([("weight", "sum")])
