@@ -1,90 +1,48 @@
-"""A configuration is checked whole before anything is read."""
+"""What a run is told: widths that fit, one model, settings that a resumed run may change."""
 
 import pytest
 from pydantic import ValidationError
 
-from bitextile.schema.errors import ConfigError
-from bitextile.trainer.config import PretrainConfig
-from bitextile.trainer.config_file import load_config
+from bitextile.trainer.config import FREE_ON_RESUME, ModelConfig, PretrainConfig
 
-MINIMAL = """
-tokenizer: tokenizer
-data:
-  - {objective: mlm, dataset: ../shards/mono}
-steps: 10
-"""
+ENTRY = {"objective": "mlm", "dataset": "mono"}
+RUN = {"tokenizer": "tokenizer", "data": [ENTRY], "steps": 10}
 
 
-def load(tmp_path, text):
-    path = tmp_path / "run.yaml"
-    path.write_text(text)
-    return load_config(PretrainConfig, str(path))
-
-
-def test_paths_start_at_the_file(tmp_path):
-    config = load(tmp_path, MINIMAL + "model: {checkpoint: before}\n")
-    assert config.tokenizer == str(tmp_path / "tokenizer")
-    assert config.data[0].dataset == str(tmp_path.parent / "shards/mono")
-    assert config.model.checkpoint == str(tmp_path / "before")
-    remote = load(tmp_path, MINIMAL.replace("../shards", "gs://bucket/shards"))
-    assert remote.data[0].dataset == "gs://bucket/shards/mono"
-
-
-def test_it_is_frozen(tmp_path):
-    config = load(tmp_path, MINIMAL)
+def test_it_is_frozen():
+    config = PretrainConfig.model_validate(RUN)
     with pytest.raises(ValidationError):
         config.steps = 3
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("settings", "width"), [({}, 256), ({"max_length": 512}, 512), ({"row_tokens": 2048}, 2048)]
+)
+def test_a_row_holds_the_longest_input(settings, width):
+    assert PretrainConfig.model_validate(RUN | settings).width == width
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
     [
-        (MINIMAL + "setps: 3", "unknown key setps"),
-        (MINIMAL.replace("objective: mlm", "objectiv: mlm"), "unknown key data.0.objectiv"),
-        (MINIMAL.replace("objective: mlm", "objectiv: mlm"), "data.0.objective is missing"),
-        (
-            MINIMAL.replace("objective: mlm", "objective: nsp"),
-            "data.0.objective is 'nsp', expected one of mlm, tlm, .*dict_mlm$",
-        ),
-        (MINIMAL.replace("mono}", "mono, wheight: 2}"), "unknown key data.0.wheight;"),
-        (MINIMAL.replace("mono}", "mono, weight: 0}"), "data.0.weight: .*greater than 0.*got 0$"),
-        (MINIMAL.replace("objective: mlm", "objective: align_mlm"), "data.0.lexicon is missing$"),
-        (
-            MINIMAL.replace("objective: mlm", "objective: dict_mlm").replace(
-                "mono}", "a, sample: 2}"
-            ),
-            "data.0: sample is an option of align_mlm, not of dict_mlm",
-        ),
-        ("tokenizer: a\ndata: []\nsteps: 1", r"data: .*at least 1 item.*got \[\]"),
-        (MINIMAL.replace("steps: 10", ""), "steps is missing"),
-        (MINIMAL.replace("steps: 10", "steps: 0"), "steps: .*greater than 0.*got 0"),
-        (MINIMAL + "model: {preset: huge}", "model.preset: .*'huge'"),
-        (MINIMAL + "model: {preset: mini, checkpoint: a}", "model: .*got preset and checkpoint"),
-        (MINIMAL + "model: {config: {hidden_size: 3}}", "config lacks model_type"),
-        (MINIMAL + "batch_tokens: 100", "batch_tokens is 100, less than max_length 128"),
-        (
-            MINIMAL.replace("mono}", "mono, exchange_layer: true}"),
-            "exchange_layer is an option of weam, not of mlm",
-        ),
-        ("- a list", "holds a list, expected keys"),
-        ("a: [", "not YAML"),
+        ({"row_tokens": 127}, "row_tokens is 127, less than max_length 128"),
+        ({"batch_tokens": 127}, "batch_tokens is 127, less than max_length 128"),
     ],
 )
-def test_mistakes_are_named(tmp_path, text, message):
-    with pytest.raises(ConfigError, match=message) as caught:
-        load(tmp_path, text)
-    assert caught.value.exit_code == 2
-    assert "\n" not in str(caught.value)
-    assert "run.yaml: " in str(caught.value)
+def test_a_full_input_must_fit(settings, message):
+    with pytest.raises(ValidationError, match=message):
+        PretrainConfig.model_validate(RUN | settings)
+    fitting = dict.fromkeys(settings, 128)
+    assert PretrainConfig.model_validate(RUN | fitting)
 
 
-@pytest.mark.parametrize("entry", ["objectiv: mlm", "objective: nsp", "objective: mlm, foo: 1"])
-def test_an_entry_that_is_refused_is_not_called_missing(tmp_path, entry):
-    with pytest.raises(ConfigError) as caught:
-        load(tmp_path, MINIMAL.replace("objective: mlm", entry))
-    assert "at least 1 item" not in str(caught.value)
+def test_a_model_is_one_of_three():
+    with pytest.raises(ValidationError, match="got nothing"):
+        ModelConfig()
+    with pytest.raises(ValidationError, match="got config and checkpoint"):
+        ModelConfig(config={"model_type": "bert"}, checkpoint="a")
+    assert ModelConfig(config={"model_type": "bert"}).preset is None
 
 
-def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(ConfigError, match=r"none\.yaml: the configuration cannot be read"):
-        load_config(PretrainConfig, str(tmp_path / "none.yaml"))
+def test_what_may_change_on_resume_is_a_setting():
+    assert set(PretrainConfig.model_fields) >= FREE_ON_RESUME

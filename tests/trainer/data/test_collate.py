@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bitextile.trainer.data.collate import Collation, collate, collate_plain, select
-from bitextile.trainer.data.examples import Example, Input, batch_by_tokens
+from bitextile.trainer.data.examples import Example, Input
 from bitextile.trainer.data.masking import Masking
 
 MASKING = Masking(rate=0.4, mask=4, ordinary=np.arange(5, 50, dtype=np.int32), seed=2)
@@ -36,18 +36,6 @@ def of_input(batch, index: int) -> tuple[list[int], list[int], list[int]]:
         (batch.predicted[mine] - start).tolist(),
         batch.targets[mine].tolist(),
     )
-
-
-@settings(max_examples=30, deadline=None)
-@given(st.lists(st.integers(2, 48), min_size=1, max_size=30), st.integers(30, 200))
-def test_groups_hold_every_example_once_within_their_room(lengths, budget):
-    examples = [example(i, n) for i, n in enumerate(lengths)]
-    groups = list(batch_by_tokens(budget, examples))
-    assert [e.record for g in groups for e in g] == [e.record for e in examples]
-    for group, behind in zip(groups, [*groups[1:], []]):
-        tokens = sum(e.n_tokens for e in group)
-        assert len(group) == 1 or tokens <= budget
-        assert not behind or tokens + behind[0].n_tokens > budget
 
 
 @settings(max_examples=20, deadline=None)

@@ -106,17 +106,3 @@ def test_streams_share_the_rows_of_an_epoch(entries, tokenizer):
         batches = [reader.next() for _ in range(20)]
         seen += Counter(e.record for b in batches for e in b.examples if b.entry and not e.epoch)
     assert set(seen.values()) == {1}
-
-
-def test_languages_are_drawn_by_temperature():
-    class Sized:
-        def __init__(self, rows):
-            self.rows = rows
-
-    def probabilities(alpha):
-        sized = (Sized(100), Sized(10_000), Sized(0))
-        return DatasetEntry(None, None, 1.0, sized, alpha).probabilities.tolist()
-
-    assert probabilities(1.0) == pytest.approx([1 / 101, 100 / 101, 0])
-    assert probabilities(0.5) == pytest.approx([1 / 11, 10 / 11, 0])
-    assert probabilities(0.0) == pytest.approx([0.5, 0.5, 0])

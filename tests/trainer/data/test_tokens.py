@@ -12,22 +12,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from bitextile.schema.errors import ConfigError
-from bitextile.trainer.data.examples import join
 from bitextile.trainer.data.tokens import Subwords, limits, load_tokenizer, split_subwords, truncate
-
-
-def test_layout_is_cls_s_sep_t_sep(tokenizer):
-    s, t = tokenizer.encode(["the red dog", "كلب أحمر"])
-    pair = join(tokenizer, s, t, languages=("en", "ar"))
-    m, n = len(s.ids), len(t.ids)
-    assert pair.tokens.tolist() == [tokenizer.cls, *s.ids, tokenizer.sep, *t.ids, tokenizer.sep]
-    assert pair.maskable.tolist() == [False, *[True] * m, False, *[True] * n, False]
-    # The leading special token is of the first sentence, a separator of the one it ends.
-    assert pair.sides.tolist() == [0] * (m + 2) + [1] * (n + 1)
-    assert pair.languages == ("en", "ar")
-    one = join(tokenizer, s, languages=("en",))
-    assert one.tokens.tolist() == [tokenizer.cls, *s.ids, tokenizer.sep]
-    assert one.sides.tolist() == [0] * (m + 2)
 
 
 def test_offsets_count_code_points_and_cover_the_text(tokenizer_folder):
@@ -35,13 +20,6 @@ def test_offsets_count_code_points_and_cover_the_text(tokenizer_folder):
     side = load_tokenizer(tokenizer_folder).encode([text])[0]
     covered = {i for s, e in side.offsets.tolist() for i in range(s, e)}
     assert covered >= {i for i, c in enumerate(text) if not c.isspace()}
-
-
-def test_unknown_words_are_not_to_be_predicted(tokenizer):
-    one = join(tokenizer, tokenizer.encode(["dog 猫"])[0], languages=("en",))
-    unknown = one.tokens == tokenizer.pretrained.unk_token_id
-    assert unknown.any()
-    assert not one.maskable[unknown].any()
 
 
 def test_bert_like_special_tokens_do_as_well(tmp_path):

@@ -4,11 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from bitextile.schema.errors import ConfigError
 from bitextile.trainer.config import ModelConfig
 from bitextile.trainer.data.examples import Input
 from bitextile.trainer.data.packed import flatten, pack_inputs
-from bitextile.trainer.model.build import PRESETS, build_encoder, load_masked_lm
+from bitextile.trainer.model.build import build_encoder
 
 SIZE = {
     "hidden_size": 32,
@@ -61,54 +60,3 @@ def test_parts_give_the_logits_of_the_whole(tokenizer, model_type, tmp_path):
     again = build(tokenizer, {"checkpoint": str(tmp_path)})
     for (name, a), (_, b) in zip(encoder.named_parameters(), again.named_parameters()):
         assert torch.equal(a, b), name
-
-
-def test_presets_have_their_geometry(tokenizer):
-    encoder = build(tokenizer, {"preset": "mini"})
-    assert (encoder.layers, encoder.width) == (4, 256)
-    assert PRESETS["base"]["hidden_size"] == 768
-    table = encoder.mlm.get_input_embeddings().weight
-    assert table is encoder.mlm.get_output_embeddings().weight
-    assert len(table) == tokenizer.size
-
-
-def test_fresh_weights_follow_the_seed_and_leave_the_generator_alone(tokenizer):
-    before = torch.random.get_rng_state()
-    a, b, c = (build(tokenizer, {"preset": "mini"}, seed=s) for s in (1, 1, 2))
-    assert torch.equal(torch.random.get_rng_state(), before)
-    tables = [e.mlm.get_input_embeddings().weight for e in (a, b, c)]
-    assert torch.equal(tables[0], tables[1])
-    assert not torch.equal(tables[0], tables[2])
-
-
-def test_a_folder_with_only_a_pickle_is_refused(tokenizer, tmp_path):
-    encoder = build(tokenizer, {"config": SIZE | {"model_type": "bert"}})
-    encoder.mlm.config.save_pretrained(tmp_path)
-    torch.save(encoder.mlm.state_dict(), tmp_path / "pytorch_model.bin")
-    with pytest.raises(ConfigError, match=r"found pytorch_model.bin; pickles can run code"):
-        build(tokenizer, {"checkpoint": str(tmp_path)})
-
-
-def test_refusals(tokenizer, tmp_path):
-    with pytest.raises(ConfigError, match="no model folder"):
-        load_masked_lm(str(tmp_path / "none"))
-    build(tokenizer, {"config": SIZE | {"model_type": "xlm-roberta"}}).mlm.save_pretrained(tmp_path)
-    with pytest.raises(ConfigError, match="room for 40 positions, max_length is 41"):
-        build(tokenizer, {"checkpoint": str(tmp_path)}, max_length=41)
-    with pytest.raises(ConfigError, match="50 embeddings, the tokenizer 150 ids"):
-        build(tokenizer, {"config": SIZE | {"model_type": "bert", "vocab_size": 50}})
-    with pytest.raises(ConfigError, match="transformers does not accept"):
-        build(tokenizer, {"config": SIZE | {"model_type": "no-such-model"}})
-    with pytest.raises(ConfigError, match="no head we know"):
-        build(
-            tokenizer,
-            {
-                "config": {
-                    "model_type": "distilbert",
-                    "dim": 32,
-                    "n_heads": 2,
-                    "n_layers": 1,
-                    "hidden_dim": 32,
-                }
-            },
-        )

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from bitextile.trainer.losses import LossSum
 from bitextile.trainer.objectives.camlm import Camlm
-from bitextile.trainer.objectives.mlm import MAX_PARTS, Mlm
+from bitextile.trainer.objectives.mlm import Mlm
 from bitextile.trainer.objectives.moco import Moco
-from bitextile.trainer.objectives.objective import StepHook, list_slices, records
+from bitextile.trainer.objectives.objective import StepHook, records
 from bitextile.trainer.objectives.tlm import Tlm
 from bitextile.trainer.objectives.weam import Weam
 
@@ -45,20 +45,6 @@ def decoded(tokenizer, objective, table, epoch=0) -> list[str]:
     return [squeezed("".join(text(tokenizer, i) for i in e.inputs)) for e in examples]
 
 
-def test_mlm_reads_mono(tokenizer, rows):
-    table = rows("mono")
-    assert decoded(tokenizer, Mlm(64), table) == [squeezed(t) for t in table["text"].to_pylist()]
-
-
-def test_mlm_takes_the_sides_of_a_pair_by_turns(tokenizer, rows):
-    table = rows("pairs", 40)
-    first, second, third = (decoded(tokenizer, Mlm(64), table, epoch) for epoch in range(3))
-    sides = list(zip(*([squeezed(t) for t in table[c].to_pylist()] for c in ("src", "tgt"))))
-    assert [{a, b} for a, b in zip(first, second)] == [set(pair) for pair in sides]
-    assert first == third
-    assert 8 < sum(a == src for a, (src, _) in zip(first, sides)) < 32
-
-
 def test_the_language_goes_with_the_side(tokenizer, rows):
     table = rows("pairs", 20)
     for e, src in zip(
@@ -68,27 +54,6 @@ def test_the_language_goes_with_the_side(tokenizer, rows):
         assert e.inputs[0].languages == (("en",) if of_src else ("ar",))
     for e in Tlm(64).examples(table, np.zeros(20, int), tokenizer):
         assert e.inputs[0].languages == ("en", "ar")
-
-
-def test_tlm_reads_both_sides_and_the_exchanged_ones(tokenizer, rows):
-    table = rows("aligned")
-    pairs = zip(*(table[c].to_pylist() for c in ("src", "tgt")))
-    assert decoded(tokenizer, Tlm(64), table) == [squeezed(s + t) for s, t in pairs]
-    table = rows("exchange")
-    pairs = zip(*(table[c].to_pylist() for c in ("src_exchanged", "tgt_exchanged")))
-    assert decoded(tokenizer, Tlm(64), table) == [squeezed(s + t) for s, t in pairs]
-
-
-def test_weam_reads_the_original_pair_of_an_exchange_row(tokenizer, rows):
-    aligned, exchanged = rows("aligned"), rows("exchange")
-    objective = Weam(64)
-    a = objective.examples(aligned, np.zeros(10, np.int64), tokenizer)
-    b = objective.examples(exchanged, np.zeros(10, np.int64), tokenizer)
-    for x, y in zip(a, b):
-        assert x.inputs[0].tokens.tolist() == y.inputs[0].tokens.tolist()
-        assert x.links.rows.tolist() == y.links.rows.tolist()
-        assert y.record == f"{x.record}/0"
-        assert x.key != y.key
 
 
 @pytest.mark.parametrize("objective", [Tlm(16), Weam(16), Camlm(16), Moco(16)])
@@ -101,43 +66,6 @@ def test_long_pairs_are_cut_and_counted(tokenizer, rows, objective):
         assert len(one.tokens) + e.n_truncated == len(w.inputs[0].tokens)
         assert one.tokens[-1] == tokenizer.sep
     assert sum(e.n_truncated > 0 for e in examples) > 20
-
-
-@pytest.mark.parametrize("length", [8, 16, 24])
-def test_a_long_text_is_split_and_nothing_is_lost(tokenizer, rows, length):
-    whole = Mlm(512).examples(rows("mono", 60), np.zeros(60, np.int64), tokenizer)
-    split = Mlm(length).examples(rows("mono", 60), np.zeros(60, np.int64), tokenizer)
-    for e, w in zip(split, whole):
-        inside = [token for i in e.inputs for token in i.tokens[1:-1].tolist()]
-        assert inside == w.inputs[0].tokens[1:-1].tolist()
-        assert all(i.tokens[0] == tokenizer.cls and i.tokens[-1] == tokenizer.sep for i in e.inputs)
-        assert all(2 < len(i.tokens) <= length for i in e.inputs)
-        assert e.n_truncated == 0
-        assert e.n_tokens == w.n_tokens + 2 * (len(e.inputs) - 1)
-    assert any(len(e.inputs) > 1 for e in split)
-
-
-def test_a_split_text_is_masked_as_the_whole_one(tokenizer, rows, collation, look):
-    def inside(max_length):
-        examples = Mlm(max_length).examples(rows("mono", 60), np.zeros(60, np.int64), tokenizer)
-        seen = look(Mlm(max_length).collate(examples, collation(tokenizer, width=80)))
-        shown = [token for one in seen for token in one.shown[1:-1]]
-        return shown, [target for one in seen for target in one.targets]
-
-    assert inside(12) == inside(80)
-
-
-def test_what_no_input_can_hold_is_counted(tokenizer, rows):
-    table = rows("mono", 1)
-    long = table.set_column(
-        table.schema.get_field_index("text"), table.schema.field("text"), [["the red dog " * 99]]
-    )
-    (whole,) = Mlm(2048).examples(long, np.zeros(1, int), tokenizer)
-    (split,) = Mlm(10).examples(long, np.zeros(1, int), tokenizer)
-    assert len(split.inputs) == MAX_PARTS
-    kept = sum(len(i.tokens) - 2 for i in split.inputs)
-    assert kept + split.n_truncated == len(whole.inputs[0].tokens) - 2
-    assert split.n_truncated > 0
 
 
 @every
@@ -337,31 +265,6 @@ def test_an_empty_text_is_no_mishap(objectives, name, rows, word_tokenizer, coll
     examples = objective.examples(table, np.zeros(3, int), word_tokenizer)
     batch = objective.collate(examples, collation(word_tokenizer, rate=0.9))
     assert sum(objective.weights(batch).values()) > 0
-
-
-def test_list_slices_equals_to_pylist(rows):
-    table = rows("aligned", 20).slice(3, 9).combine_chunks()
-    sliced = list_slices(table["links"], ("src", "tgt"))
-    assert [s.tolist() for s in sliced] == [
-        [[link["src"], link["tgt"]] for link in row] for row in table["links"].to_pylist()
-    ]
-
-
-def test_records_name_variants(rows):
-    ids, keys = records(rows("exchange", 5))
-    assert all(i.endswith("/0") for i in ids)
-    assert len(set(keys.tolist())) == 5
-
-
-def test_records_name_the_language_of_pseudo_translations(rows):
-    table = rows("pseudo", 5)
-    ids, keys = records(table)
-    assert ids == [f"{i}/ar" for i in table["text_id"].to_pylist()]
-    place = table.schema.get_field_index("tgt_lang")
-    french = table.set_column(place, table.schema.field(place), [["fr"] * 5])
-    others, other_keys = records(french)
-    assert others[0].endswith("/fr")
-    assert not set(keys.tolist()) & set(other_keys.tolist())
 
 
 @pytest.mark.parametrize("tlm", [False, True])

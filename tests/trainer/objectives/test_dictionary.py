@@ -1,7 +1,6 @@
 """A lexicon as entries of subwords, and of single tokens with probabilities."""
 
 import re
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,8 +9,6 @@ from hypothesis import strategies as st
 
 from bitextile.schema.errors import DatasetError, SchemaError
 from bitextile.trainer.data.tokens import Subwords
-from bitextile.trainer.objectives.build import build_objective
-from bitextile.trainer.objectives.config import AlignMlmSettings, DictMlmSettings
 from bitextile.trainer.objectives.dict_mlm import DictMlm
 from bitextile.trainer.objectives.dictionary import (
     TokenEntries,
@@ -201,20 +198,3 @@ def test_a_lexicon_without_single_tokens_is_refused(tmp_path, tokenizer, write_l
     path = write_lexicon(tmp_path / "lexicon", [("كلب كلب", "the dog", 1.0, 1.0)])
     with pytest.raises(DatasetError, match=r"one token to one token, which dict_mlm.*; [^\n]*$"):
         token_entries(path, tokenizer, fraction=1.0, seed=0)
-
-
-def test_the_seed_of_the_run_reaches_dictionary_and_sample(datasets, word_tokenizer):
-    lexicon = datasets["lexicon"]
-    align = AlignMlmSettings(
-        objective="align_mlm", dataset="", lexicon=lexicon, lexicon_fraction=0.5, sample=3
-    )
-    one, two = (build_objective(align, word_tokenizer, max_length=24, seed=s) for s in (1, 2))
-    assert one.entries.words != two.entries.words
-    assert (one.seed, two.seed, one.sample, one.alpha) == (1, 2, 3, 10.0)
-    other = DictMlmSettings(
-        objective="dict_mlm", dataset="", lexicon=lexicon, lexicon_fraction=0.5, rate=0.25
-    )
-    a, b = (build_objective(other, word_tokenizer, max_length=24, seed=s) for s in (1, 2))
-    assert a.entries.rows.keys() != b.entries.rows.keys()
-    assert replace(a, entries=b.entries) == b
-    assert (a.rate, a.variant, a.max_length) == (0.25, "predict_synonym", 24)

@@ -1,14 +1,13 @@
 """MLM, TLM and BTMLM: - sum over M of log p, by a naive loop, by hand, by finite differences."""
 
 import numpy as np
-import pyarrow as pa
 import pytest
 import torch
 
 from bitextile.trainer.data.examples import Example, Input
 from bitextile.trainer.losses import masked_lm
 from bitextile.trainer.objectives.btmlm import Btmlm
-from bitextile.trainer.objectives.mlm import Mlm
+from bitextile.trainer.objectives.mlm import MAX_PARTS, Mlm
 from bitextile.trainer.objectives.tlm import Tlm
 
 OBJECTIVES = {"mlm": (Mlm(24), "mono"), "tlm": (Tlm(24), "pairs"), "btmlm": (Btmlm(24), "pseudo")}
@@ -63,53 +62,65 @@ def test_a_batch_by_hand(table, word_tokenizer, collation):
     assert part.mean().item() == pytest.approx(part.total.item() / 2)
 
 
-def pseudo(rows, tokens: list[list[str]]) -> pa.Table:
-    table = rows("pseudo", len(tokens))
-    place = table.schema.get_field_index("tgt_tokens")
-    field = table.schema.field(place)
-    return table.set_column(place, field, pa.array(tokens, field.type))
+def text(tokenizer, one) -> str:
+    return tokenizer.pretrained.decode(one.tokens[one.maskable].tolist()).replace("▁", " ").strip()
 
 
-def test_btmlm_predicts_source_words_only(rows, word_tokenizer, batch_of, look):
-    examples = Btmlm(24).examples(rows("pseudo", 20), np.zeros(20, int), word_tokenizer)
-    seen = look(batch_of(Btmlm(24), "pseudo", 20, rate=0.9))
-    for example, one in zip(examples, seen):
-        (pair,) = example.inputs
-        of_target = np.flatnonzero(pair.sides == 1)
-        assert set(one.predicted) <= set(np.flatnonzero(pair.sides == 0).tolist())
-        assert [one.shown[k] for k in of_target] == pair.tokens[of_target].tolist()
-        assert one.predicted
-        assert not any(one.roles)
+def squeezed(string: str) -> str:
+    return string.replace(" ", "")
 
 
-def test_btmlm_masks_the_source_as_tlm_does(rows, word_tokenizer, batch_of, look, collation):
-    table = rows("pseudo", 20)
-    mine = look(batch_of(Btmlm(24), "pseudo", 20))
-    tlm = Tlm(24).examples(table, np.zeros(20, int), word_tokenizer)
-    for one, both, example in zip(mine, look(Tlm(24).collate(tlm, collation(word_tokenizer))), tlm):
-        in_source = [k for k in both.predicted if example.inputs[0].sides[k] == 0]
-        assert one.predicted == in_source
+def decoded(tokenizer, objective, table, epoch=0) -> list[str]:
+    examples = objective.examples(table, np.full(len(table), epoch), tokenizer)
+    return [squeezed("".join(text(tokenizer, i) for i in e.inputs)) for e in examples]
 
 
-def test_generated_tokens_are_taken_as_they_are_where_they_are_known(rows, word_tokenizer):
-    table = pseudo(rows, [["كلب", "كلب", "بيت"], ["كلب", "☃"], []])
-    taken, foreign, none = Btmlm(24).examples(table, np.zeros(3, int), word_tokenizer)
-
-    def words(example):
-        (pair,) = example.inputs
-        return word_tokenizer.pretrained.convert_ids_to_tokens(
-            pair.tokens[pair.sides == 1][:-1].tolist()
-        )
-
-    assert words(taken) == ["كلب", "كلب", "بيت"]
-    texts = table["tgt"].to_pylist()
-    assert words(foreign) == texts[1].split()
-    assert words(none) == texts[2].split()
+def test_mlm_reads_mono(tokenizer, rows):
+    table = rows("mono")
+    assert decoded(tokenizer, Mlm(64), table) == [squeezed(t) for t in table["text"].to_pylist()]
 
 
-def test_many_generated_tokens_are_cut_and_counted(rows, word_tokenizer):
-    (example,) = Btmlm(16).examples(pseudo(rows, [["كلب"] * 50]), np.zeros(1, int), word_tokenizer)
-    (pair,) = example.inputs
-    assert len(pair.tokens) == 16
-    src = len(word_tokenizer.encode(rows("pseudo", 1)["src"].to_pylist())[0].ids)
-    assert 16 + example.n_truncated == 3 + src + 50
+def test_mlm_takes_the_sides_of_a_pair_by_turns(tokenizer, rows):
+    table = rows("pairs", 40)
+    first, second, third = (decoded(tokenizer, Mlm(64), table, epoch) for epoch in range(3))
+    sides = list(zip(*([squeezed(t) for t in table[c].to_pylist()] for c in ("src", "tgt"))))
+    assert [{a, b} for a, b in zip(first, second)] == [set(pair) for pair in sides]
+    assert first == third
+    assert 8 < sum(a == src for a, (src, _) in zip(first, sides)) < 32
+
+
+@pytest.mark.parametrize("length", [8, 16, 24])
+def test_a_long_text_is_split_and_nothing_is_lost(tokenizer, rows, length):
+    whole = Mlm(512).examples(rows("mono", 60), np.zeros(60, np.int64), tokenizer)
+    split = Mlm(length).examples(rows("mono", 60), np.zeros(60, np.int64), tokenizer)
+    for e, w in zip(split, whole):
+        inside = [token for i in e.inputs for token in i.tokens[1:-1].tolist()]
+        assert inside == w.inputs[0].tokens[1:-1].tolist()
+        assert all(i.tokens[0] == tokenizer.cls and i.tokens[-1] == tokenizer.sep for i in e.inputs)
+        assert all(2 < len(i.tokens) <= length for i in e.inputs)
+        assert e.n_truncated == 0
+        assert e.n_tokens == w.n_tokens + 2 * (len(e.inputs) - 1)
+    assert any(len(e.inputs) > 1 for e in split)
+
+
+def test_a_split_text_is_masked_as_the_whole_one(tokenizer, rows, collation, look):
+    def inside(max_length):
+        examples = Mlm(max_length).examples(rows("mono", 60), np.zeros(60, np.int64), tokenizer)
+        seen = look(Mlm(max_length).collate(examples, collation(tokenizer, width=80)))
+        shown = [token for one in seen for token in one.shown[1:-1]]
+        return shown, [target for one in seen for target in one.targets]
+
+    assert inside(12) == inside(80)
+
+
+def test_what_no_input_can_hold_is_counted(tokenizer, rows):
+    table = rows("mono", 1)
+    long = table.set_column(
+        table.schema.get_field_index("text"), table.schema.field("text"), [["the red dog " * 99]]
+    )
+    (whole,) = Mlm(2048).examples(long, np.zeros(1, int), tokenizer)
+    (split,) = Mlm(10).examples(long, np.zeros(1, int), tokenizer)
+    assert len(split.inputs) == MAX_PARTS
+    kept = sum(len(i.tokens) - 2 for i in split.inputs)
+    assert kept + split.n_truncated == len(whole.inputs[0].tokens) - 2
+    assert split.n_truncated > 0

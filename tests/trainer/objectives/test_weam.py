@@ -305,3 +305,15 @@ def test_links_of_a_word_with_several_are_dropped_where_asked():
     assert list(zip(one.rows.tolist(), one.columns.tolist())) == [(1, 5), (5, 1)]
     turned = subword_links(src, src, spans, links[:, ::-1], one_to_one_only=True)
     assert list(zip(turned.rows.tolist(), turned.columns.tolist())) == [(1, 5), (5, 1)]
+
+
+def test_weam_reads_the_original_pair_of_an_exchange_row(tokenizer, rows):
+    aligned, exchanged = rows("aligned"), rows("exchange")
+    objective = Weam(64)
+    a = objective.examples(aligned, np.zeros(10, np.int64), tokenizer)
+    b = objective.examples(exchanged, np.zeros(10, np.int64), tokenizer)
+    for x, y in zip(a, b):
+        assert x.inputs[0].tokens.tolist() == y.inputs[0].tokens.tolist()
+        assert x.links.rows.tolist() == y.links.rows.tolist()
+        assert y.record == f"{x.record}/0"
+        assert x.key != y.key

@@ -9,7 +9,6 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from bitextile.schema.errors import ConfigError
 from bitextile.trainer.errors import TrainingError
 from bitextile.trainer.train.checkpoint import checkpoints
 from bitextile.trainer.train.pretrain import pretrain
@@ -109,23 +108,26 @@ def test_leftovers_of_a_killed_run_go_when_it_is_resumed(config, settings, tmp_p
     assert not leftover.exists()
 
 
-def test_language_embeddings_go_round_and_on_to_the_next_run(config, settings, datasets, tmp_path):
-    first, second = tmp_path / "first", tmp_path / "second"
-    pretrain(config(**settings), str(first))
-    table = load_file(first / "languages.safetensors")["language"]
-    assert table.shape == (2, 32)
-    assert json.loads((first / "bitextile.json").read_text())["language_embeddings"] == ["ar", "en"]
-    assert "language embeddings: ar, en" in (first / "README.md").read_text(encoding="utf-8")
-    # Of the next run's languages, `en` is known; nothing moves at a rate of 1e-12.
-    entry = {"objective": "mlm", "dataset": datasets["mono"]}
-    more = {"data": [entry], "lr": 1e-12, "language_embeddings": True}
-    pretrain(config(model={"checkpoint": str(first)}, **more), str(second))
-    taken = load_file(second / "languages.safetensors")["language"]
-    assert torch.allclose(taken, table[1:], atol=1e-9)
+def test_only_the_last_checkpoints_stay(config, tmp_path):
+    pretrain(config(checkpoint_every=1, keep_checkpoints=2), str(tmp_path / "run"))
+    assert [c.name for c in checkpoints(tmp_path / "run")] == ["step-00000003", "step-00000004"]
 
 
-def test_more_positions_than_the_model_has_are_refused(config, tmp_path):
-    pretrain(config(), str(tmp_path / "run"))
-    settings = {"model": {"checkpoint": str(tmp_path / "run")}, "max_length": 4000}
-    with pytest.raises(ConfigError, match="max_length is 4000; lower it"):
-        pretrain(config(**settings, batch_tokens=4096), str(tmp_path / "next"))
+def test_a_damaged_checkpoint_is_named(config, tmp_path):
+    run = tmp_path / "run"
+    pretrain(config(), str(run))
+    (checkpoints(run)[-1] / "optimiser.safetensors").write_bytes(b"gone")
+    with pytest.raises(TrainingError, match="step-00000004: the checkpoint is damaged"):
+        pretrain(config(steps=6), str(run), resume=True)
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_nothing_behind(config, tmp_path, monkeypatch):
+    from bitextile.trainer.train import checkpoint
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint, "save_file", full)
+    with pytest.raises(TrainingError, match=r"cannot be written .*No space left"):
+        pretrain(config(), str(tmp_path / "run"))
+    assert not list((tmp_path / "run" / "checkpoints").iterdir())

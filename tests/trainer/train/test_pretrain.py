@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import signal
 from pathlib import Path
 
 import pytest
@@ -12,39 +11,8 @@ from transformers import AutoModelForMaskedLM, AutoTokenizer
 
 from bitextile.schema.errors import ConfigError, DatasetError, OutputExistsError, SchemaError
 from bitextile.trainer.errors import TrainingError
-from bitextile.trainer.observe.metrics import Metrics
-from bitextile.trainer.train.checkpoint import checkpoints
 from bitextile.trainer.train.pretrain import pretrain, save_initial
-
-
-def metrics(run: Path) -> list[dict]:
-    lines = (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    volatile = ("tokens_per_s", "data_wait")
-    return [{k: v for k, v in json.loads(x).items() if k not in volatile} for x in lines]
-
-
-def weights(run: Path) -> dict[str, torch.Tensor]:
-    return dict(AutoModelForMaskedLM.from_pretrained(run).named_parameters())
-
-
-def same_weights(one: Path, two: Path) -> bool:
-    a, b = weights(one), weights(two)
-    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
-
-
-@pytest.fixture(scope="module")
-def mixture(datasets) -> list[dict]:
-    return [
-        {"objective": "mlm", "dataset": datasets["mono"]},
-        {"objective": "weam", "dataset": datasets["aligned"], "exchange_layer": True},
-        {"objective": "tlm", "dataset": datasets["exchange"], "weight": 0.5},
-    ]
-
-
-@pytest.fixture
-def mixed(config, mixture):
-    settings = {"data": mixture, "steps": 8, "grad_accumulation": 2, "checkpoint_every": 3}
-    return lambda **more: config(**(settings | {"keep_checkpoints": 9} | more))
+from runs import metrics, weights
 
 
 def test_a_run_is_a_model_folder_with_card_and_digests(config, datasets, tmp_path):
@@ -81,56 +49,6 @@ def test_training_lowers_the_loss(config, tmp_path):
     assert valid[1] < valid[0] < 10.0
 
 
-def test_a_run_killed_between_checkpoints_resumes_exactly(mixed, tmp_path):
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    pretrain(mixed(), str(whole))
-    shutil.copytree(whole, killed)  # as a SIGKILL in step 5 leaves it: a line half written
-    for path in [*checkpoints(killed)[1:], killed / "tensorboard"]:
-        shutil.rmtree(path)
-    for path in ("model.safetensors", "bitextile.json"):
-        (killed / path).unlink()
-    lines = (killed / "metrics.jsonl").read_text().splitlines(keepends=True)
-    (killed / "metrics.jsonl").write_text("".join(lines[:4]) + lines[4][:20])
-    summary = pretrain(mixed(), str(killed), resume=True)
-    assert summary.steps == 8
-    assert metrics(killed) == metrics(whole)
-    assert same_weights(whole, killed)
-    assert summary.tokens == sum(m["tokens"] for m in metrics(whole))
-
-
-def test_sigterm_writes_a_checkpoint_and_resume_goes_on(mixed, tmp_path, monkeypatch):
-    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
-    pretrain(mixed(), str(whole))
-    write = Metrics.write
-
-    def write_and_be_stopped(self, values):
-        write(self, values)
-        if values["step"] == 4:
-            signal.raise_signal(signal.SIGTERM)
-
-    before = signal.getsignal(signal.SIGTERM)
-    with monkeypatch.context() as patch:
-        patch.setattr(Metrics, "write", write_and_be_stopped)
-        summary = pretrain(mixed(), str(stopped))
-    assert (summary.steps, summary.interrupted) == (4, True)
-    assert signal.getsignal(signal.SIGTERM) == before
-    assert checkpoints(stopped)[-1].name == "step-00000004"
-    assert not (stopped / "model.safetensors").exists()
-    assert not pretrain(mixed(), str(stopped), resume=True).interrupted
-    assert metrics(stopped) == metrics(whole)
-    assert same_weights(whole, stopped)
-
-
-def test_resume_without_a_checkpoint_starts_and_with_all_done_changes_nothing(config, tmp_path):
-    run = tmp_path / "run"
-    assert pretrain(config(), str(run), resume=True).steps == 4
-    before = {p: p.stat().st_mtime_ns for p in run.glob("*.safetensors")}
-    again = pretrain(config(), str(run), resume=True)
-    assert (again.steps, again.loss) == (4, None)
-    assert {p: p.stat().st_mtime_ns for p in run.glob("*.safetensors")} == before
-    assert pretrain(config(steps=6), str(run), resume=True).steps == 6
-
-
 def test_the_width_of_packed_rows_does_not_change_the_loss(config, tmp_path):
     # One input per row or many: the same sums, so the same losses up to rounding.
     geometry = config().model.config | {"hidden_dropout_prob": 0.0}
@@ -143,55 +61,12 @@ def test_the_width_of_packed_rows_does_not_change_the_loss(config, tmp_path):
         assert a["gradient_norm"] == pytest.approx(b["gradient_norm"], rel=1e-4)
 
 
-def test_only_the_last_checkpoints_stay(config, tmp_path):
-    pretrain(config(checkpoint_every=1, keep_checkpoints=2), str(tmp_path / "run"))
-    assert [c.name for c in checkpoints(tmp_path / "run")] == ["step-00000003", "step-00000004"]
-
-
 def test_training_goes_on_from_a_checkpoint_of_a_run(config, tmp_path):
     pretrain(config(), str(tmp_path / "first"))
     second = tmp_path / "second"
     pretrain(config(model={"checkpoint": str(tmp_path / "first")}, lr=1e-9), str(second))
     a, b = weights(tmp_path / "first"), weights(second)
     assert all(torch.allclose(a[k], b[k], atol=1e-6) for k in a)
-
-
-def test_the_checkpoint_a_run_began_with_may_move_but_not_change(config, tmp_path):
-    first, run = tmp_path / "first", str(tmp_path / "run")
-    pretrain(config(), str(first))
-    pretrain(config(model={"checkpoint": str(first)}), run)
-    moved = first.rename(tmp_path / "moved")
-    assert pretrain(config(model={"checkpoint": str(moved)}), run, resume=True).loss is None
-    pretrain(config(steps=6), str(moved), resume=True)
-    with pytest.raises(ConfigError, match="was trained with model ="):
-        pretrain(config(model={"checkpoint": str(moved)}), run, resume=True)
-
-
-def test_an_output_that_exists_is_refused(config, tmp_path):
-    run = tmp_path / "run"
-    pretrain(config(), str(run))
-    with pytest.raises(OutputExistsError, match="--resume to go on, --overwrite to replace"):
-        pretrain(config(), str(run))
-    assert pretrain(config(steps=2), str(run), overwrite=True).steps == 2
-    foreign = tmp_path / "thesis"
-    foreign.mkdir()
-    (foreign / "chapter.txt").write_text("years of work")
-    for flags in ({"overwrite": True}, {"resume": True}):
-        with pytest.raises(OutputExistsError, match="not a bitextile run"):
-            pretrain(config(), str(foreign), **flags)
-    assert (foreign / "chapter.txt").exists()
-    with pytest.raises(ConfigError, match="exclude each other"):
-        pretrain(config(), str(run), overwrite=True, resume=True)
-
-
-def test_a_run_resumes_only_as_it_began(config, tmp_path, datasets, make_dataset):
-    run = str(tmp_path / "run")
-    pretrain(config(), run)
-    with pytest.raises(ConfigError, match=r"trained with lr = 0\.0005, .* now says 0\.1"):
-        pretrain(config(lr=0.1), run, resume=True)
-    other = make_dataset(tmp_path / "other", "aligned", rows=30)
-    with pytest.raises(ConfigError, match="was trained with data ="):
-        pretrain(config(data=[{"objective": "weam", "dataset": other}]), run, resume=True)
 
 
 def test_refusals_leave_nothing_behind(config, datasets, tmp_path):
@@ -225,26 +100,6 @@ def test_a_loss_that_is_not_finite_stops_with_record_ids(config, tmp_path):
         TrainingError, match=r"step 2: .* not finite; its records are [0-9a-f]{32}, "
     ):
         pretrain(config(lr=1e30, max_grad_norm=0, warmup_steps=0), str(tmp_path / "run"))
-
-
-def test_a_damaged_checkpoint_is_named(config, tmp_path):
-    run = tmp_path / "run"
-    pretrain(config(), str(run))
-    (checkpoints(run)[-1] / "optimiser.safetensors").write_bytes(b"gone")
-    with pytest.raises(TrainingError, match="step-00000004: the checkpoint is damaged"):
-        pretrain(config(steps=6), str(run), resume=True)
-
-
-def test_a_checkpoint_that_cannot_be_written_leaves_nothing_behind(config, tmp_path, monkeypatch):
-    from bitextile.trainer.train import checkpoint
-
-    def full(*_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(checkpoint, "save_file", full)
-    with pytest.raises(TrainingError, match=r"cannot be written .*No space left"):
-        pretrain(config(), str(tmp_path / "run"))
-    assert not list((tmp_path / "run" / "checkpoints").iterdir())
 
 
 def test_bf16_trains_on_a_cpu_too(config, tmp_path):

@@ -5,7 +5,6 @@ import json
 import pytest
 
 from bitextile.schema.errors import BitextileError, ConfigError, DatasetError, SchemaError
-from bitextile.trainer.objectives.config import OBJECTIVE_SETTINGS, objective_name
 from bitextile.trainer.train.pretrain import pretrain
 
 READS = {
@@ -100,7 +99,3 @@ def test_an_option_of_another_objective(config, datasets):
     entry = {"objective": "tlm", "dataset": datasets["pairs"], "queue": 5}
     with pytest.raises(ConfigError, match=r"data\.0: queue is an option of moco, not of tlm$"):
         config(data=[entry])
-
-
-def test_every_objective_is_tried_above():
-    assert {objective_name(s) for s in OBJECTIVE_SETTINGS} == set(READS)

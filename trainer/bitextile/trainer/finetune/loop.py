@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +12,7 @@ from bitextile.kernels.model_digest import encoder_digest
 from bitextile.trainer.config import ModelConfig
 from bitextile.trainer.data.tokens import Tokenizer, load_tokenizer
 from bitextile.trainer.distributed.fsdp import check_parallelism
-from bitextile.trainer.distributed.process_group import SINGLE_PROCESS, ProcessGroup
+from bitextile.trainer.distributed.process_group import ProcessGroup
 from bitextile.trainer.evaluate.task import FinetuneTask, TaskData
 from bitextile.trainer.evaluate.tasks import get_finetune_task
 from bitextile.trainer.finetune.augment import augmentation_facts, read_augmentation
@@ -21,7 +21,7 @@ from bitextile.trainer.finetune.stream import TaskStream
 from bitextile.trainer.generate.checkpoint import model_tokenizer
 from bitextile.trainer.observe.card import write_provenance
 from bitextile.trainer.train.checkpoint import RunTensors
-from bitextile.trainer.train.loop import RunSummary, run_training
+from bitextile.trainer.train.loop import RunOptions, RunSummary, run_training
 from bitextile.trainer.train.setup import (
     RunParts,
     build_objective_modules,
@@ -63,23 +63,14 @@ class TaskEntry:
 FinetuneState = TrainState[FinetuneConfig, TaskEntry]
 
 
-def finetune(
-    config: FinetuneConfig,
-    out: str,
-    *,
-    overwrite: bool = False,
-    resume: bool = False,
-    group: ProcessGroup = SINGLE_PROCESS,
-) -> RunSummary:
+def finetune(config: FinetuneConfig, out: str, **options: Unpack[RunOptions]) -> RunSummary:
     """Trains an encoder with a head for a task and writes it to a folder.
 
     Args:
         config: of the run.
-        out: as of `run_training`; when complete, a model folder for the task's class in
+        out: a local folder for the run; when complete, a model folder for the task's class in
             transformers.
-        overwrite: as of `run_training`.
-        resume: as of `run_training`.
-        group: as of `run_training`.
+        **options: see `RunOptions`.
 
     Raises:
         ConfigError: no encoder in safetensors, candidates of another model, or as `run_training`
@@ -88,7 +79,7 @@ def finetune(
         DatasetError: a dataset is not whole, or of another kind.
         BitextileError: as `run_training`.
     """
-    return run_training(FinetuneJob(config), out, overwrite=overwrite, resume=resume, group=group)
+    return run_training(FinetuneJob(config), out, **options)
 
 
 @dataclass(frozen=True)

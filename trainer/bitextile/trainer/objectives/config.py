@@ -12,15 +12,12 @@ from bitextile.trainer.settings import Count, FilePath, Fraction, Positive, Sett
 
 
 class EntrySettings(Settings):
-    """What every entry of the mixture says.
-
-    Attributes:
-        dataset: folder of a finished dataset.
-        weight: share of the micro-batches relative to the other entries; 1 makes all equal.
-    """
+    """What every entry of the mixture says."""
 
     dataset: FilePath
+    """Folder of a finished dataset."""
     weight: Annotated[float, Field(gt=0.0)] = 1.0
+    """Share of the micro-batches relative to the other entries; 1 makes all equal."""
 
 
 class MlmSettings(EntrySettings):
@@ -36,18 +33,14 @@ class TlmSettings(EntrySettings):
 
 
 class CamlmSettings(EntrySettings):
-    """Each sentence predicted from its translation alone, from pairs, aligned or exchange.
-
-    Attributes:
-        mask_rate: share of positions to predict; None for the run's.
-        random_pair_order: a coin per pair and epoch decides which sentence comes first, so that the
-            model can write behind a sentence of either language (our choice: on); else the order
-            is that of the dataset.
-    """
+    """Each sentence predicted from its translation alone, from pairs, aligned or exchange."""
 
     objective: Literal["camlm"]
     mask_rate: Annotated[float, Field(gt=0.0, lt=1.0)] | None = None
+    """Share of positions to predict; None for the run's."""
     random_pair_order: bool = True
+    """A coin per pair and epoch decides which sentence comes first, so that the model can generate
+    either language behind the other (our choice: on); else the order is that of the dataset."""
 
 
 class BtmlmSettings(EntrySettings):
@@ -57,74 +50,61 @@ class BtmlmSettings(EntrySettings):
 
 
 class WeamSettings(EntrySettings):
-    """Prediction from exchanged vectors, from aligned or exchange.
-
-    Attributes:
-        exchange_layer: an extra linear layer between the exchanged vectors and the head
-            (our choice: off, one shared head).
-        first_subword_only: exchange the first subword of each word, not the mean of all
-            (our choice: the mean).
-        one_to_one_only: exchange only where both words have no other link (our choice: every
-            link).
-    """
+    """Prediction from exchanged vectors, from aligned or exchange."""
 
     objective: Literal["weam"]
     exchange_layer: bool = False
+    """An extra linear layer between the exchanged vectors and the head (our choice: off, one
+    shared head)."""
     first_subword_only: bool = False
+    """Exchange the first subword of each word, not the mean of all (our choice: the mean)."""
     one_to_one_only: bool = False
+    """Exchange only where both words have no other link (our choice: every link)."""
 
 
 class MocoSettings(EntrySettings):
-    """Contrast of sentences with a momentum queue, from pairs or aligned.
-
-    Attributes:
-        queue: keys that serve as negatives; 32,000 (our choice).
-        momentum: of the key encoder; 0.999 (our choice).
-        temperature: of the similarities; 0.05 (our choice).
-        projection: size of the compared vectors; 128 (our choice).
-        tlm: add TLM on the same pairs, which makes it PPA's whole loss.
-    """
+    """Contrast of sentences with a momentum queue, from pairs or aligned."""
 
     objective: Literal["moco"]
     queue: Positive = 32_000
+    """Keys that serve as negatives; 32,000 (our choice)."""
     momentum: Fraction = 0.999
+    """Momentum of the key encoder; 0.999 (our choice)."""
     temperature: Annotated[float, Field(gt=0.0)] = 0.05
+    """Temperature of the similarities; 0.05 (our choice)."""
     projection: Positive = 128
+    """Size of the compared vectors; 128 (our choice)."""
     tlm: bool = True
+    """Add TLM on the same pairs, which makes it PPA's whole loss."""
 
 
 class AlignMlmSettings(EntrySettings):
-    """MLM with a pull between the embeddings of dictionary pairs, from mono, pairs or aligned.
-
-    Attributes:
-        lexicon: folder of a lexicon dataset.
-        alpha: weight of the pull; 10 in the paper.
-        sample: dictionary pairs per micro-batch; 0 takes all, as the paper does.
-        lexicon_fraction: of the dictionary to use; 0.25, 0.5 and 1 in the paper.
-    """
+    """MLM with a pull between the embeddings of dictionary pairs, from mono, pairs or aligned."""
 
     objective: Literal["align_mlm"]
     lexicon: FilePath
+    """Folder of a lexicon dataset."""
     alpha: Annotated[float, Field(ge=0.0)] = 10.0
+    """Weight of the pull; 10 in the paper."""
     sample: Count = 0
+    """Dictionary pairs per micro-batch; 0 takes all, as the paper does."""
     lexicon_fraction: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
+    """Fraction of the dictionary to use; 0.25, 0.5 and 1 in the paper."""
 
 
 class DictMlmSettings(EntrySettings):
-    """MLM in which dictionary words stand for their translations, from mono, pairs or aligned.
-
-    Attributes:
-        lexicon: folder of a lexicon dataset.
-        variant: predict_synonym (the label is the translation) or from_synonym (the input is).
-        rate: probability that a selected dictionary word is translated; 0.5 in the paper.
-        lexicon_fraction: of the dictionary to use.
-    """
+    """MLM in which dictionary words stand for their translations, from mono, pairs or aligned."""
 
     objective: Literal["dict_mlm"]
     lexicon: FilePath
+    """Folder of a lexicon dataset."""
     variant: Literal["predict_synonym", "from_synonym"] = "predict_synonym"
+    """What is replaced: predict_synonym (the label is the translation) or from_synonym (the input
+    is)."""
     rate: Fraction = 0.5
+    """Probability that a selected dictionary word is translated; 0.5 in the paper."""
     lexicon_fraction: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
+    """Fraction of the dictionary to use."""
 
 
 AnyObjectiveSettings = (

@@ -10,7 +10,7 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypedDict, Unpack
 
 import torch
 import yaml
@@ -18,7 +18,7 @@ import yaml
 from bitextile.schema.errors import ConfigError, OutputExistsError
 from bitextile.trainer.config import RunConfig
 from bitextile.trainer.data.loader import steps
-from bitextile.trainer.distributed.process_group import ProcessGroup
+from bitextile.trainer.distributed.process_group import SINGLE_PROCESS, ProcessGroup
 from bitextile.trainer.observe.card import PROVENANCE, read_provenance
 from bitextile.trainer.observe.metrics import Report, reporting
 from bitextile.trainer.train.checkpoint import (
@@ -87,25 +87,37 @@ class RunSummary:
     interrupted: bool
 
 
-def run_training(
-    job: TrainingJob, out: str, *, overwrite: bool, resume: bool, group: ProcessGroup
-) -> RunSummary:
+class RunOptions(TypedDict, total=False):
+    """How a run treats its folder, and who does it; the defaults suit a new run alone.
+
+    Attributes:
+        overwrite: replace an earlier run in the folder.
+        resume: go on from the last checkpoint in the folder that is valid, exactly as if never
+            stopped; from the start if there is none.
+        group: the processes of the run, as `init_distributed` gives them; each calls it.
+    """
+
+    overwrite: bool
+    resume: bool
+    group: ProcessGroup
+
+
+def run_training(job: TrainingJob, out: str, **options: Unpack[RunOptions]) -> RunSummary:
     """Trains and writes the model to a folder.
 
     Args:
         job: what is learned.
         out: a local folder, the same for all ranks: the model itself when complete; checkpoints,
             metrics and card in it.
-        overwrite: replace an earlier run in `out`.
-        resume: go on from the last checkpoint in `out` that is whole, exactly as if never stopped;
-            from the start if there is none.
-        group: the processes of the run, as `init_distributed` gives them; each calls it.
+        **options: see `RunOptions`.
 
     Raises:
         ConfigError: a setting is wrong or differs from the run to resume.
         OutputExistsError: `out` exists and neither flag is given.
         TrainingError: a loss is not finite, all checkpoints are damaged, or a rank is lost.
     """
+    group = options.get("group", SINGLE_PROCESS)
+    overwrite, resume = options.get("overwrite", False), options.get("resume", False)
     began = time.perf_counter()
     folder = Path(out)
     name = group.on_main(

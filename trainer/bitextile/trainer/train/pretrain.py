@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from torch import nn
@@ -27,7 +27,7 @@ from bitextile.trainer.train.checkpoint import (
     gather_run_tensors,
     save_model,
 )
-from bitextile.trainer.train.loop import RunSummary, run_training
+from bitextile.trainer.train.loop import RunOptions, RunSummary, run_training
 from bitextile.trainer.train.setup import (
     RunParts,
     build_objective_modules,
@@ -41,28 +41,19 @@ from bitextile.trainer.train.validate import validate
 PretrainState = TrainState[PretrainConfig, DatasetEntry]
 
 
-def pretrain(
-    config: PretrainConfig,
-    out: str,
-    *,
-    overwrite: bool = False,
-    resume: bool = False,
-    group: ProcessGroup = SINGLE_PROCESS,
-) -> RunSummary:
+def pretrain(config: PretrainConfig, out: str, **options: Unpack[RunOptions]) -> RunSummary:
     """Trains an encoder and writes it to a folder.
 
     Args:
         config: of the run.
-        out: of the run, like the rest as `run_training` takes it.
-        overwrite: replace an earlier run.
-        resume: go on from its last checkpoint.
-        group: the processes of the run.
+        out: a local folder for the model and all that a run writes.
+        **options: see `RunOptions`.
 
     Raises:
-        BitextileError: as `run_training`; also a DatasetError where a dataset is not whole, or not
-            of a kind its objective reads.
+        DatasetError: a dataset is not whole, or not of a kind its objective reads.
+        BitextileError: as `run_training`.
     """
-    return run_training(PretrainJob(config), out, overwrite=overwrite, resume=resume, group=group)
+    return run_training(PretrainJob(config), out, **options)
 
 
 @dataclass(frozen=True)
