@@ -1,15 +1,28 @@
-"""A stand-in for eflomal's two programs, for tests: checks what it is given, links by place.
+"""A stand-in for eflomal's two programs, for tests: checks what it is given, links by position.
 
-Written to a folder under the names eflomal-align and eflomal-makepriors, each with a line that
-names the interpreter. Forward, every target word is linked to the source word at its place or the
-last; reverse likewise. Where priors know a pair of words, forward takes that source word instead.
+`install` writes it to a folder under the names eflomal-align and eflomal-makepriors, each with a
+line that names the interpreter. Forward, every target word is linked to the source word at its
+position or the last; reverse likewise. Where priors know a pair of words, forward takes that source
+word instead.
 """
 
 import argparse
 import os
 import sys
+from pathlib import Path
 
-MOST_WORDS = 1_024  # eflomal 2 silently gives no link beyond
+MAX_WORDS = 1_024  # eflomal 2 silently gives no link beyond
+
+
+def install(folder, program=None):
+    """Writes the two programs, or others, to a folder and returns its path."""
+    text = program if program is not None else Path(__file__).read_text(encoding="utf-8")
+    Path(folder).mkdir(exist_ok=True)
+    for name in ("eflomal-align", "eflomal-makepriors"):
+        path = Path(folder, name)
+        path.write_text(f"#!{sys.executable}\n{text}", encoding="utf-8")
+        path.chmod(0o755)
+    return str(folder)
 
 
 def lines_of(name):
@@ -19,7 +32,7 @@ def lines_of(name):
     if not lines:
         sys.exit("ZeroDivisionError: float division by zero")
     for words in lines:
-        if not 0 < len(words) <= MOST_WORDS:
+        if not 0 < len(words) <= MAX_WORDS:
             sys.exit(f"a line of {len(words)} words")
     return lines
 

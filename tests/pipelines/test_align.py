@@ -1,7 +1,6 @@
 """The align command's engines: configurations, refusals, what the manifest tells, workers."""
 
 import json
-import sys
 from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
@@ -21,7 +20,7 @@ from bitextile.pipelines.recipe.recipe import Recipe, parse
 from bitextile.pipelines.runner.options import RunOptions
 from bitextile.schema.dataset import open_dataset, verify_dataset
 from bitextile.schema.errors import ConfigError, OutputExistsError
-from project import TESTS
+from fake_eflomal import install
 
 TEXTS = [
     ("a small dog runs .", "我 狗 。"),
@@ -43,13 +42,7 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture
 def eflomal(tmp_path: Path) -> str:
-    text = TESTS.joinpath("fake_eflomal.py").read_text(encoding="utf-8")
-    for name in ("eflomal-align", "eflomal-makepriors"):
-        path = tmp_path / "programs" / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(f"#!{sys.executable}\n{text}", encoding="utf-8")
-        path.chmod(0o755)
-    return str(tmp_path / "programs")
+    return install(tmp_path / "programs")
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from tokenizers import BertWordPieceTokenizer
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
 from bitextile.pipelines.cli.main import main
-from project import TESTS
+from fake_eflomal import install
 
 TEXT = [
     f"das {w} ist {a} ||| the {v} is {b}"
@@ -57,13 +57,7 @@ def align_text(tmp_path: Path, capsys) -> Callable[..., Done]:
 
 @pytest.fixture
 def eflomal(tmp_path: Path) -> list[str]:
-    text = TESTS.joinpath("fake_eflomal.py").read_text(encoding="utf-8")
-    for name in ("eflomal-align", "eflomal-makepriors"):
-        path = tmp_path / "programs" / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(f"#!{sys.executable}\n{text}", encoding="utf-8")
-        path.chmod(0o755)
-    return ["--aligner", "eflomal", "--eflomal-bin", str(tmp_path / "programs")]
+    return ["--aligner", "eflomal", "--eflomal-bin", install(tmp_path / "programs")]
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,124 @@
+"""AlignWords with an aligner of one's own: fitted per language pair, loaded, applied to all."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import apache_beam as beam
+import numpy as np
+import pyarrow as pa
+import pytest
+from apache_beam.testing.util import assert_that
+
+from bitextile.kernels.align.alignment import WordLinks, to_alignment
+from bitextile.kernels.align.config import AlignerConfig, FitSample
+from bitextile.schema.ids import pair_ids
+from bitextile.schema.kinds import ALIGNED, PAIRS
+from bitextile.transforms.align import AlignWords, load_aligner, save_aligner
+
+
+class CountingAligner:
+    """Links the first words; the score is 1 over the pairs it was fitted on."""
+
+    pairs_per_call = None
+
+    def __init__(self, n_pairs: int) -> None:
+        self.n_pairs = n_pairs
+
+    @classmethod
+    def fit(cls, src, tgt, *, config, runtime, lexicon=None):
+        return cls(len(src) + (0 if lexicon is None else lexicon.num_rows))
+
+    @classmethod
+    def load(cls, folder, *, config, runtime):
+        return cls(json.loads(Path(folder, "n.json").read_text()))
+
+    def save(self, folder):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        Path(folder, "n.json").write_text(json.dumps(self.n_pairs))
+        return f"digest {self.n_pairs}"
+
+    def align(self, src, tgt):
+        rows = np.arange(len(src))
+        score = np.full(len(src), 1 / self.n_pairs)
+        return to_alignment(WordLinks(rows, 0 * rows, 0 * rows, score), len(src))
+
+
+@dataclass(frozen=True, kw_only=True)
+class CountingConfig(AlignerConfig):
+    aligner: str = "counting"
+    segmenter: str = "auto"
+    pairs: int = 100
+
+    @property
+    def fit_sample(self) -> FitSample:
+        return FitSample(self.pairs, 0)
+
+    def aligner_class(self):
+        return CountingAligner
+
+
+def batch_of(*rows: tuple[str, str]) -> pa.RecordBatch:
+    """Rows of given languages, each with its own words."""
+    columns = []
+    for line, (src_lang, tgt_lang) in enumerate(rows, 1):
+        src, tgt = f"a {line}", f"b {line}"
+        found = pair_ids(src_lang, pa.array([src]), tgt_lang, pa.array([tgt]))[0].as_py()
+        columns.append(
+            {
+                "pair_id": found,
+                "src_lang": src_lang,
+                "tgt_lang": tgt_lang,
+                "src": src,
+                "tgt": tgt,
+                "corpus": "c",
+                "file": "f",
+                "line": line,
+                "split": "train",
+            }
+        )
+    return pa.RecordBatch.from_pylist(columns, schema=PAIRS.schema)
+
+
+def test_each_language_pair_has_a_model_of_its_own_rows_in_either_direction(
+    pipeline, tmp_path
+) -> None:
+    batches = [
+        batch_of(("de", "en"), ("en", "fr"), ("en", "de")),
+        batch_of(("fr", "en"), ("de", "en"), ("de", "en")),
+    ]
+
+    def check(made: list[pa.RecordBatch]) -> None:
+        assert all(batch.schema == ALIGNED.schema for batch in made)
+        rows = [row for batch in made for row in batch.to_pylist()]
+        assert len(rows) == 6
+        for row in rows:
+            n = 2 if "fr" in (row["src_lang"], row["tgt_lang"]) else 4 + 1
+            assert row["links"][0]["score"] == pytest.approx(1 / n)
+
+    lexicons = {"de-en": pa.table({"src": ["a"], "tgt": ["b"]})}
+    with pipeline() as root:
+        made = (
+            root
+            | beam.Create(batches).with_output_types(pa.RecordBatch)
+            | AlignWords(str(tmp_path / "m"), {"de-en": 4, "en-fr": 2}, CountingConfig(), lexicons)
+        )
+        assert_that(made, check)
+    assert sorted(path.name for path in (tmp_path / "m").iterdir()) == ["de-en", "en-fr"]
+
+
+def test_an_aligner_is_loaded_once_for_a_digest(tmp_path) -> None:
+    config, place = CountingConfig(), str(tmp_path / "m")
+    digest = save_aligner(CountingAligner(3), place)
+    loaded = load_aligner(place, digest, config)
+    assert loaded.n_pairs == 3
+    assert load_aligner(place, digest, config) is loaded
+    other = save_aligner(CountingAligner(4), place)
+    assert load_aligner(place, other, config).n_pairs == 4
+
+
+def test_an_aligner_goes_to_a_uri_and_back(tmp_path) -> None:
+    (tmp_path / "m").mkdir()
+    place = f"file://{tmp_path}/m"
+    digest = save_aligner(CountingAligner(5), place)
+    assert load_aligner(place, digest, CountingConfig()).n_pairs == 5
