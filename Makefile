@@ -1,13 +1,14 @@
 # make demo   the whole chain on the embedded sample, into demo-out/
 # make test   every test
 # make check  format, lint, types, layers
+# make mutate which faults the tests of the core modules miss (about an hour)
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 DEMO ?= demo-out
 
-.PHONY: demo check test format clean
+.PHONY: demo check test mutate format clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.runtime
@@ -21,6 +22,10 @@ check: $(VENV)/.dev
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest
+
+mutate: $(VENV)/.dev
+	$(PIP) install -c constraints.txt --group mutate
+	$(BIN)/python tests/mutation/mutate.py
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
