@@ -1,51 +1,28 @@
-"""Task files as sentences: each once, normalised, nothing lost."""
+import gzip
 
 import pytest
 
-from bitextile.kernels.tasks.nli import nli_sentences
-from bitextile.schema.checks import check_rows
+from bitextile.kernels.tasks import files
+from bitextile.kernels.tasks.files import read_bytes, read_lines
 from bitextile.schema.errors import InputError
-from bitextile.schema.ids import text_ids
-from bitextile.schema.kinds import MONO, REJECTS
-from project import SHARED
-
-ROWS = "The dog  runs.\tNS\tneutral\n他走了。\tThe dog runs.\tentailment\n \t他走了。\tneutral\n"
-PAWSX = SHARED / "data/eval/pawsx/dev-de.tsv.gz"
 
 
-def test_each_field_is_a_sentence_once(tmp_path) -> None:
-    path = tmp_path / "task.tsv"
-    path.write_text(ROWS, encoding="utf-8")
-    made = nli_sentences(str(path), lang="en")
-    check_rows(made.kept, MONO, "task")
-    check_rows(made.rejects, REJECTS, "task")
-    assert made.kept["text"].to_pylist() == ["The dog runs.", "他走了。"]
-    assert made.kept["line"].to_pylist() == [1, 2]
-    assert made.kept["text_id"] == text_ids("en", made.kept["text"])
-    told = [tuple(r[c] for c in ("rule", "line", "detail", "value")) for r in _rows(made.rejects)]
-    assert told == [
-        ("no_sentence/1", 1, "hypothesis", 2.0),
-        ("no_sentence/1", 3, "premise", 0.0),
-        ("duplicate/1", 2, "hypothesis", 1.0),
-        ("duplicate/1", 3, "hypothesis", 2.0),
-    ]
+def test_compressed_files_are_read_whole(tmp_path) -> None:
+    path = str(tmp_path / "a.gz")
+    with gzip.open(path, "wb") as file:
+        file.write("ä\n犬\n".encode())
+    assert read_lines(path) == ["ä", "犬"]
+    assert read_bytes(path).decode() == "ä\n犬\n"
 
 
-def _rows(batch) -> list[dict]:
-    return batch.to_pylist()
-
-
-def test_a_file_of_another_form_is_refused(tmp_path) -> None:
-    path = tmp_path / "task.tsv"
-    path.write_text("a\tb\n", encoding="utf-8")
-    with pytest.raises(InputError, match="line 1: 2 cells"):
-        nli_sentences(str(path), lang="en")
-
-
-@pytest.mark.skipif(not PAWSX.exists(), reason="needs ../shared")
-def test_what_paws_x_leaves_empty_is_told() -> None:
-    made = nli_sentences(str(PAWSX), lang="de")
-    assert made.kept.num_rows + made.rejects.num_rows == 2 * 2000
-    rules = made.rejects["rule"].to_pylist()
-    assert rules.count("no_sentence/1") >= 68
-    assert not {"", "NS"} & set(made.kept["text"].to_pylist())
+def test_what_is_missing_broken_or_too_large_is_refused(tmp_path, monkeypatch) -> None:
+    with pytest.raises(InputError, match="none"):
+        read_bytes(str(tmp_path / "none"))
+    (tmp_path / "bad").write_bytes(b"ok\n\xff\n")
+    with pytest.raises(InputError, match="bad, line 2"):
+        read_lines(str(tmp_path / "bad"))
+    monkeypatch.setattr(files, "MAX_JSON_BYTES", 5)
+    assert read_bytes(str(tmp_path / "bad")) == b"ok\n\xff\n"
+    monkeypatch.setattr(files, "MAX_JSON_BYTES", 4)
+    with pytest.raises(InputError, match="more than"):
+        read_bytes(str(tmp_path / "bad"))
