@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bitextile.kernels.exchange import ExchangeConfig, exchange, exchanged_spans, undo_exchange
+from bitextile.kernels.randomness import hash64, uniform
 from bitextile.schema.checks import check_rows
 from bitextile.schema.errors import ConfigError, RowError
 from bitextile.schema.kinds import ALIGNED, EXCHANGE, REJECTS
@@ -190,6 +191,55 @@ def test_the_rate_is_met_within_three_sigma(many_aligned, rate: float) -> None:
     assert set(rejects["value"].to_pylist()) <= {5.0}
 
 
+@given(st.data(), st.sampled_from([0.25, 0.5, 0.75, 1.0]), st.booleans())
+def test_links_of_the_lowest_score_take_part(aligned_batches, data, min_score, groups) -> None:
+    """With every link drawn, `min_score` leaves those whose groups score at least that much."""
+    batch = data.draw(aligned_batches)
+    every = exchange(batch, config=ExchangeConfig(rate=1.0, many_to_many=groups)).kept
+    some = ExchangeConfig(rate=1.0, many_to_many=groups, min_score=min_score)
+    kept = exchange(batch, config=some).kept.to_pylist()
+    found = {row["line"]: ends(row["exchanged"]) for row in kept}
+    for row in every.to_pylist():
+        scores = {(x["src"], x["tgt"]): x["score"] for x in row["links"]}
+        expected = set()
+        for group in linked_groups(ends(row["links"])):
+            if group <= ends(row["exchanged"]) and min(scores[x] for x in group) >= min_score:
+                expected |= group
+        assert found.pop(row["line"], set()) == expected
+    assert not found
+
+
+@given(st.data(), st.sampled_from([0.2, 0.5, 0.8]), st.integers(0, 3), st.integers(1, 3))
+def test_a_link_is_exchanged_where_its_own_draw_is_below_the_rate(
+    aligned_batches, data, rate, seed, variants
+) -> None:
+    """The slow version: one draw for each eligible link, keyed by id, variant and source word."""
+    batch = data.draw(aligned_batches)
+    config = ExchangeConfig(rate=rate, seed=seed, variants=variants)
+    eligible = {
+        row["pair_id"]: ends(row["exchanged"])
+        for row in exchange(batch, config=ExchangeConfig(rate=1.0)).kept.to_pylist()
+    }
+    made = exchange(batch, config=config).kept.to_pylist()
+    found = {(row["pair_id"], row["variant"]): ends(row["exchanged"]) for row in made}
+    for pair_id, links in eligible.items():
+        for variant in range(variants):
+            expected = {
+                link
+                for link in links
+                if uniform(
+                    hash64(pa.array([pair_id])),
+                    seed=seed,
+                    operation="exchange",
+                    variant=variant,
+                    position=np.array([link[0]]),
+                )[0]
+                < rate
+            }
+            assert found.pop((pair_id, variant), set()) == expected
+    assert not found
+
+
 def test_variants_and_seeds_draw_anew(many_aligned) -> None:
     batch = many_aligned.slice(0, 50)
 
@@ -237,3 +287,16 @@ def cut(text: str, spans: list[dict]) -> list[str]:
 
 def words(row: dict, side: str, numbers: list[int]) -> list[str]:
     return cut(row[side], [row[f"{side}_spans"][i] for i in numbers])
+
+
+def ends(links: list[dict]) -> set[tuple[int, int]]:
+    return {(link["src"], link["tgt"]) for link in links}
+
+
+def linked_groups(links: set[tuple[int, int]]) -> list[set[tuple[int, int]]]:
+    """The slow version: links that share a word, directly or through others, are one group."""
+    groups: list[set[tuple[int, int]]] = []
+    for link in links:
+        touching = [g for g in groups if any(link[0] == a or link[1] == b for a, b in g)]
+        groups = [g for g in groups if g not in touching] + [{link}.union(*touching)]
+    return groups

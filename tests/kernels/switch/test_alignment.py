@@ -170,6 +170,34 @@ def test_sides_and_variants_draw_independently(many_aligned) -> None:
             assert abs(len(a & b) - n / 4) <= 4 * np.sqrt(n * 3 / 16)
 
 
+@given(st.data(), st.sampled_from([0.25, 0.5, 0.75, 1.0]))
+def test_links_of_the_lowest_score_take_part(aligned_batches, data, min_score) -> None:
+    batch = data.draw(aligned_batches)
+    every = switch_by_alignment(batch, config=ALL).kept.to_pylist()
+    some = AlignmentSwitchConfig(token_rate=1.0, min_score=min_score)
+    kept = switch_by_alignment(batch, config=some).kept.to_pylist()
+    found = {row["switch_id"]: originals(row) for row in kept}
+    for row in every:
+        expected = [(o, s) for o, s in originals(row) if s >= min_score]
+        assert found.pop(row["switch_id"], []) == expected
+    assert not found
+
+
+def originals(row: dict) -> list[tuple[str, float]]:
+    return [(change["original"], change["score"]) for change in row["replacements"]]
+
+
+def test_each_sides_words_have_draws_of_their_own(many_aligned) -> None:
+    config = AlignmentSwitchConfig(token_rate=0.5, seed=2)
+    drawn: dict[str, set[tuple[str, int]]] = {"en": set(), "de": set()}
+    for row in switch_by_alignment(many_aligned, config=config).kept.to_pylist():
+        for change in row["replacements"]:
+            # Words are named w17x4: sentence 17, position 4.
+            drawn[row["matrix_lang"]].add((row["parent_id"], int(change["original"][-1])))
+    n = 5 * many_aligned.num_rows
+    assert abs(len(drawn["en"] & drawn["de"]) - n / 4) <= 4 * np.sqrt(n * 3 / 16)
+
+
 def test_sentences_without_eligible_words_are_set_aside(aligned) -> None:
     batch = aligned(
         (("en", "!"), ("zh", "！"), [(0, 0)]),
