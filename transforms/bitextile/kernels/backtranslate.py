@@ -1,4 +1,4 @@
-"""What a model is asked and what it answers: requests, generated rows, the interface of engines.
+"""Requests to a model, the rows that it generates, and the interface of engines.
 
     MONO  --draw_targets-->  REQUESTS  --a model-->  GENERATED  --filter_translations-->  PSEUDO
 
@@ -23,12 +23,12 @@ from bitextile.schema.ids import language_tag
 from bitextile.schema.kinds import MONO, PSEUDO
 
 REQUESTS = pa.schema([*MONO.schema, pa.field("tgt_lang", pa.string(), False)])
-"""Rows of MONO, each with the language it is to be turned into."""
+"""Rows of MONO, each with the language it is to be translated into."""
 GENERATED = pa.schema([*PSEUDO.schema, *(MONO.schema.field(c) for c in ("corpus", "file", "line"))])
 """Rows of PSEUDO with the provenance that rejects have."""
 TOO_LONG_FOR_MODEL = "too_long_for_model/1"
-"""Rule of sentences that an engine cannot take whole; cut, one would stand beside the translation
-of another."""
+"""Rule of sentences that an engine cannot take whole: truncated, one would be paired with the
+translation of another."""
 _SCORE_STEP = 1e-3
 """Scores are multiples of it: the last bits of a sum depend on the batch, a thousandth hardly."""
 

@@ -47,7 +47,7 @@ class BatchHandler(ModelHandler[pa.RecordBatch, R, M]):
     """
 
     def __init__(self, folder: str, digest: str) -> None:
-        """Notes which model.
+        """Keeps which model it is.
 
         Args:
             folder: of the model, which every worker must have.
@@ -74,7 +74,7 @@ class EngineHandler(BatchHandler[Filtered, InferenceFn]):
     """Loads an engine once in each worker process and runs batches through it."""
 
     def __init__(self, engine: Engine, namespace: str) -> None:
-        """Notes what to load.
+        """Keeps what to load.
 
         Args:
             engine: picklable.
@@ -150,7 +150,7 @@ class Backtranslate(beam.PTransform):
 
     Attributes:
         engine: the generator.
-        weights: of the target languages; each sentence draws one, keyed by its id.
+        weights: of the target languages; one is sampled for each sentence, keyed by its id.
         translation_filter: limits of what is kept.
         seed: of the draw of languages.
 

@@ -5,7 +5,7 @@
 
 Source: Och and Ney 2003, section 5.1. Summed over all sentences, not averaged over them.
 
-The links are those of an aligned dataset, or what an encoder's word vectors say.
+The links are those of an aligned dataset, or of an encoder's word vectors.
 """
 
 from collections.abc import Sequence

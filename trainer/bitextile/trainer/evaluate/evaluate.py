@@ -25,7 +25,7 @@ def evaluate(
     Args:
         model: a model folder; for task alignment, an aligned dataset's folder will do.
         task: name of a task (tasks.py).
-        data: paths; each task says which.
+        data: paths, of what `Task.data` names.
         out: JSON file to write; None writes none.
         overwrite: replace `out`.
         options: those of the task, by name.
@@ -46,7 +46,7 @@ def evaluate(
         raise ConfigError(f"task {task} needs data ({chosen.data}); give --data")
     if out is not None and exists(out) and not overwrite:
         raise OutputExistsError(f"{out}: exists already; give --overwrite or another --out")
-    # Data first: what is wrong with them is said before a model is loaded.
+    # Data first: what is wrong with them is reported before a model is loaded.
     named = chosen.read(data, settings)
     prepared = chosen.prepare(model, settings)
     results = {

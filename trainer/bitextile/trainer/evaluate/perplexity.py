@@ -2,7 +2,7 @@
 
     exp( - (1 / |M|) sum_{k in M} log p(x_k | R_k) )      M: 15 % of positions, all shown as [MASK]
 
-Alone, or conditional on the translation, which then stands beside the sentence without masks. A
+Alone, or conditional on the translation, which is then in the input too, without masks. A
 perplexity per subword: comparable between models with the same tokenizer only.
 """
 

@@ -104,7 +104,7 @@ class FinetuneTask(Task[Any, TaskData, Any], Protocol):
     fields: tuple[str, ...]
     """Columns of text, which can have switched copies and candidates."""
     file_format: str
-    """Of its files, as kernels/tasks names them; said beside a model."""
+    """Of its files, as kernels/tasks names them; a model's provenance has it."""
 
     def read_source(self, source: "TaskSource") -> TaskData:
         """Returns what a configuration names as training data.

@@ -71,7 +71,7 @@ def sentence_vectors(embedder: Embedder, texts: Sequence[str]) -> F64:
 def word_vectors(embedder: Embedder, texts: Sequence[str], spans: Sequence[Spans]) -> list[F64]:
     """Returns for each sentence [words, H]: the mean vector of the subwords of each word.
 
-    A word without a subword of its own, because the input was cut, gets zeros.
+    A word without a subword of its own, because the input was truncated, gets zeros.
     """
     vectors: list[F64] = [np.zeros((0, 0))] * len(texts)
     for place, hidden, side in _encoded(embedder, texts):

@@ -94,7 +94,7 @@ class Classify:
     Attributes:
         fields: names of both columns of text.
         labels: name of each class.
-        max_length: tokens of an input with special tokens; longer fields are cut at a word.
+        max_length: tokens of an input with special tokens; longer fields are truncated at a word.
         seed: of the run.
         augmentation: what SALT adds to the fields.
     """
@@ -162,7 +162,7 @@ class Classify:
             return [None] * len(texts)
         fields = []
         for number, name in enumerate(self.fields):
-            # Fields draw each for itself, or a row of two variants would have two forms, not four.
+            # Each field draws for itself: two copies of both fields make four forms of a row.
             drawn = draws(keys, epochs, seed=self.seed, operation="finetune/copy", positions=number)
             ids = rows.column(f"{name}_id").to_pylist()
             known = [copies.get(text_id, ()) for text_id in ids]

@@ -1,4 +1,4 @@
-"""The configuration of a fine-tuning: what `finetune` is told, checked before anything is read."""
+"""The configuration of a fine-tuning, checked before anything is read."""
 
 import math
 from typing import Annotated

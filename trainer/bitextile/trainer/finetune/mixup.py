@@ -1,4 +1,4 @@
-"""Mixup at the input embeddings (SALT): a word is drawn towards what a model would put there.
+"""Mixup at the input embeddings (SALT): a word is pulled towards what a model would put there.
 
     e~_k = lambda E[x_k] + (1 - lambda) sum_c w_c E[c]      k: subwords of a word with candidates
     w_c = p(c) / sum_c p(c)       lambda = max(u, 1 - u), u ~ Beta(1, 1), one per row and epoch
@@ -118,7 +118,7 @@ class Tokens:
         return np.asarray([bool(text.strip()) for text in texts])
 
     def candidate_ids(self, texts: Sequence[str]) -> dict[str, I32]:
-        """Returns the tokens of each text; none for one that holds what is no ordinary token."""
+        """Returns the tokens of each text; none for a text with a token that is not ordinary."""
         found = {}
         for text, side in zip(texts, self.tokenizer.encode(list(texts))):
             ids = side.ids[self.is_spelled[side.ids]]
@@ -159,8 +159,8 @@ def _choices(row: dict, known_ids: Mapping[str, I32]) -> Choices | None:
             total = sum(score for _, score in usable)
             spans.append((span["start"], span["end"]))
             ids.append(np.concatenate([i for i, _ in usable]))
-            each = [np.full(len(i), score / total / len(i), np.float32) for i, score in usable]
-            weights.append(np.concatenate(each))
+            shares = [np.full(len(i), score / total / len(i), np.float32) for i, score in usable]
+            weights.append(np.concatenate(shares))
     if not spans:
         return None
     return Choices(np.asarray(spans, np.int32), tuple(ids), tuple(weights))
@@ -172,7 +172,7 @@ def mixing_of(
     """Returns what is mixed in `[CLS] s [SEP] t [SEP]`; None where nothing is.
 
     Args:
-        sides: subwords, as cut, and text of each field.
+        sides: subwords, as truncated, and text of each field.
         choices: of each field, if it has any.
         tokens: of the model.
     """

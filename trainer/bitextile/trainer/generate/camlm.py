@@ -1,6 +1,6 @@
 """BTMLM, pass 1: a CAMLM model generates pseudo tokens behind a sentence, all in one parallel step.
 
-    input     <s> das Haus </s>  [M]  [M]  [M]        3 = round(ratio de -> en x 2 subwords), say
+    input     <s> das Haus </s>  [M]  [M]  [M]        3 = round(ratio de -> en x 2 subwords)
     position   0   1   2    3     4    5    6         go on behind the source
     language  de  de  de   de    en   en   en
     role       0   0   0    0     1    1    1
@@ -10,7 +10,7 @@
     query placeholder        x           x
 
 Source: ERNIE-M (arXiv 2012.15674), section 3.2: placeholders with position and target language,
-which see the source and each other, one prediction each. This is the table of CAMLM training
+which see the source and each other, one prediction each. This is the visibility of CAMLM training
 (objectives/camlm.py) for an unmasked first sentence and a second one masked throughout; a separator
 behind the placeholders would be seen by none of them, so there is none.
 
@@ -61,7 +61,7 @@ class CamlmEngine:
     Attributes:
         folder: of the checkpoint.
         digest: of its files.
-        ratios: of each pair of languages that will be asked for.
+        ratios: of each direction that will be requested.
         config: how it generates.
     """
 
@@ -90,7 +90,7 @@ def camlm_engine(
     Args:
         folder: of a checkpoint trained with CAMLM and language embeddings.
         digest: of its files.
-        directions: (source, target) languages that will be asked for.
+        directions: (source, target) languages that will be requested.
         pairs: datasets of kind pairs, aligned or exchange, to measure the ratios on that `config`
             does not give.
         config: how to generate.
@@ -111,8 +111,8 @@ def camlm_engine(
             f"no length ratio of {src} -> {tgt} subwords; give pairs of both languages (--pairs) "
             f"or the number itself (--length-ratio {src},{tgt}=1.1)"
         )
-    asked = tuple((*direction, ratios[direction]) for direction in sorted(directions))
-    return CamlmEngine(folder=folder, digest=digest, ratios=asked, config=config)
+    requested = tuple((*direction, ratios[direction]) for direction in sorted(directions))
+    return CamlmEngine(folder=folder, digest=digest, ratios=requested, config=config)
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ class CamlmGenerator:
     """A loaded CAMLM model: REQUESTS in, GENERATED out."""
 
     def __init__(self, checkpoint: Checkpoint, engine: CamlmEngine) -> None:
-        """Notes model and settings.
+        """Keeps model and settings.
 
         Args:
             checkpoint: with an embedding for every language that comes.
@@ -245,7 +245,7 @@ class CamlmGenerator:
     def _pick(
         self, scores: torch.Tensor, keys: U64, positions: np.ndarray, step: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Returns a token of each row of log probabilities, and its own."""
+        """Returns a token of each row of log probabilities, and its log probability."""
         k = min(self.config.top_k, scores.shape[1])
         best, ids = _best(scores) if k == 1 else scores.topk(k, dim=1)
         found, tokens = best.double().cpu().numpy(), ids.cpu().numpy()

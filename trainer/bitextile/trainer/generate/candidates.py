@@ -5,10 +5,10 @@
 
 Source: SALT (arXiv 2309.10891), where the multilingual encoder supplies the substitutes; no
 parallel data, no dictionary. Our choices, as its code was never published: the unmasked sentence
-stands in front as context, since the words around a mask alone do not tell which one is meant; a
-word is eligible if it is one token with a letter and no digit in it (words of several tokens would
-need several masks and a joint choice); a candidate is a token that stood as a whole word in text of
-a wanted language, relatively more often than in text of any other counted language, since Latin
+comes first, as context, since the words around a mask alone do not tell which one is meant; a word
+is eligible if it is one token with a letter and no digit in it (words of several tokens would need
+several masks and a joint choice); a candidate is a token that occurs as a whole word in text of a
+wanted language, relatively more often than in text of any other counted language, since Latin
 scripts cannot tell languages apart; probabilities are renormalised over these, for the sentence in
 front gives nearly all of it to the word itself; both halves carry the sentence's own language
 embedding where the model has such.
@@ -59,7 +59,7 @@ class CandidatesEngine:
     Attributes:
         folder: of the checkpoint.
         digest: of its files.
-        vocabulary: of each wanted language the ids that stand for a word of it alone.
+        vocabulary: of each wanted language the ids that are a word of it alone.
         config: which candidates are kept.
     """
 
@@ -206,7 +206,7 @@ class CandidateFinder:
     """A loaded model: rows of MONO in, rows of CANDIDATES out."""
 
     def __init__(self, checkpoint: Checkpoint, engine: CandidatesEngine) -> None:
-        """Notes model, vocabulary and limits."""
+        """Keeps model, vocabulary and limits."""
         self.checkpoint = checkpoint
         self.config = engine.config
         self._vocabulary = engine.vocabulary

@@ -67,7 +67,7 @@ def check_objective(folder: str, objective: str) -> None:
     provenance = read_provenance(folder)
     if provenance is None:
         raise ConfigError(
-            f"{folder}: has no {PROVENANCE}, so nothing tells that it was trained with "
+            f"{folder}: has no {PROVENANCE}, so nothing shows that it was trained with "
             f"{objective}; expected the folder of a finished `bitextile pretrain`"
         )
     trained = sorted({entry["objective"] for entry in provenance.get("datasets", [])})

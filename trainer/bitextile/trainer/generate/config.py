@@ -10,7 +10,7 @@ from bitextile.schema.fromtext import Language, LanguagePair
 
 @dataclass(frozen=True, kw_only=True)
 class CamlmConfig:
-    """How a CAMLM model writes pseudo translations."""
+    """How a CAMLM model generates pseudo translations."""
 
     engine: Literal["camlm"] = "camlm"
     """A checkpoint pre-trained here with CAMLM."""

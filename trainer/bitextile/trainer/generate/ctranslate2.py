@@ -4,12 +4,13 @@
 
 A folder is what the converter writes (model.bin, config.json, vocabularies), with the tokenizer of
 the model it was made from, as transformers loads it: CTranslate2 takes pieces and knows no text. A
-multilingual model is told the source language by its tokenizer and the target language by the first
+multilingual model gets the source language from its tokenizer and the target language as the first
 token of the translation, as in `seq2seq`.
 
-Beam search only: CTranslate2 samples from a generator of each thread, so that what a sentence gets
-would depend on what its worker did before. The score is that of `seq2seq`, the mean log probability
-of the tokens from a pass over the finished sentences, not CTranslate2's own, which takes in </s>.
+Beam search only: CTranslate2 samples from a generator of each thread, so that a sentence's
+translation would depend on what its worker did before. The score is that of `seq2seq`, the mean log
+probability of the tokens from a pass over the finished sentences, not CTranslate2's own, which
+takes in </s>.
 
 Each batch is computed on one core, and as many at a time as torch has threads: so the bits do not
 depend on how many there are.

@@ -2,7 +2,7 @@
 
     requests --one direction at a time--> token ids --batches, longest first--> tokens, scores
 
-A model of one direction takes no languages; a multilingual one is told both by its tokenizer's
+A model of one direction takes no languages; a multilingual one gets both as its tokenizer's
 codes, which are the tags unless others are given (NLLB: de=deu_Latn).
 """
 
@@ -99,7 +99,7 @@ def check_directions(
     codes: Mapping[str, str],
     folder: str,
 ) -> list[int]:
-    """Checks that a model can be asked for directions.
+    """Checks that a model can translate in all directions wanted.
 
     Args:
         tokenizer: of the model.
@@ -111,7 +111,7 @@ def check_directions(
         The tokens of the languages, by tag; none for a model of one direction.
 
     Raises:
-        ConfigError: a language has no code, or a model of one direction is asked for several.
+        ConfigError: a language has no code, or several directions are wanted of a model of one.
     """
     if has_codes(tokenizer):
         tags = sorted({tag for direction in directions for tag in direction})
@@ -141,7 +141,7 @@ class TranslatorEngine(ABC, Generic[C]):
         """Checks what can be wrong before a worker starts.
 
         Args:
-            directions: (source, target) languages that will be asked for.
+            directions: (source, target) languages that will be requested.
 
         Raises:
             ConfigError: no such model, a language that it has no code for, or several directions
