@@ -31,3 +31,9 @@ def test_a_ratio_at_the_limit_is_kept(n: int, kept: int) -> None:
     out = apply_rules(pair_rows([("a", "b " * n + "b")]), [LENGTH_RATIO], config=config)
     assert out.kept.num_rows == kept
     assert out.rejects["value"].to_pylist() == ([] if kept else [(n + 2) / 2])
+
+
+def test_a_side_of_less_than_a_word_counts_as_it_is() -> None:
+    config = LengthRatioOptions(max_length_ratio=2.9, length_smoothing=0.0)
+    out = apply_rules(pair_rows([("犬", "the dog")]), [LENGTH_RATIO], config=config)
+    assert out.rejects["value"].to_pylist() == pytest.approx([2 / (1 / 1.5)])

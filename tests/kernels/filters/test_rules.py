@@ -134,3 +134,9 @@ def test_every_option_belongs_to_one_rule_and_stands_in_the_recipes_documentatio
 def test_rules_have_names_of_their_own_and_say_what_they_drop() -> None:
     assert len({rule.id for rule in RULES}) == len(RULES)
     assert all(rule.doc.startswith("Drops ") and rule.doc.endswith(".") for rule in RULES)
+
+
+def test_the_defaults_are_those_of_the_readme() -> None:
+    config = FilterConfig()
+    assert (config.max_words, config.max_length_ratio) == (200, 3.0)
+    assert (config.length_smoothing, config.drop_identical) == (3.0, True)
