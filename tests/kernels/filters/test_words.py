@@ -33,3 +33,11 @@ def test_the_estimate_of_a_text_does_not_depend_on_its_neighbours() -> None:
 def test_words_are_counted_for_each_side() -> None:
     assert words_per_side(pair_rows([("a b", "c"), ("", "d")])).tolist() == [[2, 1], [0, 1]]
     assert words_per_side(mono_rows(["a b", ""])).tolist() == [[2], [0]]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("我们明", 3 / 1.5), ("ひらカ", 3 / 1.9), ("หมาว", 4 / 4.0), ("a 我 b", 2 + 1 / 1.5)],
+)
+def test_characters_of_unspaced_scripts_are_parts_of_a_word(text: str, words: float) -> None:
+    assert estimate_words(pa.array([text]))[0] == pytest.approx(words)
