@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
-from typing import Any, Literal
+from typing import Any
 
 from bitextile.kernels.backtranslate import TargetWeights
 from bitextile.kernels.filters.translation import TranslationFilterConfig
@@ -14,10 +14,9 @@ from bitextile.pipelines.runner.job import DatasetResult
 from bitextile.pipelines.runner.options import RunOptions
 from bitextile.schema.dataset import Dataset, open_dataset
 from bitextile.schema.errors import ConfigError, InputError
-from bitextile.schema.kinds import ALIGNED, EXCHANGE, MONO, PAIRS, PSEUDO
+from bitextile.schema.kinds import ALIGNED, EXCHANGE, MONO, PAIRS, PSEUDO, SplitChoice
 from bitextile.trainer.generate.config import CamlmConfig, Ctranslate2Config, Seq2seqConfig
 
-Split = Literal["train", "valid", "test", "all"]
 Engine = CamlmConfig | Seq2seqConfig | Ctranslate2Config
 _SEEN_TEXTS = 2_000
 """Sentences of a language that tell its scripts."""
@@ -49,7 +48,7 @@ class BacktranslateConfig(PseudoConfig):
     """Folder of a model: local, weights in safetensors or converted by CTranslate2."""
     pairs: tuple[str, ...] = field(default=(), metadata={"option": "pairs"})
     """Dataset of pairs, on which length ratios and scripts of languages are measured."""
-    split: Split = "train"
+    split: SplitChoice = "train"
     """Split whose sentences are translated. Pseudo pairs have no split of their own, so held-out
     sentences are left out."""
 

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from bitextile.kernels.tasks.nli import read_nli
-from bitextile.pipelines.backtranslate import Split, check_split
+from bitextile.pipelines.backtranslate import check_split
 from bitextile.pipelines.recipe.parts import base_config
 from bitextile.pipelines.runner.convert import convert_dataset, convert_files
 from bitextile.pipelines.runner.inputs import dataset_input, plain_inputs
@@ -13,7 +13,7 @@ from bitextile.pipelines.runner.job import DatasetResult
 from bitextile.pipelines.runner.options import RunOptions
 from bitextile.schema.dataset import open_dataset
 from bitextile.schema.errors import ConfigError
-from bitextile.schema.kinds import CANDIDATES, MONO
+from bitextile.schema.kinds import CANDIDATES, MONO, SplitChoice
 from bitextile.trainer.generate.config import CandidatesConfig
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class CandidateSearchConfig(CandidatesConfig):
     vocabulary_data: tuple[str, ...] = ()
     """Dataset of mono or pairs whose text tells which token is a word of which language.
     The sentences themselves are counted too, where they are a dataset."""
-    split: Split | None = None
+    split: SplitChoice | None = None
     """Split whose sentences get candidates; train by default. A task file has none."""
 
 

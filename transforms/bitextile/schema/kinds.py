@@ -6,7 +6,7 @@ Spans are code-point offsets into the text beside them, end exclusive; word indi
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import pyarrow as pa
 
@@ -50,7 +50,7 @@ SPANS, LINKS, REPLACEMENTS = list_of(SPAN), list_of(LINK), list_of(REPLACEMENT)
 
 SPLITS = ("train", "valid", "test")
 """What the column `split` holds."""
-SPLIT_CHOICES = (*SPLITS, "all")
+SplitChoice = Literal["train", "valid", "test", "all"]
 """What an option names that asks for the rows of one split or of all."""
 SIDES = {"src": ("src",), "tgt": ("tgt",), "both": ("src", "tgt")}
 """What an option names that asks for one side of a pair or both, and the sides that are meant."""

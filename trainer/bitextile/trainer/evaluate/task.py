@@ -11,11 +11,12 @@ before a model is needed, so that options and help cost nothing.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, get_args
 
 import pyarrow as pa
 
 from bitextile.schema.errors import ConfigError
+from bitextile.schema.kinds import SplitChoice
 
 if TYPE_CHECKING:
     from bitextile.trainer.finetune.config import TaskSource
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from bitextile.trainer.finetune.mixup import Choices, Tokens
     from bitextile.trainer.objectives.objective import LossObjective
     from bitextile.trainer.train.checkpoint import RunTensors
-
-Split = Literal["train", "valid", "test", "all"]
 
 M = TypeVar("M")
 D = TypeVar("D")
@@ -161,16 +160,16 @@ class LayerOptions:
 class SplitOptions:
     """Of a task that reads datasets."""
 
-    split: Split = "test"
+    split: SplitChoice = "test"
     """Split of the datasets to measure on."""
     max_rows: int = 10_000
     """Rows of a language pair or language, at most. 10,000 give an interval of about +-1 % at
     worst, in minutes on a CPU."""
 
     def __post_init__(self) -> None:
-        if self.split not in get_args(Split):
+        if self.split not in get_args(SplitChoice):
             raise ConfigError(
-                f"split is {self.split!r}, expected one of {', '.join(get_args(Split))}"
+                f"split is {self.split!r}, expected one of {', '.join(get_args(SplitChoice))}"
             )
         if self.max_rows < 1:
             raise ConfigError(f"max_rows is {self.max_rows}, expected at least 1")

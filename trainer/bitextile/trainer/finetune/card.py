@@ -37,7 +37,7 @@ def write_card(
         f"Labels: {', '.join(labels)}. Load it with "
         "`AutoModelForSequenceClassification.from_pretrained` and\n"
         "`AutoTokenizer.from_pretrained`; `tokenizer(premise, hypothesis)` gives the input it "
-        "was trained on,\nfields cut to "
+        "was trained on,\nfields truncated to "
         f"{config.max_length} tokens together.\n\n"
         f"## Run\n\n{facts_text}\n\n## Data\n\n"
         "| file | rows | left out (no sentence) | digest |\n|---|---|---|---|\n"
