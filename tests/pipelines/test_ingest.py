@@ -10,10 +10,7 @@ import pytest
 import yaml
 
 from bitextile.pipelines.cli.main import main
-from bitextile.pipelines.recipe.corpora import find_files
-from bitextile.pipelines.recipe.recipe import Recipe, parse
 from bitextile.schema.dataset import Dataset, open_dataset, verify_dataset
-from bitextile.schema.errors import ConfigError
 from bitextile.schema.kinds import REJECTS
 from bitextile.schema.shards import read_shard
 
@@ -205,85 +202,3 @@ def test_arguments_for_beam_hold_for_one_call_only(small: str, tmp_path) -> None
         run(*arguments, "--", "--no_such_option=1")
     assert ended.value.code == 2
     succeed(*arguments)
-
-
-# --- the recipe ---------------------------------------------------------------------------------
-
-PAIR = {"corpus": "c", "languages": ["en", "de"], "files": ["x"]}
-MONO = {"corpus": "c", "language": "en", "files": ["x"]}
-
-
-@pytest.mark.parametrize(
-    ("files", "given", "expected"),
-    [
-        (["a.en", "a.de"], "auto", "lines"),
-        (["a.en.gz", "a.de.gz"], "auto", "lines"),
-        (["fra.txt.gz"], "auto", "tsv"),
-        (["a.tsv.zst"], "auto", "tsv"),
-        (["a.tmx.xz"], "auto", "tmx"),
-        (["a.jsonl.bz2"], "auto", "jsonl"),
-        (["a.parquet"], "auto", "parquet"),
-        (["a.zip#b.tmx"], "auto", "tmx"),
-        (["a.zip#b.en", "a.zip#b.de"], "auto", "lines"),
-        (["a.TMX"], "auto", "tmx"),
-        (["a.txt"], "tmx", "tmx"),
-    ],
-)
-def test_a_format_follows_from_the_files_unless_it_is_given(files, given, expected) -> None:
-    corpora = parse(Recipe, {"bitext": [PAIR | {"files": files, "format": given}]}, "r")
-    [source] = find_files(corpora.bitext, corpora.mono, Path("/in")).bitext
-    assert source.format == expected
-    assert source.files == tuple(f"/in/{name}" for name in files)
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ({}, "names no corpus; add one"),
-        (
-            {"bitext": [PAIR | {"files": ["a", "b", "c"]}]},
-            "corpus c: 3 files of format lines, expected 2",
-        ),
-        ({"bitext": [PAIR | {"format": "lines"}]}, "corpus c: 1 files of format lines, expected 2"),
-        ({"bitext": [PAIR | {"languages": ["en", "EN"]}]}, "both languages are en"),
-        ({"bitext": [PAIR | {"columns": ["en", "de"]}]}, "TSV columns are numbers from 0"),
-        ({"bitext": [PAIR | {"columns": [0, -1]}]}, "TSV columns are numbers from 0"),
-        ({"mono": [MONO | {"files": ["no/*.gz"]}]}, r"corpus c: no file matches 'no/\*\.gz' in"),
-        ({"mono": [MONO | {"header": True}]}, "header is for TSV, its format is lines"),
-        ({"mono": [MONO | {"column": 1}]}, "format lines has no columns to name"),
-        (
-            {"bitext": [PAIR | {"files": ["a.tmx"], "columns": ["a", "b"]}]},
-            "format tmx has no columns",
-        ),
-    ],
-)
-def test_a_recipe_that_cannot_work_is_refused_before_anything_is_read(
-    content, message, tmp_path
-) -> None:
-    corpora = parse(Recipe, content, "r.yaml")
-    with pytest.raises(ConfigError, match=message):
-        find_files(corpora.bitext, corpora.mono, tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ({"bitexts": []}, r"^r\.yaml: unknown key 'bitexts'"),
-        ({"bitext": [PAIR | {"colour": 1}]}, r"unknown key 'bitext\.0\.colour'"),
-        ({"filters": {"max_word": 9}}, r"unknown key 'filters\.max_word'"),
-        ({"filters": {"max_words": "many"}}, r"filters\.max_words: .*valid integer.*got 'many'"),
-        ({"filters": {"max_words": 0}}, "max_words 0"),
-        ({"splits": {"valid": 0.9, "test": 0.2}}, r"r\.yaml: .*splits: valid 0\.9 and test 0\.2"),
-        ({"bitext": [PAIR | {"languages": ["en"]}]}, r"bitext\.0\.languages"),
-        ({"bitext": [PAIR | {"languages": ["en", "german"]}]}, "'german' is not a BCP-47 tag"),
-        ({"bitext": [PAIR | {"split": "dev"}]}, r"bitext\.0\.split.*got 'dev'"),
-        ({"bitext": [PAIR | {"corpus": ""}]}, r"bitext\.0\.corpus"),
-        ({"mono": [MONO | {"files": []}]}, r"mono\.0\.files"),
-        ({"bitext": PAIR}, "bitext: "),
-        ({"a": 1, "b": 2}, r"unknown key 'a' \(and 1 more\)"),
-    ],
-)
-def test_a_key_or_value_that_no_recipe_has_is_named(content, message) -> None:
-    with pytest.raises(ConfigError, match=message) as caught:
-        parse(Recipe, content, "r.yaml")
-    assert "\n" not in str(caught.value)
