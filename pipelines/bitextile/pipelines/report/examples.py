@@ -29,7 +29,7 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Example:
+class ShownRow:
     """A row as it is shown.
 
     Attributes:
@@ -47,7 +47,7 @@ class Example:
     narrow: Drawing | None = None
 
 
-def examples_of(dataset: Dataset, n_examples: int) -> list[Example]:
+def examples_of(dataset: Dataset, n_examples: int) -> list[ShownRow]:
     """Returns rows to show: spread over the keys, and within a key over the sentence lengths.
 
     Args:
@@ -95,25 +95,25 @@ def _place(row: Row) -> str:
     return f"{row['corpus']} · {row['file']}:{row['line']}"
 
 
-def _show_pair(key: str, row: Row) -> Example:
+def _show_pair(key: str, row: Row) -> ShownRow:
     texts = (plain_text(row["src_lang"], row["src"]), plain_text(row["tgt_lang"], row["tgt"]))
-    return Example(key=key, texts=texts, facts=(_place(row), row["split"]))
+    return ShownRow(key=key, texts=texts, facts=(_place(row), row["split"]))
 
 
-def _show_mono(key: str, row: Row) -> Example:
+def _show_mono(key: str, row: Row) -> ShownRow:
     text = plain_text(row["lang"], row["text"])
-    return Example(key=key, texts=(text,), facts=(_place(row), row["split"]))
+    return ShownRow(key=key, texts=(text,), facts=(_place(row), row["split"]))
 
 
-def _show_pseudo(_: str, row: Row) -> Example:
+def _show_pseudo(_: str, row: Row) -> ShownRow:
     way = f"{row['src_lang']} → {row['tgt_lang']}"
     texts = (plain_text(row["src_lang"], row["src"]), plain_text(row["tgt_lang"], row["tgt"]))
     engine, _, digest = row["generator"].partition(" sha256:")
     facts = (f"log probability {_signed(row['score'])}", f"by {engine} {digest[:12]}")
-    return Example(key=way, texts=texts, facts=facts)
+    return ShownRow(key=way, texts=texts, facts=facts)
 
 
-def _show_aligned(key: str, row: Row) -> Example:
+def _show_aligned(key: str, row: Row) -> ShownRow:
     plain = _show_pair(key, row)
     src, tgt = (_sentence(row, side) for side in ("src", "tgt"))
     links = [
@@ -123,8 +123,8 @@ def _show_aligned(key: str, row: Row) -> Example:
     ]
     facts = (*plain.facts, f"mean log posterior {_signed(row['align_score'])}")
     if not src.words or not tgt.words:
-        return Example(key=key, texts=plain.texts, facts=facts)
-    return Example(
+        return ShownRow(key=key, texts=plain.texts, facts=facts)
+    return ShownRow(
         key=key,
         texts=plain.texts,
         facts=facts,
@@ -144,7 +144,7 @@ def _sentence(row: Row, side: str) -> Sentence:
     return Sentence(lang=row[f"{side}_lang"], words=words)
 
 
-def _show_switched(key: str, row: Row) -> Example:
+def _show_switched(key: str, row: Row) -> ShownRow:
     facts: tuple[str, ...] = (
         f"{row['method']}, variant {row['variant']}",
         f"made from {row['parent_id'][:8]}",
@@ -152,15 +152,15 @@ def _show_switched(key: str, row: Row) -> Example:
     if "label" in row:
         facts += (f"label {row['label']}",)
     text = switched_text(row["matrix_lang"], row["text"], row["replacements"])
-    return Example(key=key, texts=tuple(task_fields(text)), facts=facts)
+    return ShownRow(key=key, texts=tuple(task_fields(text)), facts=facts)
 
 
-def _show_exchange(key: str, row: Row) -> Example:
+def _show_exchange(key: str, row: Row) -> ShownRow:
     facts = (_place(row), f"variant {row['variant']}")
-    return Example(key=key, texts=exchanged_texts(row), facts=facts)
+    return ShownRow(key=key, texts=exchanged_texts(row), facts=facts)
 
 
-_SHOW: dict[str, Callable[[str, Row], Example]] = {
+_SHOW: dict[str, Callable[[str, Row], ShownRow]] = {
     "pairs": _show_pair,
     "mono": _show_mono,
     "aligned": _show_aligned,

@@ -17,7 +17,7 @@ from typing import Any
 from bitextile.kernels.text.private_script import PRIVATE_SCRIPT
 from bitextile.pipelines.report.config import DEFAULT_REPORT, ReportConfig
 from bitextile.pipelines.report.examples import (
-    Example,
+    ShownRow,
     examples_of,
 )
 from bitextile.pipelines.report.lexicon_words import LexiconWord, lexicon_words
@@ -78,7 +78,7 @@ class DatasetView:
     kept: int
     rules: list[RejectStatistics]
     statistics: list[KeyStatistics]
-    examples: list[Example]
+    examples: list[ShownRow]
     words: list[LexiconWord]
     langs: list[str]
     private: bool
@@ -175,7 +175,7 @@ def _minute(created: str) -> str:
     return f"{time.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
-def _changed_languages(examples: list[Example]) -> list[str]:
+def _changed_languages(examples: list[ShownRow]) -> list[str]:
     runs = [run for e in examples for text in e.texts for run in text.runs]
     return sorted({run.lang for run in runs if run.original is not None})
 
