@@ -12,7 +12,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from bitextile.schema.errors import ConfigError
-from bitextile.trainer.data.tokens import Subwords, limits, load_tokenizer, split_subwords, truncate
+from bitextile.trainer.data.tokens import Encoding, limits, load_tokenizer, split_subwords, truncate
 
 
 def test_offsets_count_code_points_and_cover_the_text(tokenizer_folder):
@@ -58,8 +58,8 @@ def test_refusals_say_what_is_missing(tmp_path, tokenizer_folder):
         load_tokenizer(str(bare))
 
 
-def side_of(pieces: list[tuple[int, int]]) -> Subwords:
-    return Subwords(
+def side_of(pieces: list[tuple[int, int]]) -> Encoding:
+    return Encoding(
         np.arange(len(pieces), dtype=np.int32), np.asarray(pieces, np.int32).reshape(-1, 2)
     )
 

@@ -11,7 +11,7 @@ from bitextile.kernels.randomness import hash64
 from bitextile.schema.dataset import open_dataset
 from bitextile.schema.ids import stable_id
 from bitextile.schema.kinds import CANDIDATES
-from bitextile.trainer.data.tokens import Subwords
+from bitextile.trainer.data.tokens import Encoding
 from bitextile.trainer.finetune.mixup import (
     Choices,
     Mixup,
@@ -118,7 +118,7 @@ def read(write_rows, folder, row: dict, tokens: Tokens) -> Choices | None:
     return read_choices(open_dataset(path), {"0" * 32}, tokens).get("0" * 32)
 
 
-def slow(tokenizer, table, side: Subwords, text: str, row: dict, share: float) -> torch.Tensor:
+def slow(tokenizer, table, side: Encoding, text: str, row: dict, share: float) -> torch.Tensor:
     """Each subword by itself, from the characters it stands for."""
     mixed = []
     for token, (start, end) in zip(side.ids.tolist(), side.offsets.tolist()):
@@ -197,7 +197,7 @@ def test_a_subword_that_reaches_over_the_end_of_its_word_stays(
     tokenizer, tokens, write_rows, tmp_path
 ):
     text = "dogs"  # the word is said to end within the last subword
-    side = Subwords(np.asarray([30, 31], np.int32), np.asarray([[0, 2], [2, 4]], np.int32))
+    side = Encoding(np.asarray([30, 31], np.int32), np.asarray([[0, 2], [2, 4]], np.int32))
     row = choices_row(text, {0: [("house", 1.0)]}) | {"spans": [{"start": 0, "end": 3}]}
     own = read(write_rows, tmp_path / "c", row, tokens)
     assert mixing_of([(side, text)], [own], tokens).places.tolist() == [1]

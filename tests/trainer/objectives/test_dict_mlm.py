@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from bitextile.trainer.data.tokens import Subwords
+from bitextile.trainer.data.tokens import Encoding
 from bitextile.trainer.objectives.dict_mlm import DictMlm
 from bitextile.trainer.objectives.dictionary import TokenEntries, token_entries
 from bitextile.trainer.objectives.mlm import Mlm
@@ -134,9 +134,9 @@ def test_a_word_outside_of_the_dictionary_is_left_alone(both, entries, word_toke
     assert originals.total() > 20
 
 
-def of_pieces(text: str, *pieces: tuple[int, int]) -> tuple[Subwords, str]:
+def of_pieces(text: str, *pieces: tuple[int, int]) -> tuple[Encoding, str]:
     ids = np.arange(len(pieces), dtype=np.int32)
-    return Subwords(ids, np.asarray(pieces, np.int32).reshape(-1, 2)), text
+    return Encoding(ids, np.asarray(pieces, np.int32).reshape(-1, 2)), text
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bitextile.schema.errors import DatasetError, SchemaError
-from bitextile.trainer.data.tokens import Subwords
+from bitextile.trainer.data.tokens import Encoding
 from bitextile.trainer.objectives.dict_mlm import DictMlm
 from bitextile.trainer.objectives.dictionary import (
     TokenEntries,
@@ -113,7 +113,7 @@ def test_words_are_looked_up_lower_cased(tmp_path, word_tokenizer, write_lexicon
         word_tokenizer, fraction=1.0, seed=0,
     )  # fmt: skip
     objective = DictMlm(64, entries)
-    found = objective._rows(Subwords(np.arange(2), np.asarray([[0, 3], [4, 7]])), "DOG Dog")
+    found = objective._rows(Encoding(np.arange(2), np.asarray([[0, 3], [4, 7]])), "DOG Dog")
     assert found.tolist() == [entries.rows["dog"]] * 2
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bitextile.trainer.data.tokens import Subwords
+from bitextile.trainer.data.tokens import Encoding
 from bitextile.trainer.objectives.objective import (
     DatasetEntry,
     list_slices,
@@ -52,10 +52,10 @@ def test_languages_are_drawn_by_temperature():
     assert probabilities(0.0) == pytest.approx([0.5, 0.5, 0])
 
 
-def subwords(n: int) -> tuple[Subwords, str]:
+def subwords(n: int) -> tuple[Encoding, str]:
     """Words of one letter each, with a space between."""
     offsets = np.asarray([[2 * i, 2 * i + 1] for i in range(n)], np.int32)
-    return Subwords(np.arange(n, dtype=np.int32), offsets), " ".join("a" * n)
+    return Encoding(np.arange(n, dtype=np.int32), offsets), " ".join("a" * n)
 
 
 @pytest.mark.parametrize(

@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bitextile.trainer.data.examples import Example, Input, SubwordLinks
-from bitextile.trainer.data.tokens import Subwords
+from bitextile.trainer.data.tokens import Encoding
 from bitextile.trainer.losses import masked_lm
 from bitextile.trainer.objectives.tlm import Tlm
 from bitextile.trainer.objectives.weam import Weam, WordExchange, exchange_vectors, subword_links
 
 
-def side(*pieces: tuple[int, int]) -> Subwords:
-    return Subwords(np.arange(len(pieces), dtype=np.int32), np.asarray(pieces, np.int32))
+def side(*pieces: tuple[int, int]) -> Encoding:
+    return Encoding(np.arange(len(pieces), dtype=np.int32), np.asarray(pieces, np.int32))
 
 
 def words(*spans: tuple[int, int]) -> np.ndarray:
@@ -274,8 +274,8 @@ def test_gradcheck_of_the_whole_loss(aligned, collation, tokenizer, table):
     ],
 )
 def test_a_subword_is_of_a_word_where_they_share_a_character(piece, span, linked):
-    src = Subwords(np.zeros(1, np.int32), np.asarray([piece], np.int32))
-    tgt = Subwords(np.zeros(1, np.int32), np.asarray([[0, 4]], np.int32))
+    src = Encoding(np.zeros(1, np.int32), np.asarray([piece], np.int32))
+    tgt = Encoding(np.zeros(1, np.int32), np.asarray([[0, 4]], np.int32))
     spans = (np.asarray([span], np.int32), np.asarray([[0, 4]], np.int32))
     matrix = subword_links(src, tgt, spans, np.asarray([[0, 0]], np.int32))
     assert list(zip(matrix.rows.tolist(), matrix.columns.tolist())) == (
@@ -284,8 +284,8 @@ def test_a_subword_is_of_a_word_where_they_share_a_character(piece, span, linked
 
 
 def test_the_first_subword_of_each_word_alone_takes_part():
-    src = Subwords(np.zeros(3, np.int32), np.asarray([[0, 2], [2, 4], [5, 7]], np.int32))
-    tgt = Subwords(np.zeros(2, np.int32), np.asarray([[0, 1], [1, 3]], np.int32))
+    src = Encoding(np.zeros(3, np.int32), np.asarray([[0, 2], [2, 4], [5, 7]], np.int32))
+    tgt = Encoding(np.zeros(2, np.int32), np.asarray([[0, 1], [1, 3]], np.int32))
     spans = (np.asarray([[0, 4], [5, 7]], np.int32), np.asarray([[0, 3]], np.int32))
     links = np.asarray([[0, 0], [1, 0]], np.int32)
     every = subword_links(src, tgt, spans, links)
@@ -298,7 +298,7 @@ def test_the_first_subword_of_each_word_alone_takes_part():
 
 
 def test_links_of_a_word_with_several_are_dropped_where_asked():
-    src = Subwords(np.zeros(3, np.int32), np.asarray([[0, 1], [1, 2], [2, 3]], np.int32))
+    src = Encoding(np.zeros(3, np.int32), np.asarray([[0, 1], [1, 2], [2, 3]], np.int32))
     spans = (np.asarray([[0, 1], [1, 2], [2, 3]], np.int32),) * 2
     links = np.asarray([[0, 0], [1, 1], [1, 2]], np.int32)
     one = subword_links(src, src, spans, links, one_to_one_only=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bitextile.kernels.arrays import F32, I8, I32, Bool
-from bitextile.trainer.data.tokens import Subwords, Tokenizer
+from bitextile.trainer.data.tokens import Encoding, Tokenizer
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Input:
     languages: tuple[str, ...]
 
 
-def join(tokenizer: Tokenizer, *sides: Subwords, languages: tuple[str, ...]) -> Input:
+def join(tokenizer: Tokenizer, *sides: Encoding, languages: tuple[str, ...]) -> Input:
     """Returns `[CLS] s [SEP] t [SEP]`, or `[CLS] s [SEP]` of one side.
 
     Special tokens are not maskable, nor is an unknown word: nothing can be learned from predicting

@@ -23,7 +23,7 @@ from bitextile.kernels.randomness import uniform
 from bitextile.trainer.data.collate import Collation
 from bitextile.trainer.data.examples import Example
 from bitextile.trainer.data.packed import Packed
-from bitextile.trainer.data.streams import Rows
+from bitextile.trainer.data.streams import StreamRows
 from bitextile.trainer.data.tokens import Tokenizer
 
 CHUNK = 256
@@ -39,7 +39,7 @@ class RowStream(Protocol):
     def key(self) -> str:
         """What tells it from the other row streams of its entry."""
 
-    def take(self, position: int, count: int, *, offset: int, stride: int) -> Rows:
+    def take(self, position: int, count: int, *, offset: int, stride: int) -> StreamRows:
         """Returns the next rows of every `stride`-th; see `DatasetStream.take`."""
 
 

@@ -18,7 +18,7 @@ CACHED_WINDOWS = 2
 
 
 @dataclass(frozen=True)
-class Rows:
+class StreamRows:
     """Rows of a stream.
 
     Attributes:
@@ -73,7 +73,7 @@ class DatasetStream:
         """Rows of an epoch, of every split."""
         return self._order.rows
 
-    def take(self, position: int, count: int, *, offset: int, stride: int) -> Rows:
+    def take(self, position: int, count: int, *, offset: int, stride: int) -> StreamRows:
         """Returns the next rows of the split for one of several readers.
 
         Its reader owns positions offset, offset + stride, offset + 2 stride, ... of the endless
@@ -108,7 +108,7 @@ class DatasetStream:
             found += len(hits)
             here += len(own)
         table = pa.concat_tables(tables).combine_chunks()
-        return Rows(table, np.concatenate(epochs), np.concatenate(after))
+        return StreamRows(table, np.concatenate(epochs), np.concatenate(after))
 
     def _window(self, epoch: int, index: int) -> _Decoded:
         for cached in self._windows:

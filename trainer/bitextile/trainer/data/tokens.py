@@ -14,7 +14,7 @@ from bitextile.schema.errors import ConfigError
 
 
 @dataclass(frozen=True)
-class Subwords:
+class Encoding:
     """One sentence as subwords, without special tokens.
 
     Attributes:
@@ -68,11 +68,11 @@ class Tokenizer:
         definition = self.pretrained.backend_tokenizer.to_str()
         return "sha256:" + hashlib.sha256(definition.encode()).hexdigest()
 
-    def encode(self, texts: list[str]) -> list[Subwords]:
+    def encode(self, texts: list[str]) -> list[Encoding]:
         """Returns each text as subwords."""
         encodings = self.pretrained.backend_tokenizer.encode_batch(texts, add_special_tokens=False)
         return [
-            Subwords(
+            Encoding(
                 np.asarray(e.ids, np.int32),
                 np.asarray(e.offsets, np.int32).reshape(-1, 2),
             )
@@ -128,7 +128,7 @@ def _special(pretrained: Any, path: str, *names: str) -> int:
     )
 
 
-def truncate(subwords: Subwords, max_tokens: int, text: str, spans: I32 | None = None) -> Subwords:
+def truncate(subwords: Encoding, max_tokens: int, text: str, spans: I32 | None = None) -> Encoding:
     """Returns the first subwords of a sentence, at most `max_tokens`, no word cut in two.
 
     A subword begins a word if no span reaches over its start; without spans, if white space
@@ -148,10 +148,10 @@ def truncate(subwords: Subwords, max_tokens: int, text: str, spans: I32 | None =
         return subwords
     keep = _cut_index(subwords.offsets[: max_tokens + 1, 0], text, spans)
     n_truncated = subwords.n_truncated + len(subwords.ids) - keep
-    return Subwords(subwords.ids[:keep], subwords.offsets[:keep], n_truncated)
+    return Encoding(subwords.ids[:keep], subwords.offsets[:keep], n_truncated)
 
 
-def split_subwords(subwords: Subwords, max_tokens: int, text: str, *, parts: int) -> list[Subwords]:
+def split_subwords(subwords: Encoding, max_tokens: int, text: str, *, parts: int) -> list[Encoding]:
     """Returns subwords in pieces of at most `max_tokens`, cut as `truncate` does, nothing lost.
 
     Args:
@@ -160,11 +160,11 @@ def split_subwords(subwords: Subwords, max_tokens: int, text: str, *, parts: int
         text: the sentence or document.
         parts: most pieces; what lies behind them is lost, `n_truncated` of the last counts it.
     """
-    pieces: list[Subwords] = []
+    pieces: list[Encoding] = []
     while len(pieces) < parts - 1 and len(subwords.ids) > max_tokens:
         keep = _cut_index(subwords.offsets[: max_tokens + 1, 0], text, None)
-        pieces.append(Subwords(subwords.ids[:keep], subwords.offsets[:keep]))
-        subwords = Subwords(subwords.ids[keep:], subwords.offsets[keep:])
+        pieces.append(Encoding(subwords.ids[:keep], subwords.offsets[:keep]))
+        subwords = Encoding(subwords.ids[keep:], subwords.offsets[keep:])
     return [*pieces, truncate(subwords, max_tokens, text)]
 
 

@@ -10,7 +10,7 @@ from bitextile.kernels.arrays import F64
 from bitextile.schema.errors import ConfigError
 from bitextile.trainer.data.examples import join
 from bitextile.trainer.data.packed import Packed, flatten, map_tensors, pack_inputs
-from bitextile.trainer.data.tokens import Subwords, Tokenizer, load_tokenizer, truncate
+from bitextile.trainer.data.tokens import Encoding, Tokenizer, load_tokenizer, truncate
 from bitextile.trainer.evaluate.gold import Spans
 from bitextile.trainer.model.build import load_masked_lm
 from bitextile.trainer.model.encoder import Encoder
@@ -85,7 +85,7 @@ def word_vectors(embedder: Embedder, texts: Sequence[str], spans: Sequence[Spans
     return vectors
 
 
-def _encoded(embedder: Embedder, texts: Sequence[str]) -> Iterator[tuple[int, F64, Subwords]]:
+def _encoded(embedder: Embedder, texts: Sequence[str]) -> Iterator[tuple[int, F64, Encoding]]:
     """Yields (index of the text, [n, H] vectors of its subwords, the subwords), longest first."""
     tokenizer, room = embedder.tokenizer, embedder.max_length - 2
     # Longest first, so that a batch has hardly any padding and memory is known from the first.
@@ -103,7 +103,7 @@ def _encoded(embedder: Embedder, texts: Sequence[str]) -> Iterator[tuple[int, F6
             yield place, hidden[start + 1 : start + 1 + len(sides[place].ids)], sides[place]
 
 
-def _within_budget(order: list[int], sides: Sequence[Subwords]) -> tuple[list[int], list[int]]:
+def _within_budget(order: list[int], sides: Sequence[Encoding]) -> tuple[list[int], list[int]]:
     """Splits off the first texts that have at most BATCH_TOKENS together, one at least."""
     tokens = np.cumsum([len(sides[i].ids) + 2 for i in order])
     n = max(1, int(np.searchsorted(tokens, BATCH_TOKENS, side="right")))

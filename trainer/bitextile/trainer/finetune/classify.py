@@ -27,7 +27,7 @@ from bitextile.trainer.data.collate import Collation
 from bitextile.trainer.data.examples import Example, Input, join
 from bitextile.trainer.data.masking import draws
 from bitextile.trainer.data.packed import Packed, flatten, map_tensors, pack_inputs
-from bitextile.trainer.data.tokens import Subwords, Tokenizer
+from bitextile.trainer.data.tokens import Encoding, Tokenizer
 from bitextile.trainer.evaluate.task import NO_AUGMENTATION, Augmentation
 from bitextile.trainer.finetune.mixup import Mixing, Mixup, mixing_of, shares_of
 from bitextile.trainer.finetune.model import Classifier, fresh_classifier
@@ -146,7 +146,7 @@ class Classify:
 
     def _sides(
         self, texts: Sequence[Pair], tokenizer: Tokenizer
-    ) -> list[tuple[Subwords, Subwords]]:
+    ) -> list[tuple[Encoding, Encoding]]:
         flat = tokenizer.encode([text for pair in texts for text in pair])
         return [
             truncate_pair(premise, hypothesis, pair, self.max_length)
@@ -173,7 +173,7 @@ class Classify:
         ]
 
     def _mixed(
-        self, rows: pa.Table, texts: Sequence[Pair], sides: Sequence[tuple[Subwords, Subwords]]
+        self, rows: pa.Table, texts: Sequence[Pair], sides: Sequence[tuple[Encoding, Encoding]]
     ) -> list[Mixing | None]:
         """Returns what is mixed in each row, None where no field has candidates."""
         choices, tokens = self.augmentation.choices, self.augmentation.tokens
@@ -234,7 +234,7 @@ def logits(
     return objective_module(vectors[batch.packed.starts])
 
 
-def _input(tokenizer: Tokenizer, pair: tuple[Subwords, Subwords]) -> Input:
+def _input(tokenizer: Tokenizer, pair: tuple[Encoding, Encoding]) -> Input:
     return join(tokenizer, *pair, languages=("", ""))
 
 

@@ -21,7 +21,7 @@ from bitextile.trainer.finetune.stream import TaskStream
 from bitextile.trainer.generate.checkpoint import model_tokenizer
 from bitextile.trainer.observe.card import write_provenance
 from bitextile.trainer.train.checkpoint import RunTensors
-from bitextile.trainer.train.loop import RunOptions, RunSummary, run_training
+from bitextile.trainer.train.loop import RunFlags, RunSummary, run_training
 from bitextile.trainer.train.setup import (
     RunParts,
     build_objective_modules,
@@ -63,14 +63,14 @@ class TaskEntry:
 FinetuneState = TrainState[FinetuneConfig, TaskEntry]
 
 
-def finetune(config: FinetuneConfig, out: str, **options: Unpack[RunOptions]) -> RunSummary:
+def finetune(config: FinetuneConfig, out: str, **options: Unpack[RunFlags]) -> RunSummary:
     """Trains an encoder with a head for a task and writes it to a folder.
 
     Args:
         config: of the run.
         out: a local folder for the run; when complete, a model folder for the task's class in
             transformers.
-        **options: see `RunOptions`.
+        **options: see `RunFlags`.
 
     Raises:
         ConfigError: no encoder in safetensors, candidates of another model, or as `run_training`

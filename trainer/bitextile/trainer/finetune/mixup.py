@@ -24,7 +24,7 @@ import torch
 from bitextile.kernels.arrays import F32, I32, U64, Bool
 from bitextile.schema.dataset import Dataset
 from bitextile.trainer.data.masking import draws
-from bitextile.trainer.data.tokens import Subwords, Tokenizer
+from bitextile.trainer.data.tokens import Encoding, Tokenizer
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ def _choices(row: dict, known_ids: Mapping[str, I32]) -> Choices | None:
 
 
 def mixing_of(
-    sides: Sequence[tuple[Subwords, str]], choices: Sequence[Choices | None], tokens: Tokens
+    sides: Sequence[tuple[Encoding, str]], choices: Sequence[Choices | None], tokens: Tokens
 ) -> Mixing | None:
     """Returns what is mixed in `[CLS] s [SEP] t [SEP]`; None where nothing is.
 
@@ -191,7 +191,7 @@ def mixing_of(
     return Mixing(np.asarray(places, np.int32), rows, np.concatenate(ids), np.concatenate(weights))
 
 
-def _places(side: Subwords, text: str, spans: I32, is_spelled: Bool) -> list[tuple[int, int]]:
+def _places(side: Encoding, text: str, spans: I32, is_spelled: Bool) -> list[tuple[int, int]]:
     """Returns (index of the subword, index of the word) where the one lies within the other."""
     found = []
     for place, (start, end) in enumerate(side.offsets.tolist()):

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from bitextile.trainer.data.order import Order
-from bitextile.trainer.data.streams import Rows
+from bitextile.trainer.data.streams import StreamRows
 
 
 @dataclass
@@ -24,7 +24,7 @@ class TaskStream:
     key: str = "task"
     _orders: dict[int, np.ndarray] = field(init=False, default_factory=dict, repr=False)
 
-    def take(self, position: int, count: int, *, offset: int, stride: int) -> Rows:
+    def take(self, position: int, count: int, *, offset: int, stride: int) -> StreamRows:
         """Returns the next rows of every `stride`-th, as `DatasetStream.take` does."""
         own = position + np.arange(count)
         epochs, places = np.divmod(offset + own * stride, len(self.rows))
@@ -32,7 +32,7 @@ class TaskStream:
         for epoch in np.unique(epochs):
             here = epochs == epoch
             chosen[here] = self._order(int(epoch))[places[here]]
-        return Rows(self.rows.take(pa.array(chosen)), epochs, own + 1)
+        return StreamRows(self.rows.take(pa.array(chosen)), epochs, own + 1)
 
     def _order(self, epoch: int) -> np.ndarray:
         if epoch not in self._orders:

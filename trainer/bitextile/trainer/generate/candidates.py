@@ -34,7 +34,7 @@ from bitextile.schema.kinds import ALIGNED, CANDIDATES, EXCHANGE, MONO, PAIRS
 from bitextile.trainer.data.examples import Input, join
 from bitextile.trainer.data.packed import flatten, language_ids, map_tensors, pack_inputs
 from bitextile.trainer.data.streams import split_rows
-from bitextile.trainer.data.tokens import Subwords, Tokenizer
+from bitextile.trainer.data.tokens import Encoding, Tokenizer
 from bitextile.trainer.generate.checkpoint import (
     Checkpoint,
     known_languages,
@@ -170,7 +170,7 @@ def _whole_words(tokenizer: Tokenizer, texts: pa.StringArray, lang: str) -> np.n
 
 
 def single_tokens(
-    tokenizer: Tokenizer, side: Subwords, text: str, words: Sequence[tuple[int, int]]
+    tokenizer: Tokenizer, side: Encoding, text: str, words: Sequence[tuple[int, int]]
 ) -> dict[int, int]:
     """Returns the words that are one ordinary token each, with a letter and without a digit.
 
@@ -235,7 +235,7 @@ class CandidateFinder:
         return Filtered(merge_by_row(kept, CANDIDATES.schema), merge_by_row(rejects))
 
     def _candidates(
-        self, batch: pa.RecordBatch, sides: list[Subwords], lang: str
+        self, batch: pa.RecordBatch, sides: list[Encoding], lang: str
     ) -> pa.RecordBatch:
         texts = batch.column("text")
         spans = segment(texts, lang)
@@ -264,7 +264,7 @@ class CandidateFinder:
         on_device = torch.tensor(ids, dtype=torch.int64, device=self.checkpoint.device)
         return _Allowed(on_device, [tag for tag, _ in pairs], [text.strip() for text in texts])
 
-    def _input(self, side: Subwords, place: int, lang: str) -> Input:
+    def _input(self, side: Encoding, place: int, lang: str) -> Input:
         """Returns a sentence and its copy, in which the token at `place` may be masked alone."""
         pair = join(self.checkpoint.tokenizer, side, side, languages=(lang, lang))
         maskable = np.zeros(len(pair.tokens), bool)

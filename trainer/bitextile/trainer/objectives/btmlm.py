@@ -20,7 +20,7 @@ from bitextile.kernels.arrays import I64
 from bitextile.schema.kinds import PSEUDO, Kind
 from bitextile.trainer.data.collate import Collation, MaskedBatch, collate
 from bitextile.trainer.data.examples import Example, Input, join
-from bitextile.trainer.data.tokens import Subwords, Tokenizer
+from bitextile.trainer.data.tokens import Encoding, Tokenizer
 from bitextile.trainer.losses import LossSum
 from bitextile.trainer.model.encoder import Encoder
 from bitextile.trainer.objectives.config import BtmlmSettings
@@ -87,12 +87,12 @@ def _source_only(pair: Input) -> Input:
     return Input(pair.tokens, pair.maskable & (pair.sides == 0), pair.sides, pair.languages)
 
 
-def _pseudo_sides(rows: pa.Table, tgt: list[str], tokenizer: Tokenizer) -> list[Subwords]:
+def _pseudo_sides(rows: pa.Table, tgt: list[str], tokenizer: Tokenizer) -> list[Encoding]:
     sides = tokenizer.encode(tgt)
     vocabulary = tokenizer.vocabulary
     for i, tokens in enumerate(rows.column("tgt_tokens").to_pylist()):
         if tokens and all(token in vocabulary for token in tokens):
             ids = np.asarray([vocabulary[token] for token in tokens], np.int32)
             # Generated tokens have no place in a text; a cut between any two will do.
-            sides[i] = Subwords(ids, np.zeros((len(ids), 2), np.int32))
+            sides[i] = Encoding(ids, np.zeros((len(ids), 2), np.int32))
     return sides

@@ -27,7 +27,7 @@ from bitextile.schema.kinds import Kind
 from bitextile.trainer.data.collate import Collation, MaskedBatch, Selection, pack_selection, select
 from bitextile.trainer.data.examples import Example, join
 from bitextile.trainer.data.masking import Masking, draws
-from bitextile.trainer.data.tokens import Subwords, Tokenizer, truncate
+from bitextile.trainer.data.tokens import Encoding, Tokenizer, truncate
 from bitextile.trainer.losses import LossSum
 from bitextile.trainer.model.encoder import Encoder
 from bitextile.trainer.objectives.config import DictMlmSettings
@@ -83,7 +83,7 @@ class DictMlm:
             examples.append(replace(example, translations=found))
         return examples
 
-    def _rows(self, side: Subwords, text: str) -> I32:
+    def _rows(self, side: Encoding, text: str) -> I32:
         """Returns the dictionary row of each token that is a whole word, else -1."""
         words = (
             text[start:end].strip().lower() if _is_word(text, start, end) else ""

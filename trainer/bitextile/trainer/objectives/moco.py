@@ -31,7 +31,7 @@ from bitextile.trainer.data.collate import Collation, MaskedBatch, collate, coll
 from bitextile.trainer.data.examples import Example, Input, join
 from bitextile.trainer.data.masking import draws
 from bitextile.trainer.data.packed import Packed, map_tensors
-from bitextile.trainer.data.tokens import Subwords, Tokenizer, truncate
+from bitextile.trainer.data.tokens import Encoding, Tokenizer, truncate
 from bitextile.trainer.losses import LossSum
 from bitextile.trainer.model.encoder import Encoder
 from bitextile.trainer.objectives.config import MocoSettings
@@ -232,7 +232,7 @@ class Moco:
         return draws(keys, epochs, seed=self.seed, operation="moco/coin") < 0.5
 
     def _inputs(
-        self, tokenizer: Tokenizer, sides: tuple[Subwords, ...], texts: Texts, languages: Texts
+        self, tokenizer: Tokenizer, sides: tuple[Encoding, ...], texts: Texts, languages: Texts
     ) -> tuple[tuple[Input, ...], int, tuple[Input, Input]]:
         """Returns the pair (if TLM runs), the subwords cut off, and the two sentences."""
         alone = [truncate(side, self.max_length - 2, text) for side, text in zip(sides, texts)]

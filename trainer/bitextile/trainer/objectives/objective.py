@@ -15,7 +15,7 @@ from bitextile.schema.ids import stable_id
 from bitextile.schema.kinds import Kind
 from bitextile.trainer.data.mixture import DataObjective
 from bitextile.trainer.data.streams import DatasetStream
-from bitextile.trainer.data.tokens import Subwords, limits, truncate
+from bitextile.trainer.data.tokens import Encoding, limits, truncate
 from bitextile.trainer.losses import LossSum
 from bitextile.trainer.model.encoder import Encoder
 
@@ -111,12 +111,12 @@ def texts_of(rows: pa.Table, *columns: str) -> list[list[str]]:
 
 
 def truncate_pair(
-    src: Subwords,
-    tgt: Subwords,
+    src: Encoding,
+    tgt: Encoding,
     texts: tuple[str, str],
     max_length: int,
     spans: tuple[I32 | None, I32 | None] = (None, None),
-) -> tuple[Subwords, Subwords]:
+) -> tuple[Encoding, Encoding]:
     """Returns both sides, cut at words so that `[CLS] s [SEP] t [SEP]` has at most `max_length`."""
     keep = limits(len(src.ids), len(tgt.ids), max_length - 3)
     return truncate(src, keep[0], texts[0], spans[0]), truncate(tgt, keep[1], texts[1], spans[1])

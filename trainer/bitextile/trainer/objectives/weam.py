@@ -36,7 +36,7 @@ from bitextile.trainer.data.collate import (
     select,
 )
 from bitextile.trainer.data.examples import Example, SubwordLinks, join
-from bitextile.trainer.data.tokens import Subwords, Tokenizer
+from bitextile.trainer.data.tokens import Encoding, Tokenizer
 from bitextile.trainer.losses import LossSum, masked_lm
 from bitextile.trainer.model.encoder import Encoder
 from bitextile.trainer.objectives.config import WeamSettings
@@ -95,8 +95,8 @@ def exchange_vectors(
 
 
 def subword_links(
-    src: Subwords,
-    tgt: Subwords,
+    src: Encoding,
+    tgt: Encoding,
     spans: tuple[I32, I32],
     links: I32,
     *,
@@ -134,7 +134,7 @@ def subword_links(
     )
 
 
-def _touches(side: Subwords, spans: I32, first_only: bool) -> Bool:
+def _touches(side: Encoding, spans: I32, first_only: bool) -> Bool:
     """Returns [subwords, words] True where a subword and a word share a character."""
     starts, ends = side.offsets[:, :1], side.offsets[:, 1:]
     touches = (starts < spans[None, :, 1]) & (ends > spans[None, :, 0])
@@ -202,7 +202,7 @@ class Weam:
         return examples
 
     def _links(
-        self, src: Subwords, tgt: Subwords, spans: tuple[I32, I32], links: I32
+        self, src: Encoding, tgt: Encoding, spans: tuple[I32, I32], links: I32
     ) -> SubwordLinks:
         options = (self.first_subword_only, self.one_to_one_only)
         return subword_links(

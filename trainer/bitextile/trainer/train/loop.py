@@ -87,7 +87,7 @@ class RunSummary:
     interrupted: bool
 
 
-class RunOptions(TypedDict, total=False):
+class RunFlags(TypedDict, total=False):
     """How a run treats its folder, and who does it; the defaults suit a new run alone.
 
     Attributes:
@@ -102,14 +102,14 @@ class RunOptions(TypedDict, total=False):
     group: ProcessGroup
 
 
-def run_training(job: TrainingJob, out: str, **options: Unpack[RunOptions]) -> RunSummary:
+def run_training(job: TrainingJob, out: str, **options: Unpack[RunFlags]) -> RunSummary:
     """Trains and writes the model to a folder.
 
     Args:
         job: what is learned.
         out: a local folder, the same for all ranks: the model itself when complete; checkpoints,
             metrics and card in it.
-        **options: see `RunOptions`.
+        **options: see `RunFlags`.
 
     Raises:
         ConfigError: a setting is wrong or differs from the run to resume.

@@ -27,7 +27,7 @@ from bitextile.trainer.train.checkpoint import (
     gather_run_tensors,
     save_model,
 )
-from bitextile.trainer.train.loop import RunOptions, RunSummary, run_training
+from bitextile.trainer.train.loop import RunFlags, RunSummary, run_training
 from bitextile.trainer.train.setup import (
     RunParts,
     build_objective_modules,
@@ -41,13 +41,13 @@ from bitextile.trainer.train.validate import validate
 PretrainState = TrainState[PretrainConfig, DatasetEntry]
 
 
-def pretrain(config: PretrainConfig, out: str, **options: Unpack[RunOptions]) -> RunSummary:
+def pretrain(config: PretrainConfig, out: str, **options: Unpack[RunFlags]) -> RunSummary:
     """Trains an encoder and writes it to a folder.
 
     Args:
         config: of the run.
         out: a local folder for the model and all that a run writes.
-        **options: see `RunOptions`.
+        **options: see `RunFlags`.
 
     Raises:
         DatasetError: a dataset is not whole, or not of a kind its objective reads.
