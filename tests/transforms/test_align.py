@@ -12,9 +12,9 @@ from apache_beam.testing.util import assert_that
 
 from bitextile.kernels.align.alignment import WordLinks, to_alignment
 from bitextile.kernels.align.config import AlignerConfig, FitSample
-from bitextile.schema.ids import pair_ids
-from bitextile.schema.kinds import ALIGNED, PAIRS
+from bitextile.schema.kinds import ALIGNED
 from bitextile.transforms.align import AlignWords, load_aligner, save_aligner
+from pair_rows import pairs_batch
 
 
 class CountingAligner:
@@ -58,26 +58,10 @@ class CountingConfig(AlignerConfig):
         return CountingAligner
 
 
-def batch_of(*rows: tuple[str, str]) -> pa.RecordBatch:
-    """Rows of given languages, each with its own words."""
-    columns = []
-    for line, (src_lang, tgt_lang) in enumerate(rows, 1):
-        src, tgt = f"a {line}", f"b {line}"
-        found = pair_ids(src_lang, pa.array([src]), tgt_lang, pa.array([tgt]))[0].as_py()
-        columns.append(
-            {
-                "pair_id": found,
-                "src_lang": src_lang,
-                "tgt_lang": tgt_lang,
-                "src": src,
-                "tgt": tgt,
-                "corpus": "c",
-                "file": "f",
-                "line": line,
-                "split": "train",
-            }
-        )
-    return pa.RecordBatch.from_pylist(columns, schema=PAIRS.schema)
+def batch_of(*langs: tuple[str, str]) -> pa.RecordBatch:
+    """A row for each pair of languages, each with its own words."""
+    rows = [pairs_batch(*pair, [(f"a {k}", f"b {k}")]) for k, pair in enumerate(langs)]
+    return pa.Table.from_batches(rows).combine_chunks().to_batches()[0]
 
 
 def test_each_language_pair_has_a_model_of_its_own_rows_in_either_direction(

@@ -28,10 +28,10 @@ from bitextile.kernels.align.encoder.config import SimalignConfig
 from bitextile.kernels.align.encoder.tokens import TokenVectors
 from bitextile.kernels.model_digest import encoder_digest
 from bitextile.schema.errors import ConfigError, InputError
-from bitextile.schema.ids import pair_ids
-from bitextile.schema.kinds import ALIGNED, PAIRS
+from bitextile.schema.kinds import ALIGNED
 from bitextile.transforms.align import AlignWords
 from bitextile.transforms.align_encoder import TorchEncoder, load_encoder
+from pair_rows import pairs_batch
 from project import SHARED
 
 MULTI30K = SHARED / "data/parallel/multi30k"
@@ -279,25 +279,13 @@ def test_importing_the_module_loads_no_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def batch_of(src_lang: str, src: list[str], tgt_lang: str, tgt: list[str]) -> pa.RecordBatch:
-    n = len(src)
-    columns = {
-        "pair_id": pair_ids(src_lang, pa.array(src), tgt_lang, pa.array(tgt)),
-        "src_lang": [src_lang] * n,
-        "tgt_lang": [tgt_lang] * n,
-        "src": src,
-        "tgt": tgt,
-        "corpus": ["c"] * n,
-        "file": ["f"] * n,
-        "line": list(range(1, n + 1)),
-        "split": ["train"] * n,
-    }
-    return pa.RecordBatch.from_pydict(columns, schema=PAIRS.schema)
-
-
 def test_a_pair_and_its_reverse_get_the_same_links(pipeline, encoder: str) -> None:
     english, german = ["A small dog runs.", "Two men."], ["Ein kleiner Hund läuft.", "Zwei Männer."]
-    batches = [batch_of("en", english, "de", german), batch_of("de", german, "en", english)]
+    texts = list(zip(english, german))
+    batches = [
+        pairs_batch("en", "de", texts),
+        pairs_batch("de", "en", [pair[::-1] for pair in texts]),
+    ]
 
     def check(made: list[pa.RecordBatch]) -> None:
         assert len(made) == 2

@@ -15,26 +15,8 @@ from bitextile.kernels.align.batches import (
     segment_pairs,
 )
 from bitextile.kernels.align.config import FitSample
-from bitextile.schema.ids import pair_ids
-from bitextile.schema.kinds import ALIGNED, LINKS, PAIRS
-
-
-def pairs_batch(src_lang: str, tgt_lang: str, texts: list[tuple[str, str]]) -> pa.RecordBatch:
-    n = len(texts)
-    src, tgt = ([pair[k] for pair in texts] for k in (0, 1))
-    columns = {
-        "pair_id": pair_ids(src_lang, pa.array(src), tgt_lang, pa.array(tgt)),
-        "src_lang": [src_lang] * n,
-        "tgt_lang": [tgt_lang] * n,
-        "src": src,
-        "tgt": tgt,
-        "corpus": ["c"] * n,
-        "file": ["f"] * n,
-        "line": list(range(1, n + 1)),
-        "split": ["train"] * n,
-    }
-    return pa.RecordBatch.from_pydict(columns, schema=PAIRS.schema)
-
+from bitextile.schema.kinds import ALIGNED, LINKS
+from pair_rows import pairs_batch
 
 TEXTS = [(f"the dog {k}", f"كلب {k} .") for k in range(200)]
 

@@ -43,7 +43,7 @@ def test_a_damaged_or_foreign_model_is_refused(run, fake, tmp_path) -> None:
     (tmp_path / "m/model.json").write_text(json.dumps(head | {"statistics": {"pairs": 2}}))
     with pytest.raises(DatasetError, match="content is sha256"):
         EflomalModel.load(tmp_path / "m")
-    with pytest.raises(DatasetError, match="not a whole model"):
+    with pytest.raises(DatasetError, match="not a complete model"):
         EflomalModel.load(tmp_path)
     fit(run.column("a"), run.column("x"), n_threads=1).save(tmp_path / "ours")
     with pytest.raises(DatasetError, match="which --aligner fitted it"):

@@ -1,5 +1,7 @@
 """Posterior decoding: what holds for any pairs."""
 
+from typing import get_args
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -7,6 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bitextile.kernels.align.alignment import LEAST_SCORE
+from bitextile.kernels.align.config import Symmetrization
+from bitextile.kernels.align.corpus import split_words
 from bitextile.kernels.align.hmm.config import HmmModelConfig
 from bitextile.kernels.align.hmm.decode import align_pairs
 from bitextile.kernels.align.hmm.fit import fit
@@ -14,18 +18,11 @@ from bitextile.schema.errors import ConfigError, InputError
 from bitextile.schema.kinds import LINKS
 
 WORDS = pa.list_(pa.string())
-METHODS = [
-    "intersect",
-    "union",
-    "grow-diag",
-    "grow-diag-final",
-    "grow-diag-final-and",
-    "posterior",
-]
+METHODS = get_args(Symmetrization)
 
 
 def words(*lines):
-    return pa.array([line.split() for line in lines], WORDS)
+    return split_words(list(lines))
 
 
 def test_the_made_up_language_is_aligned(corpus, model):

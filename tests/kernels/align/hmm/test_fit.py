@@ -3,28 +3,24 @@
 import os
 import subprocess
 import sys
+from typing import get_args
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
+from bitextile.kernels.align.config import Symmetrization
+from bitextile.kernels.align.corpus import split_words
 from bitextile.kernels.align.hmm.decode import align_pairs
 from bitextile.kernels.align.hmm.fit import fit
 from bitextile.schema.errors import InputError
 
 WORDS = pa.list_(pa.string())
-METHODS = [
-    "intersect",
-    "union",
-    "grow-diag",
-    "grow-diag-final",
-    "grow-diag-final-and",
-    "posterior",
-]
+METHODS = get_args(Symmetrization)
 
 
 def words(*lines):
-    return pa.array([line.split() for line in lines], WORDS)
+    return split_words(list(lines))
 
 
 def test_a_model_is_the_same_for_any_number_of_threads(corpus, model, monkeypatch):

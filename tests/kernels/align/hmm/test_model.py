@@ -1,21 +1,17 @@
 """Saved models: the same again, or refused."""
 
+from typing import get_args
+
 import pyarrow as pa
 import pytest
 
+from bitextile.kernels.align.config import Symmetrization
 from bitextile.kernels.align.hmm.decode import align_pairs
 from bitextile.kernels.align.hmm.model import HmmModel
 from bitextile.schema.errors import DatasetError
 
 WORDS = pa.list_(pa.string())
-METHODS = [
-    "intersect",
-    "union",
-    "grow-diag",
-    "grow-diag-final",
-    "grow-diag-final-and",
-    "posterior",
-]
+METHODS = get_args(Symmetrization)
 
 
 def test_a_saved_model_gives_the_same_links(corpus, model, tmp_path):

@@ -65,6 +65,7 @@ def join_samples(samples: Iterable[pa.RecordBatch]) -> tuple[pa.ListArray, pa.Li
     Args:
         samples: batches of `draw_sample`, of one language pair.
     """
+    # Sorted by id, so that the bits of the model do not depend on the runner.
     table = pa.Table.from_batches(samples, SAMPLE).sort_by("pair_id").combine_chunks()
     first, second = (table.column(side).combine_chunks() for side in ("first", "second"))
     return first, second
@@ -102,6 +103,7 @@ def flip_links(links: pa.ListArray) -> pa.ListArray:
     flat = links.flatten()
     row = pc.list_parent_indices(links).to_numpy()
     src, tgt = (flat.field(side).to_numpy() for side in ("tgt", "src"))
+    # src and tgt are exchanged by now; the contract of `links` is the order (src, tgt) in a row.
     order = pa.array(np.lexsort((tgt, src, row)))
     score = flat.field("score").take(order)
     columns = [pa.array(src).take(order), pa.array(tgt).take(order), score]

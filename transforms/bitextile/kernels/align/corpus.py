@@ -55,6 +55,7 @@ def lower_words(sentences: pa.ListArray) -> tuple[pa.StringArray, I64]:
         raise InputError(
             f"the aligner got {kind}, expected list<string>: one list of words per sentence"
         )
+    # Simple lower-casing, character by character: no locale, so the same on every machine.
     words = pc.utf8_lower(pc.fill_null(sentences.flatten(), ""))
     return words.cast(pa.string()), list_offsets(sentences)
 
@@ -83,6 +84,8 @@ def encode_words(sentences: pa.ListArray | pa.ChunkedArray) -> tuple[pa.StringAr
         dictionaries.append(encoded.dictionary)
         offsets[row + 1 : row + len(at)] = offsets[row] + at[1:]
         row += len(at) - 1
+    # Each batch has a dictionary of its own; ids go from the batch's to the merged one's, and from
+    # there to ranks by frequency.
     merged = pa.chunked_array(dictionaries, pa.string()).combine_chunks().dictionary_encode()
     edges = np.cumsum([0, *map(len, dictionaries)])
     merged_id = merged.indices.to_numpy(zero_copy_only=False)
@@ -165,6 +168,10 @@ def cut_windows(corpus: Corpus, max_words: int) -> Windows:
     n_src, n_tgt = np.diff(corpus.src_at), np.diff(corpus.tgt_at)
     longest = np.maximum(n_src, n_tgt)
     overlap = max_words // 8
+    # max_words 16, a pair of 30 and 20 words, margin 2:
+    #   src   |0 . . . . . . . . 10|12 .          windows 0-12, 8-22, 18-30, of which the words
+    #          . . . 8 .|10 . . . . . . . . 20|22    0-10, 10-20 and 20-30 are their own
+    # The target side is cut at the same shares of its length.
     n_windows = np.where(longest > max_words, -(-longest // (max_words - 2 * overlap)), 1)
     row = np.repeat(np.arange(len(n_windows)), n_windows)
     k = np.arange(len(row)) - np.repeat(np.cumsum(n_windows) - n_windows, n_windows)
@@ -195,6 +202,7 @@ def _gather(tokens: I32, base: I64, start: I64, stop: I64, overlaps: Bool) -> tu
     first[1:] = overlaps[1:] | overlaps[:-1]
     starts = np.flatnonzero(first)
     ends = np.append(starts[1:], len(base)) - 1
+    # A corpus with one long pair in a million is then a few copies, not a million.
     runs = zip((base + start)[starts].tolist(), (base + stop)[ends].tolist())
     return np.concatenate([tokens[a:b] for a, b in runs]), offsets_of(stop - start)
 

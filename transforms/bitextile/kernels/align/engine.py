@@ -107,7 +107,7 @@ class Aligner(Protocol):
         """Returns the aligner that `save` wrote to a local folder.
 
         Raises:
-            DatasetError: it is no whole model of this aligner.
+            DatasetError: it is not a complete model of this aligner.
             ConfigError: this aligner is not fitted, so there is nothing to load.
         """
 

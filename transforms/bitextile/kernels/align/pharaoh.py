@@ -79,7 +79,7 @@ def align_text(
 
     Raises:
         ConfigError: the aligner needs what is not installed.
-        DatasetError: `model` is no whole model.
+        DatasetError: `model` is not a complete model.
 
     >>> import io
     >>> out = io.StringIO()
@@ -135,7 +135,7 @@ def read_sides(
         Two of list<string> [lines].
     """
     rest = iter(lines)
-    sides = [_split_lines([], summary)]
+    sides = [_split_lines([], summary)]  # gives the columns a type where there is no line
     while some := list(islice(rest, LINES_PER_BATCH)):
         sides.append(_split_lines(some, summary))
     src, tgt = (pa.chunked_array(side) for side in zip(*sides))
@@ -145,6 +145,7 @@ def read_sides(
 def _split_lines(lines: list[str], summary: TextSummary) -> tuple[pa.ListArray, pa.ListArray]:
     cut = pc.split_pattern(pa.array(lines, pa.string()), SEPARATOR)
     two = pc.equal(pc.list_value_length(cut), 2)
+    # A line without, or with two, separators has an empty side, which is what aligners pass over.
     if two.true_count < len(lines):
         cut = pc.if_else(two, cut, pa.scalar(["", ""], cut.type))
     src, tgt = (split_words(pc.list_element(cut, side)) for side in (0, 1))
@@ -188,6 +189,7 @@ def _pharaoh(links: pa.ListArray) -> str:
     pairs = links.flatten()
     numbers = (pairs.field(name).cast(pa.string()) for name in ("src", "tgt"))
     points = pc.binary_join_element_wise(*numbers, "-")
+    # A slice's offsets begin anywhere, its flattened values at its first link.
     offsets = pc.subtract(links.offsets, links.offsets[0])
     rows = pc.binary_join(pa.ListArray.from_arrays(offsets, points), " ")
     whole = pa.ListArray.from_arrays([0, len(rows)], rows)

@@ -54,7 +54,7 @@ def _link(on: Bool, i: int, j: int, has_src: Bool, has_tgt: Bool) -> None:
 
 @njit_inner
 def _grow(best_src: I32, best_tgt: I32, on: Bool, has_src: Bool, has_tgt: Bool) -> None:
-    """Adds, until none is left, union points beside a link where a word has no link yet."""
+    """Adds, until none is left, union points next to a link where a word has no link yet."""
     n_src, n_tgt = on.shape
     grown = True
     while grown:
@@ -67,6 +67,7 @@ def _grow(best_src: I32, best_tgt: I32, on: Bool, has_src: Bool, has_tgt: Bool) 
                     a, b = i + di, j + dj
                     if a < 0 or b < 0 or a >= n_src or b >= n_tgt or on[a, b]:
                         continue
+                    # Growing links words that have no link yet; final does not ask for neighbours.
                     if has_src[a] and has_tgt[b]:
                         continue
                     if best_src[b] == a or best_tgt[a] == b:
@@ -111,6 +112,7 @@ def symmetrize_sentence(best_src: I32, best_tgt: I32, method: int, on: Bool) -> 
         _grow(best_src, best_tgt, on, has_src, has_tgt)
     if method >= Method.GROW_DIAG_FINAL:
         both = method == Method.GROW_DIAG_FINAL_AND
+        # Forward first: what it links is no longer free for the reverse direction.
         _add_final(best_src, False, both, on, has_src, has_tgt)
         _add_final(best_tgt, True, both, on, has_src, has_tgt)
 

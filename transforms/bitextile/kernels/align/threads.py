@@ -54,6 +54,7 @@ def thread_imap(
         pending: deque[Future[Result]] = deque()
         for chunk in chunks:
             pending.append(pool.submit(function, chunk))
+            # One more than there are threads, so that none waits while the caller takes a result.
             if len(pending) > n_threads:
                 yield pending.popleft().result()
         while pending:
@@ -72,6 +73,7 @@ def balanced_chunks(work: I64, n_chunks: int) -> list[tuple[int, int]]:
     """
     ends = np.cumsum(work)
     total = int(ends[-1]) if len(ends) else 0
+    # An item goes where its work ends, so that one huge item is a range of its own.
     cuts = np.searchsorted(ends, total * np.arange(1, n_chunks) / n_chunks) + 1
     edges = np.unique(np.concatenate([[0], np.minimum(cuts, len(work)), [len(work)]]))
     return list(zip(edges[:-1].tolist(), edges[1:].tolist()))

@@ -54,7 +54,7 @@ class EflomalConfig(AlignerConfig):
     """Prior probability that a word is not aligned. 0.2 as in eflomal."""
     symmetrize: Heuristic = "grow-diag"
     """How both directions become one alignment. eflomal gives no posteriors, so all methods but
-    `posterior`; tests/benchmarks/align_text.py tells which is best on its sets."""
+    `posterior`; tests/benchmarks/align_text.py compares them on its sets."""
     sample_pairs: int = 2_000_000
     """Pairs per language pair that the priors are made of, at most."""
     segmenter: Choice = "auto"

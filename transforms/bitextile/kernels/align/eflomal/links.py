@@ -108,6 +108,8 @@ def symmetrize_output(output: EflomalOutput, *, symmetrize: str) -> Alignment:
     n_tgt = np.diff(windows.corpus.tgt_at)[output.line_window]
     src_at = offsets_of(n_src)
     tgt_at = offsets_of(n_tgt)
+    # eflomal's forward links have one source word per target word, its reverse links the other way
+    # round: just what the heuristics start from.
     best_src = np.full(tgt_at[-1], -1, np.int32)
     best_tgt = np.full(src_at[-1], -1, np.int32)
     line, i, j = _parse_links(output.links[0], n_src, n_tgt)
@@ -118,6 +120,7 @@ def symmetrize_output(output: EflomalOutput, *, symmetrize: str) -> Alignment:
     agreed = (best_src[tgt_at[line] + j] == i) & (best_tgt[src_at[line] + i] == j)
     window = output.line_window[line]
     i, j = i + windows.src_from[window], j + windows.tgt_from[window]
+    # Words in the overlap of two windows are taken from the one in whose middle they are.
     own = (i >= windows.own_from[window]) & (i < windows.own_to[window])
     score = np.where(agreed, 1.0, 0.5)
     links = WordLinks(windows.row[window][own], i[own], j[own], score[own])

@@ -79,7 +79,7 @@ class EflomalModel:
                     "fit and save it again"
                 )
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DatasetError(f"{place}: not a whole model of eflomal ({error!r})") from error
+            raise DatasetError(f"{place}: not a complete model of eflomal ({error!r})") from error
         return model
 
     def priors_of(self, src_words: Iterable[str], tgt_words: Iterable[str]) -> str:
@@ -90,6 +90,7 @@ class EflomalModel:
         kind, first, second = (self.priors[name] for name in ("kind", "first", "second"))
         src, tgt = (pa.array(sorted(set(side)), pa.string()) for side in (src_words, tgt_words))
         in_src, in_tgt = pc.is_in(first, src), pc.is_in(first, tgt)
+        # Lexical priors by both words, fertilities by their one word, jumps always.
         wanted = pc.and_(pc.equal(kind, "LEX"), pc.and_(in_src, pc.is_in(second, tgt)))
         wanted = pc.or_(wanted, pc.and_(pc.equal(kind, "FERF"), in_src))
         wanted = pc.or_(wanted, pc.and_(pc.equal(kind, "FERR"), in_tgt))

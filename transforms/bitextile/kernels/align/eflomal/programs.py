@@ -33,7 +33,7 @@ def find_program(name: str, options: EflomalOptions) -> str:
         where = options.bin_dir or "the folders of PATH"
         raise ConfigError(
             f"{name} is not in {where}; aligner eflomal runs the programs of eflomal 2, which is "
-            "installed apart: python3 -m venv VENV && VENV/bin/pip install eflomal, then name "
+            "installed separately: python3 -m venv VENV && VENV/bin/pip install eflomal, then name "
             "VENV/bin by --eflomal-bin, or by `bin_dir` in a recipe"
         )
     return os.path.abspath(found)

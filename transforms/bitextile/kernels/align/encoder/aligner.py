@@ -96,6 +96,7 @@ class EncoderAligner:
         order = np.argsort(lengths, kind="stable")
         chunk = np.cumsum(lengths[order]) // SUBWORDS_PER_CHUNK
         for rows in np.split(order, np.flatnonzero(np.diff(chunk)) + 1):
+            # Both sides in one call, so that their windows share batches.
             both = src_subwords.take(rows).append(tgt_subwords.take(rows))
             vectors = self.encoder.encode(both)
             n, middle = len(rows), both.at[len(rows)]

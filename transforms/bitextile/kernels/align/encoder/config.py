@@ -44,7 +44,7 @@ class SimalignConfig(AlignerConfig):
     """Folder of a transformers encoder, on every worker."""
     matching: Matching = "inter"
     """How similar tokens become links; see `kernels.align.encoder.matching`. `inter` is the most
-    precise of simalign's, and what is made of word alignments here wants that."""
+    precise of simalign's, which word exchange and code-switching need."""
     layer: int = 8
     """Layer whose vectors are compared. The 8th of 12, as in simalign and awesome-align: there
     words of two languages are closest, while the last layers turn back to the vocabulary they

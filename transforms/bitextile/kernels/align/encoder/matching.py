@@ -10,7 +10,7 @@ Four ways to match the tokens (subwords or words) of two sentences:
 Similarity is (1 + cosine) / 2, in [0, 1]. Sources: SimAlign (Jalili Sabet et al. 2020, sections 2
 and 3) for the first three, awesome-align (Dou and Neubig 2021, section 2.2) for the last.
 
-The sentences of a batch are matched together: sorted by length, their similarities stand in padded
+The sentences of a batch are matched together: sorted by length, their similarities are padded
 arrays [B, M, N], `cell_mask` marks the cells that are real.
 """
 
@@ -74,6 +74,7 @@ def match_words(src: TokenVectors, tgt: TokenVectors, *, matcher: Matcher) -> Wo
         src, tgt = means_of_words(src), means_of_words(tgt)
     if matcher.matching != "softmax":
         src, tgt = _normalise(src), _normalise(tgt)
+    # A corpus whose words are the tokens' own indices, so that windows hold indices of tokens.
     corpus = Corpus(
         np.arange(len(src.word), dtype=np.int32),
         src.at,
@@ -140,7 +141,7 @@ def _match_batch(
 
 
 def _padded(vectors: F32, tokens: Ints, at: I64, rows: I64) -> tuple[F32, I64]:
-    """Returns [B, M, H] and the lengths [B]; what stands in the padding is any token's vector."""
+    """Returns [B, M, H] and the lengths [B]; the padding holds any token's vector."""
     lengths = at[rows + 1] - at[rows]
     index = at[rows][:, None] + np.minimum(np.arange(lengths.max()), lengths[:, None] - 1)
     return vectors[tokens[index]], lengths
@@ -214,6 +215,7 @@ _MATCHINGS: dict[str, Callable[[Floats, Bool, I64, I64], Bool]] = {
 def _bidirectional_softmax(dots: F32, cell_mask: Bool) -> Floats:
     """Returns [2, B, M, N]: probabilities over target tokens, and over source tokens."""
     cells = np.where(cell_mask, dots, np.float32(-1e30))  # finite: a padded row has no NaN
+    # The maximum is subtracted first: exp of a large dot product would be infinite.
     both = []
     for axis in (2, 1):
         exp = np.exp(cells - cells.max(axis=axis, keepdims=True))
@@ -222,6 +224,7 @@ def _bidirectional_softmax(dots: F32, cell_mask: Bool) -> Floats:
 
 
 def _deduplicate(pair: I64, src: I64, tgt: I64, score: Floats) -> WordLinks:
+    # Several subwords of two words may match; the best pair of them comes first.
     order = np.lexsort((-score, tgt, src, pair))
     pair, src, tgt, score = pair[order], src[order], tgt[order], score[order]
     first = np.ones(len(pair), bool)

@@ -85,7 +85,7 @@ class HmmModelConfig:
     """Added to the expected count of each jump. 30 steadies corpora of hundreds of pairs (1 % less
     AER on KFTT's 582 pairs) and is nothing to large ones."""
     jump_reach: float = 8.0
-    """How many positions a shared long jump is taken to stand for."""
+    """How many positions a shared long jump is assumed to cover."""
     state_cut: float = 1e-3
     """Forward-backward does not extend states below this share of the strongest's mass. 1e-3
     doubles the speed and changes no AER by more than 0.05 points; 0 is exact."""

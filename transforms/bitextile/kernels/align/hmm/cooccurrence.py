@@ -81,6 +81,7 @@ def find_occurrences(corpus: Corpus, n_src: int) -> Occurrences:
         start[token + 1] += 1
     for word in range(n_src):
         start[word + 1] += start[word]
+    # Counting sort: sizes, offsets, then each token to the next free slot of its word.
     fill = start[:-1].copy()
     sentence = np.empty(len(corpus.src), np.int32)
     exposure = np.zeros(n_src, np.int64)
@@ -149,6 +150,7 @@ def _fill_rows(
                     touched[n] = f
                     n += 1
                 seen[f] += 1
+        # A row's entries are in the order in which its words were first met.
         at = counts.start[e]
         for f in touched[:n]:
             if _is_kept(seen[f], f, occurrences.exposure[e], n_occurrences, rule):

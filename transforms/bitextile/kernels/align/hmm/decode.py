@@ -104,6 +104,7 @@ def _encode(model: HmmModel, src: pa.ListArray, tgt: pa.ListArray) -> tuple[Corp
     src_ids, src_rows = _look_up(src_words, model.src_words, model.src_prefixes, model.config)
     tgt_ids, tgt_rows = _look_up(tgt_words, model.tgt_words, model.tgt_prefixes, model.config)
     n_new = int((tgt_rows < 0).sum())
+    # Unseen target words need ids of their own, as no table row may match them.
     tgt_rows[tgt_rows < 0] = len(model.tgt_words) + np.arange(n_new)
     unseen = np.full(n_new, model.config.floor, np.float32)
     corpus = Corpus(src_ids, src_at, tgt_rows[tgt_ids], tgt_at)

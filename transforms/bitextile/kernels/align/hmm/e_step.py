@@ -29,7 +29,7 @@ from bitextile.kernels.arrays import F32, F64, I16, I32, I64
 class Cells(NamedTuple):
     """The cells of a range of sentences whose word pair is in the table.
 
-    Those of token i of the source side are first[i]:last[i]; all cells of a word stand together.
+    Those of token i of the source side are first[i]:last[i]; all cells of a word are adjacent.
 
     Attributes:
         first: int64 [source words of the range].
@@ -144,6 +144,8 @@ def find_cells(corpus: Corpus, row_of: I32, table: TranslationTable, n_tgt: int)
         n_tgt: more than any target id.
     """
     occurrences = find_occurrences(corpus, len(row_of))
+    # first and last are by token of the corpus, but the work goes word by word: token_of has the
+    # token of each occurrence.
     fill, token_of = occurrences.start[:-1].copy(), np.empty(len(corpus.src), np.int32)
     for i in range(len(corpus.src)):
         token_of[fill[corpus.src[i]]] = i
@@ -152,6 +154,7 @@ def find_cells(corpus: Corpus, row_of: I32, table: TranslationTable, n_tgt: int)
     max_cells = 0
     for exposure in occurrences.exposure:
         max_cells += exposure
+    # At most every word of every sentence; pages that are not written cost no memory.
     position, entry = np.empty(max_cells, np.int16), np.empty(max_cells, np.int32)
     entry_plus_1 = np.zeros(n_tgt, np.int32)  # 0 where the row has no entry
     at = 0
@@ -171,6 +174,7 @@ def find_cells(corpus: Corpus, row_of: I32, table: TranslationTable, n_tgt: int)
                     entry[at] = found - 1
                     at += 1
             last[token_of[o]] = at
+        # Only what was set is reset: the array is as long as the vocabulary, a row is not.
         for k in range(begin, end):
             entry_plus_1[table.tgt[k]] = 0
     return Cells(first, last, position, entry[:at])
@@ -185,6 +189,7 @@ def _set_emissions(
     tgt, n_tgt = corpus.tgt_at[s], corpus.tgt_at[s + 1] - corpus.tgt_at[s]
     src_stride, tgt_stride = padded(n_src), padded(n_tgt)
     floor, table = parameters.floor, parameters.table
+    # The floor everywhere (no sentence has probability zero), then the cells that have an entry.
     for j in range(n_tgt):
         for i in range(src_stride):
             to_tgt.emit[j * src_stride + i] = floor if i < n_src else np.float32(0)

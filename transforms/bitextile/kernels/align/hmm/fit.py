@@ -164,6 +164,7 @@ def _initialise(
     unigram_src, unigram_tgt = _unigram(corpus.src, n_src), _unigram(corpus.tgt, n_tgt)
     occurrences = find_occurrences(corpus, n_src)
     counts = count_cooccurrences(corpus, occurrences, n_tgt, config=config, n_threads=n_threads)
+    # The null word explains frequent words rather than rare ones: by their share of the text.
     null_start = np.float32(config.null_start)
     null = null_start * unigram_src, null_start * unigram_tgt
     marginals = train_ibm1(
@@ -223,6 +224,7 @@ def _em_iteration(
     counts = PairCounts(table.start, table.tgt, np.zeros(len(table.tgt), np.float32))
     likelihood, null_src, null_tgt = np.zeros(2), np.zeros(n_src), np.zeros(n_tgt)
     jumps = np.zeros((2, 2 * parameters.to_tgt.zero + 1))
+    # The sums are taken here, in the order of the chunks, whichever thread was first.
     for batch, cells, joint, result in thread_imap(expect, chunks, n_threads=n_threads):
         add_to_counts(cells, joint, counts.value)
         likelihood += result.log_likelihood
@@ -277,6 +279,7 @@ def _update_distributions(
 
 
 def _null_distribution(expected: F64, unigram: F32, smoothing: float) -> F32:
+    # 1e-6: where nothing at all is unlinked, the words' shares remain.
     expected = expected + smoothing * max(float(expected.sum()), 1e-6) * unigram
     return (expected / expected.sum()).astype(np.float32)
 

@@ -73,6 +73,8 @@ def padded(n: int) -> int:
 
 def allocate_lattice(n_obs: int, n_states: int) -> Lattice:
     """Returns memory for sentences of at most these lengths, in either role."""
+    # Square and padded, since a sentence's words are observations in one direction and states in
+    # the other; shorter sentences use the first part with a stride of their own.
     stride = -(-max(n_obs, n_states, 1) // LANES) * LANES
 
     def empty(n: int) -> F32:
@@ -104,6 +106,8 @@ def _max(row: F32) -> np.float32:
 @njit_inner
 def _set_normalisers(jumps: Jumps, n_states: int, out: F32) -> None:
     """out[i' + 1] = 1 / sum_{i < n} jump(i - i') for i' = -1 .. n - 1, by a running sum."""
+    # From one state to the next the window of n distances moves by one: it gains a distance at the
+    # low end and loses one at the high end. In float64, as 2 n terms are added and taken away.
     total = 0.0
     for i in range(n_states):
         total += jumps.weight[jumps.zero + i + 1]
@@ -111,12 +115,14 @@ def _set_normalisers(jumps: Jumps, n_states: int, out: F32) -> None:
         out[last + 1] = 1 / total
         total += jumps.weight[jumps.zero - last - 1]
         total -= jumps.weight[jumps.zero + n_states - 1 - last]
-    out[n_states + 1 : padded(n_states) + 1] = 0
+    out[n_states + 1 : padded(n_states) + 1] = 0  # padding: no mass ever leaves or reaches it
 
 
 @njit_inner
 def _convolve(mass: F32, weight: F32, zero: int, n_states: int, cut: Real, out: F32) -> None:
     """out[i] = sum_i' mass[i'] weight[i - i'], over the states whose mass exceeds `cut`."""
+    # A convolution by the states that matter: with a sharp model a few of a sentence's words hold
+    # nearly all mass, and each costs one multiply-add over a row.
     out[:] = 0
     for last in range(n_states):
         c = mass[last]
@@ -176,6 +182,8 @@ def forward(
                 mass[i] = before[i] + before_null[i]
                 outgoing[i] = mass[i] * normaliser[i] * p_real
             _convolve(outgoing, jumps.weight, jumps.zero, n_states, cut * _max(outgoing), incoming)
+        # Each row is scaled to one: products of a thousand probabilities would leave float32, and
+        # the logarithms of the scales add up to the likelihood.
         to_null = np.float32(p_null * lattice.null_emit[j])
         total = np.float32(0)
         for i in range(stride):
@@ -269,10 +277,12 @@ def backward(
         total = np.float32(0)
         for i in range(stride):
             mass[i] = real[i] + null[i]
+            # A real link at j follows by a jump, null stays: both from the same last link i.
             beta[i] = p_real * normaliser[i] * incoming[i] + to_null * beta[i]
             total += mass[i] * beta[i]
         if counting:
             _add_transitions(lattice, n_states, mass, emit_beta, p_real / total, cut)
+        # Only the ratios of beta matter: posteriors are normalised, pairs divided by `total`.
         scale = np.float32(1 / _max(beta))
         for i in range(stride):
             beta[i] *= scale

@@ -62,6 +62,7 @@ def _add_normalisers(
     z: F32,
 ) -> None:
     """Adds to z of each target token of a range of sentences its probability given each word."""
+    # One row of the table at a time is laid out densely, so a cell is a load and an add.
     dense = np.zeros(len(marginals.columns), np.float32)
     class_counts = np.zeros(len(marginals.columns), np.float64)
     for c in range(len(marginals.class_start) - 1):
@@ -108,6 +109,7 @@ def _set_expected_counts(
                 )
                 dense[counts.tgt[k]] = p_src
                 counts.value[k] = p_tgt * p_src
+            # z_i of each occurrence, then 1 / (z_j z_i) summed by target word.
             for s in of_word:
                 total = np.float32(0)
                 for j in range(corpus.tgt_at[s], corpus.tgt_at[s + 1]):

@@ -27,6 +27,7 @@ def _bucket(zero: int, window: int) -> I64:
 
 def expand_jumps(weights: F64, longest: int) -> Jumps:
     """Returns the weights of every distance that sentences of `longest` words can need."""
+    # Rows are padded to LANES and read as slices: their distances must exist, too.
     zero = longest + 2 * LANES
     bucket = _bucket(zero, len(weights) // 2)
     weights_f32 = weights.astype(np.float32)
@@ -49,5 +50,6 @@ def update_jumps(
         _bucket(jumps.zero, window), expected * jumps.weight, minlength=2 * window + 1
     )
     weights = (counts + smoothing) / (counts + smoothing).sum()
+    # The ends hold the counts of every longer jump; each single distance gets its part.
     weights[[0, -1]] /= reach
     return weights

@@ -33,7 +33,7 @@ class Marginals(NamedTuple):
         class_start: int64 [source classes + 1].
         member: int32 [source words], grouped by class.
         of_tgt: int32 [target words], each word's class.
-        weight: k of the formula above; 0 before the first M-step, where counts stand alone.
+        weight: k of the formula above; 0 before the first M-step, where nothing is interpolated.
     """
 
     rows: F64
@@ -103,6 +103,7 @@ def _add_prior_counts(
             known[prior.tgt[t]] += prior.weight[t]
         for k in range(counts.start[e], counts.start[e + 1]):
             f = counts.tgt[k]
+            # Words spelt the same are of the same class, too, but get one weight only.
             if f == same_word[e]:
                 counts.value[k] += weights[0]
             elif of_tgt[f] == same_class[e]:
@@ -170,6 +171,7 @@ def translation_probabilities(
     row, column, weight = marginals.rows[e], marginals.columns[f], marginals.weight
     if weight > 0:
         c = marginals.of_tgt[f]
+        # k p(F | E) p(f | F) = k c(E, F) / (c(E) c(F)) c(f); the other way round ends in c(e).
         tie = weight * _ratio(class_counts[c], class_total * marginals.of_column_class[c])
         to_tgt, to_src = count + tie * column, count + tie * row
         return _ratio(to_tgt, row + weight), _ratio(to_src, column + weight)

@@ -71,7 +71,7 @@ class HmmModel:
     def save(self, folder: str | PathLike[str]) -> str:
         """Writes the model to a folder and returns its digest; the same model, the same bytes.
 
-        `model.json` is written last, so that a folder with one is a whole model.
+        `model.json` is written last, so that a folder with one is complete.
 
         Args:
             folder: made if need be; a local path or a URI that pyarrow knows.
@@ -111,7 +111,7 @@ class HmmModel:
                 statistics=head["statistics"],
             )
         except (KeyError, TypeError, ConfigError) as error:
-            raise DatasetError(f"{fspath(folder)}: not a whole aligner model: {error!r}") from error
+            raise DatasetError(f"{fspath(folder)}: not a complete HMM model: {error!r}") from error
         if model.digest != head["digest"]:
             raise DatasetError(
                 f"{fspath(folder)}: content is {model.digest}, model.json says {head['digest']}; "
