@@ -119,6 +119,7 @@ def _checked_engine(
     from bitextile.kernels.model_digest import encoder_digest
     from bitextile.trainer.generate.candidates import candidates_engine
 
+    # Looked at first: loading a model and counting words take much longer.
     if alone := [lang for lang in languages if {*config.languages} == {lang}]:
         raise ConfigError(f"{path} holds sentences in {alone[0]}; name another language as well")
     digest = encoder_digest(config.model)

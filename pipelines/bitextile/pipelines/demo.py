@@ -27,6 +27,7 @@ def demo(out: str, *, options: RunOptions, progress: Progress) -> Summary:
         if isinstance(news, DatasetResult) and news.dataset.kind.name == "pseudo":
             progress(QUALITY_NOTE)
 
+    # Files of a package may be inside a zip; the readers need real paths.
     with resources.as_file(resources.files("bitextile.pipelines.sample")) as folder:
         recipe = load_recipe(str(folder / RECIPE))
         return run(recipe, Path(folder), out, options=options, progress=with_note)

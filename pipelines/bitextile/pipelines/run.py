@@ -151,6 +151,8 @@ class _Run:
         """Pre-trains in stages, with what models supply between and behind them."""
         before_writing = stages_before_backtranslation(self.stages)
         for done, stage in enumerate(self.stages):
+            # Before the first stage that learns from pseudo translations, by the model trained so
+            # far.
             if done == before_writing:
                 self.backtranslate(done)
             self.pretrain(stage)
@@ -169,6 +171,8 @@ class _Run:
         config = stage_config(stage, self.recipe, self.folder, self.out)
         self.progress(stage.name)
         if stage.number == 1:
+            # With --reuse as well: initial weights are no result, they follow from the
+            # configuration.
             overwrite = self.options.overwrite or self.options.reuse
             save_initial(config, self.at(model_folder(0)), overwrite=overwrite)
         made = self.trained(config, self.at(stage.folder))
@@ -279,6 +283,7 @@ class _Run:
         """Returns the training curve, one stage after the other; empty without training."""
         rows: list[dict[str, Any]] = []
         for stage in self.stages:
+            # Steps count on from stage to stage, so that all losses share one axis.
             done = rows[-1]["step"] if rows else 0
             text = Path(self.at(stage.folder), "metrics.jsonl").read_text(encoding="utf-8")
             for row in map(json.loads, text.splitlines()):

@@ -12,6 +12,7 @@ from pathlib import Path
 @cache
 def field_docs(kind: type) -> dict[str, str]:
     """Returns the docstring line under each field, those of base classes included."""
+    # Later classes win, as when dataclasses collect their fields.
     found: dict[str, str] = {}
     for base in reversed(kind.__mro__):
         if is_dataclass(base):
@@ -21,6 +22,7 @@ def field_docs(kind: type) -> dict[str, str]:
 
 @cache
 def _parsed(module: str) -> ast.Module:
+    # Python keeps no string that stands under a field, so it is read from the source again.
     path = sys.modules[module].__file__
     return ast.parse(Path(path).read_text(encoding="utf-8")) if path else ast.Module([], [])
 

@@ -32,6 +32,7 @@ def syntax_of(hint: Any) -> Syntax:
     Raises:
         TypeError: there is no way; a defect of the configuration, not of the call.
     """
+    # Before the type is unwrapped, since the mark is on its annotation.
     if reader := _from_text(hint):
         return Syntax(str, lambda value, _: reader.read(value), reader.metavar)
     hint = bare_type(hint)
@@ -77,6 +78,7 @@ def _named_values(key: Any, value: Any) -> Syntax:
             if not equals or not left or not right:
                 raise ConfigError(f"{flag} {text}: expected {metavar}")
             place = name.read(left, flag)
+            # The last one would win without a word, which nobody who writes a name twice expects.
             if place in found:
                 raise ConfigError(f"{flag}: {left} is given twice, {found[place]} and {right}")
             found[place] = _number(right, flag) if number else right

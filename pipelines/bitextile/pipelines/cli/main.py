@@ -73,6 +73,8 @@ def command() -> None:
 def main(call: Sequence[str] | None = None) -> None:
     """Runs the command line and exits with its code."""
     given = list(sys.argv[1:] if call is None else call)
+    # typer takes -- for the end of options, so what follows it is cut off and comes back as
+    # options.
     cut = given.index("--") if "--" in given else len(given)
     given, for_beam = given[:cut], given[cut + 1 :]
     debug = "--debug" in given
@@ -83,6 +85,7 @@ def main(call: Sequence[str] | None = None) -> None:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     # Threads that spin for each other starve on a machine that others use: trainer/README.md.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # A name that is not a command loads all, so that the error can suggest the nearest one.
     named = [name for name in given[:1] if name in COMMANDS]
     arguments = given + [f"--beam={argument}" for argument in for_beam]
     try:

@@ -91,6 +91,8 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     configs = {name: _configuration(hints[name]) for name in inspect.signature(function).parameters}
 
     def run(context: typer.Context, **given: Any) -> None:
+        # Only what the user wrote is passed on. So defaults stay those of the dataclasses, and two
+        # alternatives may give the same field different ones.
         chosen = {name for name in given if _is_given(context, name)}
         arguments = {
             name: given[name] if config is None else config.build(given, chosen)
@@ -104,6 +106,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
         own = [parameter.replace(annotation=hints[name], kind=inspect.Parameter.KEYWORD_ONLY)]
         parameters += own if config is None else config.parameters()
     run.__name__, run.__doc__ = function.__name__, function.__doc__
+    # typer reads parameters, types and help from the signature; nothing else needs to exist.
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return run
 
@@ -193,8 +196,11 @@ class Configuration:
             if option.name == name
         }
         option = next(iter(readers.values()))
+        # What one alternative requires cannot be required of every call; `_build` asks for it.
         required = option.required and not self.selector
         hint = option.hint
+        # Alternatives may offer other choices under one name (eflomal has no `posterior`): typer
+        # takes them all, and the configuration refuses what is not its own.
         if choices := {c: None for o in readers.values() for c in choices_of(o.hint)}:
             hint = Literal[tuple(choices)]
         doc = first_sentence(option.doc)
@@ -202,6 +208,8 @@ class Configuration:
             doc = f"{', '.join(readers)}: {doc}"
         syntax = syntax_of(hint)
         doc += ("; repeatable" if syntax.repeated else "") + _defaults(readers)
+        # typer would show None, the default of every generated parameter; the dataclass's is in
+        # `doc`.
         info = typer.Option(
             *_declarations(option), help=doc, show_default=False, metavar=syntax.metavar
         )
@@ -332,6 +340,7 @@ def _defaults(readers: Mapping[str, Option]) -> str:
 
 def _default(option: Option) -> str:
     value = option.default
+    # Off, empty or not set: a default that says nothing in help.
     if value is None or value is False or value in ("", (), {}):
         return ""
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -125,6 +125,7 @@ def _bitext(entry: Bitext, folder: Path) -> CorpusSource:
 def _mono(entry: Mono, folder: Path) -> list[CorpusSource]:
     found = []
     for pattern in entry.files:
+        # Sorted, as file systems list in orders of their own, which would reach the manifest.
         names = sorted(glob.glob(pattern, root_dir=folder)) if "*" in pattern else [pattern]
         if not names:
             raise ConfigError(f"corpus {entry.corpus}: no file matches {pattern!r} in {folder}")

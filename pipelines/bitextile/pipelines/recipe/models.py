@@ -36,6 +36,7 @@ class _TranslatorPart(Part):
     def __post_init__(self) -> None:
         """Raises ConfigError without a model."""
         super().__post_init__()
+        # CAMLM is among the objectives of `pretrain`; no objective trains an encoder-decoder.
         if not self.model:
             engine = vars(self)["engine"]
             raise ConfigError(f"backtranslate by {engine}: name the folder of the `model`")

@@ -34,6 +34,7 @@ class Part:
 
     def __post_init__(self) -> None:
         """Runs the checks of every configuration that the part is made of."""
+        # A class inherits one __post_init__, that of its first base; the others would never run.
         for base in type(self).__bases__:
             if not issubclass(base, Part) and hasattr(base, "__post_init__"):
                 base.__post_init__(self)
@@ -59,6 +60,8 @@ class ChosenBy:
         kinds = get_args(source)
         names = [get_args(get_type_hints(kind)[self.name])[0] for kind in kinds]
 
+        # A name that no alternative has goes to pydantic as it is, whose error lists those there
+        # are.
         def chosen(value: Any) -> str:
             given = value.get if isinstance(value, dict) else partial(getattr, value)
             return str(given(self.name, names[0]))

@@ -47,6 +47,7 @@ def check_variants(recipe: Recipe, folder: Path) -> None:
             raise ConfigError(f"two parts would write {name}; give one of them a `name`")
     pairs = {frozenset(entry.languages) for entry in recipe.bitext}
     for part in parts:
+        # A file replaces the dataset, so a recipe without `mono` may derive one.
         of_mono = getattr(part, "dataset", "") == "mono" and not getattr(part, "file", "")
         if of_mono and not recipe.mono:
             raise ConfigError(

@@ -36,6 +36,7 @@ def _words_of_key(dataset: Dataset, key: str, n_words: int) -> Iterator[LexiconW
     totals: dict[tuple[str, str, str], int] = {}
     for batch in dataset.batches(key=key, columns=["src_lang", "tgt_lang", "src", "count"]):
         for *word, count in zip(*(column.to_pylist() for column in batch.columns)):
+            # Punctuation and numbers are the most frequent entries and show nothing.
             if any(map(str.isalpha, word[2])):
                 place = (word[0], word[1], word[2])
                 totals[place] = totals.get(place, 0) + count

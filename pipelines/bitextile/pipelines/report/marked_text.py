@@ -116,6 +116,7 @@ def exchanged_texts(row: Row) -> tuple[MarkedText, MarkedText]:
     batch = pa.RecordBatch.from_pylist([row], EXCHANGE.schema)
     src_spans, tgt_spans = (column[0].as_py() for column in exchanged_spans(batch))
     links = [(link["src"], link["tgt"]) for link in row["exchanged"]]
+    # Each side is marked by the same code, with its own word first in every link.
     flipped = [(j, i) for i, j in links]
     scores = {(link["src"], link["tgt"]): link["score"] for link in row["links"]}
     return (

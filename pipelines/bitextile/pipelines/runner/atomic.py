@@ -70,6 +70,7 @@ def _missing_folders(folder: Path) -> list[Path]:
 
 
 def _staging(path: str) -> str:
+    # In the same folder, thus on the same file system, where a rename is atomic.
     target = Path(path).absolute()
     return str(target.with_name(f".{target.name}.partial"))
 
@@ -77,6 +78,7 @@ def _staging(path: str) -> str:
 def _replace(place: str, path: str) -> None:
     old = f"{place}.old"
     shutil.rmtree(old, ignore_errors=True)
+    # Two renames: for a moment the path is absent, but it never holds half of an output.
     if os.path.exists(path):
         os.rename(path, old)
     os.rename(place, path)

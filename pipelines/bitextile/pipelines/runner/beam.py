@@ -116,6 +116,7 @@ _ERROR_CLASSES = {
     for name, value in vars(errors).items()
     if isinstance(value, type) and issubclass(value, BitextileError)
 }
+# Beam passes on the traceback of a worker as text, with real or with escaped line breaks.
 _RAISED = re.compile(rf"(?:[\w.]+\.)?({'|'.join(_ERROR_CLASSES)}): (.*?)(?:\n|\\n|$)")
 _STEP = re.compile(r"\s*\[while running '([^']*)'\]")
 
@@ -128,6 +129,7 @@ def unwrap_worker_error(error: BaseException) -> BitextileError:
     """
     text = str(error)
     raised = _RAISED.findall(text)
+    # The last one: an error that was raised from another follows it in a traceback.
     if raised:
         name, sentence = raised[-1]
         return _ERROR_CLASSES[name](_without_step(sentence))

@@ -38,6 +38,7 @@ def convert_dataset(
         split: the only one to read; "all" for all rows.
         more_inputs: path and digest of what else shapes the rows, such as a model.
     """
+    # The manifest names the inputs' digests, by which --reuse knows whether they are the same.
     output = Output(path=out, config=config, inputs=(dataset_input(source), *more_inputs))
 
     def build(root: Any, places: dict[str, str]) -> None:

@@ -92,6 +92,7 @@ def _reusable(outputs: Sequence[Output], options: RunOptions) -> list[DatasetRes
 
 
 def _same(output: Output) -> Dataset:
+    # Compared as JSON, as the manifest has it: there tuples are lists and keys are strings.
     manifest = read_manifest(output.path)
     inputs = [entry["digest"] for entry in output.inputs]
     found = [entry["digest"] for entry in manifest.inputs]
