@@ -33,7 +33,7 @@ _KNOWN_SENTENCES = 2_000
 def codeswitch(
     aligned: str, out: str, *, config: AlignmentSwitchConfig, options: RunOptions
 ) -> DatasetResult:
-    """Writes code-switched sentences made from the links of an `aligned` dataset.
+    """Writes code-switched sentences made from the word alignments of an `aligned` dataset.
 
     Args:
         aligned: folder of the dataset.
@@ -106,7 +106,7 @@ def codeswitch_by_dictionary(
         options: how to run.
 
     Raises:
-        ConfigError: a dictionary's format or column order cannot be told or is another, or the
+        ConfigError: a dictionary's format or column order cannot be found or is another, or the
             dataset has no sentence in the language of any dictionary.
     """
 

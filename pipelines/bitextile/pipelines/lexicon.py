@@ -1,4 +1,4 @@
-"""`bitextile lexicon`: aligned -> lexicon, a bilingual dictionary from the links."""
+"""`bitextile lexicon`: aligned -> lexicon, a bilingual dictionary from the word alignments."""
 
 from dataclasses import asdict
 from typing import Any
@@ -12,7 +12,7 @@ from bitextile.schema.kinds import ALIGNED, LEXICON
 
 
 def lexicon(aligned: str, out: str, *, config: LexiconConfig, options: RunOptions) -> DatasetResult:
-    """Writes the dictionary that the links of an `aligned` dataset amount to.
+    """Writes the dictionary that the word alignments of an `aligned` dataset give.
 
     Args:
         aligned: folder of the dataset.

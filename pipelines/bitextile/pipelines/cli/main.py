@@ -85,7 +85,7 @@ def main(call: Sequence[str] | None = None) -> None:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     # Threads that spin for each other starve on a machine that others use: trainer/README.md.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    # A name that is not a command loads all, so that the error can suggest the nearest one.
+    # Anything else loads all commands: help lists them, a misspelt name is refused.
     named = [name for name in given[:1] if name in COMMANDS]
     arguments = given + [f"--beam={argument}" for argument in for_beam]
     try:

@@ -329,11 +329,13 @@ def _declarations(option: Option) -> tuple[str, ...]:
 
 def _defaults(readers: Mapping[str, Option]) -> str:
     """Returns what help says of the default, or of that of each alternative."""
-    told = {reader: _default(option) for reader, option in readers.items()}
-    if len(set(told.values())) == 1:
-        text = next(iter(told.values()))
+    defaults = {reader: _default(option) for reader, option in readers.items()}
+    if len(set(defaults.values())) == 1:
+        text = next(iter(defaults.values()))
     else:
-        by_value = {value: [r for r, v in told.items() if v == value] for value in told.values()}
+        by_value: dict[str, list[str]] = {}
+        for reader, value in defaults.items():
+            by_value.setdefault(value, []).append(reader)
         text = "; ".join(f"{v} ({', '.join(names)})" for v, names in by_value.items() if v)
     return f" [default: {text}]" if text else ""
 

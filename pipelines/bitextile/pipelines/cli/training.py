@@ -33,7 +33,7 @@ def finetune(
     overwrite: Overwrite = False,
     resume: Resume = False,
 ) -> None:
-    """Makes a classifier of sentence pairs of an encoder; plain, with SALT, on switched data."""
+    """Fine-tunes an encoder for a task: alone, with SALT, or on switched data."""
     from bitextile.trainer.finetune.config import FinetuneConfig
     from bitextile.trainer.finetune.loop import finetune as train
 

@@ -86,7 +86,7 @@ def _local_workers(options: RunOptions, input_bytes: int) -> list[str]:
 
 
 def quiet_beam() -> None:
-    """Keeps Beam's notes about itself off the terminal; warnings of ours and errors stay."""
+    """Keeps Beam's notes about itself off the terminal; bitextile's warnings and errors stay."""
     for name in ("apache_beam", "root", "apitools"):
         logging.getLogger(None if name == "root" else name).setLevel(logging.CRITICAL)
 
