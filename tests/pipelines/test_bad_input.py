@@ -257,6 +257,8 @@ def test_an_output_below_a_file(tmp_path, refused) -> None:
         ),
         (["ingest", "r.yaml", "--out", ""], "Invalid value for '--out': it is empty"),
         (["weave"], "No such command 'weave'; see bitextile --help"),
+        (["exchang"], "No such command 'exchang'. Did you mean 'exchange'?"),
+        (["verify", "d", "--", "--runner=dask"], "goes to Beam, which this command does not use"),
         (
             ["export", "d", "--format", "docx", "--out", "x"],
             "format is 'docx', expected one of pharaoh",

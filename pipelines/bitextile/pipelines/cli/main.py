@@ -85,7 +85,7 @@ def main(call: Sequence[str] | None = None) -> None:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     # Threads that spin for each other starve on a machine that others use: trainer/README.md.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    # Anything else loads all commands: help lists them, a misspelt name is refused.
+    # Anything else loads all commands: help lists them, a misspelt name gets the nearest one.
     named = [name for name in given[:1] if name in COMMANDS]
     arguments = given + [f"--beam={argument}" for argument in for_beam]
     try:
@@ -133,6 +133,8 @@ def _refuse_call(error: Any, *, help_only: bool) -> int:
         return ConfigError.exit_code
     command_path = error.ctx.command_path if error.ctx else "bitextile"
     message = error.format_message().rstrip(".").replace("Value error, ", "")
+    if message.startswith("No such option: --beam"):
+        message = "what follows -- goes to Beam, which this command does not use; leave it out"
     return _complain(f"{message}; see {command_path} --help", ConfigError.exit_code)
 
 
