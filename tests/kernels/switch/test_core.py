@@ -127,6 +127,20 @@ def slow(sentence, row_id: str, *, config: SwitchConfig, variant: int, side: str
 
 @given(SENTENCES, CONFIGS, st.sampled_from(["text", "src"]))
 def test_each_sentence_is_sampled_by_draws_of_its_own(sentences, config, side) -> None:
+    check_against_slow(sentences, config, side)
+
+
+@pytest.mark.parametrize("side", ["text", "src", "tgt"])
+def test_a_corpus_is_sampled_by_draws_of_its_own(side) -> None:
+    choices = [[("Hund", 1.0, 0), ("犬", 3.0, 1)], None, [("x", 0.5, 0)]]
+    sentences = [
+        [("abc"[(n + k) % 3], choices[(n * k + k) % 3]) for k in range(n % 6)] for n in range(120)
+    ]
+    config = SwitchConfig(sentence_rate=0.7, token_rate=0.4, variants=2, seed=5)
+    check_against_slow(sentences, config, side)
+
+
+def check_against_slow(sentences, config: SwitchConfig, side: str) -> None:
     batch = rows_of(sentences)
     made = switch([switch_input(sentences, batch, side)], config=config, method="alignment")
     check_rows(made.kept, CODESWITCH, "codeswitch")

@@ -144,3 +144,10 @@ def test_words_without_usable_candidates_stay() -> None:
     batch = pa.RecordBatch.from_pylist([uneven], schema=CANDIDATES.schema)
     with pytest.raises(RowError, match="differ in number"):
         switch_by_candidates(batch, config=CandidatesSwitchConfig())
+
+
+@pytest.mark.parametrize(("score", "rows"), [(0.5, 1), (0.75, 0)])
+def test_links_of_the_lowest_score_take_part(aligned, score, rows) -> None:
+    batch = aligned((("en", "dog"), ("de", "Hund"), [(0, 0, 0.5)]))
+    config = MultilingualSwitchConfig(token_rate=1.0, min_score=score)
+    assert switch_multilingual(batch, config=config).kept.num_rows == rows
