@@ -47,3 +47,66 @@ def test_a_missing_column_and_a_file_that_is_no_parquet_are_refused(tmp_path) ->
     (tmp_path / "p.parquet").write_bytes(b"PAR1 no PAR1")
     with pytest.raises(InputError, match=r"p\.parquet: not readable as Parquet"):
         read(source(tmp_path, "p.parquet", format="parquet", columns=("en", "ar")))
+
+
+TRANSLATIONS = [{"en": en, "ar": ar} for en, ar in zip(EN, AR)]
+
+
+@pytest.mark.parametrize("columns", [("en", "ar"), ("translation.en", "translation.ar")])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pa.struct([("ar", pa.string()), ("en", pa.large_string())]),
+        pa.map_(pa.string(), pa.string()),
+    ],
+)
+def test_texts_inside_a_column(tmp_path, columns: tuple[str, str], kind: pa.DataType) -> None:
+    rows = [list(t.items()) if pa.types.is_map(kind) else t for t in TRANSLATIONS]
+    table = pa.table({"id": range(4), "translation": pa.array(rows, kind)})
+    kept, rejects = parquet(tmp_path, table, columns=columns)
+    assert texts(kept) == list(zip(range(1, 5), EN, AR))
+    assert not rejects
+
+
+def test_nulls_inside_a_column_are_rejects(tmp_path) -> None:
+    rows = [None, {"en": None, "ar": "x"}, {"en": "Dog", "ar": "كلب"}]
+    kept, rejects = parquet(tmp_path, pa.table({"translation": rows}))
+    assert texts(kept) == [(3, "Dog", "كلب")]
+    assert [(r["line"], r["value"]) for r in rejects] == [(1, 0), (2, 1)]
+
+
+def test_names_deeper_down_and_names_with_a_dot(tmp_path) -> None:
+    table = pa.table({"a": [{"b": {"c": "Dog"}}], "d.e": ["كلب"]})
+    kept, _ = parquet(tmp_path, table, columns=("a.b.c", "d.e"))
+    assert texts(kept) == [(1, "Dog", "كلب")]
+
+
+def test_a_column_of_columns_is_refused_with_their_names(tmp_path) -> None:
+    table = pa.table({"translation": TRANSLATIONS})
+    with pytest.raises(
+        InputError, match=r"no column 'translation'; it has translation\.en, translation\.ar: name"
+    ):
+        parquet(tmp_path, table, columns=("translation", "translation"))
+
+
+@pytest.mark.parametrize("wrap", ["plain", "dictionary", "struct", "large"])
+def test_strings_that_are_not_utf8_are_rejects_wherever_they_are(tmp_path, wrap: str) -> None:
+    raw = pa.array([b"Dog", b"caf\xe9"], pa.binary())
+    text = pa.StringArray.from_buffers(2, raw.buffers()[1], raw.buffers()[2])
+    if wrap == "dictionary":
+        text = pa.DictionaryArray.from_arrays(pa.array([0, 1], pa.int8()), text)
+    columns = {
+        "en": text.cast(pa.large_binary()).view(pa.large_string()) if wrap == "large" else text
+    }
+    columns["ar"] = pa.array(["كلب", "x"])
+    if wrap == "struct":
+        columns = {"translation": pa.StructArray.from_arrays(list(columns.values()), list(columns))}
+    kept, [reject] = parquet(tmp_path, pa.table(columns))
+    assert texts(kept) == [(1, "Dog", "كلب")]
+    assert (reject["rule"], reject["line"]) == ("invalid_utf8/1", 2)
+
+
+def test_parquet_inside_an_archive_and_a_missing_file_are_named(tmp_path) -> None:
+    for name, message in (("a.zip#p.parquet", "not read inside an archive"), ("q", "no such file")):
+        with pytest.raises(InputError, match=message):
+            read(source(tmp_path, name, format="parquet", columns=("en", "ar")))

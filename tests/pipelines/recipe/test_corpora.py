@@ -48,7 +48,7 @@ def test_a_format_follows_from_the_files_unless_it_is_given(files, given, expect
         ({"bitext": [PAIR | {"columns": ["en", "de"]}]}, "TSV columns are numbers from 0"),
         ({"bitext": [PAIR | {"columns": [0, -1]}]}, "TSV columns are numbers from 0"),
         ({"mono": [MONO | {"files": ["no/*.gz"]}]}, r"corpus c: no file matches 'no/\*\.gz' in"),
-        ({"mono": [MONO | {"header": True}]}, "header is for TSV, its format is lines"),
+        ({"mono": [MONO | {"header": True}]}, "header is for TSV and CSV, its format is lines"),
         ({"mono": [MONO | {"column": 1}]}, "format lines has no columns to name"),
         (
             {"bitext": [PAIR | {"files": ["a.tmx"], "columns": ["a", "b"]}]},

@@ -7,10 +7,11 @@ import glob
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
+from bitextile.kernels.readers.encodings import check_encoding
 from bitextile.kernels.readers.formats import FORMATS, format_of
 from bitextile.kernels.readers.lines import LINES
 from bitextile.kernels.readers.source import CorpusSource, Format
@@ -27,7 +28,19 @@ def _known_format(name: str) -> str:
 
 
 FormatName = Annotated[str, AfterValidator(_known_format)]
+Columns = tuple[str | int, ...]
 Split = Literal["", "train", "valid", "test"]
+OnError = Literal["fail", "reject"]
+Encoding = Annotated[str, AfterValidator(check_encoding)]
+
+
+_OPTIONS = {
+    "header": "TSV and CSV",
+    "quoted": "TSV",
+    "encoding": "text files",
+    "on_error": "TMX (other formats reject a row that they cannot read)",
+}
+"""Fields of a recipe's corpus that not every format has, and which have them."""
 
 
 class Bitext(Strict):
@@ -42,10 +55,19 @@ class Bitext(Strict):
     format: FormatName = "auto"
     """Format of the files. auto goes by the file's ending."""
     columns: tuple[str | int, str | int] | None = None
-    """TSV: numbers from 0, by default 0 and 1; JSON lines and Parquet: names, by default the
-    language tags."""
-    header: bool = False
-    """Whether the first line of a TSV holds names."""
+    """Numbers from 0 or names. TSV: by default 0 and 1, and names need a header. CSV, JSON lines
+    and Parquet: by default the language tags; of nested ones a path such as translation.de."""
+    header: bool | None = None
+    """Whether the first row of a TSV or CSV holds names. By default that of a CSV does if its
+    columns are named."""
+    quoted: bool = False
+    """Whether cells of a TSV may stand in quotes, as those of a CSV do."""
+    encoding: Encoding = ""
+    """Of text files without a byte order mark, such as windows-1252. Empty for UTF-8; TMX says it
+    itself."""
+    on_error: OnError = "fail"
+    """What a unit of a TMX file does that is not well-formed. fail ends the run, reject leaves the
+    unit out."""
     split: Split = ""
     """Of every row; empty draws it by id."""
 
@@ -62,9 +84,19 @@ class Mono(Strict):
     format: FormatName = "auto"
     """Format of the files. auto goes by the file's ending."""
     column: str | int | None = None
-    """TSV: a number from 0, by default 0; JSON lines and Parquet: a name, by default `text`."""
-    header: bool = False
-    """Whether the first line of a TSV holds names."""
+    """Number from 0 or name. TSV: by default 0, and a name needs a header. CSV, JSON lines and
+    Parquet: by default `text`."""
+    header: bool | None = None
+    """Whether the first row of a TSV or CSV holds names. By default that of a CSV does if its
+    column is named."""
+    quoted: bool = False
+    """Whether cells of a TSV may stand in quotes, as those of a CSV do."""
+    encoding: Encoding = ""
+    """Of text files without a byte order mark, such as windows-1252. Empty for UTF-8; TMX says it
+    itself."""
+    on_error: OnError = "fail"
+    """What a unit of a TMX file does that is not well-formed. fail ends the run, reject leaves the
+    unit out."""
     split: Split = ""
     """Of every row; empty draws it by id."""
 
@@ -98,7 +130,6 @@ def find_files(bitext: Sequence[Bitext], mono: Sequence[Mono], folder: Path) -> 
 
 def _bitext(entry: Bitext, folder: Path) -> CorpusSource:
     format = _format(entry.format, entry.files, 2)
-    _refuse_unused(entry.corpus, format, columns=entry.columns is not None, header=entry.header)
     expected = format.files_per_bitext
     if len(entry.files) != expected:
         raise ConfigError(
@@ -108,68 +139,85 @@ def _bitext(entry: Bitext, folder: Path) -> CorpusSource:
     if entry.languages[0] == entry.languages[1]:
         raise ConfigError(f"corpus {entry.corpus}: both languages are {entry.languages[0]}")
     default: tuple[str | int, ...] = (0, 1) if format.columns == "numbers" else entry.languages
-    columns = _columns(entry.corpus, format, entry.columns or default)
-    files = tuple(_resolved(name, folder) for name in entry.files)
     return CorpusSource(
         corpus=entry.corpus,
         languages=entry.languages,
-        files=files,
+        files=tuple(_resolved(name, folder) for name in entry.files),
         names=entry.files,
         format=format.name,
-        columns=columns,
-        header=entry.header,
         split=entry.split,
+        **_reading(entry, format, entry.columns, default),
     )
 
 
 def _mono(entry: Mono, folder: Path) -> list[CorpusSource]:
-    found = []
+    names = []
     for pattern in entry.files:
         # Sorted, as file systems list in orders of their own, which would reach the manifest.
-        names = sorted(glob.glob(pattern, root_dir=folder)) if "*" in pattern else [pattern]
-        if not names:
+        found = sorted(glob.glob(pattern, root_dir=folder)) if "*" in pattern else [pattern]
+        if not found:
             raise ConfigError(f"corpus {entry.corpus}: no file matches {pattern!r} in {folder}")
-        found += names
-    sources = []
-    for name in found:
-        format = _format(entry.format, (name,), 1)
-        _refuse_unused(entry.corpus, format, columns=entry.column is not None, header=entry.header)
-        default: str | int = 0 if format.columns == "numbers" else "text"
-        column = default if entry.column is None else entry.column
-        sources.append(
-            CorpusSource(
-                corpus=entry.corpus,
-                languages=(entry.language,),
-                files=(_resolved(name, folder),),
-                names=(name,),
-                format=format.name,
-                columns=_columns(entry.corpus, format, (column,)),
-                header=entry.header,
-                split=entry.split,
+        names += found
+    return [_mono_file(entry, name, folder) for name in names]
+
+
+def _mono_file(entry: Mono, name: str, folder: Path) -> CorpusSource:
+    format = _format(entry.format, (name,), 1)
+    default: str | int = 0 if format.columns == "numbers" else "text"
+    columns = None if entry.column is None else (entry.column,)
+    return CorpusSource(
+        corpus=entry.corpus,
+        languages=(entry.language,),
+        files=(_resolved(name, folder),),
+        names=(name,),
+        format=format.name,
+        split=entry.split,
+        **_reading(entry, format, columns, (default,)),
+    )
+
+
+def _reading(
+    entry: Bitext | Mono,
+    format: Format,
+    columns: Columns | None,
+    default: Columns,
+) -> dict[str, Any]:
+    """Returns the fields of a source that say how its format is read.
+
+    Raises:
+        ConfigError: the format has no such option, or a column is not named as it wants it.
+    """
+    given = {name: getattr(entry, name) for name in _OPTIONS}
+    for name, value in given.items():
+        unused = (False, type(entry).model_fields[name].default)
+        if value not in unused and name not in format.options:
+            raise ConfigError(
+                f"corpus {entry.corpus}: {name} is for {_OPTIONS[name]}, its format is "
+                f"{format.name}; leave it out"
             )
+    if columns is not None and format.columns == "none":
+        raise ConfigError(
+            f"corpus {entry.corpus}: format {format.name} has no columns to name; leave them out"
         )
-    return sources
+    columns = columns or default
+    if entry.header is None:
+        named = any(isinstance(column, str) for column in columns)
+        given["header"] = format.columns == "names" and "header" in format.options and named
+    if "header" in format.options:
+        _check_columns(entry.corpus, format, columns, header=given["header"])
+    return given | {"columns": columns}
+
+
+def _check_columns(corpus: str, format: Format, columns: Columns, *, header: bool) -> None:
+    if not all(header if isinstance(column, str) else column >= 0 for column in columns):
+        raise ConfigError(
+            f"corpus {corpus}: {format.name.upper()} columns are numbers from 0, or names if the "
+            f"first row holds them (`header: true`), got {list(columns)}"
+        )
 
 
 def _resolved(name: str, folder: Path) -> str:
     return name if "://" in name else str(folder / name)
-
-
-def _refuse_unused(corpus: str, format: Format, *, columns: bool, header: bool) -> None:
-    if header and not format.header:
-        raise ConfigError(
-            f"corpus {corpus}: header is for TSV, its format is {format.name}; leave it out"
-        )
-    if columns and format.columns == "none":
-        raise ConfigError(
-            f"corpus {corpus}: format {format.name} has no columns to name; leave them out"
-        )
-
-
-def _columns(corpus: str, format: Format, columns: tuple[str | int, ...]) -> tuple[str, ...]:
-    if format.columns == "numbers" and not all(isinstance(c, int) and c >= 0 for c in columns):
-        raise ConfigError(f"corpus {corpus}: TSV columns are numbers from 0, got {list(columns)}")
-    return tuple(str(column) for column in columns)
 
 
 def _format(given: str, files: tuple[str, ...], sides: int) -> Format:

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from bitextile.kernels.readers.formats import FORMATS
-from bitextile.kernels.readers.source import CorpusSource, Row, UnreadableRow
+from bitextile.kernels.readers.source import CorpusSource, Located, Row, UnreadableRow
 from bitextile.kernels.rejects import Filtered, join
 from bitextile.schema.ids import stable_id
 from bitextile.schema.kinds import MONO, PAIRS, REJECTS
@@ -36,12 +36,20 @@ def read_corpus(source: CorpusSource, *, batch_rows: int = BATCH_ROWS) -> Iterat
     """
     rows = enumerate(FORMATS[source.format].read(source), start=1 + source.header)
     while chunk := list(itertools.islice(rows, batch_rows)):
-        yield _batch(source, chunk)
+        yield _batch(source, [_numbered(number, row) for number, row in chunk])
 
 
-def _batch(source: CorpusSource, chunk: list[tuple[int, Row]]) -> Filtered:
-    good = [(line, row) for line, row in chunk if not isinstance(row, UnreadableRow)]
-    bad = [(line, row) for line, row in chunk if isinstance(row, UnreadableRow)]
+_Numbered = tuple[int, int, Row]
+"""A row with the line it begins at and its number, which tells rows of one line apart."""
+
+
+def _numbered(number: int, row: Row | Located) -> _Numbered:
+    return (row.line, number, row.row) if isinstance(row, Located) else (number, number, row)
+
+
+def _batch(source: CorpusSource, chunk: list[_Numbered]) -> Filtered:
+    good = [(line, row) for line, _, row in chunk if not isinstance(row, UnreadableRow)]
+    bad = [(line, n, row) for line, n, row in chunk if isinstance(row, UnreadableRow)]
     sides: Iterable[Any] = zip(*(row for _, row in good)) if good else [()] * len(source.languages)
     text = [pa.array(side, pa.string()) for side in sides]
     n = len(good)
@@ -51,14 +59,14 @@ def _batch(source: CorpusSource, chunk: list[tuple[int, Row]]) -> Filtered:
     kind = PAIRS if len(source.languages) == 2 else MONO
     columns = [pa.repeat("", n), *languages, *text, *place, pa.repeat(source.split, n)]
     kept = pa.RecordBatch.from_arrays(columns, schema=kind.schema)
-    return Filtered(kept, join([_reject(source, line, row) for line, row in bad]))
+    return Filtered(kept, join([_reject(source, *found) for found in bad]))
 
 
-def _reject(source: CorpusSource, line: int, bad: UnreadableRow) -> pa.RecordBatch:
+def _reject(source: CorpusSource, line: int, number: int, bad: UnreadableRow) -> pa.RecordBatch:
     pair = len(source.languages) == 2
     # A row without text has no id of its own; its place in the corpus stands for it.
     row = {
-        "id": stable_id(source.corpus, source.names[0], str(line)),
+        "id": stable_id(source.corpus, source.names[0], str(number)),
         "rule": bad.rule,
         "value": float(bad.value),
         "detail": bad.detail,
