@@ -89,21 +89,28 @@ def test_a_column_of_columns_is_refused_with_their_names(tmp_path) -> None:
         parquet(tmp_path, table, columns=("translation", "translation"))
 
 
-@pytest.mark.parametrize("wrap", ["plain", "dictionary", "struct", "large"])
-def test_strings_that_are_not_utf8_are_rejects_wherever_they_are(tmp_path, wrap: str) -> None:
+def not_utf8() -> pa.Array:
     raw = pa.array([b"Dog", b"caf\xe9"], pa.binary())
-    text = pa.StringArray.from_buffers(2, raw.buffers()[1], raw.buffers()[2])
-    if wrap == "dictionary":
-        text = pa.DictionaryArray.from_arrays(pa.array([0, 1], pa.int8()), text)
-    columns = {
-        "en": text.cast(pa.large_binary()).view(pa.large_string()) if wrap == "large" else text
-    }
-    columns["ar"] = pa.array(["كلب", "x"])
+    return pa.StringArray.from_buffers(2, raw.buffers()[1], raw.buffers()[2])
+
+
+@pytest.mark.parametrize("wrap", ["plain", "large", "struct"])
+def test_strings_that_are_not_utf8_are_rejects_wherever_they_are(tmp_path, wrap: str) -> None:
+    text = not_utf8()
+    if wrap == "large":
+        text = text.cast(pa.large_binary()).view(pa.large_string())
+    columns = {"en": text, "ar": pa.array(["كلب", "x"])}
     if wrap == "struct":
         columns = {"translation": pa.StructArray.from_arrays(list(columns.values()), list(columns))}
     kept, [reject] = parquet(tmp_path, pa.table(columns))
     assert texts(kept) == [(1, "Dog", "كلب")]
     assert (reject["rule"], reject["line"]) == ("invalid_utf8/1", 2)
+
+
+def test_a_dictionary_of_strings_that_are_not_utf8_is_refused_as_arrow_does(tmp_path) -> None:
+    text = pa.DictionaryArray.from_arrays(pa.array([0, 1], pa.int8()), not_utf8())
+    with pytest.raises(InputError, match=r"p\.parquet: not readable as Parquet .*UTF8"):
+        parquet(tmp_path, pa.table({"en": text, "ar": ["كلب", "x"]}))
 
 
 def test_parquet_inside_an_archive_and_a_missing_file_are_named(tmp_path) -> None:

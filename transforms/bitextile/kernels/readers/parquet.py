@@ -85,11 +85,8 @@ def _cells(column: pa.Array) -> list[Any]:
     try:
         return column.to_pylist()
     except UnicodeDecodeError:
-        if pa.types.is_dictionary(column.type):
-            raw = column.dictionary.cast(pa.large_binary()).take(column.indices)
-        else:
-            raw = column.cast(pa.large_binary())
-        return [cell if cell is None else decode_line(cell) for cell in raw.to_pylist()]
+        raw = column.cast(pa.large_binary()).to_pylist()
+        return [cell if cell is None else decode_line(cell) for cell in raw]
 
 
 def _row(row: tuple[Any, ...]) -> Row:
