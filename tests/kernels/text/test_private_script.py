@@ -49,3 +49,13 @@ def test_without_private_planes_keeps_every_place(text: str) -> None:
 def test_code_points_of_the_private_planes_are_counted() -> None:
     texts = pa.array(["a\ue000", "\U000f0061犬\U00100000", None, "\U000effff"])
     assert count_private_use(texts).tolist() == [0, 2, 0, 0]
+
+
+def test_code_points_by_hand() -> None:
+    # Kept on disk by derived datasets, so these numbers may not change.
+    for text, points in (
+        ("a犬", [0xF0061, 0xF72AC]),
+        ("\U0001f600", [0x10F600]),
+        ("\U0002000b\U0003134a", [0xE000, 0xE20B, 0xE113, 0xE24A]),
+    ):
+        assert [ord(c) for c in transliterate_text(text)] == points
