@@ -1,13 +1,14 @@
 """Every aligner of the table keeps the protocol; one that is added needs no change elsewhere."""
 
 from dataclasses import dataclass
+from io import StringIO
 from typing import get_args
 
 import pyarrow as pa
 import pytest
 
 from bitextile.kernels.align.alignment import Alignment, WordLinks, to_alignment
-from bitextile.kernels.align.config import AlignerConfig, check_choices, check_ranges
+from bitextile.kernels.align.config import AlignerConfig
 from bitextile.kernels.align.engine import ENGINES, AlignConfig, Aligner, Runtime, ready
 from bitextile.kernels.align.pharaoh import align_text
 from bitextile.schema.errors import ConfigError
@@ -73,8 +74,6 @@ class DiagonalConfig(AlignerConfig):
 
 
 def test_an_aligner_of_ones_own_aligns_text() -> None:
-    from io import StringIO
-
     out, said = StringIO(), []
     lines = ["a b ||| x y", "a ||| x y", "", "c d e ||| z"]
     runtime = Runtime(progress=said.append)
@@ -82,15 +81,3 @@ def test_an_aligner_of_ones_own_aligns_text() -> None:
     assert out.getvalue().splitlines() == ["0-0 1-1", "0-0", "", "0-0"]
     assert summary.model == "sha256:diagonal"
     assert said == ["aligned 2 of 4 lines", "aligned 4 of 4 lines"]
-
-
-def test_what_a_configuration_is_asked_has_answers_that_suit_most() -> None:
-    config = DiagonalConfig()
-    assert (config.fit_sample, config.encoders, config.lexicon_sources()) == (None, (), {})
-    assert (config.takes_lexicon, config.reproducible) == (False, True)
-    config.check_installed()
-    with pytest.raises(ConfigError, match="align: segmenter is 'auto', out of its range; see Diag"):
-        check_ranges(config, aligner=True, segmenter=False)
-    check_choices(config, segmenter=("auto",))
-    with pytest.raises(ConfigError, match="align: aligner is 'diagonal', expected one of a, b"):
-        check_choices(config, segmenter=("auto",), aligner=("a", "b"))
