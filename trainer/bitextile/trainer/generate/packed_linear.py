@@ -1,6 +1,6 @@
 """Linear layers of a model that only infers, faster on a CPU.
 
-The transforms that run an encoder do the same (transforms/encoder_model.py): neither of the two
+The transforms that run an encoder do the same (transforms/align_encoder.py): neither of the two
 packages may import the other, and the kernels below both know no torch.
 """
 
