@@ -32,7 +32,7 @@ class ModelConfig(Settings):
 
 
 class RunConfig(Settings):
-    """What every run is told, whatever it learns."""
+    """The settings of every run, whatever it learns."""
 
     steps: Positive
     """Optimiser steps in all."""

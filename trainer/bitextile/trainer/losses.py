@@ -52,6 +52,7 @@ def masked_lm(logits: torch.Tensor, targets: torch.Tensor, *, ignore: int = IGNO
     (2.7726, 2)
     """
     flat = logits.reshape(-1, logits.shape[-1])
+    # bf16 has 8 bits of precision, too few for a sum over thousands of positions.
     flat = flat if flat.dtype == torch.float64 else flat.float()
     wanted = targets.reshape(-1)
     total = cross_entropy(flat, wanted, ignore_index=ignore, reduction="sum")

@@ -87,7 +87,7 @@ def select(examples: Sequence[Example], masking: Masking) -> Selection:
     """Masks the inputs of examples, at least one.
 
     The position that a draw is keyed by counts over all inputs of an example as if they were one,
-    so that a text masks alike however it was split.
+    so that a text is masked the same however it was split.
     """
     inputs = tuple(i for e in examples for i in e.inputs)
     flat = flatten(inputs)

@@ -44,6 +44,7 @@ def join(tokenizer: Tokenizer, *sides: Encoding, languages: tuple[str, ...]) -> 
     tokens = np.concatenate(parts)
     lengths = [len(side.ids) + 1 + (i == 0) for i, side in enumerate(sides)]
     which = np.repeat(np.arange(len(sides), dtype=np.int8), lengths)
+    # is_ordinary is False for the unknown token too.
     return Input(tokens, tokenizer.is_ordinary[tokens], which, languages)
 
 

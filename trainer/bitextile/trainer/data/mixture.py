@@ -2,7 +2,7 @@
 
 A step consists of `grad_accumulation` micro-batches, each of one entry of the mixture. Micro-batch
 stream i of n makes micro-batches i, i + n, i + 2n, ... of the run and owns every n-th row of every
-row stream. Its whole state is a few counters, so streams can be dealt out to any number of
+row stream. Its whole state is a few counters, so streams can be given to any number of
 processes, and a run resumes anywhere at the same price:
 
     micro-batch   0      1      2      3      4      5     ...
@@ -164,6 +164,7 @@ class MicroBatchStream:
         examples: list[Example] = []
         tokens_left = self.batch_tokens
         while True:
+            # Read ahead by CHUNK; counters move only with what is used, so nothing is skipped.
             if not ready:
                 ready.extend(self._draw(entry, cursor))
             example, key, after = ready[0]

@@ -64,6 +64,7 @@ class Order:
             epoch: 0-based.
             index: 0 <= index < rows.
         """
+        # Row groups of all shards, so that a window mixes rows from far apart.
         groups = _shuffled(len(self.group_rows), self.seed, f"order/groups/{self.name}", epoch)
         sizes = np.asarray(self.group_rows, np.int64)[groups]
         ends = np.cumsum(sizes)
@@ -81,5 +82,6 @@ class Order:
 
 
 def _shuffled(n: int, seed: int, operation: str, epoch: int) -> I64:
+    # A stable sort of 64-bit keys: the same permutation on every machine.
     keys = bits(np.arange(n, dtype=np.uint64), seed=seed, operation=operation, variant=epoch)
     return np.argsort(keys, kind="stable")

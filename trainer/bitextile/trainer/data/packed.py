@@ -115,6 +115,7 @@ def pack_inputs(
     Returns:
         The rows, and [n] the flat index r * W + w of each element of `flat`.
     """
+    # pack_narrow leaves a narrow batch narrow; compiled models want one width.
     placed = (pack if fixed else pack_narrow)(flat.lengths, width=width)
     starts = placed.rows * placed.width + placed.starts
     flat_indices = starts[flat.owner] + flat.positions

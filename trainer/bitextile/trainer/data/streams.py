@@ -94,6 +94,7 @@ class DatasetStream:
         found, here = 0, position
         while found < count:
             epoch, index = divmod(offset + here * stride, self.rows) if self.rows else (0, 0)
+            # Two epochs without a hit: the split has no row this reader owns.
             if not self.rows or (not found and (here - position) * stride > 2 * self.rows):
                 raise DatasetError(
                     f"{self.dataset.path}: key {self.key} has no row of split {self.split!r}; "
@@ -122,6 +123,7 @@ class DatasetStream:
             wanted = pa.compute.equal(split, self.split).to_numpy()
             table = table.select(list(self.columns))
         decoded = _Decoded(window.start, epoch, table, window.order, wanted)
+        # The newest first; an older one is of readers that lag behind.
         self._windows = [decoded, *self._windows[: CACHED_WINDOWS - 1]]
         return decoded
 

@@ -101,6 +101,7 @@ def load_tokenizer(path: str) -> Tokenizer:
         ) from error
     if not getattr(pretrained, "is_fast", False):
         raise ConfigError(f"{path}: not a fast tokenizer, so without offsets; save tokenizer.json")
+    # tokenizer.json may ask for both; inputs are cut at words and packed instead.
     pretrained.backend_tokenizer.no_truncation()
     pretrained.backend_tokenizer.no_padding()
     is_ordinary = np.ones(len(pretrained), bool)

@@ -1,4 +1,4 @@
-"""FSDP: parameters, gradients and moments dealt out over ranks, for encoders that do not fit one.
+"""FSDP: parameters, gradients and moments sharded over ranks, for encoders that do not fit one.
 
 Each layer of the encoder is a unit, gathered when a pass reaches it; what is left (embeddings,
 head) is gathered by the encoder as a whole. All ranks walk through the layers together, so they
@@ -23,7 +23,7 @@ from bitextile.trainer.model.encoder import Encoder
 
 
 def check_parallelism(config: RunConfig, group: ProcessGroup, objectives: Collection[str]) -> None:
-    """Checks that micro-batches and objectives can be dealt to the ranks.
+    """Checks that micro-batches and objectives can be shared by the ranks.
 
     Args:
         config: of the run.
@@ -39,6 +39,7 @@ def check_parallelism(config: RunConfig, group: ProcessGroup, objectives: Collec
             f"and each needs a micro-batch of the step; set it to {group.size} or more, or start "
             "fewer ranks"
         )
+    # Without FSDP ranks meet after the last backward pass only, and may differ until then.
     if config.parallel != "fsdp" or group.size == 1:
         return
     if config.grad_accumulation % group.size:
@@ -117,8 +118,9 @@ def full_cpu(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def shard_like(value: torch.Tensor, parameter: torch.Tensor) -> torch.Tensor:
-    """Returns a whole tensor as a parameter of its shape lies: on its device, sharded if it is."""
+    """Returns a full tensor placed as a parameter is: on its device, sharded where that is."""
     value = value.to(parameter.device)
+    # AdamW's step count is a scalar, which every rank keeps whole.
     if isinstance(parameter, DTensor) and value.shape == parameter.shape:
         return distribute_tensor(value, parameter.device_mesh, parameter.placements)
     return value

@@ -118,6 +118,7 @@ class ProcessGroup:
         """Returns tuples of tensors of all ranks, in the order of the ranks, on the CPU if many."""
         if self.size == 1:
             return list(tensors)
+        # By safetensors, as no pickle may come out of a socket.
         named = {
             f"{i}.{j}": t.cpu().contiguous()
             for i, ts in enumerate(tensors)
@@ -147,6 +148,7 @@ class ProcessGroup:
         mine = torch.frombuffer(bytearray(message), dtype=torch.uint8)
         lengths = [torch.zeros((), dtype=torch.long) for _ in range(self.size)]
         with _peer_errors(self.rank):
+            # all_gather needs one length for all, so lengths go first and messages are padded.
             dist.all_gather(lengths, torch.tensor(len(mine)))
             longest = max(int(n) for n in lengths)
             padded = torch.zeros(longest, dtype=torch.uint8)
@@ -210,7 +212,7 @@ def init_distributed() -> Iterator[ProcessGroup]:
 
 
 def fail_on_all(group: ProcessGroup, error: BitextileError) -> None:
-    """Raises an error that every rank has found alike, so that one of them reports it.
+    """Raises an error that every rank has found, so that one of them reports it.
 
     Args:
         group: the processes; each calls it.

@@ -70,6 +70,7 @@ def build_encoder(
         flex = not _attention_dropout(mlm.config)
     if flex:
         _check_flex(mlm.config)
+    # Fresh language embeddings follow the seed; the caller's generator does not move.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         encoder = Encoder(mlm, languages, flex=flex)

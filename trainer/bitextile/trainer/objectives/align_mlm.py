@@ -129,6 +129,7 @@ class AlignMlm:
 
     def _drawn(self, first: Example) -> I64:
         """Returns the rows with the smallest draws, keyed by the micro-batch's first record."""
+        # Keyed by a record, as all draws are: the sample does not depend on the number of ranks.
         draws = uniform(
             np.asarray([first.key], np.uint64),
             seed=self.seed,

@@ -59,7 +59,7 @@ VISIBILITY = (
 
 @dataclass(frozen=True)
 class ConditionalBatch(MaskedBatch):
-    """Packed pairs whose predicted positions are told apart by sentence.
+    """Packed pairs, and which sentence each predicted position is of.
 
     Attributes:
         sides: [M] int64, 0 where the first sentence is predicted.
@@ -118,6 +118,7 @@ class Camlm:
     def collate(self, examples: Sequence[Example], collation: Collation) -> ConditionalBatch:
         """Returns packed rows with the roles of the table."""
         rate = self.mask_rate or collation.masking.rate
+        # Always [MASK]: a kept token would show itself to the other masks of its sentence.
         masking = replace(collation.masking, rate=rate, masked=1.0, random=0.0)
         selection = select(examples, masking)
         sides = selection.flat.sides.astype(np.int64)

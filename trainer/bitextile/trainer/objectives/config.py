@@ -12,7 +12,7 @@ from bitextile.trainer.settings import Count, FilePath, Fraction, Positive, Sett
 
 
 class EntrySettings(Settings):
-    """What every entry of the mixture says."""
+    """The settings of every entry of the mixture."""
 
     dataset: FilePath
     """Folder of a finished dataset."""

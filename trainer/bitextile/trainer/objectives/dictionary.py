@@ -62,6 +62,7 @@ class TokenEntries:
         """Returns a translation of each row, by the number in [0, 1) that was drawn for it."""
         # Row r occupies r to r + 1 of one ascending line, so one bisection serves all.
         line = self.cumulative + np.repeat(np.arange(len(self.starts) - 1), np.diff(self.starts))
+        # The minimum: r + u may round up to r + 1.
         at = np.searchsorted(line, rows + uniforms, side="right")
         return self.translations[np.minimum(at, self.starts[rows + 1] - 1)]
 
@@ -125,6 +126,7 @@ def token_entries(path: str, tokenizer: Tokenizer, *, fraction: float, seed: int
             "from; give a lexicon of frequent words or a larger vocabulary"
         )
     ids, starts = _ragged([np.asarray([i for i, _ in row]) for row in found.values()])
+    # A probability that was rounded to 0 may still be drawn, so that no row adds up to 0.
     shares = [np.cumsum([max(p, 1e-9) for _, p in row]) for row in found.values()]
     return TokenEntries(
         {word: r for r, word in enumerate(found)},

@@ -57,6 +57,7 @@ class Mlm:
     def examples(self, rows: pa.Table, epochs: I64, tokenizer: Tokenizer) -> list[Example]:
         """Returns one example per row, of several inputs where the text is long."""
         ids, keys = records(rows)
+        # Python's integers: a uint64 key plus an epoch may overflow.
         texts = pick_side(rows, [int(k) + int(e) for k, e in zip(keys, epochs)])
         examples = []
         for i, side in enumerate(tokenizer.encode([text for _, text in texts])):

@@ -65,6 +65,7 @@ def contrast(
     0.1269
     """
     positive = (query * key).sum(dim=-1, keepdim=True)
+    # exp(-inf) = 0: the query's own pair is no negative.
     negative = (query @ queue.T).masked_fill(same, -torch.inf)
     logits = torch.cat([positive, negative], dim=1)
     logits = (logits if logits.dtype == torch.float64 else logits.float()) / temperature
@@ -129,6 +130,7 @@ class MomentumContrast(nn.Module):
         device = self.queue.device
         ids = torch.cat([i.to(device) for _, i in staged])
         keys = torch.cat([k.to(device) for k, _ in staged])
+        # By pair id, not by rank: the queue is the same on any number of devices.
         order = torch.argsort(ids, stable=True)[-len(self.queue) :]
         slots = (int(self.queued) + torch.arange(len(order), device=device)) % len(self.queue)
         self.queue[slots], self.queue_ids[slots] = keys[order], ids[order]

@@ -89,6 +89,7 @@ def exchange_vectors(
     """
     linked = torch.zeros(len(predicted), dtype=torch.bool, device=predicted.device)
     linked[links.rows] = True
+    # R~ = (1 - a) R + A R with a in {0, 1}: a linked position gives up its own vector.
     kept = predicted.masked_fill(linked[:, None], 0.0)
     given = vectors[links.columns] * links.weights[:, None].to(vectors.dtype)
     return kept.index_add(0, links.rows, given)
@@ -126,6 +127,7 @@ def subword_links(
     s, t = np.nonzero(joined)
     s_weights = 1.0 / joined.sum(axis=1)[s]
     t_weights = 1.0 / joined.sum(axis=0)[t]
+    # [CLS] before the first side, [CLS] s [SEP] before the second.
     s, t = s + 1, t + 2 + len(src.ids)
     return SubwordLinks(
         np.concatenate([s, t]).astype(np.int32),

@@ -27,7 +27,7 @@ from bitextile.trainer.objectives.moco import ContrastiveBatch
 PEAKS = {"H100 80GB HBM3": 989e12, "H200": 989e12, "A100": 312e12}
 """Dense bf16 operations per second of tensor cores, by how the device's name ends or, of an A100,
 goes on ("NVIDIA A100-SXM4-80GB"): NVIDIA's figures for H100 and H200 (SXM) and A100. Other
-devices, the slower cards of the same name among them, are told by `peak_flops`."""
+devices, the slower cards of the same name among them, are given by `peak_flops`."""
 
 HEADLESS = frozenset({"contrast", "align"})
 """Parts of losses that are not predictions of words and so do not pass through the head."""
@@ -93,10 +93,12 @@ def step_flops(geometry: Geometry, batch: CollatedBatch) -> float:
     frozen = (
         _body_flops(geometry, batch.batch.key) if isinstance(batch.batch, ContrastiveBatch) else 0.0
     )
+    # What has no backward pass was counted three times in the first term.
     return 3.0 * (trained + 2.0 * geometry.head * predicted) - 2.0 * frozen
 
 
 def _body_flops(geometry: Geometry, packed: Packed) -> float:
+    # Group 0 is padding.
     lengths = torch.bincount(packed.groups.flatten())[1:].double()
     seen = sum(
         float((lengths * (lengths if w is None else lengths.clamp(max=w))).sum())

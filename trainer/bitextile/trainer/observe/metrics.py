@@ -1,4 +1,4 @@
-"""What a run says of itself: metrics.jsonl, TensorBoard scalars, progress on stderr."""
+"""What a run reports: metrics.jsonl, TensorBoard scalars, progress on stderr."""
 
 import json
 import os
@@ -58,6 +58,7 @@ def _keep_until(path: Path, step: int) -> None:
     if not path.exists():
         return
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    # A run that was killed while it wrote leaves half a line, without a line feed.
     kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
     temporary = path.with_suffix(".tmp")
     temporary.write_text("".join(kept), encoding="utf-8")
@@ -138,6 +139,7 @@ class Lines:
 
 def _note(values: dict[str, Any]) -> str:
     mfu = f"  MFU {values['mfu']:.0%}" if "mfu" in values else ""
+    # Below a twentieth the loader keeps up, and the number is noise.
     waits = f"  waits for data {values['data_wait']:.0%}" if values["data_wait"] > 0.05 else ""
     return f"loss {values['loss']:.3f}  {values['tokens_per_s']:,.0f} tokens/s{mfu}{waits}"
 

@@ -8,8 +8,8 @@ RUN/checkpoints/step-00001000/
     state.json                                           step, counters of the streams, config, and
                                                          sha256 of all files, its own included
 
-Parameters that FSDP has dealt out are gathered before they are written, so a checkpoint says
-nothing of the number of ranks.
+Parameters that FSDP has sharded are gathered before they are written, so a checkpoint does not
+depend on the number of ranks.
 """
 
 import hashlib
@@ -166,6 +166,8 @@ def atomic_directory(target: Path) -> Iterator[Path]:
     temporary.mkdir(parents=True)
     try:
         yield temporary
+        # Contents before the rename, and the rename before anything is deleted for it: a machine
+        # that loses power leaves the old folder or the new one.
         _sync(temporary)
         if target.exists():
             shutil.rmtree(target)
@@ -302,6 +304,7 @@ def load_training_tensors(
     """
     try:
         moments = load_file(folder / OPTIMISER)
+        # A run whose objectives have nothing of their own has no such file.
         if objective_modules.state_dict():
             objective_modules.load_state_dict(load_file(folder / OBJECTIVES))
         for name, parameter in _named(encoder, objective_modules):
@@ -320,7 +323,7 @@ def _named(
     encoder: Encoder, objective_modules: nn.ModuleDict
 ) -> Iterator[tuple[str, nn.Parameter]]:
     yield from encoder.named_parameters()
-    yield from objective_modules.named_parameters(prefix="own")
+    yield from objective_modules.named_parameters(prefix="own")  # keeps apart what both call 0
 
 
 def _damaged(folder: Path, reason: Exception | str) -> TrainingError:

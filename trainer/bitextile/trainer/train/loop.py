@@ -124,6 +124,7 @@ def run_training(job: TrainingJob, out: str, **options: Unpack[RunFlags]) -> Run
         lambda: _name(_last_checkpoint(folder, overwrite=overwrite, resume=resume))
     )
     last = folder / FOLDER / name if name else None
+    # Fresh weights and dropout seed torch's generator; the caller's is left as it was.
     with torch.random.fork_rng():
         state = job.open(last, group)
         check_same_on_all(state)
@@ -264,6 +265,7 @@ def _publish(job: TrainingJob, state: TrainState, folder: Path, loss: float | No
         final = folder / FOLDER / "final"
         with atomic_directory(final) as temporary:
             job.write(state, temporary, tensors, loss)
+        # bitextile.json last: where it lies, the model beside it is complete.
         for path in sorted(final.iterdir(), key=lambda p: p.name == PROVENANCE):
             os.replace(path, folder / path.name)
         final.rmdir()

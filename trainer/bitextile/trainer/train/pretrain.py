@@ -168,6 +168,7 @@ def _open_entry(
     if not dataset.manifest.rows:
         raise DatasetError(f"data.{index}: {settings.dataset} has no rows; leave it out")
     columns = objective.columns(dataset.kind)
+    # Pseudo translations and the like have no split: all of them are to be learned from.
     split = "train" if "split" in dataset.kind.schema.names else None
     row_streams = tuple(
         DatasetStream(dataset, key, columns, config.seed, split) for key in dataset.keys

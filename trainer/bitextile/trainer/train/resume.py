@@ -52,6 +52,7 @@ def restore(state: TrainState, last: Path) -> None:
         ConfigError: a setting or dataset differs from the run's.
         TrainingError: the checkpoint is damaged.
     """
+    # The weights are the encoder's already: `last` was its checkpoint.
     saved = load_state(last)
     now = state.fingerprint
     for name, before in saved["run"].items():

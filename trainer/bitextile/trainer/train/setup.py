@@ -1,4 +1,4 @@
-"""What every run sets up alike on each rank: device, encoder, optimiser, and its state."""
+"""What every run sets up on each rank: device, encoder, optimiser, and its state."""
 
 import sys
 from collections.abc import Sequence
@@ -175,6 +175,7 @@ def build_objective_modules(
     entries: Sequence[TrainEntry], encoder: Encoder, seed: int
 ) -> nn.ModuleDict:
     """Returns what objectives have besides the encoder, fresh, by index of their entry."""
+    # The same on every rank, as each makes its own.
     torch.manual_seed(seed)
     modules = {str(i): e.objective.module(encoder) for i, e in enumerate(entries)}
     return nn.ModuleDict({i: m for i, m in modules.items() if m is not None})

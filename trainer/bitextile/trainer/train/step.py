@@ -110,7 +110,7 @@ def train_step(state: TrainState, batches: Iterator[list[CollatedBatch]]) -> dic
 
     The step's loss is, over entries and parts of their losses, `share * sum / weight`: a sum over
     the whole step, divided once by its weight over the whole step, so that the result does not
-    depend on how the step was cut into micro-batches or dealt to ranks; `share` is the share of the
+    depend on how the step was cut into micro-batches or given to ranks; `share` is the share of the
     micro-batches that were the entry's.
 
     Args:
@@ -124,6 +124,7 @@ def train_step(state: TrainState, batches: Iterator[list[CollatedBatch]]) -> dic
     loaded, stats, waited = _load(state, batches)
     totals = _backward(state, loaded, stats)
     losses = _mean_losses(totals, stats)
+    # Ahead of the gradient: a loss names the records of its micro-batch, a gradient those of all.
     _refuse_not_finite(state, loaded, totals)
     norm = clip_gradients(state.parameters(), state.config.max_grad_norm)
     if not math.isfinite(norm):
@@ -183,6 +184,7 @@ def _backward(state: TrainState, batches: Sequence[CollatedBatch], stats: StepSt
     state.encoder.train()
     state.objective_modules.train()
     sharded = is_sharded(state.encoder)
+    # On a GPU a float64 sum per micro-batch would cost more than the last bits are worth.
     several_on_cpu = len(stats.micro_batches) > 1 and state.device.type == "cpu" and not sharded
     sums = GradientSums(state.parameters()) if several_on_cpu else None
 
@@ -193,7 +195,7 @@ def _backward(state: TrainState, batches: Sequence[CollatedBatch], stats: StepSt
         return [[batch.stream, batch.entry, n] for batch, n in zip(batches, numbers)]
 
     if sharded:
-        # Its passes wait for other ranks, so an error cannot be told: whoever has one leaves.
+        # Its passes wait for other ranks, so an error cannot be exchanged: whoever has one leaves.
         done = work()
         reports = state.group.collect(lambda: done)
     else:
@@ -210,7 +212,7 @@ def _backward_of(
     state: TrainState, batch: CollatedBatch, stats: StepStats, sums: GradientSums | None
 ) -> dict[str, torch.Tensor]:
     """Adds a micro-batch's part to the gradient and returns its losses, summed."""
-    # Dropout is drawn anew from (seed, step, stream): no generator state to save or to share.
+    # Dropout depends on (seed, step, stream) alone: no generator state to save or to share.
     torch.manual_seed(_dropout_seed(state.config.seed, state.step, batch.stream))
     objective, module = state.entries[batch.entry].objective, state.module_of(batch.entry)
     gather_root(state.encoder)

@@ -20,7 +20,7 @@ from bitextile.trainer.train.state import TrainState
 def validate(state: TrainState) -> dict[str, float]:
     """Returns the mean loss of each entry on its `valid` rows; entries without any are left out.
 
-    The batches are dealt to the ranks; under FSDP, where all pass through the encoder together,
+    The batches are shared by the ranks; under FSDP, where all pass through the encoder together,
     every rank does them all. Every rank must call it.
     """
     sharded, group = is_sharded(state.encoder), state.group
@@ -60,8 +60,10 @@ def _mean(sums: list[Sums], part: str) -> float:
 
 def _valid_batches(state: TrainState, entry: DatasetEntry) -> Iterator[Any]:
     config, objective, dataset = state.config, entry.objective, entry.dataset
+    # Keyed apart from training, and without an epoch: the same masks at every validation.
     masking = replace(state.collation.masking, operation="mask/valid")
     collation = replace(state.collation, masking=masking)
+    # Equally many of each language, rounded up so that each has some.
     limit = -(-config.evaluate_rows // len(entry.row_streams))
     for row_stream in entry.row_streams:
         if row_stream.split is None:
