@@ -8,9 +8,9 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 import pytest
-from apache_beam.testing.util import assert_that
+from apache_beam.testing.util import assert_that, equal_to
 
-from bitextile.kernels.align.alignment import WordLinks, to_alignment
+from bitextile.kernels.align.alignment import MAX_WORDS, WordLinks, to_alignment
 from bitextile.kernels.align.config import AlignerConfig, FitSample
 from bitextile.schema.kinds import ALIGNED
 from bitextile.transforms.align import AlignWords, load_aligner, save_aligner
@@ -87,7 +87,7 @@ def test_each_language_pair_has_a_model_of_its_own_rows_in_either_direction(
             | beam.Create(batches).with_output_types(pa.RecordBatch)
             | AlignWords(str(tmp_path / "m"), {"de-en": 4, "en-fr": 2}, CountingConfig(), lexicons)
         )
-        assert_that(made, check)
+        assert_that(made.kept, check)
     assert sorted(path.name for path in (tmp_path / "m").iterdir()) == ["de-en", "en-fr"]
 
 
@@ -106,3 +106,31 @@ def test_an_aligner_goes_to_a_uri_and_back(tmp_path) -> None:
     place = f"file://{tmp_path}/m"
     digest = save_aligner(CountingAligner(5), place)
     assert load_aligner(place, digest, CountingConfig()).n_pairs == 5
+
+
+def test_a_pair_of_more_words_than_links_number_is_a_reject(pipeline, tmp_path) -> None:
+    sides = [
+        ("a", "b"),
+        ("- = " * 16_384, "b"),
+        ("a", "水 " * (MAX_WORDS + 1)),
+        ("x " * MAX_WORDS, "y"),
+    ]
+    batch = pairs_batch("en", "zh", [(src.strip(), tgt.strip()) for src, tgt in sides])
+
+    def check_kept(made: list[pa.RecordBatch]) -> None:
+        assert [n for aligned in made for n in aligned["line"].to_pylist()] == [1, 4]
+
+    def check_rejects(made: list[pa.RecordBatch]) -> None:
+        rows = [row for batch in made for row in batch.to_pylist()]
+        assert [(r["rule"], r["line"], r["value"]) for r in rows] == [
+            ("too_many_words/1", 2, 32_768),
+            ("too_many_words/1", 3, 32_768),
+        ]
+        assert all("32,767 words of a side" in row["detail"] for row in rows)
+
+    with pipeline() as root:
+        pairs = root | beam.Create([batch]).with_output_types(pa.RecordBatch)
+        made = pairs | AlignWords(str(tmp_path / "m"), {"en-zh": 4}, CountingConfig())
+        assert_that(made.kept, check_kept, "kept")
+        assert_that(made.rejects[-1], check_rejects, "rejects")
+        assert_that(made.read, equal_to([4]), "read")

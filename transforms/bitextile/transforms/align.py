@@ -15,7 +15,13 @@ from apache_beam.pvalue import AsDict
 from apache_beam.typehints.decorators import no_annotations
 from pyarrow import fs
 
-from bitextile.kernels.align.batches import align_batch, draw_sample, join_samples, segment_pairs
+from bitextile.kernels.align.batches import (
+    align_batch,
+    draw_sample,
+    join_samples,
+    reject_uncountable,
+    segment_pairs,
+)
 from bitextile.kernels.align.config import AlignerConfig, FitSample
 from bitextile.kernels.align.engine import Aligner, Runtime, ready
 from bitextile.kernels.align.hmm.config import HmmConfig
@@ -24,7 +30,14 @@ from bitextile.kernels.text.segment import Choice
 from bitextile.schema.kinds import PAIRS
 from bitextile.schema.storage import filesystem, is_local
 from bitextile.transforms.align_encoder import load_encoder
-from bitextile.transforms.batches import AnyRows, kept_of, with_kept
+from bitextile.transforms.batches import (
+    AnyRows,
+    ApplyToKept,
+    FilterBatches,
+    MapBatches,
+    TrackedRows,
+    track,
+)
 
 Digests = tuple[tuple[str, str], ...]
 _ENCODING = threading.Lock()
@@ -42,15 +55,18 @@ class SegmentWords(beam.PTransform):
     segmenter: Choice = "auto"
 
     @no_annotations
-    def expand(self, pairs: AnyRows) -> AnyRows:
-        """Returns batches as `kernels.align.batches.segment_pairs` makes them."""
-        cut = beam.Map(partial(segment_pairs, segmenter=self.segmenter))
-        segmented = (
-            kept_of(pairs)
-            | "SplitByDirection" >> beam.FlatMap(_by_direction).with_output_types(pa.RecordBatch)
-            | "SegmentWords" >> cut.with_output_types(pa.RecordBatch)
+    def expand(self, pairs: AnyRows) -> TrackedRows:
+        """Returns batches as `kernels.align.batches.segment_pairs` makes them.
+
+        A pair with a side of more words than links can number is a reject.
+        """
+        split = beam.FlatMap(_by_direction).with_output_types(pa.RecordBatch)
+        return (
+            track(pairs)
+            | ApplyToKept("SplitByDirection" >> split)
+            | MapBatches(partial(segment_pairs, segmenter=self.segmenter), "SegmentWords")
+            | FilterBatches(reject_uncountable, "RejectUncountable")
         )
-        return with_kept(pairs, segmented)
 
 
 @dataclass(eq=False)
@@ -79,14 +95,13 @@ class AlignWords(beam.PTransform):
     encoder_digests: dict[str, str] = field(default_factory=dict)
 
     @no_annotations
-    def expand(self, pairs: AnyRows) -> AnyRows:
-        """Returns the aligned batches."""
-        segmented = kept_of(pairs) | "Segment" >> SegmentWords(self.config.segmenter)
+    def expand(self, pairs: AnyRows) -> TrackedRows:
+        """Returns the aligned batches, and as rejects the pairs that `SegmentWords` rejects."""
+        segmented = pairs | "Segment" >> SegmentWords(self.config.segmenter)
         sample, digests = self.config.fit_sample, tuple(self.encoder_digests.items())
-        models: Any = {} if sample is None else AsDict(self._fit(segmented, sample, digests))
+        models: Any = {} if sample is None else AsDict(self._fit(segmented.kept, sample, digests))
         link = beam.ParDo(_AlignBatch(self.config, digests), models)
-        aligned = segmented | "LinkWords" >> link.with_output_types(pa.RecordBatch)
-        return with_kept(pairs, aligned)
+        return segmented | ApplyToKept("LinkWords" >> link.with_output_types(pa.RecordBatch))
 
     def _fit(
         self, segmented: beam.PCollection, sample: FitSample, digests: Digests

@@ -10,10 +10,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from bitextile.kernels.align.alignment import MAX_WORDS
 from bitextile.kernels.align.config import FitSample
 from bitextile.kernels.align.engine import Aligner
 from bitextile.kernels.arrays import offsets_of
 from bitextile.kernels.randomness import hash64, uniform
+from bitextile.kernels.rejects import Filtered, split_rejects
 from bitextile.kernels.text.segment import Choice, cut_words, segment
 from bitextile.schema.kinds import ALIGNED, LINK, PAIRS, SPANS, list_of
 
@@ -36,6 +38,25 @@ def segment_pairs(batch: pa.RecordBatch, *, segmenter: Choice) -> pa.RecordBatch
     ]
     columns = [batch.column(name) for name in PAIRS.schema.names]
     return pa.RecordBatch.from_arrays([*columns, *spans], schema=SEGMENTED)
+
+
+def reject_uncountable(batch: pa.RecordBatch) -> Filtered:
+    """Returns the rows whose words links can number, and the others as rejects.
+
+    The value is the number of words of the longer side.
+
+    Args:
+        batch: [n] rows of `segment_pairs`.
+    """
+    sides = [pc.list_value_length(batch.column(side)) for side in ("src_spans", "tgt_spans")]
+    words = np.max([side.to_numpy(zero_copy_only=False) for side in sides], axis=0)
+    return split_rejects(
+        batch,
+        words <= MAX_WORDS,
+        rule="too_many_words/1",
+        value=words.astype(np.float64),
+        detail=f"links number {MAX_WORDS:,} words of a side",
+    )
 
 
 def draw_sample(batch: pa.RecordBatch, *, rows: int, sample: FitSample) -> pa.RecordBatch:

@@ -10,6 +10,8 @@ import pyarrow as pa
 from bitextile.kernels.filters.empty import EMPTY
 from bitextile.kernels.filters.identical import IDENTICAL
 from bitextile.kernels.filters.length_ratio import LENGTH_RATIO
+from bitextile.kernels.filters.long_line import LONG_LINE
+from bitextile.kernels.filters.long_word import LONG_WORD
 from bitextile.kernels.filters.rule import Rule, apply_rules
 from bitextile.kernels.filters.too_long import TOO_LONG
 from bitextile.kernels.rejects import Filtered
@@ -17,6 +19,8 @@ from bitextile.schema.kinds import Kind
 
 RULES: tuple[Rule, ...] = (
     EMPTY,
+    LONG_LINE,
+    LONG_WORD,
     TOO_LONG,
     LENGTH_RATIO,
     IDENTICAL,
@@ -30,8 +34,9 @@ _OPTIONS = tuple(rule.options for rule in reversed(RULES) if rule.options is not
 class FilterConfig(*_OPTIONS):  # type: ignore[misc]  # mypy cannot follow a list of bases
     """The options of all rules together.
 
-    >>> FilterConfig(max_words=90)
-    FilterConfig(max_words=90, max_length_ratio=3.0, length_smoothing=3.0, drop_identical=True)
+    >>> config = FilterConfig(max_words=90)
+    >>> config.max_words, config.max_length_ratio, config.max_chars
+    (90, 3.0, 5000)
     """
 
     def __post_init__(self) -> None:
