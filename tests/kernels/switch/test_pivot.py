@@ -130,7 +130,7 @@ def test_candidates_are_drawn_in_proportion_to_their_probability() -> None:
         assert abs(drawn - of * rate) <= 3 * np.sqrt(of * rate * (1 - rate))
     assert tally["words_to_de"] + tally["words_to_ja"] == n
     change = made.kept.to_pylist()[0]["replacements"][0]
-    assert (change["original"], change["origin"]) == ("dog", "candidates")
+    assert (change["original"], change["origin"]) == ("dog", "model")
     assert made.kept.num_rows + made.rejects.num_rows == 3_000
 
 

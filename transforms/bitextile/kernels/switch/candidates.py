@@ -27,6 +27,8 @@ from bitextile.schema.checks import check_rows
 from bitextile.schema.kinds import CANDIDATES
 
 METHOD = "candidates"
+ORIGIN = "model"
+"""Where a substitute comes from, as replacements say it beside "link" and a dictionary's name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +94,7 @@ def _substitutes(candidates: pa.StructArray, target: np.ndarray) -> Substitutes:
         shares(score.astype(np.float64), target),
         score,
         lang.indices.to_numpy(zero_copy_only=False).astype(np.int64),
-        tuple((name, METHOD) for name in lang.dictionary.to_pylist()),
+        tuple((name, ORIGIN) for name in lang.dictionary.to_pylist()),
     )
 
 
