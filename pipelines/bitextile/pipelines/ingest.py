@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from bitextile.kernels.readers.source import CorpusSource
+from bitextile.pipelines.lost_corpora import refuse_lost_corpora
 from bitextile.pipelines.recipe.corpora import find_files
 from bitextile.pipelines.recipe.recipe import Recipe, load_recipe
 from bitextile.pipelines.runner.inputs import file_inputs
@@ -25,7 +26,8 @@ def ingest(recipe: str, out: str, *, options: RunOptions) -> list[DatasetResult]
 
     Raises:
         ConfigError: the recipe is wrong, or an output exists.
-        InputError: a corpus file is missing, damaged, or not of its format.
+        InputError: a corpus file is missing, damaged, or not of its format; or all rows of a corpus
+            were rejected, which leaves the datasets and their rejects to look at.
     """
     folder = Path(recipe).absolute().parent
     return ingest_corpora(load_recipe(recipe), folder, out, options=options)
@@ -58,7 +60,10 @@ def ingest_corpora(
             kind, found = jobs[output.path]
             build(root, recipe, found, kind=kind, output=output, place=places[output.path])
 
-    return run_pipeline(build_all, outputs, options, input_bytes=input_bytes)
+    made = run_pipeline(build_all, outputs, options, input_bytes=input_bytes)
+    for result, (_, found) in zip(made, jobs.values(), strict=True):
+        refuse_lost_corpora(result.dataset, found)
+    return made
 
 
 def build(
