@@ -13,6 +13,7 @@ from apache_beam.testing.util import assert_that, equal_to
 from bitextile.kernels.align.alignment import MAX_WORDS, WordLinks, to_alignment
 from bitextile.kernels.align.config import AlignerConfig, FitSample
 from bitextile.schema.kinds import ALIGNED
+from bitextile.transforms import align
 from bitextile.transforms.align import AlignWords, load_aligner, save_aligner
 from pair_rows import pairs_batch
 
@@ -101,11 +102,15 @@ def test_an_aligner_is_loaded_once_for_a_digest(tmp_path) -> None:
     assert load_aligner(place, other, config).n_pairs == 4
 
 
-def test_an_aligner_goes_to_a_uri_and_back(tmp_path) -> None:
+@pytest.mark.parametrize("local", [True, False])
+def test_an_aligner_goes_to_a_uri_and_back(tmp_path, monkeypatch, local) -> None:
+    # Of an object store the folder is copied; here only what tells the two apart is replaced.
+    monkeypatch.setattr(align, "is_local", lambda place: local)
     (tmp_path / "m").mkdir()
     place = f"file://{tmp_path}/m"
     digest = save_aligner(CountingAligner(5), place)
     assert load_aligner(place, digest, CountingConfig()).n_pairs == 5
+    assert (tmp_path / "m" / "n.json").is_file()
 
 
 def test_a_pair_of_more_words_than_links_number_is_a_reject(pipeline, tmp_path) -> None:

@@ -190,11 +190,11 @@ class _AlignBatch(beam.DoFn):
 
 def save_aligner(aligner: Aligner, place: str) -> str:
     """Saves a fitted aligner to a folder or URI and returns its digest."""
+    target, path = filesystem(place)
     if is_local(place):
-        return aligner.save(place)
+        return aligner.save(path)
     with tempfile.TemporaryDirectory() as folder:
         digest = aligner.save(folder)
-        target, path = filesystem(place)
         fs.copy_files(folder, path, destination_filesystem=target)
     return digest
 
@@ -212,9 +212,9 @@ def load_aligner(
         digests: of the encoders it needs.
     """
     aligner_class, runtime = config.aligner_class(), _runtime(digests)
-    if is_local(place):
-        return aligner_class.load(place, config=config, runtime=runtime)
     source, path = filesystem(place)
+    if is_local(place):
+        return aligner_class.load(path, config=config, runtime=runtime)
     with tempfile.TemporaryDirectory() as folder:
         fs.copy_files(path, folder, source_filesystem=source)
         return aligner_class.load(folder, config=config, runtime=runtime)
