@@ -60,11 +60,15 @@ class SegmentWords(beam.PTransform):
 
         A pair with a side of more words than links can number is a reject.
         """
+        # A segmenter is chosen by language and the aligner's order by the batch's first row, so a
+        # batch may hold neither two pairs nor two directions of one.
         split = beam.FlatMap(_by_direction).with_output_types(pa.RecordBatch)
         return (
             track(pairs)
             | ApplyToKept("SplitByDirection" >> split)
             | MapBatches(partial(segment_pairs, segmenter=self.segmenter), "SegmentWords")
+            # Before the sample is drawn: links are int16, so such a pair could be neither fitted on
+            # nor linked.
             | FilterBatches(reject_uncountable, "RejectUncountable")
         )
 
@@ -99,6 +103,9 @@ class AlignWords(beam.PTransform):
         """Returns the aligned batches, and as rejects the pairs that `SegmentWords` rejects."""
         segmented = pairs | "Segment" >> SegmentWords(self.config.segmenter)
         sample, digests = self.config.fit_sample, tuple(self.encoder_digests.items())
+        # As a side input the models hold the rows back until every language pair is fitted. What
+        # travels is where a model lies and its digest, not the model: Beam would pickle it for each
+        # worker.
         models: Any = {} if sample is None else AsDict(self._fit(segmented.kept, sample, digests))
         link = beam.ParDo(_AlignBatch(self.config, digests), models)
         return segmented | ApplyToKept("LinkWords" >> link.with_output_types(pa.RecordBatch))
@@ -107,6 +114,8 @@ class AlignWords(beam.PTransform):
         self, segmented: beam.PCollection, sample: FitSample, digests: Digests
     ) -> beam.PCollection:
         """Returns the place and digest of each language pair's model."""
+        # The rate follows from the manifest's row counts. Counting here would need a pass over all
+        # rows before the first could be drawn.
         draw = beam.FlatMap(_sample, rows=self.rows, sample=sample)
         fit = partial(
             _fit,
@@ -118,6 +127,7 @@ class AlignWords(beam.PTransform):
         return (
             segmented
             | "DrawSample" >> draw.with_output_types(tuple[str, pa.RecordBatch])
+            # A fit sees its whole sample at once, in one worker's memory; `sample_pairs` bounds it.
             | "GroupSample" >> beam.GroupByKey()
             | "FitAligner" >> beam.Map(fit)
         )
@@ -127,6 +137,7 @@ def _by_direction(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
     """Yields the rows of each language pair in each direction."""
     for _, rows in split_by_language(batch, PAIRS):
         first = rows.column("src_lang")[0]
+        # Of one language pair a row has one of two directions, so its source tells which.
         forward = pa.compute.equal(rows.column("src_lang"), first)
         for part in (rows.filter(forward), rows.filter(pa.compute.invert(forward))):
             if part.num_rows:
@@ -134,6 +145,7 @@ def _by_direction(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
 
 
 def _key(batch: pa.RecordBatch) -> str:
+    # Its only one, since `_by_direction`.
     return next(split_by_language(batch, PAIRS))[0]
 
 
@@ -159,6 +171,7 @@ def _fit(
     runtime: Runtime,
 ) -> tuple[str, tuple[str, str]]:
     key, samples = group
+    # GroupByKey yields batches in whatever order workers finished; `join_samples` sorts them by id.
     src, tgt = join_samples(samples)
     Metrics.counter("FitAligner", "pairs").inc(len(src))
     aligner = config.aligner_class().fit(
@@ -173,16 +186,22 @@ class _AlignBatch(beam.DoFn):
         self._digests = digests
         self._ready: Aligner | None = None
 
+    # Once for a DoFn instance, not for a bundle: an encoder takes seconds to load. `ready` cannot
+    # run in __init__, whose result would be pickled with the pipeline.
     def setup(self) -> None:
         if self._config.fit_sample is None:
             self._ready = ready(self._config, runtime=_runtime(self._digests))
 
     def process(self, batch: pa.RecordBatch, models: dict[str, tuple[str, str]]) -> Iterator[Any]:
+        # Not in `setup`: side inputs are there only when `process` runs, and a worker need not meet
+        # every language pair.
         aligner = self._ready or load_aligner(
             *models[_key(batch)], self._config, digests=self._digests
         )
         with _ENCODING if self._config.encoders else nullcontext():
             aligned = align_batch(batch, aligner)
+        # Counters are shown while a job runs and may count a retried bundle twice; what the
+        # manifest says is counted from the shards.
         Metrics.counter("AlignWords", "pairs").inc(aligned.num_rows)
         Metrics.counter("AlignWords", "links").inc(len(aligned.column("links").flatten()))
         yield aligned
@@ -190,6 +209,8 @@ class _AlignBatch(beam.DoFn):
 
 def save_aligner(aligner: Aligner, place: str) -> str:
     """Saves a fitted aligner to a folder or URI and returns its digest."""
+    # Aligners know folders only. `path` is without the scheme: a folder named "file:" would be made
+    # of file:///tmp otherwise.
     target, path = filesystem(place)
     if is_local(place):
         return aligner.save(path)
@@ -199,6 +220,8 @@ def save_aligner(aligner: Aligner, place: str) -> str:
     return digest
 
 
+# Batches of many language pairs reach a worker in turn. Eight models stay; a corpus of more pairs
+# loads some again rather than hold them all.
 @lru_cache(maxsize=8)
 def load_aligner(
     place: str, digest: str, config: AlignerConfig, *, digests: Digests = ()

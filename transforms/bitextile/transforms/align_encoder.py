@@ -45,6 +45,8 @@ class TorchEncoder:
         Raises:
             ConfigError: no such folder, no encoder in it, or one without that layer.
         """
+        # Before torch is imported, so that a folder without an encoder is refused without that
+        # wait.
         self.digest = encoder_digest(folder)
         import torch
 
@@ -53,8 +55,11 @@ class TorchEncoder:
         self._tokenizer = _load_tokenizer(folder)
         self._prefix, self._suffix = _special_ids(self._tokenizer)
         self._pad = int(self._tokenizer.pad_token_id or 0)
+        # A tokenizer that names no maximum gives 1e30 here, one of transformers' constants; the
+        # model then decides.
         max_tokens = min(_max_positions(self.model), self._tokenizer.model_max_length)
         self.max_subwords = max_tokens - len(self._prefix) - len(self._suffix)
+        # Layers are dropped before weights are packed, so that none is packed for nothing.
         self._hidden = _hidden_at(self.model, layer, folder)
         if self.device == "cpu":
             _pack_linear_layers(self.model)
@@ -65,6 +70,8 @@ class TorchEncoder:
         Args:
             sentences: words of each.
         """
+        # The Rust tokenizer itself: `__call__` of transformers would pad, truncate and build
+        # tensors that are taken apart again here.
         encoded = self._tokenizer.backend_tokenizer.encode_batch(
             sentences, is_pretokenized=True, add_special_tokens=False
         )
@@ -90,11 +97,15 @@ class TorchEncoder:
             if length
             for window in context_windows(length, self.max_subwords)
         ]
+        # By length, the longest first, so that a batch holds windows of like length and pads
+        # little, and running out of memory shows at once. Ties go by place: the batches, and with
+        # them the last bits of the vectors, are the same in each run.
         windows.sort(key=lambda window: (window.start - window.stop, window.start))
         vectors = np.empty((len(subwords.ids), self.model.config.hidden_size), np.float32)
 
         def encode_batch(batch: list[ContextWindow]) -> None:
             index = np.concatenate([np.arange(w.own_start, w.own_stop) for w in batch])
+            # Windows own disjoint ranges, so threads write to disjoint rows and no lock is needed.
             vectors[index] = self._forward(subwords.ids, batch)
 
         self._for_each(encode_batch, self._batches(windows))
@@ -110,6 +121,7 @@ class TorchEncoder:
         batch_tokens = BATCH_TOKENS.get(self.device, BATCH_TOKENS["cpu"])
         start = 0
         while start < len(windows):
+            # The first window of a batch is its longest, so none is padded beyond `batch_tokens`.
             size = max(1, batch_tokens // self._n_tokens(windows[start]))
             yield windows[start : start + size]
             start += size
@@ -130,9 +142,13 @@ class TorchEncoder:
                 function(batch)
             return
         try:
+            # Threads, not processes: torch releases the GIL in its kernels, and the weights are
+            # held once. `set_num_threads(1)` runs in each thread of the pool, since OpenMP keeps
+            # that number per thread.
             with ThreadPoolExecutor(
                 n_threads, initializer=torch.set_num_threads, initargs=(1,)
             ) as pool:
+                # The results are None; taking them raises what a thread raised.
                 for _ in pool.map(function, batches):
                     pass
         finally:
@@ -143,6 +159,10 @@ class TorchEncoder:
         import torch
 
         longest = max(self._n_tokens(window) for window in batch)
+        # A row of `inputs` for a window whose middle is its own, and what `own` selects of it:
+        #
+        #     <s>  w1  w2  w3  w4  w5  </s> <pad> <pad>
+        #      .    .   x   x   x   .    .     .     .
         inputs = np.full((len(batch), longest), self._pad, np.int64)
         own = np.zeros(inputs.shape, bool)
         attention = np.zeros(inputs.shape, np.int64)
@@ -150,6 +170,7 @@ class TorchEncoder:
             tokens = [*self._prefix, *ids[window.start : window.stop], *self._suffix]
             inputs[row, : len(tokens)] = tokens
             attention[row, : len(tokens)] = 1
+            # From a subword's place in the batch of sentences to its column.
             shift = len(self._prefix) - window.start
             own[row, window.own_start + shift : window.own_stop + shift] = True
         with torch.inference_mode():
@@ -157,9 +178,13 @@ class TorchEncoder:
                 input_ids=torch.from_numpy(inputs).to(self.device),
                 attention_mask=torch.from_numpy(attention).to(self.device),
             )
+            # A boolean mask selects in row-major order, which is the order of `index` in `encode`.
+            # Selected on the device, so that only vectors that are kept are copied.
             return hidden[torch.from_numpy(own).to(self.device)].float().cpu().numpy()
 
 
+# Weak, so that an encoder is freed with the last aligner that uses it; a cache would hold it as
+# long as the process.
 _LOADED: WeakValueDictionary[tuple[str, int, str], TorchEncoder] = WeakValueDictionary()
 _LOADING = threading.Lock()
 """Two threads of a worker would load an encoder twice."""
@@ -199,6 +224,8 @@ def _load_model(folder: str, *, half: bool) -> Any:
     model, report = AutoModel.from_pretrained(
         folder,
         dtype=torch.float16 if half else torch.float32,
+        # An untrusted folder: no download, no pickle (which runs code when read), no code of its
+        # own.
         local_files_only=True,
         use_safetensors=True,
         trust_remote_code=False,
@@ -236,6 +263,8 @@ def _load_tokenizer(folder: str) -> Any:
 def _special_ids(tokenizer: Any) -> tuple[list[int], list[int]]:
     """Returns the ids that stand before and after a sentence."""
     encoded = tokenizer.backend_tokenizer.encode(["a"], is_pretokenized=True)
+    # Special tokens belong to no word, so what stands around the first and the last token of one is
+    # special.
     real = [k for k, word in enumerate(encoded.word_ids) if word is not None] or [1]
     return encoded.ids[: real[0]], encoded.ids[real[-1] + 1 :]
 
@@ -263,7 +292,9 @@ def _hidden_at(model: Any, layer: int, folder: str) -> Callable[..., Any]:
     if layers is None:
         return lambda **inputs: model(**inputs, output_hidden_states=True).hidden_states[layer]
     # A hook, since what follows the last layer (a final norm, a pooler) is no part of this one.
+    # One layer stays even for the embeddings: its input is what the hook below reads.
     del layers[max(layer, 1) :]
+    # Hooks are shared by the threads of `_for_each`, which run one model at the same time.
     seen = threading.local()
 
     def keep(value: Any) -> None:
@@ -271,6 +302,8 @@ def _hidden_at(model: Any, layer: int, folder: str) -> Callable[..., Any]:
 
     if layer == 0:
         layers[0].register_forward_pre_hook(
+            # transformers passes hidden states by position in some models and by name in others;
+            # with `with_kwargs` the hook sees both.
             lambda _, args, named: keep(args[0] if args else named["hidden_states"]),
             with_kwargs=True,
         )
@@ -291,6 +324,8 @@ def _layer_list(model: Any, n_layers: int) -> Any:
     from torch.nn import ModuleList
 
     found = [m for m in model.modules() if isinstance(m, ModuleList) and len(m) == n_layers]
+    # Two lists of as many modules: which one holds the layers cannot be known, and the slower way
+    # with all hidden states serves any model.
     return found[0] if len(found) == 1 else None
 
 
@@ -307,6 +342,7 @@ def _pack_linear_layers(model: Any) -> None:
         return
     with torch.inference_mode():
         for module in model.modules():
+            # Not `isinstance`: a subclass may do more in `forward` than multiply.
             if type(module) is torch.nn.Linear:
                 _pack(module)
 
@@ -314,6 +350,7 @@ def _pack_linear_layers(model: Any) -> None:
 def _pack(linear: Any) -> None:
     import torch
 
+    # oneDNN chooses a layout for about so many rows; it is right for any number.
     packed = torch.ops.mkldnn._reorder_linear_weight(linear.weight, BATCH_TOKENS["cpu"])
     linear.forward = partial(_packed_linear, packed, linear.bias)
     linear.weight = torch.nn.Parameter(torch.empty(0), requires_grad=False)  # held once

@@ -145,6 +145,8 @@ class FilterBatches(beam.PTransform):
         rows = track(rows)
         do = beam.ParDo(_Filter(self.kernel, self.label)).with_output_types(pa.RecordBatch)
         out = rows.kept | "Apply" >> do.with_outputs(REJECTS_TAG, COUNTERS_TAG, main="kept")
+        # Rejects of each step stay a PCollection of their own and are flattened once, in
+        # `WriteDataset`; a Flatten in every step would add a stage each.
         rejects, counters = (*rows.rejects, out[REJECTS_TAG]), (*rows.counters, out[COUNTERS_TAG])
         return TrackedRows(out.kept, rejects, _times(rows.read, self.outputs_per_row), counters)
 
@@ -162,6 +164,7 @@ class _Map(beam.DoFn):
         Metrics.counter(self.namespace, "in").inc(batch.num_rows)
         kept = self.kernel(batch)
         Metrics.counter(self.namespace, "kept").inc(kept.num_rows)
+        # An empty batch costs a coder's schema and a call in every step behind it.
         if kept.num_rows:
             yield kept
 
@@ -173,6 +176,8 @@ class _Filter(beam.DoFn):
 
     def process(self, batch: pa.RecordBatch) -> Iterator[Any]:
         Metrics.counter(self.namespace, "in").inc(batch.num_rows)
+        # `Filtered` has two fields and `SwitchOutput` three; both are tuples so that this one DoFn
+        # takes either.
         kept, rejects, *counters = self.kernel(batch)
         Metrics.counter(self.namespace, "kept").inc(kept.num_rows)
         if kept.num_rows:
@@ -192,6 +197,7 @@ def counter_batch(counters: Counters) -> pa.RecordBatch:
     [{'key': 'en', 'name': 'words', 'count': 3}]
     """
     rows = [(key, *item) for key, counts in counters.items() for item in counts.items()]
+    # `zip` of no rows yields no columns at all.
     columns = zip(*rows) if rows else ((), (), ())
     return pa.RecordBatch.from_arrays(
         [pa.array(column, field.type) for column, field in zip(columns, COUNTERS)], schema=COUNTERS

@@ -7,6 +7,7 @@ holds from 765 to 596 bytes a pair at the same speed (tests/benchmarks/beam_thro
 import pyarrow as pa
 from apache_beam.coders import Coder, registry
 
+# Workers are processes, one for each core, so threads of Arrow would only compete with them.
 _OPTIONS = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
 _READ_OPTIONS = pa.ipc.IpcReadOptions(use_threads=False)
 
@@ -17,6 +18,7 @@ class RecordBatchCoder(Coder):
     def encode(self, value: pa.RecordBatch) -> bytes:
         """Returns the batch as bytes; of a slice only the slice."""
         sink = pa.BufferOutputStream()
+        # The schema travels with each batch, so a reader need not know which step wrote it.
         with pa.ipc.new_stream(sink, value.schema, options=_OPTIONS) as writer:
             writer.write_batch(value)
         return sink.getvalue().to_pybytes()
@@ -39,4 +41,6 @@ class RecordBatchCoder(Coder):
         return pa.RecordBatch
 
 
+# Beam looks coders up by type hint when a pipeline is built, so whoever builds one must have
+# imported this module: `batches` does.
 registry.register_coder(pa.RecordBatch, RecordBatchCoder)

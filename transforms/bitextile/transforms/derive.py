@@ -45,6 +45,7 @@ class ExplodePairs(beam.PTransform):
     @no_annotations
     def expand(self, pairs: AnyRows) -> AnyRows:
         """Returns batches of sentences."""
+        # A pair counts once for each sentence, so that read = kept + rejected holds in sentences.
         kernel, n = partial(sentences_of, sides=self.sides), len(SIDES[self.sides])
         return pairs | MapBatches(kernel, "ExplodePairs", outputs_per_row=n)
 
@@ -82,6 +83,7 @@ class DeriveParsed(beam.PTransform):
     @no_annotations
     def expand(self, root: beam.Pipeline) -> TrackedRows:
         """Returns rows of ALIGNED; read are the distinct sentences."""
+        # One element a file: CoNLL-U has no place to split at without reading it from the start.
         read = beam.Map(_parsed, lang=self.lang, config=self.config)
         return track(
             root

@@ -53,10 +53,14 @@ class BatchHandler(ModelHandler[pa.RecordBatch, R, M]):
             folder: of the model, which every worker must have.
             digest: of its files where the pipeline was built; a worker checks its own.
         """
+        # RunInference batches elements by timing. An element is a record batch already; batches of
+        # one keep what is computed together independent of the runner.
         super().__init__(min_batch_size=1, max_batch_size=1)
         self.folder = folder
         self.digest = digest
 
+    # Compared where the model is loaded: a folder of the same name on another machine may hold
+    # another checkpoint, whose rows would then carry this digest.
     def check(self) -> None:
         """Raises ConfigError if this worker's files are others."""
         if (found := model_digest(self.folder)) != self.digest:
@@ -65,6 +69,7 @@ class BatchHandler(ModelHandler[pa.RecordBatch, R, M]):
                 f"{self.digest}; put the same files there"
             )
 
+    # RunInference counts bytes for its metrics; by default by pickling the whole batch.
     def get_num_bytes(self, batch: Sequence[pa.RecordBatch]) -> int:
         """Returns the size of batches, without pickling them."""
         return sum(rows.nbytes for rows in batch)
@@ -125,11 +130,18 @@ class RunModel(beam.PTransform):
         rows = track(rows)
         out = (
             rows.kept
+            # A read batch holds 8,192 rows, so a small dataset would be a few elements, and few
+            # workers would get any.
             | "CutBatches" >> beam.FlatMap(_cut).with_output_types(pa.RecordBatch)
+            # Without it Beam fuses reading with inference, and one worker would run a whole row
+            # group.
             | "ShuffleBatches" >> beam.Reshuffle()
+            # `Filtered` is a tuple of batches, which no coder but pickle takes; it is split again
+            # at once, in the same stage, so it is not encoded.
             | "RunInference" >> run.with_output_types(Any)
             | "SplitRejects" >> part.with_outputs(REJECTS_TAG, main="kept")
         )
+        # Not `FilterBatches`, whose DoFn calls a kernel itself: here RunInference calls it.
         return rows._replace(kept=out.kept, rejects=(*rows.rejects, out[REJECTS_TAG]))
 
 
@@ -165,6 +177,7 @@ class Backtranslate(beam.PTransform):
     @no_annotations
     def expand(self, sentences: AnyRows) -> TrackedRows:
         """Returns the pseudo rows and the rejects of model and filter."""
+        # By id, so a bundle that is retried draws the same languages.
         draw = partial(draw_targets, weights=self.weights, seed=self.seed)
         keep = partial(filter_translations, config=self.translation_filter)
         return (

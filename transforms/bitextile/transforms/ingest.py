@@ -54,6 +54,7 @@ class ReadCorpora(beam.PTransform):
 class _ReadSource(beam.DoFn):
     def process(self, source: CorpusSource) -> Iterator[Any]:
         for kept, rejects in read_corpus(source):
+            # Counted by the reader, which alone knows of rows that could not be read.
             yield beam.pvalue.TaggedOutput("read", kept.num_rows + rejects.num_rows)
             if kept.num_rows:
                 yield kept
@@ -70,6 +71,7 @@ class Normalise(beam.PTransform):
     @no_annotations
     def expand(self, batches: AnyRows) -> AnyRows:
         """Returns the batches, normalised."""
+        # Ids are taken over normalised text; what makes two rows duplicates is decided here.
         kernel = normalise_pairs if self.kind is PAIRS else normalise_mono
         return batches | MapBatches(kernel, "Normalise")
 
@@ -106,6 +108,8 @@ class DropDuplicates(beam.PTransform):
         rows = track(batches)
         joined = (
             rows.kept
+            # Equal rows must meet in one place, wherever they were read. Bucketed by the id's hash,
+            # not one group per id: 100 M groups of one row would cost more than the rows.
             | "ShuffleById"
             >> beam.FlatMap(_by_id, self.kind).with_output_types(
                 tuple[tuple[str, int], pa.RecordBatch]
@@ -116,8 +120,10 @@ class DropDuplicates(beam.PTransform):
         kernel = partial(drop_duplicates, corpora=self.corpora)
         resize = "Resize" >> beam.FlatMap(_slices).with_output_types(pa.RecordBatch)
         return (
+            # What was read and rejected before stays; only the kept rows were regrouped.
             rows._replace(kept=joined)
             | FilterBatches(kernel, "DropDuplicates")
+            # A bucket may hold far more rows than a batch should.
             | ApplyToKept(resize)
         )
 

@@ -31,8 +31,12 @@ class CountLexicon(beam.PTransform):
     def expand(self, aligned: AnyRows) -> TrackedRows:
         """Returns the entries kept and rejected; read are the distinct linked word pairs."""
         entries = (
+            # The rejects and counts of the pairs end here: from now on rows are word pairs, and
+            # read = kept + rejected is about these.
             kept_of(aligned)
             | "CountLinks" >> beam.FlatMap(_counts).with_output_types(tuple[str, pa.RecordBatch])
+            # CombinePerKey sums on each worker before the shuffle, so what is sent is distinct word
+            # pairs, not links.
             | "MergeCounts" >> beam.CombinePerKey(_MergeCounts())
             | "DropKeys" >> beam.Values()
         )
@@ -41,6 +45,7 @@ class CountLexicon(beam.PTransform):
 
 def _counts(batch: pa.RecordBatch) -> Iterator[tuple[str, pa.RecordBatch]]:
     counts = count_links(batch)
+    # A batch without links has no language pair to be keyed by.
     if counts.num_rows:
         yield from split_by_language(counts, LEXICON)
 
@@ -59,6 +64,8 @@ class _MergeCounts(beam.CombineFn):
         self, accumulator: list[pa.RecordBatch], batch: pa.RecordBatch
     ) -> list[pa.RecordBatch]:
         accumulator.append(batch)
+        # Merged every time, each batch would sort all entries so far again; never, the list would
+        # hold every batch of the corpus.
         return _merged(accumulator) if len(accumulator) > _BATCHES_BEFORE_MERGE else accumulator
 
     def merge_accumulators(
@@ -71,4 +78,5 @@ class _MergeCounts(beam.CombineFn):
 
 
 def _merged(batches: list[pa.RecordBatch]) -> list[pa.RecordBatch]:
+    # Beam merges accumulators that saw no input, too.
     return [merge_counts(batches)] if batches else []

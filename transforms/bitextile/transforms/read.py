@@ -43,6 +43,7 @@ class ReadDataset(beam.PTransform):
 
         The count is what the manifest promises, or, of one split, what was found.
         """
+        # From the manifest alone: no file is opened where the pipeline is built.
         ranges = [part for shard in self.dataset.manifest.shards for part in _ranges(shard)]
         read = beam.FlatMap(
             _read,
@@ -60,12 +61,15 @@ class ReadDataset(beam.PTransform):
         )
         if self.split is not None:
             return TrackedRows(out.rows, (), out.read)
+        # The manifest's number, not what the reader saw: a shard that lost rows then fails the sum
+        # in `WriteDataset`, where a count of what was found would agree with itself.
         promised = root | "CountRead" >> beam.Create([self.dataset.manifest.rows])
         return TrackedRows(out.rows, (), promised)
 
 
 def _ranges(shard: Shard) -> Iterator[tuple[Shard, range]]:
     """Yields a shard's row groups a few at a time, so that workers share even one large shard."""
+    # Rounded up. The writer sets the rows of a group, so the file's footer need not be read for it.
     n = -(-shard.rows // ROW_GROUP_ROWS)
     for first in range(0, n, _ROW_GROUPS):
         yield shard, range(first, min(first + _ROW_GROUPS, n))
@@ -91,6 +95,8 @@ def _read(
         selected = batch.filter(pc.equal(batch.column("split"), split))
         if selected.num_rows:
             yield selected
+        # For a split the manifest's row count is no promise, as foreign writers need not count
+        # splits.
         yield beam.pvalue.TaggedOutput("read", selected.num_rows)
 
 

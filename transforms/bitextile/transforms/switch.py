@@ -60,6 +60,7 @@ class SwitchByAlignment(beam.PTransform):
     def expand(self, aligned: AnyRows) -> TrackedRows:
         """Returns switched sentences: a row or a reject for each sentence and variant."""
         kernel = partial(switch_by_alignment, config=self.config)
+        # Each sentence is its own row, or its own reject, in each variant.
         n = self.config.variants * len(SIDES[self.config.sides])
         return aligned | FilterBatches(kernel, "SwitchByAlignment", outputs_per_row=n)
 
@@ -69,7 +70,7 @@ class SwitchByDictionary(beam.PTransform):
     """Replaces words by dictionary: rows of MONO, PAIRS or ALIGNED to rows of CODESWITCH.
 
     Attributes:
-        sources: dictionaries, as `read_dictionary` settled them; each worker process reads them
+        sources: dictionaries, as `read_dictionary` returns them; each worker process reads them
             once, so they must lie where workers can read.
         config: rates, sides, how many variants.
         kind: of the rows.
@@ -83,6 +84,7 @@ class SwitchByDictionary(beam.PTransform):
     def expand(self, rows: AnyRows) -> TrackedRows:
         """Returns switched sentences: a row or a reject for each sentence and variant."""
         kernel = partial(_by_dictionary, sources=self.sources, config=self.config)
+        # A monolingual row has one sentence, whatever `sides` says.
         sides = ("text",) if self.kind is MONO else SIDES[self.config.sides]
         n = self.config.variants * len(sides)
         return rows | FilterBatches(kernel, "SwitchByDictionary", outputs_per_row=n)
@@ -94,6 +96,7 @@ def _by_dictionary(
     sources: tuple[DictionarySource, ...],
     config: DictionarySwitchConfig,
 ) -> SwitchOutput:
+    # Sources are small and picklable; the index is built in the worker, once for the same ones.
     return switch_by_dictionary(batch, index=load_index(sources), config=config)
 
 
@@ -130,13 +133,17 @@ class SwitchMultilingual(beam.PTransform):
     @no_annotations
     def expand(self, aligned: AnyRows) -> TrackedRows:
         """Returns switched sentences; read are the distinct sentences, once for each variant."""
+        # All pairs of a sentence must meet in one batch, from every language pair's shards.
         split = beam.FlatMap(_by_sentence, pivot=self.config.pivot, n_buckets=self.n_buckets)
         groups = (
             kept_of(aligned)
             | "ShuffleSentences" >> split.with_output_types(tuple[int, pa.RecordBatch])
             | "GroupSentences" >> beam.GroupByKey()
+            # The order of a group's batches is the runner's; the kernel sorts by id.
             | "JoinPairs" >> beam.MapTuple(_joined).with_output_types(pa.RecordBatch)
         )
+        # Pairs went in, sentences come out: several pairs make one row, so the count begins anew
+        # here.
         count = partial(_n_sentences, pivot=self.config.pivot, variants=self.config.variants)
         sentences = TrackedRows(groups, (), groups | "CountSentences" >> beam.Map(count))
         kernel = partial(switch_multilingual, config=self.config)

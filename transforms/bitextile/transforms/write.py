@@ -56,8 +56,11 @@ class WriteDataset(beam.PTransform):
     @no_annotations
     def expand(self, rows: AnyRows) -> beam.PCollection:
         """Returns a PCollection of one element, the Manifest that was written."""
+        # From here on three independent counts: rows kept and rejected, by what was written, and
+        # rows read, by the source. `manifest` compares them.
         kept, rejects, read, counters = track(rows)
         root = kept.pipeline
+        # `pipeline=`, since of no PCollections Flatten cannot know whose it is.
         rejects = rejects | "JoinRejects" >> beam.Flatten(pipeline=root)
         shards = kept | "WriteShards" >> _WriteShards(self.path, self.kind, self.max_shard_rows)
         dropped = rejects | "WriteRejects" >> _WriteShards(self.path, REJECTS, self.max_shard_rows)
@@ -70,6 +73,8 @@ class WriteDataset(beam.PTransform):
         )
         return (
             root
+            # One element that waits for all side inputs: the manifest is written after the last
+            # shard, so a folder with a manifest is a whole dataset.
             | "Once" >> beam.Create([self])
             | "WriteManifest"
             >> beam.Map(
@@ -97,12 +102,14 @@ class WriteDataset(beam.PTransform):
             counters: (key, name) to what steps counted; they stand in the manifest as the key's
                 "drawn". A key none of whose rows was kept has no entry there; its rejects tell.
         """
+        # Side inputs come in any order.
         shards = sorted(shards, key=lambda item: item[0].path)
         rejects = sorted(rejects, key=lambda item: item[0].path)
         rules: Counter[str] = Counter()
         for _, statistics in rejects:
             rules.update(statistics["rules"])
         kept = sum(shard.rows for shard, _ in shards)
+        # Before the manifest: a pipeline that loses rows leaves no dataset.
         if read != kept + rules.total():
             raise ConservationError(
                 f"{self.path}: read {read} rows, but kept {kept} and rejected {rules.total()}; "
@@ -140,6 +147,8 @@ class _WriteShards(beam.PTransform):
     def expand(self, batches: beam.PCollection) -> beam.PCollection:
         rows = (
             batches
+            # A first pass over the rows, for their number alone: it decides how many shards there
+            # are, which must not follow from how the runner cut the batches.
             | "CountRows" >> beam.FlatMap(_count_rows, self.kind)
             | "SumRows" >> beam.CombinePerKey(sum)
         )
@@ -155,6 +164,7 @@ class _WriteShards(beam.PTransform):
 
 
 def _keyed(batch: pa.RecordBatch, kind: Kind) -> Iterator[tuple[str, pa.RecordBatch]]:
+    # Rejects of all language pairs share shards: they are few and are read together.
     return iter([("", batch)]) if kind is REJECTS else split_by_language(batch, kind)
 
 
@@ -176,6 +186,7 @@ def _write_shard(
 ) -> tuple[Shard, Statistics]:
     (key, index, n), batches = group
     relative = reject_path(index, n) if kind is REJECTS else shard_path(key, index, n)
+    # In the order of arrival; `write_shard` sorts by id, from which equal bytes follow.
     table = pa.Table.from_batches(list(batches))
     return write_shard(path, relative, table, kind), _statistics(table, kind)
 
@@ -213,6 +224,7 @@ def _with_counters(
     keys: dict[str, Statistics], counters: dict[tuple[str, str], int]
 ) -> dict[str, Statistics]:
     for (key, name), count in sorted(counters.items()):
+        # A key all of whose rows were rejected has no shard and no entry to add to.
         if key in keys:
             keys[key].setdefault("drawn", {})[name] = count
     return keys
@@ -230,6 +242,7 @@ def _merged(a: Statistics, b: Statistics) -> Statistics:
     out: Statistics = {}
     for name, value in a.items():
         if isinstance(value, dict):
+            # All counts are above 0, as `value_counts` gives them; Counter's + would drop others.
             out[name] = dict(Counter(value) + Counter(b[name]))
         elif isinstance(value, list):
             out[name] = sorted({*value, *b[name]})
