@@ -57,6 +57,7 @@ def to_alignment(links: WordLinks, n_pairs: int) -> Alignment:
     >>> to_alignment(WordLinks(np.array([1, 1]), one, two, np.array([1.0, 0.5])), 2).links[1]
     <pyarrow.ListScalar: [{'src': 0, 'tgt': 1, 'score': 1.0}, {'src': 1, 'tgt': 0, 'score': 0.5}]>
     """
+    # Before the cast to int16, which would wrap round in silence.
     last = max(links.src.max(initial=0), links.tgt.max(initial=0))
     if last >= MAX_WORDS:
         raise InputError(f"a sentence has {last + 1} words, links number {MAX_WORDS}; split it")
@@ -68,6 +69,7 @@ def to_alignment(links: WordLinks, n_pairs: int) -> Alignment:
         links.score.astype(np.float32),
     ]
     items = pa.StructArray.from_arrays([pa.array(c) for c in columns], fields=list(LINK))
+    # In float64: a float32 sum over the links of a long pair would lose the last digits.
     logs = np.log(links.score.astype(np.float64))
     total = np.bincount(links.pair, logs, minlength=n_pairs)
     mean = np.where(n > 0, total / np.maximum(n, 1), np.log(LEAST_SCORE))

@@ -73,6 +73,8 @@ def draw_sample(batch: pa.RecordBatch, *, rows: int, sample: FitSample) -> pa.Re
     Returns:
         [at most n] rows (pair_id, first, second), the last two list<string>.
     """
+    # A rate, not the first so many by hash: each row decides for itself, so that workers need not
+    # see each other's rows. The sample's size varies by the square root of `sample.pairs`.
     rate = min(1.0, sample.pairs / max(rows, 1))
     draw = uniform(hash64(batch.column("pair_id")), seed=sample.seed, operation="align/sample")
     drawn = batch if rate == 1.0 else batch.filter(pa.array(draw < rate))

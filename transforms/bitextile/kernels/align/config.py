@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, Self
 
 from bitextile.schema.errors import ConfigError
 
+# For annotations only: `--help` builds every configuration, and must not wait for numba.
 if TYPE_CHECKING:
     from bitextile.kernels.align.engine import Aligner
     from bitextile.kernels.bitext.dictionary.source import DictionarySource

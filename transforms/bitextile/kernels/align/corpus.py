@@ -73,6 +73,9 @@ def encode_words(sentences: pa.ListArray | pa.ChunkedArray) -> tuple[pa.StringAr
     >>> words.to_pylist(), ids.tolist(), offsets.tolist()
     (['水', 'a', 'b'], [2, 0, 1, 0], [0, 2, 4])
     """
+    # batch 1 [b 水]  dictionary [b 水]   ids 0 1
+    # batch 2 [a 水]  dictionary [a 水]   ids 0 1     merged [b 水 a]   merged_id [0 1 | 2 1]
+    # by frequency [水 a b]: rank of b 2, of 水 0, of a 1     ->   ids 2 0, 1 0
     ids: list[I32] = []
     dictionaries: list[pa.StringArray] = []
     offsets = np.zeros(len(sentences) + 1, np.int64)
@@ -210,6 +213,7 @@ def _gather(tokens: I32, base: I64, start: I64, stop: I64, overlaps: Bool) -> tu
 def gather_by_word(values: F32, tokens: I32, out: F32) -> None:
     """Sets `out` of each token to the value of its word."""
     for first in range(0, len(tokens), TOKENS_PER_BATCH):
+        # In batches, as the index of a gather would else be a second array as large as the corpus.
         batch = slice(first, first + TOKENS_PER_BATCH)
         out[batch] = values[tokens[batch]]
 
@@ -223,5 +227,6 @@ def split_words(lines: list[str] | pa.StringArray) -> pa.ListArray:
     texts = pa.array(lines, pa.string()) if isinstance(lines, list) else lines
     trimmed = pc.utf8_trim_whitespace(texts)
     words = pc.utf8_split_whitespace(trimmed)
+    # Arrow splits an empty string into one empty word, not into none.
     empty = pc.equal(trimmed, "")
     return pc.if_else(empty, pa.scalar([], words.type), words) if empty.true_count else words

@@ -141,5 +141,6 @@ def ready(config: AlignerConfig, *, runtime: Runtime) -> Aligner:
     """Returns an aligner that is not fitted (`config.fit_sample` is None), ready to align."""
     import pyarrow as pa
 
+    # `fit` is where such an aligner loads its encoder; the pairs it is given do not matter.
     none = pa.array([], pa.list_(pa.string()))
     return config.aligner_class().fit(none, none, config=config, runtime=runtime)

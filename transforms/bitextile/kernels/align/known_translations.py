@@ -49,5 +49,6 @@ def word_translations(dictionary: Dictionary) -> pa.Table:
     words = dictionary.entries.select(["src", "tgt"])
     if dictionary.source.src_lang > dictionary.source.tgt_lang:
         words = words.select(["tgt", "src"]).rename_columns(["src", "tgt"])
+    # A link joins two words, so a phrase would never be met in a sentence cut into words.
     several = pc.or_(*(pc.match_substring(words[side], " ") for side in ("src", "tgt")))
     return words.filter(pc.invert(several))

@@ -106,6 +106,7 @@ def align_text(
         write_links(alignment, lines_out, scores_out, summary)
         n_written += len(alignment.links)
         runtime.progress(f"aligned {n_written:,} of {summary.lines:,} lines")
+    # `write_links` counts every line without links, those that could not be aligned among them.
     summary.no_links -= summary.lines - summary.aligned
     return summary
 
@@ -113,7 +114,8 @@ def align_text(
 def _alignments(
     aligner: Aligner, src: pa.ChunkedArray, tgt: pa.ChunkedArray
 ) -> Iterator[Alignment]:
-    """Yields the alignment of some pairs after others, as many at a time as the aligner likes."""
+    """Yields the alignment of consecutive pairs, as many at a time as the aligner asks for."""
+    # Aligning once more would draw other links, and take as long again (eflomal).
     if (alignment := aligner.training_alignment()) is not None:
         yield alignment
         return

@@ -55,6 +55,10 @@ def _link(on: Bool, i: int, j: int, has_src: Bool, has_tgt: Bool) -> None:
 @njit_inner
 def _grow(best_src: I32, best_tgt: I32, on: Bool, has_src: Bool, has_tgt: Bool) -> None:
     """Adds, until none is left, union points next to a link where a word has no link yet."""
+    # union x, intersection X:   X . . x   (1, 1) touches (0, 0) and links two free words: added.
+    #                            . x . .   (0, 3) touches no link: left to the final step.
+    # A link added in a sweep is seen by the cells that follow it in the same sweep, as in the
+    # published pseudocode.
     n_src, n_tgt = on.shape
     grown = True
     while grown:

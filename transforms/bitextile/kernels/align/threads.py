@@ -21,6 +21,7 @@ Result = TypeVar("Result")
 
 def usable_threads(n_threads: int | None) -> int:
     """Returns the number asked for, or the cores this process may use."""
+    # Not os.cpu_count(), which counts cores that a cpuset or taskset keeps from this process.
     return max(1, n_threads or len(os.sched_getaffinity(0)))
 
 
@@ -47,6 +48,7 @@ def thread_imap(
 
     At most n_threads results wait at a time, which bounds the memory.
     """
+    # Without a pool: results are made when they are asked for, and a traceback shows the caller.
     if n_threads == 1:
         yield from map(function, chunks)
         return

@@ -1,7 +1,7 @@
 """From words to eflomal's text files, and from its links to word alignment.
 
-eflomal never gets what it cannot take: pairs with an empty side have no links, longer sentences are
-cut into windows as the HMM aligner cuts them.
+Pairs with an empty side are not sent to it and get no links; sentences too long for it are cut into
+windows, as the HMM aligner cuts them.
 """
 
 from dataclasses import dataclass
@@ -75,7 +75,7 @@ def run_eflomal(
     Raises:
         ConfigError: eflomal is not there.
         InputError: the sides differ in length, or have more words than a link can number.
-        BitextileError: eflomal failed, or its answer does not fit the question.
+        BitextileError: eflomal failed, or did not write one line per pair.
     """
     windows, words = _cut(src, tgt)
     corpus = windows.corpus
@@ -122,6 +122,7 @@ def symmetrize_output(output: EflomalOutput, *, symmetrize: str) -> Alignment:
     i, j = i + windows.src_from[window], j + windows.tgt_from[window]
     # Words in the overlap of two windows are taken from the one in whose middle they are.
     own = (i >= windows.own_from[window]) & (i < windows.own_to[window])
+    # eflomal gives no probabilities: 1 where both directions drew the link, 0.5 where one did.
     score = np.where(agreed, 1.0, 0.5)
     links = WordLinks(windows.row[window][own], i[own], j[own], score[own])
     return to_alignment(links, output.n_pairs)
@@ -177,6 +178,7 @@ def _text(ids: I32, at: I64, sentences: I64, words: list[str]) -> str:
 
 def _parse_links(links: str, n_src: I64, n_tgt: I64) -> tuple[I64, I64, I64]:
     """Returns line, source and target word of each link."""
+    # "0-0 1-2" / "" / "0-1"   ->   line [0 0 2]   flat [0 0 1 2 0 1]
     counts = [line.count("-") for line in links.splitlines()]
     line = np.repeat(np.arange(len(n_src)), np.array(counts, np.int64))
     try:

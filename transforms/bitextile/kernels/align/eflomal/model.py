@@ -97,6 +97,7 @@ class EflomalModel:
         wanted = pc.or_(wanted, pc.equal(second, ""))
         kept = self.priors.filter(wanted)
         rows = zip(*(kept[name].to_pylist() for name in PRIORS.names))
+        # Without the empty second field, jumps have three fields again.
         return "".join("\t".join(field for field in row if field) + "\n" for row in rows)
 
     def _header(self) -> dict[str, Any]:
@@ -120,6 +121,7 @@ def parse_priors(lines: Iterable[str]) -> pa.Table:
     ['the', '']
     """
     rows = [_parse_prior(line) for line in lines]
+    # Weights stay text: what eflomal wrote is what it reads again, to the last digit.
     columns: list[Any] = [list(column) for column in zip(*rows)] or [[], [], [], []]
     return pa.table(columns, schema=PRIORS)
 

@@ -55,6 +55,7 @@ def run_align(
         BitextileError: it failed, or wrote another number of lines.
     """
     program = find_program(ALIGN, options)
+    # One folder a call: workers on one machine never share a file.
     with TemporaryDirectory(prefix="eflomal-") as folder:
         _write(folder, "s", texts[0])
         _write(folder, "t", texts[1])
@@ -116,6 +117,7 @@ def _run(command: list[str], folder: str, n_threads: int | None) -> None:
 
 
 def _write(folder: str, name: str, text: str) -> None:
+    # Not the line ends of the system: what is sent and what is read back must not depend on it.
     Path(folder, name).write_text(text, encoding="utf-8", newline="\n")
 
 

@@ -48,7 +48,7 @@ class EncoderAligner:
         runtime: Runtime,
         lexicon: pa.Table | None = None,
     ) -> "EncoderAligner":
-        """Loads the encoder; the sentence pairs teach it nothing."""
+        """Loads the encoder; the sentence pairs are not used."""
         return cls(runtime.load_encoder(config.encoder, layer=config.layer), config)
 
     @classmethod
@@ -84,6 +84,7 @@ class EncoderAligner:
             none = np.zeros(0, np.int64)
             return to_alignment(WordLinks(none, none, none, np.zeros(0)), len(src))
         columns = [np.concatenate(column) for column in zip(*links)]
+        # The links of a pair come from one chunk, sorted: a stable sort by pair keeps them so.
         order = np.argsort(columns[0], kind="stable")
         return to_alignment(WordLinks(*(column[order] for column in columns)), len(src))
 
@@ -94,6 +95,8 @@ class EncoderAligner:
         src_subwords, tgt_subwords = self.encoder.tokenize(src), self.encoder.tokenize(tgt)
         lengths = np.diff(src_subwords.at) + np.diff(tgt_subwords.at)
         order = np.argsort(lengths, kind="stable")
+        # lengths, sorted   20k 30k 40k 50k     running sum 20k 50k 90k 140k
+        # over 64k           0   0   1   2      ->   three chunks: two pairs, one, one
         chunk = np.cumsum(lengths[order]) // SUBWORDS_PER_CHUNK
         for rows in np.split(order, np.flatnonzero(np.diff(chunk)) + 1):
             # Both sides in one call, so that their windows share batches.

@@ -4,7 +4,7 @@ Four ways to match the tokens (subwords or words) of two sentences:
 
 - `inter`: pairs that are each other's most similar token, SimAlign's Argmax;
 - `itermax`: `inter`, then the same once more among tokens that have no link yet;
-- `mwmf`: the one-to-one matching of greatest total similarity;
+- `mwmf`: the one-to-one matching of greatest total similarity, SimAlign's Match;
 - `softmax`: pairs that a softmax over dot products finds likely in both directions.
 
 Similarity is (1 + cosine) / 2, in [0, 1]. Sources: SimAlign (Jalili Sabet et al. 2020, sections 2
@@ -48,6 +48,7 @@ def means_of_words(tokens: TokenVectors) -> TokenVectors:
     sentence = np.repeat(np.arange(len(tokens.at) - 1), np.diff(tokens.at))
     first = np.ones(len(tokens.word), bool)
     first[1:] = (np.diff(tokens.word) != 0) | (np.diff(sentence) != 0)
+    # word  [0 0 2 | 0]   first [1 0 1 | 1]   starts [0 2 3]   counts [2 1 1]
     starts = np.flatnonzero(first)
     counts = np.diff(np.append(starts, len(first)))
     sums = np.add.reduceat(tokens.vectors, starts, axis=0)
@@ -99,6 +100,8 @@ def _normalise(tokens: TokenVectors) -> TokenVectors:
 def _batches(src: TokenVectors, windows: Windows) -> Iterator[I64]:
     """Yields indices of windows of about the same shape; those with an empty side are left out."""
     m, n = np.diff(windows.corpus.src_at), np.diff(windows.corpus.tgt_at)
+    # [B, M, N] is as large as its longest sides:   m 2 2 3 | 7 8    sorted, so that little of it
+    #                                               n 4 5 4 | 9 7    is padding
     order = np.lexsort((n, m))
     order = order[(m[order] > 0) & (n[order] > 0)]
     width = src.vectors.shape[1] if src.vectors.ndim == 2 else 1
@@ -131,6 +134,7 @@ def _match_batch(
         score = _apply_distortion((dots + 1.0) / 2.0, m, n, matcher.distortion)
         on = _MATCHINGS[matcher.matching](score, cell_mask, m, n)
     b, i, j = np.nonzero(on)
+    # A token in the overlap of two windows is taken from the one that owns it.
     own = i + windows.src_from[rows[b]]
     mine = (own >= windows.own_from[rows[b]]) & (own < windows.own_to[rows[b]])
     b, i, j = b[mine], i[mine], j[mine]
@@ -143,6 +147,7 @@ def _match_batch(
 def _padded(vectors: F32, tokens: Ints, at: I64, rows: I64) -> tuple[F32, I64]:
     """Returns [B, M, H] and the lengths [B]; the padding holds any token's vector."""
     lengths = at[rows + 1] - at[rows]
+    # A real vector rather than zeros: one gather fills the batch, and the masks hide the rest.
     index = at[rows][:, None] + np.minimum(np.arange(lengths.max()), lengths[:, None] - 1)
     return vectors[tokens[index]], lengths
 
@@ -168,6 +173,7 @@ def _apply_distortion(similarity: Floats, m: I64, n: I64, ratio: float) -> Float
 
 def _mutual_best(similarity: Floats, cell_mask: Bool) -> Bool:
     """Returns the cells that are the first greatest of their row and of their column."""
+    # Below any similarity, which is at least 0: padding is never the greatest.
     cells = np.where(cell_mask, similarity, -1)
     forward = cells.argmax(axis=2)[:, :, None] == np.arange(cells.shape[2])
     backward = cells.argmax(axis=1)[:, None, :] == np.arange(cells.shape[1])[:, None]
@@ -189,6 +195,7 @@ def _itermax(similarity: Floats, cell_mask: Bool, m: I64, n: I64) -> Bool:
     free_rows = _token_mask(m) & ~np.any(first, axis=2)
     free_columns = _token_mask(n) & ~np.any(first, axis=1)
     again = (np.minimum(m, n) > 2) & free_rows.any(axis=1) & free_columns.any(axis=1)
+    # free sides of a cell   0: out   1: times alpha   2: as it is
     free = free_rows[:, :, None].astype(np.int8) + free_columns[:, None, :]
     damped = similarity * np.array([0.0, ITERMAX_ALPHA, 1.0])[free]
     more = _mutual_best(damped, cell_mask) & (free > 0) & again[:, None, None]

@@ -88,6 +88,7 @@ def context_windows(length: int, max_length: int) -> list[ContextWindow]:
         return [ContextWindow(0, length, 0, length)]
     overlap = max_length // 4
     n = -(-(length - overlap) // (max_length - overlap))
+    # All windows are full, so that the encoder sees no shorter context at the end than elsewhere.
     starts = [k * (length - max_length) // (n - 1) for k in range(n)]
     cuts = [0, *((a + max_length + b) // 2 for a, b in pairwise(starts)), length]
     return [ContextWindow(s, s + max_length, *own) for s, own in zip(starts, pairwise(cuts))]

@@ -72,6 +72,7 @@ class HmmAligner:
             tgt,
             symmetrize=self.config.symmetrize,
             threshold=self.config.threshold,
+            # One unless told otherwise: there is a Beam worker for each core already.
             n_threads=self.runtime.n_threads or 1,
         )
 

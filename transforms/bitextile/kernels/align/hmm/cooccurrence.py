@@ -76,6 +76,8 @@ class TranslationTable(NamedTuple):
 @njit
 def find_occurrences(corpus: Corpus, n_src: int) -> Occurrences:
     """Returns where each of `n_src` source words occurs."""
+    # sentences [a b] [b] [a a], a = 0, b = 1   ->   start [0 3 5]   sentence [0 2 2 | 0 1]
+    # A word that a sentence has twice lists it twice, so a sum over `sentence` is one over tokens.
     start = np.zeros(n_src + 1, np.int64)
     for token in corpus.src:
         start[token + 1] += 1
@@ -100,6 +102,7 @@ def target_exposure(corpus: Corpus, n_tgt: int) -> I64:
     The same of target words as `Occurrences.exposure` of source words.
     """
     n_src, n_words = np.diff(corpus.src_at), np.diff(corpus.tgt_at)
+    # bincount sums weights in float64: exact for whole numbers below 2^53, so the cast is, too.
     total = np.zeros(n_tgt)
     for first, last in balanced_chunks(n_words, -(-len(corpus.tgt) // TOKENS_PER_BATCH)):
         exposure = np.repeat(n_src[first:last], n_words[first:last])
@@ -124,6 +127,8 @@ class PairFilter(NamedTuple):
 
 @njit_inner
 def _is_kept(seen: int, f: int, exposure: int, n_occurrences: int, rule: PairFilter) -> bool:
+    # Both must be frequent: a rare word that meets a frequent one once has no other evidence, while
+    # two frequent ones had many chances to meet and took one.
     limit = rule.max_singleton_frequency
     if seen == 1 and n_occurrences > limit and rule.frequency[f] > limit:
         return False
@@ -140,6 +145,8 @@ def _fill_rows(
     counts: PairCounts,
 ) -> None:
     """Sets the sizes of a range of rows; if the counts are allocated already, their content."""
+    # As long as the target vocabulary, but never cleared as a whole: `touched` lists what a row has
+    # set, so a rare word costs its own few entries only.
     seen = np.zeros(len(rule.expected), np.int32)
     touched = np.empty(len(rule.expected), np.int32)
     for e in range(rows[0], rows[1]):
@@ -180,6 +187,8 @@ def count_cooccurrences(
     frequency = count_words(corpus.tgt, n_tgt)
     expected = config.min_association * frequency / max(1, len(corpus.tgt))
     rule = PairFilter(expected.astype(np.float32), frequency, config.max_singleton_frequency)
+    # A thread writes only rows of its own range, so no sum is shared and their number changes no
+    # bit.
     chunks = row_chunks(occurrences.exposure)
     size = np.zeros(len(occurrences.exposure), np.int64)
 

@@ -62,8 +62,11 @@ def align_pairs(
     if len(src) != len(tgt):
         raise InputError(f"the aligner got {len(src)} source and {len(tgt)} target sentences")
     corpus, row_of, null_tgt = _encode(model, src, tgt)
+    # The limit of the model, so that no jump is longer here than any it was fitted on.
     windows = cut_windows(corpus, model.config.max_words)
     parameters = _parameters(model, windows.corpus, row_of, null_tgt)
+    # Chunks bound memory and nothing else: a sentence's lattices read the model and the sentence,
+    # so neither the cuts nor the way Beam bundled the rows can change a link.
     chunks = chunk_sentences(windows.corpus, len(row_of) + len(null_tgt))
 
     def decode(chunk: tuple[int, int]) -> WordLinks:
@@ -84,6 +87,7 @@ def _min_score(method: Method, threshold: float | None) -> np.float32:
     value = default if threshold is None else threshold
     if not 0 <= value < 1:
         raise ConfigError(f"threshold is {value}, expected at least 0 and below 1")
+    # In the posteriors' own type: in float64, 0.1 is less than float32's 0.1.
     return np.float32(value)
 
 
@@ -126,12 +130,14 @@ def _look_up(
     rows = index_in(encoded.dictionary, vocabulary)
     unseen = np.flatnonzero(rows < 0)
     unseen_prefixes = prefixes(encoded.dictionary.take(pa.array(unseen)), config)
+    # index_in finds the first match, and a vocabulary is sorted by falling frequency.
     rows[unseen] = index_in(unseen_prefixes, vocabulary_prefixes)
     return np.array(encoded.indices, np.int32), rows
 
 
 def _parameters(model: HmmModel, corpus: Corpus, row_of: I32, null_tgt: F32) -> Parameters:
     longest = int(max(np.diff(corpus.src_at).max(initial=1), np.diff(corpus.tgt_at).max(initial=1)))
+    # An unseen word is as likely under null as under any word; p_null and the jumps decide.
     null_src = np.full(len(row_of), model.config.floor, np.float32)
     null_src[row_of >= 0] = model.null_src[row_of[row_of >= 0]]
     parameters = e_step_parameters(model, model.config, longest)
@@ -142,6 +148,8 @@ def _select_links(
     corpus: Corpus, result: EStepResult, method: Method, least: np.float32
 ) -> WordLinks:
     """Returns the links of a range of sentences, by their index in the range."""
+    # A word can have several links even above 0.5: two source words may share a target word's mass,
+    # half each, while either is sure of it in the other direction: (0.5 + 0.9) / 2.
     on = result.mean > least
     if method is not Method.POSTERIOR:
         on &= symmetrize_corpus(corpus, result.best_src, result.best_tgt, int(method))
@@ -161,5 +169,7 @@ def _unwindow(windows: Windows, found: list[WordLinks]) -> WordLinks:
     none = WordLinks(empty, empty, empty, np.zeros(0, np.float32))
     window, i, j, score = (np.concatenate(column) for column in zip(none, *found))
     i, j = i + windows.src_from[window], j + windows.tgt_from[window]
+    # A source word belongs to one window, so no link comes twice. Windows are in order, and so are
+    # their links: the result is sorted by (pair, src, tgt), as `to_alignment` wants it.
     own = (i >= windows.own_from[window]) & (i < windows.own_to[window])
     return WordLinks(windows.row[window][own], i[own], j[own], score[own])

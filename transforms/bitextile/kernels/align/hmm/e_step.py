@@ -45,7 +45,7 @@ class Cells(NamedTuple):
 
 
 class Parameters(NamedTuple):
-    """What the two HMMs go by.
+    """The parameters of the two HMMs.
 
     Attributes:
         table: translation probabilities.
@@ -69,7 +69,7 @@ class Parameters(NamedTuple):
 
 
 class EStepResult(NamedTuple):
-    """What an E-step collects over a range of sentences; arrays nobody wants are empty.
+    """What an E-step collects over a range of sentences; what was not asked for is empty.
 
     Attributes:
         log_likelihood: float64 [2], of the target given the source, of the source given the target.
@@ -128,6 +128,7 @@ def allocate_result(
 
 def slice_corpus(corpus: Corpus, first: int, last: int) -> Corpus:
     """Returns the sentence pairs first..last as a corpus of their own, sharing its tokens."""
+    # Slices of numpy arrays are views: no token is copied, however many chunks there are.
     src_at, tgt_at = corpus.src_at[first : last + 1], corpus.tgt_at[first : last + 1]
     src, tgt = corpus.src[src_at[0] : src_at[-1]], corpus.tgt[tgt_at[0] : tgt_at[-1]]
     return Corpus(src, src_at - src_at[0], tgt, tgt_at - tgt_at[0])
@@ -227,6 +228,7 @@ def infer(
     """
     n_src = corpus.src_at[s + 1] - corpus.src_at[s]
     n_tgt = corpus.tgt_at[s + 1] - corpus.tgt_at[s]
+    # In an array, as compiled code cannot set a field of a NamedTuple.
     to_tgt.size[0], to_tgt.size[1] = n_tgt, n_src
     to_src.size[0], to_src.size[1] = n_src, n_tgt
     _set_emissions(corpus, s, cells, parameters, to_tgt, to_src)
@@ -239,6 +241,7 @@ def infer(
 
 def allocate_lattices(corpus: Corpus) -> tuple[Lattice, Lattice]:
     """Returns memory for the longest sentences of the corpus, one lattice per direction."""
+    # Once per chunk, so that compiled code allocates nothing per sentence.
     longest = [int(np.diff(at).max(initial=1)) for at in (corpus.src_at, corpus.tgt_at)]
     return allocate_lattice(*longest), allocate_lattice(*longest)
 
@@ -257,6 +260,8 @@ def _store_best(lattice: Lattice, best: I32) -> None:
     """best[j] = the likeliest state of observation j, -1 where null is at least as likely."""
     stride = padded(lattice.size[1])
     for j in range(len(best)):
+        # A link competes with the sum of all null states: that the word is unlinked, whatever the
+        # last real link was.
         greatest = lattice.null_gamma[j]
         best[j] = -1
         for i in range(lattice.size[1]):
@@ -283,8 +288,8 @@ def _store_mean(to_tgt: Lattice, to_src: Lattice, mean: F32) -> None:
 def e_step(corpus: Corpus, cells: Cells, parameters: Parameters, result: EStepResult) -> F32:
     """Returns the agreed posterior of each cell: the product of both directions.
 
-    That is the agreement of Liang, Taskar and Klein (2006). It is empty where the mean of both is
-    wanted, as nobody wants both.
+    That is the agreement of Liang, Taskar and Klein (2006). It is empty where `result` collects the
+    mean: fitting needs the product, decoding the mean.
 
     Args:
         corpus: a range of sentence pairs.
@@ -292,6 +297,8 @@ def e_step(corpus: Corpus, cells: Cells, parameters: Parameters, result: EStepRe
         parameters: of the HMMs.
         result: gains everything that its arrays are allocated for.
     """
+    # Only cells with an entry are counted. A pair outside the table stays outside it: EM changes
+    # the probabilities of the pairs it was given, never which they are.
     joint = np.zeros(0 if len(result.mean) else len(cells.entry), np.float32)
     _e_step(corpus, cells, parameters, allocate_lattices(corpus), result, joint)
     return joint
@@ -311,6 +318,7 @@ def _e_step(
     for s in range(len(corpus.src_at) - 1):
         src, n_src = corpus.src_at[s], corpus.src_at[s + 1] - corpus.src_at[s]
         tgt, n_tgt = corpus.tgt_at[s], corpus.tgt_at[s + 1] - corpus.tgt_at[s]
+        # Such a pair has no cell, so `at` stays right.
         if n_src == 0 or n_tgt == 0:
             continue
         infer(corpus, s, cells, parameters, to_tgt, to_src, result)
@@ -326,6 +334,7 @@ def _e_step(
             for i in range(n_src):
                 for c in range(cells.first[src + i], cells.last[src + i]):
                     j = np.int64(cells.position[c])
+                    # Not normalised: a link that one direction doubts counts for little in both.
                     joint[c] = to_tgt.gamma[j * src_stride + i] * to_src.gamma[i * tgt_stride + j]
 
 

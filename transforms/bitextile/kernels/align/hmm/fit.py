@@ -45,7 +45,7 @@ spaced: their few weights need no more, and counting them is a third of the E-st
 
 @dataclass
 class _State:
-    """What the HMM iterations change, and what they change it by."""
+    """What the HMM iterations change, and what stays the same through them."""
 
     table: TranslationTable
     null_src: F32
@@ -72,7 +72,7 @@ def fit(
     Args:
         src: list<string> [pairs], words of the first side in any case.
         tgt: list<string> [pairs], words of the second side.
-        config: what may be set; the defaults otherwise.
+        config: HmmModelConfig() by default.
         lexicon: known translations, columns src, tgt and perhaps weight (links each counts as, 1
             by default): assumed where the two words are seen together. Words in neither side are
             ignored. What was given is part of the model's digest; an empty one changes nothing.
@@ -102,6 +102,7 @@ def fit(
     statistics = _statistics(corpus)
     classes = group_by_prefix(src_words, tgt_words, config)
     prior = build_prior(known, src_words, tgt_words)
+    # Vocabularies and statistics come first: windows hold the words of their overlaps twice.
     corpus, statistics["pairs_in_windows"] = _training_corpus(corpus, config)
     pa.default_memory_pool().release_unused()  # the strings' copies
     state = _initialise(corpus, classes, prior, config, n_threads)
@@ -174,6 +175,8 @@ def _initialise(
     table = estimate_table(
         counts, marginals, min_probability=config.min_translation, n_threads=n_threads
     )
+    # one array in two fields, as is each unigram: an iteration puts new arrays in, never writes
+    # into these.
     jumps = initial_jumps(config.jump_window)
     unigram = unigram_src, unigram_tgt
     return _State(table, *unigram, jumps, jumps, classes, prior, *unigram)
@@ -211,6 +214,8 @@ def _em_iteration(
     parameters = e_step_parameters(state, config, _longest(corpus))
     n_src, n_tgt = len(state.null_src), len(state.null_tgt)
     row_of = np.arange(n_src, dtype=np.int32)
+    # From corpus and vocabularies alone, never from n_threads: sums of floats over other chunks
+    # would have other last bits, and the model another digest.
     chunks = chunk_sentences(corpus, n_src + n_tgt)
     with_jumps = set(chunks[:: max(1, len(chunks) // JUMP_CHUNKS)])
 
@@ -232,8 +237,10 @@ def _em_iteration(
         null_tgt += np.bincount(batch.tgt, result.null_tgt, minlength=n_tgt)
         if len(result.jumps_to_tgt):
             jumps += result.jumps_to_tgt, result.jumps_to_src
+    # The loop above has ended, so no thread reads the table any more when it is overwritten.
     marginals = add_prior(counts, state.classes, state.prior, config)
     update_table(table, counts, marginals, n_threads=n_threads)
+    # Without a cell nothing was expected, and the distributions stay as they began.
     if chunks:
         _update_distributions(state, parameters, jumps, (null_src, null_tgt), config)
     return [float(x) for x in likelihood]
@@ -272,6 +279,7 @@ def _update_distributions(
     """Sets jump and null distributions from their expected counts."""
     window = config.jump_window
     settings = {"smoothing": config.jump_smoothing, "reach": config.jump_reach}
+    # p_null stays as configured; what is learned is which words null explains.
     state.jumps_to_tgt = update_jumps(jumps[0], parameters.to_tgt, window, **settings)
     state.jumps_to_src = update_jumps(jumps[1], parameters.to_src, window, **settings)
     state.null_src = _null_distribution(null[0], state.unigram_src, config.null_smoothing)

@@ -127,6 +127,8 @@ def _convolve(mass: F32, weight: F32, zero: int, n_states: int, cut: Real, out: 
     for last in range(n_states):
         c = mass[last]
         if c > cut:
+            # Row i' of the transition matrix is a slice of the weights, as they depend on i - i'
+            # alone: n_states squared transitions are never stored.
             w = weight[zero - last : zero - last + len(out)]
             for i in range(len(out)):
                 out[i] += c * w[i]
@@ -137,10 +139,14 @@ def _start(
     lattice: Lattice, n_states: int, jumps: Jumps, p_null: Real, mass: F32, incoming: F32
 ) -> None:
     """Sets where the first word comes from: `incoming` by a jump from -1, `mass` as null."""
+    # A null state must remember a last real link. Before the first one, that is drawn by the same
+    # jump from -1 as a real link would be.
     w = jumps.weight[jumps.zero + 1 : jumps.zero + 1 + len(incoming)]
     mass[:] = 0
     for i in range(n_states):
         mass[i] = lattice.normaliser[0] * w[i]
+    # numba types 1 - float32 as float64, and one float64 operand would make a loop float64, with
+    # half as many numbers in a register; hence the casts here and below.
     p_real = np.float32(1 - p_null)
     for i in range(len(incoming)):
         incoming[i] = p_real * mass[i]
@@ -160,6 +166,8 @@ def forward(
         p_null: transition probability to null.
         cut: states with less than this share of the strongest's mass are not extended; 0 is exact.
     """
+    # a row with 18 states:  |s0 s1 s2 ... s17  0 0 ... 0|  stride 32
+    # The padding has emission and normaliser 0: it is part of every sum and changes none.
     stride = padded(n_states)
     mass, outgoing, incoming = (
         lattice.rows[0, :stride],
@@ -201,6 +209,7 @@ def forward(
 @njit_inner
 def _set_posteriors(lattice: Lattice, j: int, stride: int, beta: F32) -> None:
     """Sets gamma and null_gamma of observation j from the forward row and beta."""
+    # posterior(i at j) = alpha[j, i] beta[j, i] / sum over real and null states of the same
     real = lattice.real[j * stride : (j + 1) * stride]
     null = lattice.null[j * stride : (j + 1) * stride]
     gamma = real  # in place: the forward row of an observation is not read again
@@ -251,7 +260,7 @@ def backward(
         p_null: as for `forward`.
         cut: as for `forward`.
         jump_counts: float32 [2 * zero + 1], gains the expected transitions by distance, still to be
-            multiplied by the jump weights; empty when nobody wants them.
+            multiplied by the jump weights; empty if they are not to be counted.
     """
     stride = padded(n_states)
     beta, emit_beta = lattice.rows[3, :stride], lattice.rows[4, :stride]

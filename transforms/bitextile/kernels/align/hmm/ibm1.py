@@ -108,12 +108,16 @@ def _set_expected_counts(
                     counts, marginals, e, k, class_counts, class_total
                 )
                 dense[counts.tgt[k]] = p_src
+                # In place, and safe: sums over the class were taken above, and no other row reads
+                # this one's counts. Chunks are of whole classes, so no thread sums rows that
+                # another one changes.
                 counts.value[k] = p_tgt * p_src
             # z_i of each occurrence, then 1 / (z_j z_i) summed by target word.
             for s in of_word:
                 total = np.float32(0)
                 for j in range(corpus.tgt_at[s], corpus.tgt_at[s + 1]):
                     total += dense[corpus.tgt[j]]
+                # The null word is one more word to explain i, so it is in z but not in the counts.
                 inverse = np.float32(1) / (null_src[e] + total)
                 for j in range(corpus.tgt_at[s], corpus.tgt_at[s + 1]):
                     inner_sum[corpus.tgt[j]] += inverse * inverse_z[j]
@@ -164,8 +168,11 @@ def train_ibm1(
     class_chunks = row_chunks(sum_by_class(occurrences.exposure, marginals))
     # Every token's sum runs along the vocabulary wherever the sentences are cut: by threads, then.
     sentence_chunks = balanced_chunks(np.diff(corpus.src_at) * np.diff(corpus.tgt_at), n_threads)
+    # One float per target token is all that an iteration keeps: z_i is needed in one row only.
     z = np.empty(len(corpus.tgt), np.float32)
     for _ in range(config.ibm1_iterations):
+        # z starts as the null word's weight. Model 1's alignment probability, 1 / (length + 1), is
+        # in every term of a quotient and cancels.
         gather_by_word(null_tgt, corpus.tgt, z)
         inputs = corpus, occurrences, counts, marginals
         add = partial(_call, _add_normalisers, (*inputs, z))

@@ -22,6 +22,8 @@ def initial_jumps(window: int) -> F64:
 
 
 def _bucket(zero: int, window: int) -> I64:
+    # window 2, zero 4:   distance  -4 -3 -2 -1  0  1  2  3  4
+    #                     bucket     0  0  0  1  2  3  4  4  4
     return np.clip(np.arange(-zero, zero + 1), -window, window) + window
 
 
@@ -49,6 +51,7 @@ def update_jumps(
     counts = np.bincount(
         _bucket(jumps.zero, window), expected * jumps.weight, minlength=2 * window + 1
     )
+    # Their scale is free: `forward` divides them by their sum over the sentence's own states.
     weights = (counts + smoothing) / (counts + smoothing).sum()
     # The ends hold the counts of every longer jump; each single distance gets its part.
     weights[[0, -1]] /= reach

@@ -61,6 +61,7 @@ def cooccurrence_marginals(src_exposure: I64, tgt_exposure: I64, classes: WordCl
 
 
 def _marginals(rows: F64, columns: F64, classes: WordClasses, weight: float) -> Marginals:
+    # Classes are fewer than words, so an array as long as the vocabulary holds any class's number.
     of_column_class = np.zeros(len(columns))
     if len(columns):
         of_column_class += np.bincount(classes.of_tgt, columns, minlength=len(columns))
@@ -97,6 +98,9 @@ def _add_prior_counts(
 ) -> None:
     """Adds to the counts of pairs that are spelt, or begin, the same or are known; sums them up."""
     same_word, same_class, of_tgt = same
+    # known translations of e, spread over the vocabulary while row e is at hand:
+    #   known [0 0 1 0]    row e of the counts: tgt 0 2    ->   the entry of tgt 2 gains 1
+    # A translation that e is never seen with has no entry, and gets none.
     known = np.zeros(len(columns), np.float32)
     for e in range(len(rows)):
         for t in range(prior.start[e], prior.start[e + 1]):
@@ -126,6 +130,7 @@ def add_class_counts(counts: PairCounts, marginals: Marginals, c: int, class_cou
         class_counts: float64 [target words], zero before; gains c(E, F) at F.
     """
     class_total = 0.0
+    # Before the first M-step the counts are co-occurrences, which say nothing of classes.
     if marginals.weight > 0:
         for e in marginals.member[marginals.class_start[c] : marginals.class_start[c + 1]]:
             class_total += marginals.rows[e]
@@ -145,6 +150,7 @@ def reset_class_counts(counts: PairCounts, marginals: Marginals, c: int, class_c
 
 @njit_inner
 def _ratio(part: float, total: float) -> float:
+    # 0 / 0 where a word or class lost all its links: nothing is known of it, so nothing is added.
     return part / total if total > 0 else 0.0
 
 
@@ -197,6 +203,7 @@ def _fill_rows(
                 p_tgt, p_src = translation_probabilities(
                     counts, marginals, e, k, class_counts, class_total
                 )
+                # Either is enough, as both directions share the entry.
                 if p_tgt > min_probability or p_src > min_probability:
                     if len(table.tgt) > 0:
                         table.tgt[at] = counts.tgt[k]
@@ -265,5 +272,6 @@ def _allocate(start: I64) -> TranslationTable:
 
 def sum_by_class(of_row: I64, marginals: Marginals) -> I64:
     """Returns the sum over the words of each source class, int64 [source classes]."""
+    # of_row  [3 1 2 5]   member [0 2 | 1 3]   ->   sums [0 3 5 6 11]   by class [5 6]
     sums = offsets_of(of_row[marginals.member])
     return np.diff(sums[marginals.class_start])

@@ -61,6 +61,8 @@ class HmmModel:
     @cached_property
     def digest(self) -> str:
         """A sha256 over all content: equal models have equal digests, on any machine."""
+        # Over the content and not over the files: how Arrow pads and frames a table may change with
+        # its version, the words and numbers do not.
         total = sha256(_canonical(self._header()))
         for name, table in self._tables().items():
             total.update(_canonical([name, table.schema.to_string(), table.num_rows]))
@@ -102,6 +104,8 @@ class HmmModel:
                 tgt_words=tgt["word"].combine_chunks(),
                 table=TranslationTable(
                     offsets_of(src["entries"].to_numpy()),
+                    # Copied: Arrow's memory is read-only, a type of its own to numba, for which
+                    # every function would be compiled once more.
                     *(np.array(table[c]) for c in ("tgt", "p_tgt", "p_src")),
                 ),
                 null_src=np.array(src["null"]),
@@ -149,6 +153,7 @@ def _column_bytes(column: pa.Array) -> bytes:
     """Returns the content of a column, without offset, padding or validity."""
     if pa.types.is_string(column.type):
         lengths = pa.compute.binary_length(column).to_numpy(zero_copy_only=False)
+        # The lengths go with it, so that ["ab", "c"] and ["a", "bc"] differ.
         text = "".join(column.to_pylist()).encode()
         return lengths.astype("<i4").tobytes() + text
     values = column.to_numpy(zero_copy_only=False)

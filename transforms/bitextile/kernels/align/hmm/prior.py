@@ -53,6 +53,7 @@ def normalise_lexicon(lexicon: pa.Table | None) -> pa.Table:
         raise InputError("the lexicon has a negative weight, or one not a number; drop the entry")
     sides = {name: pc.utf8_lower(lexicon[name].cast(pa.string())) for name in ("src", "tgt")}
     table = pa.table({**sides, "weight": weight}).drop_null()
+    # With threads, weights would be added in an order that changes from run to run.
     sums = table.group_by(["src", "tgt"], use_threads=False).aggregate([("weight", "sum")])
     named = sums.select(["src", "tgt", "weight_sum"]).rename_columns(["src", "tgt", "weight"])
     return named.sort_by([("src", "ascending"), ("tgt", "ascending")]).combine_chunks()
@@ -73,6 +74,7 @@ def build_prior(lexicon: pa.Table, src_words: pa.StringArray, tgt_words: pa.Stri
         src_words: string [source words], a word's index is its id.
         tgt_words: string [target words], likewise.
     """
+    # A vocabulary may lack the word: a general dictionary knows far more words than a corpus.
     ids = [
         np.array(pc.fill_null(pc.index_in(lexicon[name], value_set=words), -1), np.int32)
         for name, words in (("src", src_words), ("tgt", tgt_words))

@@ -50,6 +50,7 @@ def prefixes(words: pa.StringArray, config: HmmModelConfig) -> pa.StringArray:
     >>> prefixes(words, HmmModelConfig()).to_pylist()
     ['vote', 'vote', '選', '選', '학교', '학교']
     """
+    # Code points, in spite of the function's name.
     prefix = pc.utf8_slice_codeunits(words, 0, config.class_letters)
     for script, n in (
         (IDEOGRAPHIC, config.class_ideographs),
@@ -67,6 +68,7 @@ def group_by_prefix(
     """Returns the classes of two vocabularies."""
     src_prefix, tgt_prefix = (prefixes(words, config).dictionary_encode() for words in (src, tgt))
     of_src, of_tgt = (np.array(p.indices, np.int32) for p in (src_prefix, tgt_prefix))
+    # Each side numbers its classes itself; this maps the numbers of one to those of the other.
     same_class = index_in(src_prefix.dictionary, tgt_prefix.dictionary)
     sizes = np.bincount(of_src) if len(of_src) else np.zeros(0, np.int64)
     return WordClasses(
