@@ -79,22 +79,51 @@ def test_each_row_has_its_own_id_and_sides_of_other_lengths_are_refused() -> Non
         ("PT-br", "pt-BR"),
         ("es-419", "es-419"),
         ("SL-rozaj", "sl-rozaj"),
-        ("swh", "swh"),
-        ("zh-HANS-cn", "zh-Hans-CN"),
+        ("swh", "sw"),
+        ("zh-HANS-cn", "zh-Hans"),
+        ("en_US", "en-US"),
+        ("fra", "fr"),
+        ("zho-Hans", "zh-Hans"),
+        ("tha", "th"),
+        ("arb_Arab", "ar"),
+        ("zh_TW", "zh-Hant"),
+        ("ro_RO", "ro-RO"),
+        ("ar_XX", "ar"),
     ],
 )
-def test_tags_get_their_usual_case_once(given_tag: str, tag: str) -> None:
+def test_tags_get_their_usual_form_once(given_tag: str, tag: str) -> None:
     assert language_tag(given_tag) == tag
     assert language_tag(tag) == tag
 
 
 @pytest.mark.parametrize(
     "tag",
-    ["", "english", "e", "en_US", "en-", "../en", "en/x", "en\n", "ελ", "d\u0435", 7, None, True],
+    ["", "anglais", "e", "en_", "en-", "../en", "en/x", "en\n", "ελ", "d\u0435", 7, None, True],
 )
 def test_what_is_no_tag_is_refused(tag) -> None:
     with pytest.raises(ConfigError, match="is not a BCP-47 tag; expected a form such as"):
         language_tag(tag)
+
+
+@pytest.mark.parametrize(
+    ("tag", "message"),
+    [
+        ("ger", "language 'ger': ger is a code for library catalogues; write de"),
+        ("fre-CA", "language 'fre-CA': fre is a code for library catalogues; write fr-CA"),
+        ("xx", "language 'xx': xx is no language; expected a code of BCP 47, as in en, yue, pt-BR"),
+        ("jp", "language 'jp': jp is no language; did you mean ja?"),
+        ("German", "language 'German' is not a BCP-47 tag; expected a form such as de"),
+        (
+            "zh-Hanz",
+            "language 'zh-Hanz': Hanz is no script; expected one of ISO 15924, as in zh-Hant",
+        ),
+        ("pt-XY", "language 'pt-XY': XY is no region; expected one of ISO 3166, as in pt-BR"),
+    ],
+)
+def test_what_is_not_registered_is_refused_with_the_right_spelling(tag: str, message: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        language_tag(tag)
+    assert str(error.value) == message
 
 
 @given(st.lists(LANG, min_size=1, max_size=2))

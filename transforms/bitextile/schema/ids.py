@@ -12,8 +12,12 @@ from hashlib import blake2b
 import pyarrow as pa
 
 from bitextile.schema.errors import ConfigError
+from bitextile.schema.languages import canonical_tag, meant_language, problem_with
 
-_TAG = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z]{4})?(-([A-Za-z]{2}|[0-9]{3}))?(-[A-Za-z0-9]{5,8})*")
+_TAG = re.compile(
+    r"[A-Za-z]{2,3}([-_][A-Za-z]{3})?([-_][A-Za-z]{4})?([-_]([A-Za-z]{2}|[0-9]{3}))?"
+    r"([-_]([A-Za-z0-9]{5,8}|[0-9][A-Za-z0-9]{3}))*"
+)
 
 
 def stable_id(*parts: str) -> str:
@@ -53,23 +57,25 @@ def text_ids(lang: str, text: pa.StringArray) -> pa.Array:
 
 
 def language_tag(tag: str) -> str:
-    """Returns a BCP-47 tag in its usual case.
+    """Returns a BCP-47 tag in the one form that datasets use; see `languages.canonical_tag`.
 
     Raises:
-        ConfigError: it has not the form language[-Script][-REGION][-variant].
+        ConfigError: it has not the form language[-Script][-REGION][-variant], or a part of it is
+            not registered.
 
-    >>> language_tag("ZH-hans-cn"), language_tag("de")
-    ('zh-Hans-CN', 'de')
+    >>> language_tag("ZH_hant"), language_tag("deu"), language_tag("fra-Latn-CA")
+    ('zh-Hant', 'de', 'fr-CA')
     """
     if not isinstance(tag, str) or not _TAG.fullmatch(tag):
         quote = '; YAML reads a bare no as false: write "no"' if tag is False else ""
+        meant = meant_language(tag) if isinstance(tag, str) else None
         raise ConfigError(
-            f"language {tag!r} is not a BCP-47 tag; "
-            f"expected a form such as en, zh-Hant or pt-BR{quote}"
+            f"language {tag!r} is not a BCP-47 tag; expected a form such as "
+            f"{meant or 'en, zh-Hant or pt-BR'}{quote}"
         )
-    first, *rest = tag.split("-")
-    cased = [p.title() if len(p) == 4 else p.upper() if len(p) < 4 else p.lower() for p in rest]
-    return "-".join([first.lower(), *cased])
+    if (problem := problem_with(tag)) is not None:
+        raise ConfigError(f"language {tag!r}: {problem}")
+    return canonical_tag(tag)
 
 
 def language_key(languages: Iterable[str]) -> str:

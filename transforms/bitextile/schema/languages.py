@@ -1,59 +1,126 @@
 """Language tags as different sources write them, brought to one form.
 
-Translation memories tag English as `en`, `EN-US`, `en_US`, `eng` or `eng-GB`; ISO 639-2 has two
+Corpora and tools tag English as `en`, `EN-US`, `en_US`, `eng` or `eng-Latn`; ISO 639-2 has two
 codes for some languages (`fre` and `fra`), and files that name an individual language mean the one
-its macrolanguage's code usually stands for (`cmn` and `zh`).
+its macrolanguage's code usually stands for (`cmn` and `zh`). The usual form is that of BCP 47 and
+CLDR:
+
+    shortest code    fra -> fr, zho -> zh, srp -> sr
+    one code         iw -> he, cmn -> zh, arb -> ar, tl -> fil, prs -> fa-AF
+    script           only where the language is written in several: eng-Latn -> en, sr-Latn stays
+    Chinese          by script, not by a region that tells it: zh-TW -> zh-Hant, zh-CN -> zh-Hans
 """
 
 import re
-from functools import lru_cache
+from functools import cache, lru_cache
+from importlib import resources
 
-# ISO 639-1 to ISO 639-2, terminology code first, then the bibliographic one where it differs.
-_TWO_LETTERS = """
-aa:aar ab:abk ae:ave af:afr ak:aka am:amh an:arg ar:ara as:asm av:ava ay:aym az:aze ba:bak be:bel
-bg:bul bi:bis bm:bam bn:ben bo:bod/tib br:bre bs:bos ca:cat ce:che ch:cha co:cos cr:cre cs:ces/cze
-cu:chu cv:chv cy:cym/wel da:dan de:deu/ger dv:div dz:dzo ee:ewe el:ell/gre en:eng eo:epo es:spa
-et:est eu:eus/baq fa:fas/per ff:ful fi:fin fj:fij fo:fao fr:fra/fre fy:fry ga:gle gd:gla gl:glg
-gn:grn gu:guj gv:glv ha:hau he:heb hi:hin ho:hmo hr:hrv ht:hat hu:hun hy:hye/arm hz:her ia:ina
-id:ind ie:ile ig:ibo ii:iii ik:ipk io:ido is:isl/ice it:ita iu:iku ja:jpn jv:jav ka:kat/geo kg:kon
-ki:kik kj:kua kk:kaz kl:kal km:khm kn:kan ko:kor kr:kau ks:kas ku:kur kv:kom kw:cor ky:kir la:lat
-lb:ltz lg:lug li:lim ln:lin lo:lao lt:lit lu:lub lv:lav mg:mlg mh:mah mi:mri/mao mk:mkd/mac ml:mal
-mn:mon mr:mar ms:msa/may mt:mlt my:mya/bur na:nau nb:nob nd:nde ne:nep ng:ndo nl:nld/dut nn:nno
-no:nor nr:nbl nv:nav ny:nya oc:oci oj:oji om:orm or:ori os:oss pa:pan pi:pli pl:pol ps:pus pt:por
-qu:que rm:roh rn:run ro:ron/rum ru:rus rw:kin sa:san sc:srd sd:snd se:sme sg:sag si:sin sk:slk/slo
-sl:slv sm:smo sn:sna so:som sq:sqi/alb sr:srp ss:ssw st:sot su:sun sv:swe sw:swa ta:tam te:tel
-tg:tgk th:tha ti:tir tk:tuk tl:tgl tn:tsn to:ton tr:tur ts:tso tt:tat tw:twi ty:tah ug:uig uk:ukr
-ur:urd uz:uzb ve:ven vi:vie vo:vol wa:wln wo:wol xh:xho yi:yid yo:yor za:zha zh:zho/chi zu:zul
-"""
-# CLDR's supplemental data: codes that were replaced, and the individual language that the code of
-# a macrolanguage usually stands for.
-_REPLACED = """
-he:iw id:in yi:ji ro:mo zh:cmn ar:arb fa:pes sw:swh ms:zsm lv:lvs et:ekk yi:ydd uz:uzn mn:khk az:azj
-ne:npi or:ory sq:als mg:plt
-"""
-_SHORTEST = {
-    code: short
-    for entry in (_TWO_LETTERS + _REPLACED).split()
-    for short, _, codes in [entry.partition(":")]
-    for code in codes.split("/")
-}
-_LOCALE_SUFFIX = re.compile(r"[.@].*")
+_ENCODING = re.compile(r"\..*")  # of a POSIX locale: de_DE.UTF-8
+_REGION = re.compile("[a-z]{2}|[0-9]{3}", re.IGNORECASE)
+_LOCALE_SCRIPTS = {"latin": "Latn", "cyrillic": "Cyrl", "devanagari": "Deva", "arabic": "Arab"}
+_HAN_REGIONS = {"CN": "Hans", "SG": "Hans", "MY": "Hans", "TW": "Hant", "HK": "Hant", "MO": "Hant"}
+_HAN_USUAL = {"Hans": "CN", "Hant": "TW"}
+_NO_REGION = "XX"  # mBART's placeholder: en_XX, ar_AR
+
+
+@cache
+def _table(name: str) -> dict[str, str]:
+    """Returns a section of the table of subtags; those without a value have an empty one."""
+    text = resources.files(__package__).joinpath("language_subtags.txt").read_text("utf-8")
+    section = text.partition(f"[{name}]")[2].partition("[")[0]
+    return {code: value for code, _, value in (w.partition("=") for w in section.split())}
 
 
 @lru_cache(maxsize=4096)
 def canonical_tag(tag: str) -> str:
-    """Returns a tag with the shortest code of its language, hyphens, and the usual case.
+    """Returns a tag in the usual form.
 
     Args:
         tag: as a file has it; what is no tag comes back in lower case.
 
+    Source: RFC 5646, sections 2.2 and 4.5; Unicode TS 35, «Canonical Unicode Locale Identifiers».
+
     >>> canonical_tag("EN_us"), canonical_tag("fre-FR"), canonical_tag("zho_hant_TW.UTF-8")
-    ('en-US', 'fr-FR', 'zh-Hant-TW')
+    ('en-US', 'fr-FR', 'zh-Hant')
+    >>> canonical_tag("eng-Latn"), canonical_tag("arb_Arab"), canonical_tag("sr_RS@latin")
+    ('en', 'ar', 'sr-Latn-RS')
     """
-    first, *rest = _LOCALE_SUFFIX.sub("", tag.strip()).replace("_", "-").lower().split("-")
-    cased = [part.title() if len(part) == 4 else part for part in rest]
-    cased = [part.upper() if len(part) in (2, 3) else part for part in cased]
-    return "-".join([_SHORTEST.get(first, first), *cased])
+    plain, _, modifier = tag.strip().partition("@")
+    first, *rest = _ENCODING.sub("", plain).replace("_", "-").lower().split("-")
+    while rest and len(rest[0]) == 3 and rest[0].isalpha():  # extended form: zh-cmn is cmn
+        first, *rest = rest
+    first, *implied = _replacement(first).split("-")
+    script, region, rest = _parts(rest)
+    script = script or _LOCALE_SCRIPTS.get(modifier, "") or _parts(implied)[0]
+    region = region or _parts(implied)[1]
+    if first == "zh":
+        script = script or _HAN_REGIONS.get(region, "")
+        region = "" if region == _HAN_USUAL.get(script) else region
+    if script == _table("usual_scripts").get(first):
+        script = ""
+    return "-".join([part for part in (first, script, region) if part] + rest)
+
+
+def language_of(tag: str) -> str:
+    """Returns the usual code of a tag's language, without script and region.
+
+    >>> language_of("zho-Hans"), language_of("pt_BR")
+    ('zh', 'pt')
+    """
+    return canonical_tag(tag).partition("-")[0]
+
+
+def _replacement(code: str) -> str:
+    """Returns the usual code of a language, with the script or region that an old one implies."""
+    return _table("aliases").get(code) or _table("bibliographic").get(code) or code
+
+
+def _parts(subtags: list[str]) -> tuple[str, str, list[str]]:
+    """Returns script and region at the head of subtags, "" for none, and what follows."""
+    rest = list(subtags)
+    script = rest.pop(0).title() if rest and len(rest[0]) == 4 and rest[0].isalpha() else ""
+    region = rest.pop(0).upper() if rest and _REGION.fullmatch(rest[0]) else ""
+    return script, "" if region == _NO_REGION else region, rest
+
+
+def problem_with(tag: str) -> str | None:
+    """Returns what is wrong with a tag of the right form, and the right spelling where it is known.
+
+    Args:
+        tag: in any case, such as `zh-Hant-HK`.
+
+    Returns:
+        None where all subtags are registered and the code is not one of library catalogues.
+
+    >>> problem_with("ger-AT"), problem_with("zh_Hant")
+    ('ger is a code for library catalogues; write de-AT', None)
+    """
+    first, *rest = tag.replace("_", "-").lower().split("-")
+    if first in _table("bibliographic"):
+        return f"{first} is a code for library catalogues; write {canonical_tag(tag)}"
+    if first not in _table("languages"):
+        meant = meant_language(first)
+        advice = (
+            f"did you mean {meant}?" if meant else "expected a code of BCP 47, as in en, yue, pt-BR"
+        )
+        return f"{first} is no language; {advice}"
+    while rest and len(rest[0]) == 3 and rest[0].isalpha():
+        rest = rest[1:]
+    script, region, _ = _parts(rest)
+    if script and script not in _table("scripts"):
+        return f"{script} is no script; expected one of ISO 15924, as in zh-Hant"
+    if region and region not in _table("regions"):
+        return f"{region} is no region; expected one of ISO 3166, as in pt-BR"
+    return None
+
+
+def meant_language(word: str) -> str | None:
+    """Returns the code of a language that is named in English, or by its country's code.
+
+    >>> meant_language("German"), meant_language("ua"), meant_language("xx")
+    ('de', 'uk', None)
+    """
+    return _table("mistaken").get(word.lower())
 
 
 def is_variety_of(tag: str, language: str) -> bool:

@@ -10,6 +10,7 @@ from typing import Literal
 
 from bitextile.kernels.text.private_script import PRIVATE_SCRIPT, without_private_planes
 from bitextile.kernels.text.scripts import RTL_LANGUAGES, RTL_SCRIPTS
+from bitextile.schema.languages import canonical_tag
 
 Direction = Literal["ltr", "rtl"]
 
@@ -61,11 +62,11 @@ def direction(lang: str) -> Direction:
     >>> direction("ar-Qaaa-inverted")
     'rtl'
     """
-    first, *rest = lang.split("-")
+    first, *rest = canonical_tag(lang).split("-")
     scripts = [part.title() for part in rest if len(part) == 4 and part.isalpha()]
     if scripts and scripts[0] != PRIVATE_SCRIPT:
         return "rtl" if scripts[0] in RTL_SCRIPTS else "ltr"
-    return "rtl" if first.lower() in RTL_LANGUAGES else "ltr"
+    return "rtl" if first in RTL_LANGUAGES else "ltr"
 
 
 def text_width(text: str) -> float:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from bitextile.schema.errors import InputError
-from bitextile.schema.ids import pair_ids
+from bitextile.schema.errors import ConfigError, InputError
+from bitextile.schema.ids import language_tag, pair_ids
 
 Links = frozenset[tuple[int, int]]
 Spans = tuple[tuple[int, int], ...]
@@ -65,11 +65,12 @@ def _pair(path: str, number: int, line: str) -> GoldPair:
     try:
         row: dict[str, Any] = json.loads(line)
         texts = [pa.array([row[side]], pa.string()) for side in ("src", "tgt")]
+        src_lang, tgt_lang = (language_tag(row[f"{side}_lang"]) for side in ("src", "tgt"))
         sure = frozenset((int(i), int(j)) for i, j in row["sure"])
         pair = GoldPair(
-            pair_ids(row["src_lang"], texts[0], row["tgt_lang"], texts[1])[0].as_py(),
-            row["src_lang"],
-            row["tgt_lang"],
+            pair_ids(src_lang, texts[0], tgt_lang, texts[1])[0].as_py(),
+            src_lang,
+            tgt_lang,
             row["src"],
             row["tgt"],
             tuple((int(s), int(e)) for s, e in row["src_spans"]),
@@ -77,7 +78,14 @@ def _pair(path: str, number: int, line: str) -> GoldPair:
             sure,
             sure | frozenset((int(i), int(j)) for i, j in row.get("possible", [])),
         )
-    except (ValueError, KeyError, TypeError, pa.ArrowInvalid, pa.ArrowTypeError) as error:
+    except (
+        ConfigError,
+        ValueError,
+        KeyError,
+        TypeError,
+        pa.ArrowInvalid,
+        pa.ArrowTypeError,
+    ) as error:
         raise InputError(
             f"{path}, line {number}: not a gold pair ({type(error).__name__}: {error}); expected "
             "src_lang, tgt_lang, src, tgt, src_spans, tgt_spans, sure, possible"

@@ -9,22 +9,24 @@ from collections import Counter
 from collections.abc import Iterable
 from functools import lru_cache
 
+from bitextile.schema.languages import language_of
+
 _LANGUAGES_OF_SCRIPT = {
-    "Han": "zh ja cmn yue jpn",
-    "Hiragana": "ja jpn",
-    "Katakana": "ja jpn",
-    "Hangul": "ko kor",
-    "Cyrillic": "ru uk bg be mk sr kk rus ukr bul",
-    "Arabic": "ar fa ur ps ara fas urd",
+    "Han": "zh ja yue",
+    "Hiragana": "ja",
+    "Katakana": "ja",
+    "Hangul": "ko",
+    "Cyrillic": "ru uk bg be mk sr kk",
+    "Arabic": "ar fa ur ps",
     "Hebrew": "he heb yi",
-    "Greek": "el ell",
-    "Thai": "th tha",
-    "Devanagari": "hi mr ne hin",
-    "Bengali": "bn ben",
-    "Tamil": "ta tam",
-    "Telugu": "te tel",
-    "Georgian": "ka kat",
-    "Armenian": "hy hye",
+    "Greek": "el",
+    "Thai": "th",
+    "Devanagari": "hi mr ne",
+    "Bengali": "bn",
+    "Tamil": "ta",
+    "Telugu": "te",
+    "Georgian": "ka",
+    "Armenian": "hy",
 }
 _MIN_SHARE = 0.05
 """A script with a larger share of a language's letters is one of its own."""
@@ -35,8 +37,8 @@ RTL_SCRIPTS = frozenset(
 RTL_LANGUAGES = frozenset(
     (
         *("acm", "aeb", "apc", "ar", "arc", "ary", "arz", "azb", "bal", "bqi", "ckb"),
-        *("dv", "fa", "glk", "haz", "he", "iw", "khw", "ks", "lrc", "mzn", "nqo"),
-        *("pnb", "prs", "ps", "sd", "skr", "syr", "ug", "ur", "yi"),
+        *("dv", "fa", "glk", "haz", "he", "khw", "ks", "lah", "lrc", "mzn", "nqo"),
+        *("pnb", "ps", "sd", "skr", "syr", "ug", "ur", "yi"),
     )
 )
 """Languages usually written in one of these."""
@@ -51,7 +53,7 @@ def scripts_of_language(lang: str) -> frozenset[str]:
     >>> sorted(scripts_of_language("ja-JP")), sorted(scripts_of_language("sw"))
     (['Han', 'Hiragana', 'Katakana'], ['Latin'])
     """
-    base = lang.split("-")[0]
+    base = language_of(lang)
     return frozenset(
         s for s, langs in _LANGUAGES_OF_SCRIPT.items() if base in langs.split()
     ) or frozenset({"Latin"})

@@ -20,6 +20,7 @@ from bitextile.kernels.arrays import offsets_of
 from bitextile.kernels.text.private_script import without_private_planes
 from bitextile.schema.errors import ConfigError
 from bitextile.schema.kinds import SPAN, list_of
+from bitextile.schema.languages import language_of
 
 Span = tuple[int, int]
 Choice = Literal["auto", "dictionary", "characters"]
@@ -58,7 +59,7 @@ _MARK = regex.compile(r"\p{M}")
 _MAX_RUN = 2_000
 _PACKAGES = {"zh": "jieba", "ja": "SudachiPy", "th": "pythainlp"}
 _EXTRAS = {"zh": "zh", "ja": "ja", "th": "th"}
-_DICTIONARY_LANGUAGE = {"zh": "zh", "cmn": "zh", "yue": "zh", "ja": "ja", "jpn": "ja", "th": "th"}
+_DICTIONARY_LANGUAGE = {"zh": "zh", "yue": "zh", "ja": "ja", "th": "th"}
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def segmenter_for(lang: str, choice: Choice = "auto") -> Segmenter:
     >>> segmenter_for("de").name
     'unicode'
     """
-    base = lang.split("-")[0]
+    base = language_of(lang)
     unspaced = _DICTIONARY_LANGUAGE.get(base)
     rule = _ELISION_RULE if base in _ELIDING else _SPACED_RULE
     by_rule = functools.partial(_by_rule, rule)

@@ -22,6 +22,7 @@ from bitextile.kernels.text.sentences import sentence_ends
 from bitextile.kernels.text.words import SegmentedTexts, segmented_side
 from bitextile.schema.checks import check_rows
 from bitextile.schema.kinds import ALIGNED
+from bitextile.schema.languages import language_of
 
 _TURKIC = ("az", "crh", "gag", "kk", "tr", "tt")
 """Languages that tell i and dotless i apart where they are written in Latin letters."""
@@ -116,7 +117,7 @@ def first_letters(side: SegmentedTexts, words: I64, lang: pa.StringArray) -> Fir
     inside = np.minimum(first, _CASED_END - 1)
     raised, lowered = high[inside], low[inside]
     base = lang.dictionary_encode()
-    names = [tag.split("-")[0] for tag in base.dictionary.to_pylist()]
+    names = [language_of(tag) for tag in base.dictionary.to_pylist()]
     codes = base.indices.to_numpy(zero_copy_only=False)
     turkic, dutch = (
         np.array([name in wanted for name in names], bool)[codes] for wanted in (_TURKIC, ("nl",))
