@@ -42,6 +42,14 @@ def test_the_recipe_tells_the_encoding_of_a_file_without_a_mark(tmp_path, encodi
     assert not rejects
 
 
+@pytest.mark.parametrize("written", WIDE)
+def test_the_order_of_bytes_is_seen_where_neither_mark_nor_recipe_tells_it(
+    tmp_path, written: str
+) -> None:
+    kept, _ = mono(tmp_path, TEXT.encode(written), encoding=written[:6])
+    assert texts(kept) == list(enumerate(LINES, start=1))
+
+
 @pytest.mark.parametrize(
     ("encoding", "text"),
     [

@@ -312,6 +312,7 @@ def test_a_bad_unit_ends_the_run_with_its_line_or_is_a_reject(tmp_path, bad: str
     assert [r["line"] for r in kept] == [*range(4, 29), *range(32, 57)]
     assert (reject["rule"], reject["line"], reject["value"]) == ("invalid_xml/1", 29, 30)
     assert reject["detail"].startswith("line 30: ")
+    assert reject["src"].startswith("<tu>\n<tuv")
     assert "س" in reject["src"]
 
 

@@ -102,7 +102,7 @@ def utf8_blocks(
         _refuse_binary(head, file)
         mark, found = encoding_of(head, encoding)
         if not mark and not encoding and declared is not None:
-            found = canonical_encoding(declared(head)) or found
+            mark, found = encoding_of(head, declared(head))
         rest = iter(lambda: read_block(stream, file), b"")
         blocks: Iterator[bytes] = chain([head[len(mark) :]], rest)
         if found != "utf-8":
@@ -121,11 +121,19 @@ def encoding_of(head: bytes, default: str = "") -> tuple[bytes, str]:
 
     >>> encoding_of("\ufeffслово".encode("utf-16-be")), encoding_of(b"word", "Latin1")
     ((b'\xfe\xff', 'utf-16-be'), (b'', 'iso8859-1'))
+    >>> encoding_of("два слова".encode("utf-16-be"), "UTF-16")
+    (b'', 'utf-16-be')
     """
     for mark, encoding in _MARKS:
         if head.startswith(mark):
             return mark, encoding
-    return b"", canonical_encoding(default) or "utf-8"
+    encoding = canonical_encoding(default) or "utf-8"
+    if encoding in ("utf-16", "utf-32"):
+        # White space and digits have NULs on one side: that of the more significant bytes.
+        width = 2 if encoding == "utf-16" else 4
+        big, little = head[::width].count(0), head[width - 1 :: width].count(0)
+        encoding += "-be" if big > little else "-le"
+    return b"", encoding
 
 
 def _transcoded(blocks: Iterator[bytes], encoding: str) -> Iterator[bytes]:

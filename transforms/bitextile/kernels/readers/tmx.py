@@ -135,7 +135,7 @@ def _units_apart(blocks: Iterator[bytes], file: str) -> Iterator[Unit | Located]
 
 def _unit_apart(piece: Piece, file: str) -> Unit | Located:
     try:
-        for unit in UnitParser(file).feed(piece.content, final=True):
+        for unit in UnitParser(file).feed(piece.document, final=True):
             unit.line = piece.line
             return unit
         return Located(piece.line, _reject(piece.line, "no <tu>", piece.content))

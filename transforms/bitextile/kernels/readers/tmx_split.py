@@ -17,7 +17,7 @@ _LONGEST_ROOT = 1 << 20
 _PREFIX = rb"(?:[\w.-]+:)?"
 _START = re.compile(rb"<(?:(!--)|" + _PREFIX + rb"tu(?=[\s/>]))")
 _EDGE = re.compile(rb"<(/?)" + _PREFIX + rb"tu(?=[\s/>])")
-_ROOT = re.compile(rb"<(" + _PREFIX + rb"tmx)(?:\s[^>]*)?>")
+_ROOT = re.compile(rb"<" + _PREFIX + rb"tmx(?:\s[^>]*)?>")
 _END = re.compile(rb"</" + _PREFIX + rb"tmx\s*>")
 _ONE_LINE = bytes.maketrans(b"\r\n", b"  ")
 
@@ -27,19 +27,26 @@ class Piece(NamedTuple):
 
     Attributes:
         line: that it begins at, from 1.
-        content: of the head; a unit inside the tags of the root, which add no line; or what is bad.
+        content: of the head, of a unit, or what is bad.
         is_head: whether it is a part of what stands before the first unit.
         problem: what is bad about it; empty if that is for a parser to tell.
+        root: the tags of the root, on one line; around a unit they make a document of it.
     """
 
     line: int
     content: bytes
     is_head: bool = False
     problem: str = ""
+    root: tuple[bytes, bytes] = (b"", b"")
+
+    @property
+    def document(self) -> bytes:
+        """The unit as a document of its own, with the same line numbers."""
+        return self.content.join(self.root)
 
 
 def split_units(blocks: Iterator[bytes]) -> Iterator[Piece]:
-    """Yields the head of a TMX file in parts, then each unit as a document of its own.
+    """Yields the head of a TMX file in parts, then each unit by itself.
 
     A unit ends with its tag, or where the next one begins.
 
@@ -50,13 +57,13 @@ def split_units(blocks: Iterator[bytes]) -> Iterator[Piece]:
     for part in text.skip_to_unit():
         head = head + part if len(head) < _LONGEST_ROOT else head
         yield Piece(text.line, part, is_head=True)
-    root = list(_ROOT.finditer(head))[-1:]
-    opening, closing = (root[0][0].translate(_ONE_LINE), root[0][1]) if root else (b"", b"tmx")
+    opening = b"<tmx>"
+    for found in _ROOT.finditer(head):
+        opening = found[0].translate(_ONE_LINE)
+    root = opening, b"</" + opening[1:-1].split()[0] + b">"
     while text.is_at_unit:
         line, (unit, problem) = text.line, text.take_unit()
-        yield Piece(
-            line, unit if problem else opening + unit + b"</" + closing + b">", False, problem
-        )
+        yield Piece(line, unit, problem=problem, root=root)
         for _ in text.skip_to_unit():
             pass
     if not text.is_complete:
