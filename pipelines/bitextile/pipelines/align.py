@@ -38,20 +38,24 @@ def align(pairs: str, out: str, *, config: AlignConfig, options: RunOptions) -> 
         DatasetError: `pairs` is not a whole dataset; SchemaError: of another kind.
     """
     source = open_dataset(pairs, PAIRS)
+    # "auto" depends on what is installed; the manifest says what it was, and --reuse compares that.
     segmenters = {tag: segmenter_for(tag, config.segmenter).name for tag in source.languages}
     described = {"command": "align", **asdict(config), "segmenters": segmenters}
     if not config.reproducible:
         described["reproducible"] = False  # the digest is of what was written
+    # Here and not in a worker: a library that lacks is reported before any row is read.
     config.check_installed()
     dictionaries = _known_translations(source, config)
     digests = {folder: encoder_digest(folder) for folder in config.encoders}
     inputs = [dictionary_input(dictionary.source) for dictionary in dictionaries.values()]
     inputs += [{"path": folder, "digest": digest} for folder, digest in digests.items()]
 
+    # Beam is imported in here, so that a wrong call is refused without loading it.
     def make(rows: Any, folder: str) -> Any:
         from bitextile.transforms.align import AlignWords
 
         return rows | AlignWords(
+            # In the staging folder, so that the models appear and vanish with the dataset.
             models=f"{folder}/models",
             rows={key: entry["rows"] for key, entry in source.manifest.keys.items()},
             config=config,

@@ -51,6 +51,8 @@ def align_files(
     """
     _check_call(config, model, save_model, lexicon)
     translations = None if lexicon is None else _read_lexicon(lexicon)
+    # The links do not depend on it: each aligner adds up in an order of its own, not of its
+    # threads.
     n_threads = usable_threads(threads or None)
     runtime = Runtime(
         n_threads=n_threads,
@@ -58,6 +60,7 @@ def align_files(
         progress=progress,
     )
     with ExitStack() as stack:
+        # Opened before anything is fitted, so that a wrong path is told at once.
         lines = stack.enter_context(_reading(input))
         lines_out = stack.enter_context(_writing(output))
         scores_out = None if scores is None else stack.enter_context(_writing(scores))
@@ -100,6 +103,7 @@ def _load_encoder(folder: str, *, layer: int, n_threads: int) -> WordEncoder:
 
     from bitextile.transforms.align_encoder import load_encoder
 
+    # Before loading: `TorchEncoder` takes as many threads as torch is set to.
     torch.set_num_threads(n_threads)
     return load_encoder(folder, layer=layer)
 
@@ -112,12 +116,15 @@ def _reading(path: str) -> Iterator[Iterator[str]]:
             raw = sys.stdin.buffer if path == STANDARD else stack.enter_context(open(path, "rb"))
         except OSError as error:
             raise InputError(f"{path}: cannot be read ({error.strerror}); check --input") from error
+        # Read as bytes and split at \n alone: str.splitlines also splits at U+2028 and U+0085, and
+        # then line n of the output would not be line n of the input.
         yield (line.decode(errors="replace") for line in raw)
 
 
 @contextmanager
 def _writing(path: str) -> Iterator[TextIO]:
     if path == STANDARD:
+        # Standard output cannot be taken back, so lines appear on it as they come.
         yield sys.stdout
         return
     partial = f"{path}.partial"

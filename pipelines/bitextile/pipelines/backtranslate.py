@@ -75,7 +75,9 @@ def backtranslate(
     source = open_dataset(mono, MONO)
     check_split(source, config.split)
     converted = isinstance(engine, Ctranslate2Config)
+    # A converted model has no weights in safetensors, which `encoder_digest` looks for.
     digest = model_digest(config.model) if converted else encoder_digest(config.model)
+    # Before Beam: a model that cannot write a language should not fail in each worker, hours later.
     loadable = _checked_engine(source, config, engine, digest)
     translation_filter = _with_scripts(source, config)
 
@@ -87,6 +89,7 @@ def backtranslate(
     described = {"command": "backtranslate", **asdict(engine)}
     described |= {"model": config.model, "to": dict(config.to), "split": config.split}
     if isinstance(engine, CamlmConfig):
+        # Measured on `pairs`, and the length of what a CAMLM writes: part of what made the rows.
         described["length_ratios"] = {f"{s} -> {t}": ratio for s, t, ratio in loadable.ratios}
     described["translation_filter"] = asdict(translation_filter)
     pairs = tuple(dataset_input(open_dataset(path)) for path in config.pairs)
@@ -99,6 +102,7 @@ def backtranslate(
         options=options,
         work=0.0,  # an engine uses every core in one process; two would only hold two models
         split=config.split,
+        # By digest: --reuse must notice a model that was trained on under the same path.
         more_inputs=({"path": config.model, "digest": digest}, *pairs),
     )
 
@@ -123,12 +127,14 @@ def _checked_engine(
     from bitextile.trainer.generate.camlm import camlm_engine
     from bitextile.trainer.generate.engines import translator_engine
 
+    # Every pair that `draw_targets` may ask for.
     directions = {(src, tgt) for src in source.languages for tgt in config.to if src != tgt}
     if alone := sorted(set(source.languages) - {src for src, _ in directions}):
         raise ConfigError(
             f"{source.path} holds sentences in {alone[0]}, and --to names no other language; "
             "a sentence is never translated into its own language"
         )
+    # A CAMLM's length ratios are per direction and measured; translators find lengths themselves.
     if isinstance(engine, CamlmConfig):
         return camlm_engine(
             config.model, digest=digest, directions=directions, pairs=config.pairs, config=engine
@@ -144,6 +150,7 @@ def _with_scripts(source: Dataset, config: BacktranslateConfig) -> TranslationFi
     scripts = {}
     for lang in config.to:
         texts = (text for dataset in datasets for text in _texts(dataset, lang))
+        # A language without text gets no limit: the filter passes what it cannot judge.
         if found := usual_scripts(islice(texts, _SEEN_TEXTS)):
             scripts[lang] = found
     return replace(config.translation_filter, scripts=scripts)

@@ -52,6 +52,7 @@ def candidates(
     source = open_dataset(mono, MONO)
     split = config.split or "train"
     check_split(source, split)
+    # The sentences count towards the vocabulary too: their words are known words of their language.
     engine, inputs = _checked_engine(source.path, source.languages, (source.path,), config)
 
     def make(rows: Any, _: str) -> Any:
@@ -127,6 +128,7 @@ def _checked_engine(
         config.model,
         digest=digest,
         sources=languages,
+        # Each once, in order: of a dataset that is named twice every word would count double.
         vocabulary_data=tuple(dict.fromkeys((*texts, *config.vocabulary_data))),
         config=base_config(CandidatesConfig, config),
     )
@@ -136,5 +138,7 @@ def _checked_engine(
 
 def _described(config: CandidateSearchConfig, engine: "CandidatesEngine") -> dict[str, Any]:
     described = {"command": "candidates", **asdict(config)}
+    # A task file has no split, and data are named in `inputs`, with digests; paths would make equal
+    # runs in two folders differ.
     del described["split"], described["vocabulary_data"]
     return described | {"words": {tag: len(ids) for tag, ids in engine.vocabulary}}

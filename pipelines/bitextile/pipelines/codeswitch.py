@@ -71,6 +71,8 @@ def codeswitch_multilingual(
     def make(rows: Any, _: str) -> Any:
         from bitextile.transforms.switch import SwitchMultilingual
 
+        # Any number gives the same rows, since draws are keyed by sentence; it bounds a worker's
+        # memory.
         n_buckets = 1 + source.manifest.rows // _BUCKET_ROWS
         return rows | SwitchMultilingual(config, n_buckets)
 
@@ -115,7 +117,9 @@ def codeswitch_by_dictionary(
 
         return rows | SwitchByDictionary(tuple(d.source for d in read), config, source.kind)
 
+    # Names as the user wrote them, before any file is read.
     check_weights(config.weights, {source.tgt_lang for source in dictionaries})
+    # The weight becomes part of the source, so that the index is cached by it.
     weighted = [
         replace(source, weight=config.weights.get(source.tgt_lang, source.weight))
         for source in dictionaries
@@ -149,11 +153,13 @@ def resolve_dictionaries(
     """
     there = set(dataset.languages)
     wanted = [d.src_lang for d in dictionaries]
+    # Of several dictionaries some may fit no sentence; if none does, it is a mistake.
     if not set(wanted) & there:
         raise ConfigError(
             f"{dataset.path} holds sentences in {', '.join(sorted(there))}, the dictionaries "
             f"translate words of {', '.join(sorted(set(wanted))) or 'nothing'}; give one that fits"
         )
+    # Which column of a file is which language is told by which one's words occur in the text.
     known: dict[str, Counter[str]] = {}
     for lang in {d.src_lang for d in dictionaries} | {d.tgt_lang for d in dictionaries}:
         if lang in there:
@@ -213,11 +219,14 @@ def codeswitch_task_fields(
 
 def _known_words(dataset: Dataset, lang: str) -> Counter[str]:
     """Returns the words of the first sentences of a language, with how often each occurs."""
+    # The first shard is enough: rows stand by hashed id, so its first ones are as good as drawn.
     key = next(k for k in dataset.keys if lang in dataset.languages_of(k))
     batch = next(dataset.batches(key=key, batch_rows=_KNOWN_SENTENCES))
     if dataset.kind is MONO:
         texts = batch.column("text")
     else:
+        # Rows of one key may run in either direction; those that have `lang` on this side are
+        # enough.
         side = "src" if batch.column("src_lang")[0].as_py() == lang else "tgt"
         mine = pa.array([tag == lang for tag in batch.column(f"{side}_lang").to_pylist()])
         texts = batch.filter(mine).column(side)

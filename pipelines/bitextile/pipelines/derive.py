@@ -51,6 +51,8 @@ def derive(dataset: str, out: str, *, config: DeriveConfig, options: RunOptions)
         from bitextile.transforms.derive import DeriveAligned, DeriveLanguage, ExplodePairs
         from bitextile.transforms.ingest import DropDuplicates
 
+        # Links can be carried over; sentences of plain pairs are derived one by one, each once,
+        # though many pairs share one.
         if source.kind is ALIGNED:
             return rows | DeriveAligned(config)
         if source.kind is PAIRS:
@@ -119,6 +121,7 @@ def derive_file(
         OutputExistsError: `out` exists and `overwrite` is false.
     """
     _refuse_sides(file, config)
+    # The files below are written by plain file calls, unlike shards.
     if not is_local(out):
         raise ConfigError(f"{out}: task files are written to a local folder; give a local path")
     inputs, name = plain_inputs([file]), derived_name(file, lang, config.transforms)
@@ -131,6 +134,7 @@ def derive_file(
         "inputs": inputs,
         "software": software(),
     }
+    # After the work: a file that cannot be derived leaves no folder.
     with staged([out], overwrite=overwrite) as places:
         folder = Path(places[out])
         (folder / name).write_text("\n".join(made.lines) + "\n", encoding="utf-8")

@@ -38,6 +38,8 @@ def exchange(
         return rows | ExchangeWords(config, casing)
 
     source = open_dataset(aligned, ALIGNED)
+    # Counted before the pipeline: all workers must use the same casing, or a row would depend on
+    # the batch it is in.
     casing = casing_of(_first_batches(source)) if config.recase else EMPTY_CASING
     described = {"command": "exchange", **asdict(config)}
     return convert_dataset(source, out, make, kind=EXCHANGE, config=described, options=options)

@@ -63,6 +63,7 @@ def export_dataset(
     wanted = format_named(format)
     if not is_local(out):
         raise ConfigError(f"{out}: export writes plain files to a local folder; give a local path")
+    # `staged` checks as well; asked first, a wrong `out` is told before a dataset is opened.
     check_free(out, overwrite=overwrite, marker=MARKER)
     source = open_dataset(dataset, list(wanted.kinds))
     with staged([out], overwrite=overwrite, marker=MARKER) as places:
@@ -83,6 +84,7 @@ def _write_marker(folder: str, source: Dataset, summary: ExportSummary) -> None:
 
 def _export_key(source: Dataset, key: str, folder: str, format: ExportFormat) -> int:
     """Writes the files of one key; returns its rows. A key without rows gets no file."""
+    # Keys become file names, and a manifest may come from anybody: "../x" must not reach `open`.
     if not re.fullmatch(r"[A-Za-z0-9-]+", key):
         raise DatasetError(f"{source.path}: key {key!r} is not made of language tags")
     rows = 0
@@ -92,6 +94,8 @@ def _export_key(source: Dataset, key: str, folder: str, format: ExportFormat) ->
             if not batch.num_rows:
                 continue
             lines = format.lines(key, batch)
+            # With the first rows, since the format names its files when it sees them (moses: by
+            # language).
             if not files:
                 files = {name: _open(stack, f"{folder}/{name}") for name in lines}
                 for file in files.values() if format.header else ():
@@ -103,4 +107,6 @@ def _export_key(source: Dataset, key: str, folder: str, format: ExportFormat) ->
 
 
 def _open(stack: ExitStack, path: str) -> TextIO:
+    # "x" refuses two keys of one file name; newline="" writes \n on any system, so equal datasets
+    # give equal bytes.
     return stack.enter_context(open(path, "x", encoding="utf-8", newline=""))

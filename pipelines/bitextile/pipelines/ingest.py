@@ -46,6 +46,7 @@ def ingest_corpora(
     """
     sources = find_files(recipe.bitext, recipe.mono, folder)
     whole = recipe.model_dump(mode="json")
+    # Only what ingest reads: a recipe whose training part changes keeps its datasets with --reuse.
     config = {"command": "ingest", **{part: whole[part] for part in CORPORA}}
     todo = [(PAIRS, "pairs", sources.bitext), (MONO, "mono", sources.mono)]
     jobs = {f"{out}/{name}": (kind, found) for kind, name, found in todo if found}
@@ -53,6 +54,7 @@ def ingest_corpora(
         Output(path=path, config=config, inputs=file_inputs(found))
         for path, (_, found) in jobs.items()
     ]
+    # The same guess as `dataset_bytes` makes of shards: three times the bytes on disk.
     input_bytes = sum(int(i["bytes"]) * 3 for output in outputs for i in output.inputs)
 
     def build_all(root: Any, places: dict[str, str]) -> None:
@@ -60,6 +62,7 @@ def ingest_corpora(
             kind, found = jobs[output.path]
             build(root, recipe, found, kind=kind, output=output, place=places[output.path])
 
+    # One pipeline for both datasets: workers start once, and both appear or neither.
     made = run_pipeline(build_all, outputs, options, input_bytes=input_bytes)
     for result, (_, found) in zip(made, jobs.values(), strict=True):
         refuse_lost_corpora(result.dataset, found)
@@ -88,8 +91,11 @@ def build(
     from bitextile.transforms import ingest as do
     from bitextile.transforms.write import WriteDataset
 
+    # Of duplicates the corpus named first in the recipe stays.
     order = tuple(dict.fromkeys(source.corpus for source in sources))
     label = kind.name.title()
+    # Normalised before filtered, so that rules see what would be kept; duplicates last of the
+    # rules, among rows that passed, or a row could be dropped for one that is dropped itself.
     rows = root | f"Read{label}" >> do.ReadCorpora(sources)
     (
         rows

@@ -71,6 +71,8 @@ def run(
         BitextileError: a step failed; the steps before it stay, and --reuse goes on from there.
     """
     steps = _Run(recipe, folder, out, options, progress)
+    # Everything that can be known from the recipe, before hours of work: files, names, languages,
+    # the stages' configurations.
     steps.check()
     steps.make_datasets()
     steps.make_tokenizer()
@@ -124,6 +126,7 @@ class _Run:
         self.add(lexicon(aligned, self.at("lexicon"), config=recipe.lexicon, options=options))
         self.progress("exchange")
         self.add(exchange(aligned, self.at("exchange"), config=recipe.exchange, options=options))
+        # Those that wait for candidates come after training, in `find_candidates`.
         self.progress("codeswitch")
         for asked in itertools.filterfalse(uses_run_candidates, recipe.codeswitch):
             self.add(switch(asked, self.folder, self.out, options=options))
@@ -135,9 +138,12 @@ class _Run:
     def make_tokenizer(self) -> None:
         """Trains the tokenizer on all text, unless the same one may be kept."""
         self.progress("tokenizer")
+        # The other datasets are made of these sentences, which would be counted again.
         texts = [f.dataset.path for f in self.datasets if f.dataset.kind.name in ("pairs", "mono")]
         out, config = self.at("tokenizer"), self.recipe.tokenizer
         if self.options.reuse and exists(out):
+            # Its own check, since a tokenizer is no dataset and has no digest of inputs in
+            # `manifest.json`.
             if same_tokenizer(texts, out, config=config):
                 return
             if not self.options.overwrite:
@@ -188,6 +194,8 @@ class _Run:
 
         if self.options.reuse:
             try:
+                # A finished run resumes to its end at once; an interrupted one goes on; a
+                # configuration that is not the checkpoint's is a ConfigError, as --reuse wants it.
                 return pretrain(config, model, resume=True)
             except ConfigError:
                 if not self.options.overwrite:
@@ -220,6 +228,8 @@ class _Run:
         self.add(
             backtranslate(mono, out, config=config, engine=engine_of(part), options=self.options)
         )
+        # An early model may write nothing that passes. Training on an empty dataset would fail
+        # later, with a message about the dataset and not the model.
         counts = self.datasets[-1].dataset.manifest.counts
         if not counts.kept and done < len(self.stages):
             dropped = ", ".join(f"{rule} {n:,}" for rule, n in counts.rejected.items())
@@ -260,8 +270,10 @@ class _Run:
         if self.stages:
             self.progress("evaluate")
         measured = self.recipe.evaluate, self.folder, self.out
+        # The word alignments are measured without training, too.
         self.evaluations = alignment_metrics(*measured)
         if self.stages:
+            # From 0, the initial weights: a gain is read against these.
             models = [model_folder(number) for number in range(len(self.stages) + 1)]
             found = [model_metrics(self.at(model), *measured) for model in models]
             self.evaluations += compare_stages(found)
@@ -276,6 +288,7 @@ class _Run:
         report = self.at("report.html")
         extras = {"metrics": self.training_curve(), "evaluations": self.evaluations}
         paths = [finished.dataset.path for finished in self.datasets]
+        # Always replaced: it is made of the other outputs, all of which were checked by now.
         write_report(paths, report, extras=extras, overwrite=True)
         return Summary(tuple(self.datasets), tuple(self.evaluations), report)
 

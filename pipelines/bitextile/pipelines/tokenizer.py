@@ -81,11 +81,13 @@ def train_tokenizer(
         raise ConfigError(f"{out}: a tokenizer is written to a local folder; give one and copy it")
     check_free(out, overwrite=overwrite, marker=MANIFEST)
     opened = [open_dataset(path, [PAIRS, MONO, ALIGNED]) for path in datasets]
+    # Held-out sentences are left out: pieces fitted to them would flatter every later measurement.
     samples = _read(opened, cap=config.max_sentences)
     if not samples:
         raise InputError(f"{', '.join(datasets)}: no sentence in the train split; ingest more text")
     sentences = {lang: sample.n_unique for lang, sample in sorted(samples.items())}
     sampled = sample_sizes(sentences, alpha=config.alpha, budget=config.max_sentences)
+    # Languages by tag, sentences by hash. SentencePiece's result depends on the order of its input.
     texts = [text for lang, n in sampled.items() for text in samples[lang].first(n)]
     model = train_unigram(texts, config)
     digest = sha256(model).hexdigest()
@@ -110,6 +112,7 @@ def same_tokenizer(datasets: list[str], out: str, *, config: TokenizerConfig) ->
         found = json.loads((Path(out) / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ConfigError(f"{out}: no readable {MANIFEST} in it; give another --out") from error
+    # Sorted: the order of datasets does not matter, as the model does not depend on it.
     digests = sorted(entry["digest"] for entry in found["inputs"])
     wanted = sorted(open_dataset(path).manifest.digest for path in datasets)
     return found["config"] == asdict(config) and digests == wanted
@@ -119,6 +122,7 @@ def _read(datasets: list[Dataset], *, cap: int) -> dict[str, SentenceSample]:
     samples: dict[str, SentenceSample] = {}
     for dataset in datasets:
         sides = dataset.kind.sides
+        # Only these columns: spans and links are about half of an aligned pair's bytes.
         columns = [name for side in sides for name in side]
         for batch in dataset.batches(columns=[*columns, "split"]):
             train = batch.filter(pc.equal(batch.column("split"), "train"))
@@ -140,6 +144,7 @@ def _write(
     import sentencepiece
 
     pieces = sentencepiece.SentencePieceProcessor(model_proto=model)
+    # Both files come from one model, so their ids are the same by construction.
     vocab = [[pieces.id_to_piece(i), pieces.get_score(i)] for i in range(pieces.get_piece_size())]
     (folder / MODEL).write_bytes(model)
     _write_json(folder / "tokenizer.json", fast_tokenizer(vocab))
@@ -150,6 +155,8 @@ def _write(
             **SPECIAL_ROLES,
             "tokenizer_class": "PreTrainedTokenizerFast",
             "model_max_length": _MAX_POSITIONS,
+            # transformers would delete spaces before punctuation when it decodes, and text would
+            # not come back as it was.
             "clean_up_tokenization_spaces": False,
         },
     )

@@ -71,6 +71,7 @@ def verify(dataset: str) -> VerifySummary:
     Raises:
         DatasetError: or one of its subclasses, naming file and row.
     """
+    # Bytes and rows by shard; below is what only all shards of a key together can show.
     whole = verify_dataset(dataset)
     return VerifySummary(
         dataset=whole.path,
@@ -86,6 +87,7 @@ def _count_key(dataset: Dataset, key: str) -> KeyCounts:
     names = {column.name for column in dataset.kind.columns}
     lists = [name for name in (*_SPANS, "links") if name in names]
     counts = KeyCounts()
+    # Texts were read and checked by `verify_dataset`; of the second pass they would be most bytes.
     for batch in dataset.batches(key=key, columns=[*dataset.kind.languages, *lists]):
         _check_languages(dataset, key, batch)
         counts += KeyCounts(
@@ -104,6 +106,7 @@ def _count_key(dataset: Dataset, key: str) -> KeyCounts:
 
 def _check_languages(dataset: Dataset, key: str, batch: pa.RecordBatch) -> None:
     tags = pa.table({name: batch.column(name) for name in dataset.kind.languages})
+    # The distinct combinations, few in any batch; a loop over all rows in Python would be slow.
     for row in tags.group_by(tags.column_names).aggregate([]).to_pylist():
         if language_key(row.values()) != key:
             raise DatasetError(

@@ -18,6 +18,7 @@ def align(
     options: RunOptions,
 ) -> None:
     """Aligns the words of every pair, by an aligner fitted per language pair or an encoder."""
+    # In each command: importing a pipeline takes longer than help or a refusal should.
     from bitextile.pipelines.align import align as run
 
     print_results(run(pairs, out, config=config, options=options))
@@ -46,6 +47,7 @@ def align_text(
     """The aligner alone, on text lines: a drop-in for fast_align and eflomal."""
     from bitextile.pipelines.align_text import align_files
 
+    # Links may go to standard output, so all that is printed about them goes to stderr.
     summary = align_files(
         input,
         output,

@@ -26,6 +26,7 @@ def run(
     from bitextile.pipelines.recipe.recipe import load_recipe
     from bitextile.pipelines.run import run as run_chain
 
+    # Paths in a recipe are relative to it, so that a project can be moved as a whole.
     folder = Path(recipe).absolute().parent
     _print_summary(
         run_chain(load_recipe(recipe), folder, out, options=options, progress=_print_progress)
@@ -49,6 +50,8 @@ def _print_progress(news: str | DatasetResult) -> None:
 def _print_summary(summary: "Summary") -> None:
     for metric in summary.evaluations:
         values = [metric["before"], *metric.get("between", ()), metric["after"]]
+        # The word alignment has no value before training.
         text = " -> ".join(f"{value:.3f}" for value in values if value is not None)
         console.print(f"{metric['name']:<44} {text}", markup=False)
+    # On stdout, alone: `xdg-open $(bitextile run ...)` opens the page.
     typer.echo(summary.report)

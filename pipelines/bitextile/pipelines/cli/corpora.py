@@ -40,6 +40,8 @@ def tokenizer(
     """Trains a SentencePiece tokenizer that transformers loads."""
     from bitextile.pipelines.tokenizer import train_tokenizer
 
+    # No RunOptions: SentencePiece trains in this process, so there are no workers and nothing for
+    # Beam.
     made = train_tokenizer(datasets, out, config=config, overwrite=overwrite)
     sampled = ", ".join(f"{lang} {n:,}" for lang, n in made.sampled.items())
     console.print(f"{out}: {made.vocab_size:,} ids from sentences in {sampled}", markup=False)
@@ -51,6 +53,7 @@ def verify(dataset: Annotated[str, typer.Argument(help="folder of a dataset")]) 
 
     summary = run(dataset)
     keys = ", ".join(f"{key} {counts.rows:,}" for key, counts in summary.keys.items())
+    # On stdout: the answer is what the command was called for.
     typer.echo(f"{summary.dataset}: {summary.kind}, {summary.digest}, {keys}: OK")
 
 

@@ -29,9 +29,12 @@ def _parsed(module: str) -> ast.Module:
 
 def _lines_below(module: ast.Module, qualname: str) -> Iterator[tuple[str, str]]:
     """Yields the fields of a class that a string stands below, with it."""
+    # By the last part: classes nested in others or in functions are found too.
     name = qualname.rsplit(".", 1)[-1]
     for node in ast.walk(module):
         if isinstance(node, ast.ClassDef) and node.name == name:
+            # A string expression right below an annotated name is its docstring, as Sphinx and
+            # griffe read it.
             for line, below in zip(node.body, node.body[1:]):
                 if (
                     isinstance(line, ast.AnnAssign)

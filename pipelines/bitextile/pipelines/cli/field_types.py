@@ -38,6 +38,7 @@ def syntax_of(hint: Any) -> Syntax:
     hint = bare_type(hint)
     if hint in (str, int, float, bool) or get_origin(hint) is Literal:
         return Syntax(hint, lambda value, _: value)
+    # get_origin of Mapping[...] is collections.abc.Mapping, the same class that is imported here.
     if get_origin(hint) in (dict, Mapping):
         return _named_values(*get_args(hint))
     if get_origin(hint) is tuple and get_args(hint)[-1] is Ellipsis:
@@ -46,6 +47,7 @@ def syntax_of(hint: Any) -> Syntax:
 
 
 def _several(item: Any) -> Syntax:
+    # What is a plain string may hold a comma, so the option is repeated instead.
     one = syntax_of(item)
     if one.metavar is None and not choices_of(item):
         return Syntax(
@@ -106,6 +108,8 @@ def bare_type(hint: Any) -> Any:
         return bare_type(get_args(hint)[0])
     if get_origin(hint) in (Union, types.UnionType):
         some = [part for part in get_args(hint) if part is not type(None)]
+        # `X | None` is an option that may be left out; a union of more is alternatives, see
+        # `options`.
         return bare_type(some[0]) if len(some) == 1 else hint
     return hint
 

@@ -41,5 +41,6 @@ def candidates(
     if task_language is None:
         print_results(run(mono, out, config=config, options=options))
         return
+    # Datasets say their language themselves; a task file does not.
     language = language_tag(task_language)
     print_results(task_candidates(mono, out, language=language, config=config, options=options))

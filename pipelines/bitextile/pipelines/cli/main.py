@@ -56,6 +56,7 @@ def build_app(names: Iterable[str]) -> typer.Typer:
     )
     app.callback()(lambda: None)  # with it a single command keeps its name on the command line
     for name in names:
+        # Only the modules of `names`: each imports the configurations its options are made from.
         module = import_module(f"{__package__}.{COMMANDS[name]}")
         app.command(name)(options.command(getattr(module, name.replace("-", "_"))))
     return app
@@ -77,11 +78,15 @@ def main(call: Sequence[str] | None = None) -> None:
     # options.
     cut = given.index("--") if "--" in given else len(given)
     given, for_beam = given[:cut], given[cut + 1 :]
+    # Taken out by hand: it is an option of every command and of none, and holds for errors before
+    # any command is chosen.
     debug = "--debug" in given
     if debug:
         given.remove("--debug")
         logging.basicConfig()
         logging.getLogger("bitextile").setLevel(logging.DEBUG)
+    # Before any library reads it: models are local folders, and no run asks the network by itself.
+    # Worker processes inherit it.
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     # Threads that spin for each other starve on a machine that others use: trainer/README.md.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -90,6 +95,8 @@ def main(call: Sequence[str] | None = None) -> None:
     arguments = given + [f"--beam={argument}" for argument in for_beam]
     try:
         app = build_app(named or COMMANDS)
+        # standalone_mode would let click print errors and exit by itself; with False they are
+        # raised, and the exit code of `typer.Exit` is returned.
         code = app(arguments, prog_name="bitextile", standalone_mode=False) or 0
     except _UsageError as error:
         code = _refuse_call(error, help_only=not given)
@@ -122,6 +129,7 @@ _ALLOCATIONS_BETWEEN_COLLECTIONS = 100_000
 
 
 def _complain(sentence: str, code: int) -> int:
+    # One line, which scripts and logs can rely on.
     line = " ".join(sentence.splitlines())
     console.print(f"bitextile: {line}", style="red", markup=False)
     return code
@@ -133,6 +141,7 @@ def _refuse_call(error: Any, *, help_only: bool) -> int:
         return ConfigError.exit_code
     command_path = error.ctx.command_path if error.ctx else "bitextile"
     message = error.format_message().rstrip(".").replace("Value error, ", "")
+    # The user wrote no --beam: `main` made it of what follows --.
     if message.startswith("No such option: --beam"):
         message = "what follows -- goes to Beam, which this command does not use; leave it out"
     return _complain(f"{message}; see {command_path} --help", ConfigError.exit_code)

@@ -88,6 +88,8 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
         function: its parameters are typer's own, dataclasses, or unions of dataclasses.
     """
     hints = get_type_hints(function, include_extras=True)
+    # When the command is registered, not when it is called: a field that no option can be made of
+    # fails in every test.
     configs = {name: _configuration(hints[name]) for name in inspect.signature(function).parameters}
 
     def run(context: typer.Context, **given: Any) -> None:
@@ -105,6 +107,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
         config = configs[name]
         own = [parameter.replace(annotation=hints[name], kind=inspect.Parameter.KEYWORD_ONLY)]
         parameters += own if config is None else config.parameters()
+    # typer takes name and help from these.
     run.__name__, run.__doc__ = function.__name__, function.__doc__
     # typer reads parameters, types and help from the signature; nothing else needs to exist.
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
@@ -148,6 +151,7 @@ class Configuration:
         without: tuple[str, ...] = (),
     ) -> None:
         self.kinds, self.selector, self.docs, self.default = kinds, selector, docs, default
+        # The selector is offered once, as a choice; of each alternative it is a constant.
         self.hidden = (*without, selector)
         self.options = {name: _options(kind, self.hidden) for name, kind in kinds.items()}
 
@@ -155,6 +159,7 @@ class Configuration:
         """Returns an option for each field, alternatives together."""
         found = [self._selecting()] if self.selector else []
         every = itertools.chain.from_iterable(self.options.values())
+        # A dict for its order: options stand in help as the fields of the classes.
         names = dict.fromkeys(option.name for option in every)
         return found + [self._offered(name) for name in names]
 
@@ -232,6 +237,7 @@ def _build(
     kind: type, given: Mapping[str, Any], chosen: set[str], *, hidden: tuple[str, ...], call: str
 ) -> Any:
     values: dict[str, Any] = {}
+    # Nested configurations are flat on the command line, so their fields are among `given` too.
     for name, inner in _nested(kind, hidden).items():
         values[name] = _build(inner, given, chosen, hidden=hidden, call=call)
     for option in _own_options(kind, hidden):
@@ -239,6 +245,7 @@ def _build(
             values[option.field.name] = syntax_of(option.hint).read(given[option.name], option.flag)
         elif option.required:
             raise ConfigError(f"{call} needs {option.flag}: {first_sentence(option.doc)}")
+    # The class's own __post_init__ checks the values, as for a recipe.
     return kind(**values)
 
 
@@ -298,6 +305,7 @@ def _offered_fields(kind: type, hidden: tuple[str, ...]) -> list[Field[Any]]:
 
 def _selector(kinds: tuple[type, ...]) -> str:
     """Returns the field that tells alternatives apart: in each a Literal of one value."""
+    # Found, not declared: the configuration need not know that a command line exists.
     for field in fields(kinds[0]):
         if all(_literal(kind, field.name) for kind in kinds):
             return field.name
@@ -310,6 +318,7 @@ def _literal(kind: type, name: str) -> str:
 
 
 def _is_given(context: typer.Context, name: str) -> bool:
+    # By name, since the enum is click's, of which typer carries its own copy.
     source = context.get_parameter_source(name)
     return source is not None and source.name != "DEFAULT"
 
@@ -324,6 +333,7 @@ def _parameter(
 def _declarations(option: Option) -> tuple[str, ...]:
     if bare_type(option.hint) is not bool:
         return (option.flag,)
+    # A flag that is on by default could never be switched off without its --no- twin.
     return (f"{option.flag}/--no-{option.flag[2:]}",) if option.default else (option.flag,)
 
 

@@ -7,6 +7,8 @@ from rich.console import Console
 
 from bitextile.pipelines.runner.job import DatasetResult
 
+# stderr, so that stdout holds results alone; soft_wrap leaves lines to the terminal, since rich
+# would break paths in two.
 console = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
 

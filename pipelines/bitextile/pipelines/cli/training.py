@@ -45,7 +45,10 @@ def _train(model: Any, train: Callable[..., Any], config: str, out: str, **flags
     from bitextile.trainer.distributed.process_group import PeerFailedError, init_distributed
 
     try:
+        # torchrun starts this command once for each rank; alone it is a group of one.
         with init_distributed() as group:
+            # Each rank reads the file; if one cannot, all stop together, where the others would
+            # wait for it.
             settings = group.on_all(lambda: load_config(model, config))
             made = train(settings, out, group=group, **flags)
     except PeerFailedError as error:  # the rank it began on says why

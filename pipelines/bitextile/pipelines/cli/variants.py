@@ -47,6 +47,7 @@ class DictionarySwitchOptions(DictionarySwitchConfig, DictionaryFormat, LexiconL
 
     def sources(self) -> list[DictionarySource]:
         """Returns the dictionaries named."""
+        # All dictionaries of a call are read alike; a recipe has options for each.
         how = vars(base_config(DictionaryFormat, self)) | vars(base_config(LexiconLimits, self))
         return [dictionary_named(text, **how) for text in self.dictionaries]
 
@@ -78,6 +79,7 @@ def codeswitch(
     """Replaces words, or whole fields of task data, by their translations."""
     from bitextile.pipelines import codeswitch as run
 
+    # The union is told apart by class; the last branch is the default, `alignment`.
     if isinstance(config, DictionarySwitchOptions):
         result = run.codeswitch_by_dictionary(
             dataset,
@@ -124,6 +126,7 @@ def derive(
         )
         counts = ", ".join(f"{name} {n:,}" for name, n in made.counts.items())
         console.print(f"{made.path}: {counts}", markup=False)
+    # A dataset is a folder or URI, so a file is CoNLL-U.
     elif os.path.isfile(dataset):
         made_of_file = run.derive_conllu(dataset, out, lang=lang, config=config, options=options)
         print_results(made_of_file)

@@ -138,6 +138,8 @@ def _bitext(entry: Bitext, folder: Path) -> CorpusSource:
         )
     if entry.languages[0] == entry.languages[1]:
         raise ConfigError(f"corpus {entry.corpus}: both languages are {entry.languages[0]}")
+    # JSON lines and Parquet of parallel corpora name their columns by language (Hugging Face's
+    # `translation`); tables without a header have only numbers.
     default: tuple[str | int, ...] = (0, 1) if format.columns == "numbers" else entry.languages
     return CorpusSource(
         corpus=entry.corpus,
@@ -164,6 +166,7 @@ def _mono(entry: Mono, folder: Path) -> list[CorpusSource]:
 def _mono_file(entry: Mono, name: str, folder: Path) -> CorpusSource:
     format = _format(entry.format, (name,), 1)
     default: str | int = 0 if format.columns == "numbers" else "text"
+    # Not `entry.column or ...`: column 0 is a column.
     columns = None if entry.column is None else (entry.column,)
     return CorpusSource(
         corpus=entry.corpus,
@@ -189,6 +192,7 @@ def _reading(
     """
     given = {name: getattr(entry, name) for name in _OPTIONS}
     for name, value in given.items():
+        # `header: false` asks for nothing that a format without headers could not do.
         unused = (False, type(entry).model_fields[name].default)
         if value not in unused and name not in format.options:
             raise ConfigError(
@@ -199,7 +203,10 @@ def _reading(
         raise ConfigError(
             f"corpus {entry.corpus}: format {format.name} has no columns to name; leave them out"
         )
+    # Checked above with what the user gave, from here on with what will be read.
     columns = columns or default
+    # A CSV whose columns are named must have names; of one whose columns are numbered the first row
+    # is data, unless the recipe says so.
     if entry.header is None:
         named = any(isinstance(column, str) for column in columns)
         given["header"] = format.columns == "names" and "header" in format.options and named
@@ -217,6 +224,7 @@ def _check_columns(corpus: str, format: Format, columns: Columns, *, header: boo
 
 
 def _resolved(name: str, folder: Path) -> str:
+    # A URI does not depend on where the recipe lies.
     return name if "://" in name else str(folder / name)
 
 

@@ -43,8 +43,11 @@ def alignment_metrics(part: Evaluate, folder: Path, out: str) -> list[Evaluation
     for gold in part.alignment:
         path = _existing(gold.gold, folder)
         found = evaluate(f"{out}/aligned", task="alignment", data=[path])
+        # One gold file gives one result; should `evaluate` give more, it is to fail here.
         (result,) = found["results"].values()
         for metric in ("aer", "precision", "recall"):
+            # No "before": the shards' word alignment comes from the aligner and does not change in
+            # training.
             row = {"before": None, "after": result[metric]["value"], "unit": ""}
             metrics.append({"name": f"{gold.name}: word alignment, {metric}", **row})
     return metrics
@@ -55,6 +58,8 @@ def model_metrics(model: str, part: Evaluate, folder: Path, out: str) -> Metrics
     from bitextile.trainer.evaluate.evaluate import evaluate
 
     metrics: Metrics = {}
+    # The pairs' own test split needs no file from the user, so a run is never without a
+    # measurement.
     sets = {"test split": [f"{out}/pairs"]} | {
         entry.name: [_existing(file, folder) for file in entry.files] for entry in part.retrieval
     }
@@ -89,6 +94,7 @@ def compare_stages(found: Sequence[Metrics]) -> list[Evaluation]:
     [{'name': 'p', 'before': 9.0, 'after': 4.0, 'unit': '', 'between': [5.0]}]
     """
     rows = []
+    # All models are measured by the same calls, so the last one names every metric.
     for name, (last, unit) in found[-1].items():
         first, *between = [metrics[name][0] for metrics in found[:-1]]
         row = {"name": name, "before": first, "after": last, "unit": unit}

@@ -38,6 +38,7 @@ class _TranslatorPart(Part):
         super().__post_init__()
         # CAMLM is among the objectives of `pretrain`; no objective trains an encoder-decoder.
         if not self.model:
+            # A field of the subclasses, which this base does not declare.
             engine = vars(self)["engine"]
             raise ConfigError(f"backtranslate by {engine}: name the folder of the `model`")
 

@@ -42,6 +42,8 @@ class Part:
 
 def base_config(kind: type[Config], part: Any) -> Config:
     """Returns the configuration of class `kind` that a part, an instance of a subclass, carries."""
+    # An object of exactly that class: `asdict` of the part itself would write the recipe's own
+    # fields, such as `name`, into the manifest.
     return kind(**{entry.name: getattr(part, entry.name) for entry in fields(kind)})
 
 
@@ -58,6 +60,8 @@ class ChosenBy:
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> Any:
         """Returns the schema of the union with pydantic's own discriminator."""
         kinds = get_args(source)
+        # pydantic's own discriminator by field name wants the field to be written; here the first
+        # alternative is the default, as on the command line.
         names = [get_args(get_type_hints(kind)[self.name])[0] for kind in kinds]
 
         # A name that no alternative has goes to pydantic as it is, whose error lists those there
@@ -69,6 +73,7 @@ class ChosenBy:
         tagged = [Annotated[kind, Tag(name)] for kind, name in zip(kinds, names)]
         discriminator = Discriminator(
             chosen,
+            # pydantic's own message speaks of tags "found using chosen()".
             custom_error_type=self.name,
             custom_error_message=f"expected {self.name} {', '.join(names[:-1])} or {names[-1]}",
         )

@@ -83,6 +83,8 @@ def load_yaml(path: str) -> dict[str, Any]:
         ConfigError: it is missing, not YAML, or no mapping.
     """
     try:
+        # safe_load builds plain values only; `load` would run what a tag such as !!python/object
+        # asks for.
         content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ConfigError(f"{path}: no such file; give the path of a recipe") from error
@@ -115,6 +117,8 @@ def parse(model: type[Model], content: dict[str, Any], where: str) -> Model:
             sentence = f"{place}: {first['msg']}, got {first['input']!r}"
         rest = f" (and {len(more)} more)" if more else ""
         raise ConfigError(f"{where}: {sentence}{rest}; see README, «The recipe»") from error
+    # A configuration's own __post_init__ raises ConfigError, which pydantic passes through as it
+    # is.
     except BitextileError as error:
         raise ConfigError(f"{where}: {error}") from error
 

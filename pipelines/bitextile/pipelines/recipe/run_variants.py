@@ -45,6 +45,7 @@ def check_variants(recipe: Recipe, folder: Path) -> None:
     for name in folders:
         if folders.count(name) > 1:
             raise ConfigError(f"two parts would write {name}; give one of them a `name`")
+    # Unordered: a lexicon is read in either direction.
     pairs = {frozenset(entry.languages) for entry in recipe.bitext}
     for part in parts:
         # A file replaces the dataset, so a recipe without `mono` may derive one.
@@ -64,6 +65,7 @@ def check_variants(recipe: Recipe, folder: Path) -> None:
                 f"{folder_of(part)}: no candidates; add a part `candidates` to the recipe, or name "
                 "a folder of some"
             )
+        # `exists`, not `is_file`: candidates are a folder.
         for name in _files(part):
             if not (folder / name).exists():
                 raise ConfigError(f"{folder / name}: no such file; check `{folder_of(part)}`")
@@ -76,6 +78,8 @@ def uses_run_candidates(part: AnySwitch | DerivePart) -> bool:
 
 def _files(part: AnySwitch | DerivePart) -> list[str]:
     """Returns the files and folders that a part names."""
+    # By attribute: which parts name files is told by their fields, and a new part with such a field
+    # is checked too.
     found = [getattr(part, "file", ""), getattr(part, "candidates", "")]
     found += getattr(part, "translations", {}).values()
     found += [entry.file for entry in getattr(part, "dictionaries", ())]
@@ -92,6 +96,7 @@ def switch(part: AnySwitch, folder: Path, out: str, *, options: RunOptions) -> D
         options: how to run.
     """
     target, aligned = f"{out}/{folder_of(part)}", f"{out}/aligned"
+    # mypy takes the type of the first assignment for all of them otherwise.
     config: Any
     if isinstance(part, DictionarySwitch):
         config = base_config(DictionarySwitchConfig, part)

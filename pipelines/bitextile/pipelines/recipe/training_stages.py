@@ -69,6 +69,7 @@ def training_stages(recipe: Recipe) -> tuple[TrainingStage, ...]:
     """
     stages: list[TrainingStage] = []
     for number, given in enumerate(recipe.pretrain, 1):
+        # A copy, since `pop` below would empty the frozen recipe's own mapping.
         settings = dict(given)
         objectives = settings.pop("objectives", stages[-1].objectives if stages else OBJECTIVES)
         if not isinstance(objectives, dict):
@@ -88,8 +89,10 @@ def _inherited(before: TrainingStage, settings: dict[str, Any]) -> dict[str, Any
             f"stage {before.number + 1} of `pretrain` names a model, but it goes on with that of "
             "the stage before it; leave it out"
         )
+    # Later stages inherit the architecture through the checkpoint, not through `model`.
     kept = {name: value for name, value in before.settings.items() if name != "model"}
     seed = before.settings.get("seed", 0)
+    # What the stage itself says wins, a seed included.
     return kept | ({"seed": seed + 1} if isinstance(seed, int) else {}) | settings
 
 
@@ -116,9 +119,12 @@ def stage_config(stage: TrainingStage, recipe: Recipe, folder: Path, out: str) -
     from bitextile.trainer.config import PretrainConfig
     from bitextile.trainer.config_file import parse_config
 
+    # Relative paths in the trainer's configuration count from the recipe's folder; `out` counts
+    # from where the command runs.
     here = out if "://" in out else os.path.abspath(out)
     mono = bool(recipe.mono)
     data = [_entry(name, value, here, mono=mono) for name, value in stage.objectives.items()]
+    # The recipe's settings come last, so they may name another tokenizer or other data.
     content = {"tokenizer": f"{here}/tokenizer", "data": data, **stage.settings}
     if stage.number > 1:
         content["model"] = {"checkpoint": f"{here}/{model_folder(stage.number - 1)}"}
@@ -131,6 +137,7 @@ def stage_config(stage: TrainingStage, recipe: Recipe, folder: Path, out: str) -
 def _entry(name: str, value: Any, out: str, *, mono: bool) -> dict[str, Any]:
     """Returns an entry of the mixture on the run's datasets."""
     options = value if isinstance(value, dict) else {"weight": value}
+    # MLM on `aligned` where there is no `mono`: its sentences are text like any other.
     dataset = "pseudo" if name == "btmlm" else "mono" if name in ON_MONO and mono else "aligned"
     lexicon = {"lexicon": f"{out}/lexicon"} if name in WITH_LEXICON else {}
     return {"objective": name, "dataset": f"{out}/{dataset}"} | lexicon | options
@@ -145,6 +152,8 @@ def check_training(recipe: Recipe, folder: Path, out: str) -> None:
         out: folder of the run.
     """
     stages = training_stages(recipe)
+    # All of them, before the first stage trains: a misspelt key in the third would show only when
+    # its turn comes.
     configs = [stage_config(stage, recipe, folder, out) for stage in stages]
     backtranslate, candidates = recipe.backtranslate, recipe.candidates
     if backtranslate is None and any("btmlm" in stage.objectives for stage in stages):
@@ -178,11 +187,13 @@ def _check_camlm(stages: tuple[TrainingStage, ...], configs: "list[PretrainConfi
             "the first stage of `pretrain` has btmlm, but there is no model yet to generate its "
             "pseudo translations; make it a second stage, or name a `model` in `backtranslate`"
         )
+    # Of the stage that writes, and no earlier one: what that learned may be gone by now.
     if "camlm" not in stages[done - 1].objectives:
         raise ConfigError(
             f"`backtranslate` uses the model of stage {done} of `pretrain`, which has no "
             "camlm among its objectives; add it, as in {mlm: 1, tlm: 1, camlm: 1}"
         )
+    # Of the parsed configuration, not the settings: it may be inherited.
     if not configs[done - 1].language_embeddings:
         raise ConfigError(
             f"`backtranslate` uses the model of stage {done} of `pretrain`, which has no "
@@ -220,6 +231,7 @@ def _check_engine(
 
     model = existing_model(folder, part.model, "backtranslate")
     if part.engine != "camlm":
+        # The digest is taken when the step runs; here only the languages matter.
         translator_engine(model, digest="", config=part).check(directions)
         return
     known = [pair for pair in directions if frozenset(pair) in pairs or pair in part.length_ratios]

@@ -61,6 +61,7 @@ class DictionarySwitch(VariantPart, DictionarySwitchConfig, LexiconLimits):
     def __post_init__(self) -> None:
         """Raises ConfigError without any dictionary, or for a weight of a language of none."""
         super().__post_init__()
+        # The language that is written into sentences; weights are about this one.
         languages = [entry.languages[1] for entry in self.dictionaries]
         languages += [pair[1] for pair in self.lexicon]
         if not languages:

@@ -56,7 +56,9 @@ class Sentence:
 
     def widths(self) -> list[float]:
         """Returns the room each word takes, in px."""
+        # Estimated, as the page has no script that could measure; see `typeset`.
         sizes = [FONT_PX * (LARGE if self.large(word) else 1) for word in self.words]
+        # A word of combining marks alone has no width of its own and still needs room to be seen.
         return [max(text_width(w), 0.3) * size for w, size in zip(self.words, sizes)]
 
     def shortened(self) -> "Sentence":
@@ -137,6 +139,8 @@ Links = Sequence[tuple[int, int, float]]
 
 def wide_drawing(src: Sentence, tgt: Sentence, links: Links) -> Drawing | None:
     """Returns the pair for a wide page: two lines, a matrix where they do not fit, or nothing."""
+    # page.css shrinks a drawing to the page; what is wider than it would have words too small to
+    # read.
     lines = two_lines(src, tgt, links)
     if lines.width <= PAGE_PX:
         return lines
@@ -155,6 +159,7 @@ def two_lines(src: Sentence, tgt: Sentence, links: Links) -> Drawing:
     gap, margin = 0.62 * FONT_PX, 0.25 * FONT_PX
     natural = [sum(s.widths()) + gap * (len(s.words) - 1) for s in (src, tgt)]
     inner = max(natural)
+    # The more words, the flatter the links would run; more height keeps crossing ones apart.
     fall = 46 + min(44, 2.6 * max(len(src.words), len(tgt.words)))
     top = 1.25 * FONT_PX
     bottom = top + fall + 1.3 * FONT_PX
@@ -187,12 +192,14 @@ def _centres(sentence: Sentence, inner: float, gap: float) -> list[float]:
     order = visual_order(list(sentence.words), sentence.dir)
     spare = inner - sum(widths)
     wanted = spare / (len(widths) - 1) if len(widths) > 1 else gap
+    # Spread to the width of the other line at most threefold: wider gaps tear a sentence apart.
     gap = min(max(gap, wanted), 3.2 * gap)
     x = (spare - gap * (len(widths) - 1)) / 2
     centres = [0.0] * len(widths)
     for i in order:
         centres[i] = x + widths[i] / 2
         x += widths[i] + gap
+    # `visual_order` counts from the line's start, which is at the right here.
     return [inner - c for c in centres] if sentence.dir == "rtl" else centres
 
 
@@ -218,6 +225,8 @@ def _linked(links: "Links") -> tuple[set[int], set[int]]:
 
 
 def _fall(x1: float, y1: float, x2: float, y2: float) -> str:
+    # Both control points at half height: the curve leaves and enters words vertically, so links
+    # that start at one word part only below it.
     middle = (y1 + y2) / 2
     return f"M{x1:.1f} {y1:.1f}C{x1:.1f} {middle:.1f} {x2:.1f} {middle:.1f} {x2:.1f} {y2:.1f}"
 
@@ -247,6 +256,7 @@ def ladder(src: Sentence, tgt: Sentence, links: Links) -> Drawing:
     src, tgt = src.shortened(), tgt.shortened()
     left, right = (max([*s.widths(), 0.0]) + 0.5 * FONT_PX for s in (src, tgt))
     rows = max(len(src.words), len(tgt.words))
+    # The shorter column is centred, which keeps most links short.
     shift = [(rows - len(s.words)) * pitch / 2 for s in (src, tgt)]
     ys = [[shift[k] + pitch * (n + 0.5) for n in range(rows)] for k in (0, 1)]
     strokes = tuple(
@@ -288,8 +298,11 @@ def matrix(src: Sentence, tgt: Sentence, links: Links) -> Drawing:
     labels = max([*src.widths(), 0.0]) * size + 10
     heads = max([*tgt.widths(), 0.0]) * size + 10
     room = (PAGE_PX - labels - 2) / max(len(tgt.words), 1)
+    # A label of 0.82 x 16 px needs some 15 px; wider than 22 looks lost. What does not fit then is
+    # not drawn, see `wide_drawing`.
     pitch = round(min(22.0, max(room, 15.0)), 1)
     place = {j: n for n, j in enumerate(visual_order(list(tgt.words), tgt.dir))}
+    # `visual_order` counts from the line's start; columns are counted from the left.
     if tgt.dir == "rtl":
         place = {j: len(tgt.words) - 1 - n for j, n in place.items()}
     cells = tuple(

@@ -57,8 +57,10 @@ def examples_of(dataset: Dataset, n_examples: int) -> list[ShownRow]:
     show = _SHOW.get(dataset.kind.name)
     if show is None or n_examples < 1:
         return []
+    # Keys without rows would take examples from those that have some.
     keys = [key for key in dataset.keys if dataset.manifest.keys[key]["rows"]]
     keys = _spread(keys, n_examples)
+    # The first keys get one more where it does not come out even.
     shares = [n_examples // len(keys) + (i < n_examples % len(keys)) for i in range(len(keys))]
     return [
         show(key, row)
@@ -77,8 +79,11 @@ def _spread(items: list, n: int) -> list:
 def _choose(dataset: Dataset, key: str, n: int) -> list[Row]:
     pool = next(dataset.batches(key=key, batch_rows=POOL), None)
     rows = pool.to_pylist() if pool is not None else []
+    # A switched sentence in which nothing was switched shows nothing; unless all are such.
     interesting = [row for row in rows if _has_changes(row)] or rows
     ids = dataset.kind.id_columns
+    # By length, of which `_spread` takes evenly: short and long sentences are shown. Ids break
+    # ties, so the choice does not depend on the order of the rows.
     interesting.sort(key=lambda row: (_length(row), *(row[column] for column in ids)))
     return _spread(interesting, n)
 
@@ -119,6 +124,7 @@ def _show_aligned(key: str, row: Row) -> ShownRow:
     links = [
         (link["src"], link["tgt"], round(link["score"], 3))
         for link in row["links"]
+        # Words beyond MAX_WORDS are not drawn; neither are their links.
         if link["src"] < len(src.words) and link["tgt"] < len(tgt.words)
     ]
     facts = (*plain.facts, f"mean log posterior {_signed(row['align_score'])}")
@@ -134,6 +140,8 @@ def _show_aligned(key: str, row: Row) -> ShownRow:
 
 
 def _signed(value: float) -> str:
+    # Rounding makes "-0.00" of a small negative number, and U+2212 is the minus that is as wide as
+    # the digits.
     text = f"{value:.2f}"
     return "0.00" if text == "-0.00" else text.replace("-", "−")
 

@@ -41,6 +41,8 @@ def _words_of_key(dataset: Dataset, key: str, n_words: int) -> Iterator[LexiconW
                 place = (word[0], word[1], word[2])
                 totals[place] = totals.get(place, 0) + count
     ranked = sorted(totals, key=lambda word: (-totals[word], word))
+    # Word frequencies are Zipfian: ranks evenly spaced would be rare words nearly all. Rank 1 is
+    # always among them.
     ranks = sorted({round(len(ranked) ** (i / max(n_words - 1, 1))) for i in range(n_words)})
     chosen = [ranked[rank - 1] for rank in ranks if rank <= len(ranked)]
     found = _translations(dataset, key, set(chosen))
@@ -60,6 +62,7 @@ def _translations(
     dataset: Dataset, key: str, words: set[tuple[str, str, str]]
 ) -> dict[tuple[str, str, str], list[tuple[str, float, int]]]:
     found: dict[tuple[str, str, str], list[tuple[str, float, int]]] = {w: [] for w in words}
+    # A second pass for a few words needs less memory than keeping all translations in the first.
     texts = pa.array(sorted({word for _, _, word in words}), pa.string())
     for batch in dataset.batches(key=key):
         for row in batch.filter(pc.is_in(batch.column("src"), value_set=texts)).to_pylist():

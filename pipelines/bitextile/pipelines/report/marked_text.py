@@ -62,6 +62,7 @@ def task_fields(sentence: MarkedText) -> Iterator[MarkedText]:
     fields: list[list[TextRun]] = [[]]
     for run in sentence.runs:
         first, *others = run.text.split(_NEWLINE)
+        # A replaced field may hold a newline of its own, which separates no fields.
         texts = [first] if run.original is not None else [first, *others]
         for number, text in enumerate(texts):
             if number:
@@ -69,6 +70,7 @@ def task_fields(sentence: MarkedText) -> Iterator[MarkedText]:
             if text:
                 fields[-1].append(replace(run, text=text))
     for runs in fields:
+        # A field that was replaced whole is in one language; its direction is that of the field.
         langs = {run.lang for run in runs}
         yield MarkedText(lang=langs.pop() if len(langs) == 1 else sentence.lang, runs=tuple(runs))
 
@@ -89,6 +91,7 @@ def switched_text(lang: str, text: str, replacements: list[Row]) -> MarkedText:
     """
     runs, at = [], 0
     for new in replacements:
+        # Untrusted as well: `original` comes from the corpus.
         title = f"{new['lang']}, for “{new['original']}” · {new['origin']} · {new['score']:.2f}"
         runs += [
             TextRun(text=sanitized(text[at : new["start"]], 2000), lang=lang),
@@ -114,6 +117,8 @@ def exchanged_texts(row: Row) -> tuple[MarkedText, MarkedText]:
         RowError: exchanging the row's links does not give its exchanged texts.
     """
     batch = pa.RecordBatch.from_pylist([row], EXCHANGE.schema)
+    # The kernel's own answer; offsets cannot be guessed from the links, since spaces beside
+    # exchanged words may change.
     src_spans, tgt_spans = (column[0].as_py() for column in exchanged_spans(batch))
     links = [(link["src"], link["tgt"]) for link in row["exchanged"]]
     # Each side is marked by the same code, with its own word first in every link.
@@ -138,6 +143,8 @@ def _exchanged_text(
     side, other = sides
     replacements = []
     for span, group in zip(spans, _phrases(links), strict=True):
+        # A group is sorted by its own side's word: its first link has the first word, the largest
+        # the last.
         words = row[f"{side}_spans"][group[0][0]], row[f"{side}_spans"][max(group)[0]]
         replacements.append(
             span
@@ -155,6 +162,7 @@ def _phrases(links: Links) -> list[Links]:
     """Returns the links in groups that share words: what was exchanged as one."""
     groups: list[Links] = []
     for i, j in links:
+        # A link may join groups that were apart until now.
         touching = [g for g in groups if any(i == a or j == b for a, b in g)]
         groups = [g for g in groups if g not in touching]
         groups.append(sorted([(i, j), *(link for g in touching for link in g)]))

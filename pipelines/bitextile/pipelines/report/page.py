@@ -116,6 +116,7 @@ def write_report(
         ConfigError: `out` is a folder, `extras` has other entries, or jinja2 is not installed.
         DatasetError: a dataset is incomplete or changed.
     """
+    # Before the datasets are read, which takes much longer.
     _check_output(out, overwrite=overwrite)
     extras = extras or {}
     if unknown := sorted(set(extras) - {"metrics", "evaluations"}):
@@ -127,6 +128,8 @@ def write_report(
         chart=loss_chart(extras.get("metrics", [])),
         evaluations=evaluation_rows(extras.get("evaluations", [])),
     )
+    # "replace": a lone surrogate in a manifest's path cannot be encoded, and a page with a "?" is
+    # better than none.
     write_atomically(out, page.encode("utf-8", "replace"))
 
 
@@ -191,6 +194,7 @@ def _made(dataset: Dataset) -> str:
 
 def _render(*, title: str, datasets: list[DatasetView], **context: Any) -> str:
     try:
+        # Only here: jinja2 is an extra, and every other command works without it.
         from jinja2 import Environment, FunctionLoader, StrictUndefined
     except ImportError as error:
         raise ConfigError(
@@ -198,11 +202,13 @@ def _render(*, title: str, datasets: list[DatasetView], **context: Any) -> str:
         ) from error
     environment = Environment(
         autoescape=True,
+        # A misspelt name in the template fails instead of printing nothing.
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         loader=FunctionLoader(_read),
     )
+    # One language has one colour on the whole page, whatever datasets it is in.
     langs = sorted({lang for view in datasets for lang in _all_languages(view)})
     colours = {lang: _colour(n) for n, lang in enumerate(langs)}
     environment.filters |= _FILTERS | {"colour": lambda lang: colours.get(lang, "c0")}

@@ -122,6 +122,7 @@ class _Histogram:
 
     def quantile(self, share: float) -> int:
         total = self.counts.cumsum()
+        # The smallest value that so many are at most; whole numbers, so no interpolation.
         return int(np.searchsorted(total, share * total[-1])) if total[-1] else 0
 
     def bars(self) -> tuple[float, ...]:
@@ -186,6 +187,7 @@ class _KeyCounter:
     def _add_scores(self, scores: np.ndarray) -> None:
         self.links += len(scores)
         self.score_sum += float(scores.sum(dtype=np.float64))
+        # Clipped, since `histogram` drops what lies outside its range, such as 1.0000001.
         self.scores += np.histogram(scores.clip(0, 1), bins=BARS, range=(0, 1))[0]
 
     def _add_changes(self, lists: pa.ListArray) -> None:
@@ -235,6 +237,7 @@ class _KeyCounter:
 
 def _linked_words(links: pa.ListArray, side: str) -> int:
     """Returns how many words of a side (src or tgt) have at least one link, over all rows."""
+    # (row, word) as one number: links are int16, so 16 bits hold the word.
     parents = pc.list_parent_indices(links).to_numpy().astype(np.int64)
     words = links.flatten().field(side).to_numpy().astype(np.int64)
     # Sorted and counted: np.unique hashes, which took some 25 times as long over 100,000 links.

@@ -71,11 +71,13 @@ def loss_chart(metrics: Sequence[dict[str, Any]]) -> Chart | None:
     binned = {name: _binned(points) for name, points in series.items()}
     xs = [x for points in binned.values() for x, _ in points]
     ys = [y for points in binned.values() for _, y in points]
+    # A single step must not divide by 0.
     low_x, high_x = min(xs), max(max(xs), min(xs) + 1)
     marks = _nice_marks(min(ys), max(ys))
     low_y, high_y = marks[0], marks[-1]
 
     def place(point: tuple[float, float]) -> tuple[float, float]:
+        # SVG's y axis points down.
         x = (point[0] - low_x) / (high_x - low_x) * _WIDTH
         return x, (high_y - point[1]) / (high_y - low_y) * _HEIGHT
 
@@ -122,6 +124,7 @@ def _series(metrics: Sequence[dict[str, Any]]) -> dict[str, Points]:
                 continue
             parts = value.items() if isinstance(value, dict) else [("", value)]
             for part, loss in parts:
+                # A diverged run logs NaN; the page shows the curve up to there.
                 if isinstance(loss, int | float) and math.isfinite(loss):
                     label = part or name.removeprefix("loss").lstrip("/_.") or "loss"
                     series.setdefault(label, []).append((step, float(loss)))
@@ -134,6 +137,8 @@ def _series(metrics: Sequence[dict[str, Any]]) -> dict[str, Points]:
 def _binned(points: Points) -> Points:
     if len(points) <= MAX_POINTS:
         return points
+    # Equal numbers of points per bin, not equal stretches of steps: objectives log at other steps
+    # each.
     edges = [len(points) * i // MAX_POINTS for i in range(MAX_POINTS + 1)]
     bins = [points[a:b] for a, b in pairwise(edges)]
     return [(sum(x for x, _ in b) / len(b), sum(y for _, y in b) / len(b)) for b in bins]
@@ -150,10 +155,12 @@ def _nice_marks(low: float, high: float) -> list[float]:
     [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]
     """
     span = max(high - low, abs(high) * 1e-3, 1e-9)
+    # 1, 2, 5 or 10 times a power of ten: the first of which five cover the span.
     unit = 10.0 ** math.floor(math.log10(span / 4))
     unit = next(unit * m for m in (1, 2, 5, 10) if span / (unit * m) <= 5)
     first, last = math.floor(low / unit), math.ceil(high / unit)
     last = max(last, first + 1)
+    # 0.1 * 3 is 0.30000000000000004; twelve decimals are beyond any loss.
     return [round(n * unit, 12) for n in range(first, last + 1)]
 
 

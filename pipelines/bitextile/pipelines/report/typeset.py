@@ -64,6 +64,8 @@ def direction(lang: str) -> Direction:
     """
     first, *rest = canonical_tag(lang).split("-")
     scripts = [part.title() for part in rest if len(part) == 4 and part.isalpha()]
+    # A script subtag has four letters (RFC 5646, section 2.2.3); extended language subtags have
+    # three, variants five or more or a digit first.
     if scripts and scripts[0] != PRIVATE_SCRIPT:
         return "rtl" if scripts[0] in RTL_SCRIPTS else "ltr"
     return "rtl" if first in RTL_LANGUAGES else "ltr"
@@ -82,10 +84,13 @@ def _char_width(char: str) -> float:
     if char in _WIDTHS:
         return _WIDTHS[char]
     category = unicodedata.category(char)
+    # Marks stand on the letter before them, and format characters show nothing.
     if category in ("Mn", "Me", "Cf", "Cc"):
         return 0.0
+    # UAX #11: wide and fullwidth characters take an em.
     if unicodedata.east_asian_width(char) in "WF":
         return 1.0
+    # An accented letter is as wide as its base.
     base = unicodedata.normalize("NFD", char)[0]
     if base != char:
         return _char_width(base)
@@ -167,6 +172,7 @@ def sanitized(text: object, max_chars: int = 400) -> str:
     string = without_private_planes(str(text))
     if len(string) > max_chars:
         cut = max_chars
+        # Not between a letter and its marks or joiners.
         while cut and unicodedata.category(string[cut]) in ("Mn", "Me", "Cf"):
             cut -= 1
         string = string[:cut] + "…"

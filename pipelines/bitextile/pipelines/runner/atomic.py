@@ -32,11 +32,14 @@ def staged(
         check_free(path, overwrite=overwrite, marker=marker)
     places = {path: _staging(path) if is_local(path) else path for path in paths}
     local = {path: place for path, place in places.items() if path != place}
+    # Parents that are made for the output go again if it fails, the innermost first.
     made = [folder for place in local.values() for folder in _missing_folders(Path(place).parent)]
     try:
         for place in local.values():
             shutil.rmtree(place, ignore_errors=True)
             Path(place).mkdir(parents=True)
+        # All outputs are written before the first is moved: if a pipeline fails, none of them has
+        # changed.
         yield places
         for path, place in local.items():
             _replace(place, path)
@@ -58,6 +61,7 @@ def check_free(path: str, *, overwrite: bool, marker: str = FILE_NAME) -> None:
             "or --reuse, where the command has it, to keep what has the same inputs and options"
         )
     empty = os.path.isdir(path) and not os.listdir(path)
+    # --overwrite with a mistyped path must not delete somebody's folder.
     if not empty and not exists(f"{path}/{marker}"):
         raise OutputExistsError(
             f"{path} holds no {marker}, so it was not written by this command and --overwrite "
@@ -81,5 +85,6 @@ def _replace(place: str, path: str) -> None:
     # Two renames: for a moment the path is absent, but it never holds half of an output.
     if os.path.exists(path):
         os.rename(path, old)
+    # Should this fail, the old output lies in `old`: nothing has been deleted yet.
     os.rename(place, path)
     shutil.rmtree(old, ignore_errors=True)

@@ -29,6 +29,7 @@ def execute(build: Callable[[Any], None], options: RunOptions, *, input_bytes: i
         ConfigError: Beam's options are wrong.
         BitextileError: the pipeline failed.
     """
+    # Before the import, during which Beam logs already.
     quiet_beam()
     from apache_beam import Pipeline
     from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
@@ -37,6 +38,8 @@ def execute(build: Callable[[Any], None], options: RunOptions, *, input_bytes: i
     beam_options = PipelineOptions(arguments)
     runner: Any = beam_options.view_as(StandardOptions).runner
     if runner in (None, "DirectRunner"):
+        # Beam passes over options it does not know; a misspelt one would do nothing without a word.
+        # Other runners have options of their own, known only to them.
         _check_arguments(beam_options, arguments)
         from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
@@ -79,9 +82,11 @@ def _check_arguments(beam_options: Any, arguments: list[str]) -> None:
 
 def _local_workers(options: RunOptions, input_bytes: int) -> list[str]:
     cores = os.cpu_count() or 1
+    # What is written does not depend on the number; time and memory do.
     workers = options.workers or (1 if input_bytes < _SMALL_BYTES else cores)
     if workers == 1:
         return ["--direct_num_workers=1", "--direct_running_mode=in_memory"]
+    # Processes, since kernels in pure Python hold the GIL.
     return [f"--direct_num_workers={workers}", "--direct_running_mode=multi_processing"]
 
 
@@ -100,6 +105,7 @@ def _quiet_workers() -> Iterator[None]:
     if logging.getLogger("bitextile").isEnabledFor(logging.DEBUG):
         yield
         return
+    # Else what Python has buffered for the terminal would go to /dev/null with what follows.
     sys.stderr.flush()
     kept = os.dup(2)
     try:
@@ -107,6 +113,7 @@ def _quiet_workers() -> Iterator[None]:
             os.dup2(nowhere.fileno(), 2)
         yield
     finally:
+        # Also after a failure, which is still to be reported on this descriptor.
         os.dup2(kept, 2)
         os.close(kept)
 
@@ -133,6 +140,7 @@ def unwrap_worker_error(error: BaseException) -> BitextileError:
     if raised:
         name, sentence = raised[-1]
         return _ERROR_CLASSES[name](_without_step(sentence))
+    # No error of ours: the last line of a traceback says what was raised.
     lines = [line.strip() for line in text.replace("\\n", "\n").splitlines() if line.strip()]
     last = _without_step(lines[-1]) if lines else type(error).__name__
     step = _STEP.search(text)

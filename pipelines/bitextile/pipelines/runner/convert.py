@@ -46,6 +46,7 @@ def convert_dataset(
         from bitextile.transforms.write import WriteDataset
 
         rows = root | "Read" >> ReadDataset(source, split=None if split == "all" else split)
+        # To the staging place: `out` appears when the pipeline is done.
         make(rows, places[out]) | "Write" >> WriteDataset(
             places[out], kind, config=config, inputs=output.inputs, software=software()
         )
@@ -83,5 +84,6 @@ def convert_files(
             places[out], kind, config=config, inputs=inputs, software=software()
         )
 
+    # Inputs that are datasets or models name no bytes and decide nothing.
     input_bytes = sum(int(entry.get("bytes", 0)) for entry in inputs)
     return run_pipeline(build, [output], options, input_bytes=input_bytes)[0]

@@ -21,8 +21,12 @@ def file_inputs(sources: Iterable[CorpusSource]) -> tuple[dict[str, str], ...]:
     """
     found: dict[str, dict[str, str]] = {}
     for source in sources:
+        # By the name in the recipe: a resolved path would bring this machine's folders into the
+        # manifest.
         for name, file in zip(source.names, source.files, strict=True):
+            # Two corpora may name one file (another column of it); it is hashed once.
             if name not in found:
+                # Of an archive its own digest: the member's place is in the name.
                 found[name] = {"path": name, **_fingerprint(archive_member(file)[0], source.corpus)}
     return tuple(found.values())
 

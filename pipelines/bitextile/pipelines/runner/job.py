@@ -72,6 +72,7 @@ def run_pipeline(
         BitextileError: the pipeline failed; nothing is left behind.
     """
     started = time.monotonic()
+    # Before anything else, so that a finished step costs no start of Beam.
     if reused := _reusable(outputs, options):
         return reused
     with staged([output.path for output in outputs], overwrite=options.overwrite) as places:
@@ -81,11 +82,13 @@ def run_pipeline(
 
 
 def _reusable(outputs: Sequence[Output], options: RunOptions) -> list[DatasetResult]:
+    # All or none: one pipeline writes them together.
     if not options.reuse or not all(exists(output.path) for output in outputs):
         return []
     try:
         return [DatasetResult(_same(output), 0.0, reused=True) for output in outputs]
     except BitextileError:
+        # With --reuse and --overwrite both: keep what is the same, replace what is not.
         if options.overwrite:
             return []
         raise
@@ -94,6 +97,7 @@ def _reusable(outputs: Sequence[Output], options: RunOptions) -> list[DatasetRes
 def _same(output: Output) -> Dataset:
     # Compared as JSON, as the manifest has it: there tuples are lists and keys are strings.
     manifest = read_manifest(output.path)
+    # Digests alone: the same data in another folder is the same input.
     inputs = [entry["digest"] for entry in output.inputs]
     found = [entry["digest"] for entry in manifest.inputs]
     if manifest.config != json.loads(json.dumps(output.config)) or found != inputs:
