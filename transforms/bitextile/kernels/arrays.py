@@ -43,6 +43,8 @@ def list_offsets(lists: pa.ListArray) -> I64:
     >>> list_offsets(pa.array([[7], [7, 8], None, [9]])[1:]).tolist()
     [0, 2, 2, 3]
     """
+    # Not `lists.offsets`: those of a slice begin anywhere, and a null may lie over items, while
+    # `flatten` has neither.
     return offsets_of(pc.fill_null(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False))
 
 
@@ -68,5 +70,6 @@ def replace_columns(batch: pa.RecordBatch, columns: dict[str, pa.Array]) -> pa.R
 
 def check_share(name: str, value: float) -> None:
     """Raises ConfigError unless option `name` lies in 0 to 1."""
+    # Asked for what is right, so that a NaN is refused too.
     if not 0 <= value <= 1:
         raise ConfigError(f"{name} is {value}, expected a share from 0 to 1")

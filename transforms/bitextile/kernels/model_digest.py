@@ -54,6 +54,7 @@ def model_digest(folder: str) -> str:
     for path in _model_files(folder):
         with path.open("rb") as file:
             inner = hashlib.file_digest(file, "sha256").hexdigest()
+        # By name and content, without the folder: a copy of a model elsewhere is the same model.
         digest.update(f"{path.name} {inner}\n".encode())
     return f"sha256:{digest.hexdigest()}"
 

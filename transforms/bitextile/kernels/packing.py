@@ -57,6 +57,8 @@ def pack(lengths: I64, *, width: int) -> Placement:
     n_rows = 0
     for i in np.argsort(-lengths, kind="stable").tolist():
         length = int(lengths[i])
+        # The first row whose room is at least `length`: the fullest that fits; -1 comes before any
+        # row.
         place = bisect_left(room, (length, -1))
         if place == len(room):
             left, row = width, n_rows
@@ -86,6 +88,7 @@ def pack_narrow(lengths: I64, *, width: int, step: int = 8) -> Placement:
     """
     wide = pack(lengths, width=width)
     least = max(int(lengths.max()), -(-int(lengths.sum()) // wide.n_rows))
+    # From the narrowest up and not by bisection: with best fit, wider rows may need more of them.
     for narrow in range(-(-least // step) * step, width, step):
         placed = pack(lengths, width=narrow)
         if placed.n_rows == wide.n_rows:

@@ -20,6 +20,7 @@ _MIX_2 = np.uint64(0x94D049BB133111EB)
 
 def mix64(x: U64) -> U64:
     """Returns the splitmix64 finaliser of each element: a bijection that scatters all bits."""
+    # Multiplication modulo 2^64 is meant, and numpy would warn of it for scalars.
     with np.errstate(over="ignore"):
         x = (x ^ (x >> np.uint64(30))) * _MIX_1
         x = (x ^ (x >> np.uint64(27))) * _MIX_2
@@ -57,9 +58,12 @@ def bits(
         variant: which copy of the record.
         position: [...] within the record (a word, a subword); broadcast against `keys`.
     """
+    # Names are hashed, so that no table of numbers of operations has to be kept in order. Renaming
+    # an operation changes all its draws: the names are part of the data's format.
     salt = blake2b(f"{seed}\x1f{operation}\x1f{variant}".encode(), digest_size=8).digest()
     with np.errstate(over="ignore"):
         base = mix64(np.asarray(keys, np.uint64) ^ np.frombuffer(salt, "<u8")[0])
+        # splitmix64's own sequence: position p is its p-th number from the state `base`.
         step = (np.asarray(position).astype(np.uint64) + np.uint64(1)) * _GOLDEN
         return mix64(base + step)
 
@@ -79,5 +83,6 @@ def uniform(
     >>> bool(a == uniform(key, seed=1, operation="split")), bool(0 <= a[0] < 1)
     (True, True)
     """
+    # The 53 bits a float64 holds: with all 64, some draws would be rounded up to 1.
     drawn = bits(keys, seed=seed, operation=operation, variant=variant, position=position)
     return (drawn >> np.uint64(11)).astype(np.float64) * 2.0**-53

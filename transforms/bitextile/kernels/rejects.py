@@ -29,7 +29,7 @@ def split_rejects(
     value: Value,
     detail: Detail = "",
 ) -> Filtered:
-    """Parts a batch into the rows to keep and the rejects of one rule; both in row order.
+    """Splits a batch into the rows to keep and the rejects of one rule; both in row order.
 
     Args:
         batch: n rows of pairs (`pair_id` or `text_id`, `src`, ...) or of sentences (`text_id`,
@@ -85,6 +85,7 @@ def join(batches: Sequence[pa.RecordBatch], schema: pa.Schema = REJECTS.schema) 
         batches: of one schema.
         schema: what the empty batch has.
     """
+    # Empty batches are left out, as kernels make many and concat_batches copies what it joins.
     filled = [batch for batch in batches if batch.num_rows]
     if not filled:
         return pa.RecordBatch.from_pylist([], schema=schema)
@@ -105,6 +106,7 @@ def merge_by_row(
     if sum(batch.num_rows > 0 for _, batch in parts) < 2:
         return joined
     numbers = np.concatenate([rows for rows, _ in parts])
+    # Stable: several rejects of a row stay in the order of the parts, which is that of the rules.
     return joined.take(pa.array(np.argsort(numbers, kind="stable")))
 
 

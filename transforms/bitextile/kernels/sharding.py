@@ -31,6 +31,8 @@ def split_by_language(batch: pa.RecordBatch, kind: Kind) -> Iterator[tuple[str, 
 
 def _codes(languages: list[pa.Array]) -> tuple[I64, list[str]]:
     """Returns for each row a number, and the language pair or language of each number."""
+    # One string a row, so that dictionary_encode finds the distinct pairs in one pass; U+001F
+    # stands in no tag. "de, en" and "en, de" are two codes of one name.
     joined = pc.binary_join_element_wise(*languages, "\x1f") if len(languages) > 1 else languages[0]
     encoded = joined.dictionary_encode()
     names = [language_key(name.split("\x1f")) for name in encoded.dictionary.to_pylist()]
@@ -44,6 +46,8 @@ def record_hash(batch: pa.RecordBatch, kind: Kind) -> U64:
     and would crowd one shard.
     """
     first, *rest = kind.id_columns
+    # Ids are hashes already; other columns (a lexicon's words, a reject's rule) must become one
+    # first.
     if first.endswith("id") and all(pa.types.is_integer(batch.column(c).type) for c in rest):
         hashes = hash64(batch.column(first))
         for column in rest:
@@ -70,6 +74,8 @@ def split_by_bucket(
         return
     mixed = bits(hashes, seed=0, operation="shard")
     bucket = (mixed % np.uint64(n_buckets)).astype(np.int64)
+    # bucket [1 0 1 2]   order [1 0 2 3]   edges [0 1 3 4]: bucket 1 is rows 1 to 2 of `ordered`
+    # One sort and n slices without a copy, where n filters would read the batch n times.
     order = np.argsort(bucket, kind="stable")
     ordered = batch.take(pa.array(order))
     edges = np.searchsorted(bucket[order], np.arange(n_buckets + 1))
@@ -87,5 +93,6 @@ def n_shards(rows: int, max_shard_rows: int) -> int:
     >>> n_shards(0, 500_000), n_shards(490_000, 500_000), n_shards(500_000, 500_000)
     (1, 1, 2)
     """
+    # The largest m with m + 6 sqrt(m) <= max_shard_rows, solved for sqrt(m).
     mean = max((np.sqrt(9.0 + max_shard_rows) - 3.0) ** 2, 1.0)
     return max(1, int(np.ceil(rows / mean)))

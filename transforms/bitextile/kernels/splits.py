@@ -38,6 +38,9 @@ def assign_splits(batch: pa.RecordBatch, *, config: SplitConfig) -> pa.RecordBat
         batch: PAIRS or MONO rows.
         config: the shares.
     """
+    # one draw a row:   0 |-- valid --|-- test --|-------- train --------| 1
+    # Of the id alone, so the two sides of a pair, and its copies in other corpora, share a split; a
+    # larger `valid` keeps the rows it had.
     ids = batch.column(batch.schema.names[0])
     draw = uniform(hash64(ids), seed=config.seed, operation="split")
     drawn = np.select(

@@ -30,6 +30,8 @@ def check_rows(batch: pa.RecordBatch, kind: Kind, where: str) -> None:
 
 
 def _offenders(batch: pa.RecordBatch, kind: Kind) -> Iterator[Offenders]:
+    # Nulls come first: what compares with a null is null, and `filter` drops it, so a null inside a
+    # span or link would pass every check below.
     for column in kind.columns:
         if not column.nullable and batch.column(column.name).null_count:
             missing = pc.indices_nonzero(pc.is_null(batch.column(column.name)))
@@ -62,14 +64,10 @@ def _nulls_inside(values: pa.Array, rows: pa.Array) -> Iterator[pa.Array]:
     if values.null_count:
         yield pc.unique(pc.filter(rows, pc.is_null(values)))
     if pa.types.is_list(values.type):
-        yield from _nulls_inside(values.flatten(), pc.take(rows, _parents(values)))
+        yield from _nulls_inside(values.flatten(), pc.take(rows, pc.list_parent_indices(values)))
     elif pa.types.is_struct(values.type):
         for member in range(values.type.num_fields):
             yield from _nulls_inside(values.field(member), rows)
-
-
-def _parents(lists: pa.ListArray) -> pa.Array:
-    return pc.list_parent_indices(lists)
 
 
 def _rows_where(parents: pa.Array, bad: pa.Array) -> pa.Array:
@@ -77,32 +75,37 @@ def _rows_where(parents: pa.Array, bad: pa.Array) -> pa.Array:
 
 
 def _bad_spans(name: str, spans: pa.ListArray, text: pa.StringArray) -> Iterator[Offenders]:
-    parents, flat = _parents(spans), spans.flatten()
+    parents, flat = pc.list_parent_indices(spans), spans.flatten()
     start, end = flat.field("start"), flat.field("end")
+    # text  ["ab" "cde"]   spans [[0-1 1-2] [0-3]]   ->   parents [0 0 1]   length [2 2 3]
+    # utf8_length counts code points, as spans do, and not bytes.
     length = pc.take(pc.utf8_length(text), parents)
     outside = pc.or_(
         pc.or_(pc.less(start, 0), pc.greater(end, length)), pc.greater_equal(start, end)
     )
     yield f"{name}: a span lies outside the text or is empty", _rows_where(parents, outside)
     if len(flat) > 1:
+        # Neighbours are enough: no span is empty (checked above), so if each begins at or after the
+        # end of the one before it, no two of a row overlap.
         same = pc.equal(parents[1:], parents[:-1])
         overlap = pc.and_(same, pc.less(start[1:], end[:-1]))
         yield f"{name}: spans overlap or are not sorted", _rows_where(parents[1:], overlap)
 
 
 def _bad_links(name: str, links: pa.ListArray, batch: pa.RecordBatch) -> Iterator[Offenders]:
-    parents, flat = _parents(links), links.flatten()
+    parents, flat = pc.list_parent_indices(links), links.flatten()
     for side in ("src", "tgt"):
         words = pc.take(pc.list_value_length(batch.column(f"{side}_spans")), parents)
-        index = pc.cast(flat.field(side), pa.int32())
+        index = flat.field(side)
         outside = pc.or_(pc.less(index, 0), pc.greater_equal(index, words))
         yield f"{name}: a {side} index lies outside {side}_spans", _rows_where(parents, outside)
 
 
 def _unsorted_links(links: pa.ListArray) -> Iterator[Offenders]:
-    parents, flat = _parents(links), links.flatten()
+    parents, flat = pc.list_parent_indices(links), links.flatten()
     if len(flat) < 2:
         return
+    # One number orders (src, tgt): both are int16 and not negative, so tgt never reaches 2^16.
     place = pc.add(
         pc.multiply(pc.cast(flat.field("src"), pa.int64()), 1 << 16),
         pc.cast(flat.field("tgt"), pa.int64()),

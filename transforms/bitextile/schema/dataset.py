@@ -72,6 +72,8 @@ class Dataset:
         """Returns all rows (of a language pair) at once; for tests, reports and small data."""
         fields = [self.kind.schema.field(c) for c in columns] if columns else self.kind.schema
         batches = list(self.batches(key=key, columns=columns))
+        # The schema is named for an empty dataset only: an extensible kind has columns that only
+        # its shards know.
         return pa.Table.from_batches(batches, None if batches else pa.schema(fields))
 
 
@@ -96,6 +98,7 @@ def open_dataset(path: str, kind: Kind | Collection[Kind] | None = None) -> Data
     if wanted and actual not in wanted:
         names = " or ".join(k.name for k in wanted)
         raise SchemaError(f"{path} holds kind {actual.name}, expected {names}; give such a folder")
+    # All shards now, before a pipeline has worked for an hour on those that are there.
     for shard in (*manifest.shards, *manifest.rejects):
         check_presence(path, shard)
     return Dataset(path, manifest, actual)
@@ -125,6 +128,7 @@ def verify_dataset(path: str) -> Dataset:
 def _verify_shard(dataset: Dataset, shard: Shard, kind: Kind) -> None:
     where = f"{dataset.path}/{shard.path}"
     check_content(dataset.path, shard)
+    # `last` goes from batch to batch, so that order is checked across their edges, too.
     rows, last = 0, None
     for batch in read_shard(dataset.path, shard, kind, columns=None, batch_rows=BATCH_ROWS):
         check_rows(batch, kind, where)
@@ -143,6 +147,7 @@ def _verify_shard(dataset: Dataset, shard: Shard, kind: Kind) -> None:
 
 
 def _in_order(a: tuple, b: tuple, kind: Kind) -> bool:
+    # A reject may come twice, such as an invalid line of a file that a recipe names twice.
     return a <= b if kind is REJECTS else a < b
 
 

@@ -23,6 +23,7 @@ class FromText:
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Callable[[Any], Any]) -> Any:
         """Returns the type's own schema behind `read`, as the dict that pydantic takes."""
+        # As a plain dict, so that this package needs no pydantic.
         function = {"type": "no-info", "function": self.read}
         return {"type": "function-before", "function": function, "schema": handler(source)}
 

@@ -12,6 +12,8 @@ import pyarrow as pa
 
 from bitextile.schema.errors import SchemaError
 
+# Fields of structs are declared not null, but Arrow does not check that when it builds an array;
+# `check_rows` does.
 SPAN = pa.struct([pa.field("start", pa.int32(), False), pa.field("end", pa.int32(), False)])
 LINK = pa.struct(
     [
@@ -42,6 +44,7 @@ CANDIDATE = pa.struct(
 
 def list_of(item: pa.DataType) -> pa.ListType:
     """Returns the type of a list whose items are never null, as every list of ours is."""
+    # "element" as Parquet names it: a type then prints the same before and after a file.
     return pa.list_(pa.field("element", item, False))
 
 
@@ -128,6 +131,7 @@ class Kind:
             schema: of a shard or a record batch; metadata is not compared.
             where: what the message names as the place, such as a file.
         """
+        # By position, too: some kernels take the first column for the id.
         for position, column in enumerate(self.columns):
             if position >= len(schema) or schema.field(position).name != column.name:
                 got = schema.names[position] if position < len(schema) else "nothing"
@@ -276,6 +280,7 @@ REJECTS = Kind(
 
 KINDS: dict[str, Kind] = {
     kind.name: kind
+    # REJECTS is no kind of a dataset: it lies in a folder beside the data of one.
     for kind in (PAIRS, MONO, ALIGNED, LEXICON, EXCHANGE, CODESWITCH, PSEUDO, CANDIDATES)
 }
 

@@ -1,4 +1,4 @@
-"""The manifest: what a dataset says of itself, written last; without it there is no dataset."""
+"""The manifest: the description of a dataset, written last; without it there is no dataset."""
 
 import json
 import re
@@ -74,6 +74,8 @@ class Manifest:
     @property
     def digest(self) -> str:
         """`sha256:...` over kind, schema and shards: equal digests mean equal rows and bytes."""
+        # Not over config, inputs, software or time: two runs that give the same rows have the same
+        # digest.
         shards = [[s.path, s.rows, s.sha256] for s in self.shards]
         content = [self.kind, self.schema_version, list(self.columns.items()), shards]
         return "sha256:" + sha256(json.dumps(content).encode()).hexdigest()
@@ -103,6 +105,7 @@ class Manifest:
                     f"{where}: format is {body['format']!r}, expected {FORMAT!r}; "
                     "read it with the version that wrote it"
                 )
+            # No default fills a gap: a manifest that lacks a field was not written by `to_json`.
             fields = {name: body[name] for name in cls.__dataclass_fields__}
             fields["shards"] = tuple(Shard(**s) for s in body["shards"])
             fields["rejects"] = tuple(Shard(**s) for s in body["rejects"])
@@ -137,6 +140,7 @@ class Manifest:
 
 def _refuse_paths_outside(manifest: Manifest, where: str) -> None:
     for shard in (*manifest.shards, *manifest.rejects):
+        # JSON may hold any type here; fullmatch, as `$` would let a final newline pass.
         if not isinstance(shard.path, str) or not _SHARD_PATH.fullmatch(shard.path):
             raise DatasetError(
                 f"{where}: shard {shard.path!r} lies outside the dataset's data and rejects; "
@@ -170,4 +174,6 @@ def read_manifest(dataset: str) -> Manifest:
         raise DatasetError(f"{dataset} is a file, expected the folder of a dataset") from error
     except OSError as error:
         raise DatasetError(f"{where}: cannot be read ({error})") from error
+    # A damaged byte becomes U+FFFD and reaches the user as a damaged manifest, by JSON or digest,
+    # not as a UnicodeDecodeError.
     return Manifest.from_json(content.decode(errors="replace"), where)

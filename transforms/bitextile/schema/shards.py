@@ -59,6 +59,7 @@ def write_shard(dataset: str, path: str, rows: pa.Table, kind: Kind) -> Shard:
     """
     kind.check_schema(rows.schema, path)
     rows = rows.sort_by([(column, "ascending") for column in kind.id_columns])
+    # Metadata of the input (pandas', another kind's) would make other bytes of equal rows.
     rows = rows.combine_chunks().replace_schema_metadata(
         {"bitextile.kind": kind.name, "bitextile.schema_version": str(kind.version)}
     )
@@ -74,6 +75,7 @@ def write_shard(dataset: str, path: str, rows: pa.Table, kind: Kind) -> Shard:
         pq.write_table(
             rows, sink, row_group_size=ROW_GROUP_ROWS, compression="zstd", compression_level=3
         )
+    # A worker that dies leaves a .tmp, which no reader takes for a shard; its retry overwrites it.
     filesystem_.move(f"{place}.tmp", place)
     return Shard(path, rows.num_rows, hashing.size, hashing.digest.hexdigest())
 
@@ -85,6 +87,7 @@ class _HashingStream:
         self.stream = stream
         self.digest = hashlib.sha256()
         self.size = 0
+        # What pa.PythonFile asks a file for, beside write, flush and close.
         self.closed = False
 
     def write(self, content: bytes) -> int:
@@ -104,6 +107,7 @@ def _refuse_duplicates(rows: pa.Table, kind: Kind, path: str) -> None:
     if kind.name == "rejects" or rows.num_rows < 2:
         return
     columns = [rows.column(c).combine_chunks() for c in kind.id_columns]
+    # Rows are sorted by id, so equal ids are neighbours.
     same = None
     for column in columns:
         equal = pa.compute.equal(column[1:], column[:-1])

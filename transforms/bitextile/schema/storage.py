@@ -17,6 +17,8 @@ def filesystem(location: str | os.PathLike[str]) -> tuple[fs.FileSystem, str]:
     """
     text = os.fspath(location)
     if "://" not in text:
+        # absolute() and not resolve(): a link stays a link, so paths in messages are the user's
+        # own.
         return fs.LocalFileSystem(), str(Path(text).absolute())
     try:
         return fs.FileSystem.from_uri(text)
@@ -41,6 +43,7 @@ def file_sha256(location: str | os.PathLike[str]) -> str:
     """Returns the SHA-256 of a file's bytes in hex, read a megabyte at a time."""
     filesystem_, path = filesystem(location)
     digest = hashlib.sha256()
+    # By default pyarrow decompresses by the name's ending: of a .gz it would hash the content.
     with filesystem_.open_input_stream(path, compression=None) as stream:
         while block := stream.read(1 << 20):
             digest.update(block)
@@ -58,9 +61,11 @@ def write_atomically(location: str | os.PathLike[str], content: bytes) -> None:
         with filesystem_.open_output_stream(path) as stream:
             stream.write(content)
         return
+    # With the process id, so that two processes that write the same file never share a half.
     temporary = f"{path}.{os.getpid()}.tmp"
     with open(temporary, "wb") as file:
         file.write(content)
         file.flush()
+        # Without it, the rename can survive a power cut that the content does not.
         os.fsync(file.fileno())
     os.replace(temporary, path)

@@ -37,6 +37,7 @@ def drop_duplicates(batch: pa.RecordBatch, *, corpora: Sequence[str] = ()) -> Fi
     table = pa.table({"id": batch.column(0), "rank": rank} | columns)
     keys = [(name, "ascending") for name in table.column_names]
     order = pc.sort_indices(table, sort_keys=keys).to_numpy()
+    # Numbers instead of strings: the comparison of neighbours and the count are numpy's then.
     ids = batch.column(0).dictionary_encode().indices.to_numpy()
     ordered = ids[order]
     first = np.concatenate([[True], ordered[1:] != ordered[:-1]])

@@ -12,6 +12,7 @@ from bitextile.kernels.filters.words import sides_of
 
 def count_empty_sides(rows: Rows, config: Any) -> F64:
     """Returns how many sides of each row are the empty string, [n]."""
+    # Equality is enough: normalised text has no white space at its ends, so blank text is "".
     sides = [pc.equal(side, "").to_numpy(zero_copy_only=False) for side in sides_of(rows.batch)]
     return np.sum(sides, axis=0, dtype=np.float64)
 

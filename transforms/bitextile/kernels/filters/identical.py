@@ -26,6 +26,7 @@ class IdenticalOptions:
 def identical_words(rows: Rows, config: IdenticalOptions) -> F64:
     """Returns the words of each row whose sides are the same text, 0 for others, [n]."""
     src, tgt = sides_of(rows.batch)
+    # Exact equality: what is nearly the same may be a translation between close languages.
     same = pc.equal(src, tgt).to_numpy(zero_copy_only=False)
     return np.where(same, rows.feature(words_per_side).max(axis=1), 0.0)
 

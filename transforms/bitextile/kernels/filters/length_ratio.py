@@ -34,6 +34,7 @@ class LengthRatioOptions:
 def smoothed_length_ratio(rows: Rows, config: LengthRatioOptions) -> F64:
     """Returns the words of the longer side over those of the shorter, [n], both smoothed."""
     words = rows.feature(words_per_side) + config.length_smoothing
+    # 1e-9 for `length_smoothing` 0 beside an empty side: a huge ratio, no division by zero.
     return words.max(axis=1) / np.maximum(words.min(axis=1), 1e-9)
 
 

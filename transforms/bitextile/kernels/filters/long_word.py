@@ -1,4 +1,4 @@
-"""The rule `long_word`: an encoded file, a list of genes or a ruler of dashes is no sentence."""
+"""The rule `long_word`: an encoded file, a list of genes or a line of dashes is no sentence."""
 
 from dataclasses import dataclass
 
@@ -43,11 +43,13 @@ def longest_word_chars(rows: Rows, config: LongWordOptions) -> F64:
     Only sides of more than `max_word_chars` characters are looked at.
     """
     sides = [_longest_words(side, config.max_word_chars) for side in sides_of(rows.batch)]
+    # fmax ignores a NaN where the other side has a value; both NaN stay NaN, which fails no rule.
     return np.fmax.reduce(sides)
 
 
 def _longest_words(text: pa.StringArray, limit: int) -> F64:
     longest = np.full(len(text), np.nan)
+    # A text no longer than the limit has no longer word: nearly all rows are settled here.
     long = np.flatnonzero(pc.greater(pc.utf8_length(text), limit).to_numpy(zero_copy_only=False))
     for row in long.tolist():
         words = _WORD.finditer(text[row].as_py())

@@ -1,7 +1,7 @@
 """What a filter is: a rule with a name and a version that measures rows and drops some of them.
 
 Rules are applied in order, and each measures only the rows that no earlier one has dropped, so a
-cheap rule in front spares a dear one its work:
+cheap rule in front saves an expensive one its work:
 
     rows          a  b  c  d  e
     empty/1       0  1  0  0  0     b is dropped
@@ -38,6 +38,7 @@ class Rows:
 
     def feature(self, compute: Feature) -> npt.NDArray:
         """Returns `compute(batch)`, [n, ...], remembered until the rows are gone."""
+        # Keyed by the function itself, so a feature must be one of a module and not a lambda.
         if compute not in self._known:
             self._known[compute] = compute(self.batch)
         return self._known[compute]
@@ -45,6 +46,8 @@ class Rows:
     def keep(self, mask: Bool) -> "Rows":
         """Returns the rows where `mask` [n] is True, with what is known of them."""
         kept = Rows(self.batch.filter(pa.array(mask)))
+        # Why a feature has one row per row of the batch: it can be filtered instead of computed
+        # again.
         kept._known = {compute: values[mask] for compute, values in self._known.items()}
         return kept
 
@@ -99,7 +102,7 @@ def apply_rules(batch: pa.RecordBatch, rules: Sequence[Rule], *, config: Any) ->
         limit = rule.limit(config)
         if limit is None:
             continue
-        # On what is left only: with cheap rules in front, the dear ones measure the fewest rows.
+        # On what is left only: with cheap rules in front, expensive ones measure the fewest rows.
         values = rule.measure(rows, config)
         dropped = rule.fails(values, limit)
         if dropped.any():

@@ -17,6 +17,8 @@ from bitextile.kernels.filters.too_long import TOO_LONG
 from bitextile.kernels.rejects import Filtered
 from bitextile.schema.kinds import Kind
 
+# The order is part of the data: a row is counted under the first rule it breaks. Lengths come
+# first; `words_per_side` is then computed once, for the last three.
 RULES: tuple[Rule, ...] = (
     EMPTY,
     LONG_LINE,
@@ -42,6 +44,8 @@ class FilterConfig(*_OPTIONS):  # type: ignore[misc]  # mypy cannot follow a lis
     def __post_init__(self) -> None:
         """Raises ConfigError for what a rule's own options refuse."""
         for options in _OPTIONS:
+            # One by one and not by super(): these classes know nothing of each other, so none calls
+            # the next.
             if check := vars(options).get("__post_init__"):
                 check(self)
 

@@ -115,6 +115,8 @@ def _floats(values: Iterable[float]) -> F64:
 
 
 def _repetition(tokens: list[str]) -> float:
+    # a b a b a   bigrams ab ba ab ba   distinct 2 of 4   ->   0.5
+    # Bigrams, as single tokens repeat in any sentence ("the ... the").
     bigrams = list(pairwise(tokens))
     return 1 - len(set(bigrams)) / len(bigrams) if bigrams else 0.0
 
@@ -125,6 +127,7 @@ def _copied(src: str, tgt: str) -> float:
 
 
 def _trigrams(text: str) -> set[str]:
+    # casefold, because text is compared here and never written.
     folded = " ".join(text.casefold().split())
     return {folded[i : i + 3] for i in range(len(folded) - 2)}
 

@@ -44,11 +44,13 @@ class SentenceSample:
         self.pending: list[tuple[U64, pa.StringArray]] = []
 
     def add(self, texts: pa.StringArray) -> None:
-        """Takes sentences in, in any order and any number of times."""
+        """Adds sentences, in any order and any number of times."""
         # Drawn anew from the id, whose own bits decide on splits and shards.
         places = bits(hash64(text_ids(self.lang, texts)), seed=0, operation="tokenizer")
         self.seen.append(places)
         self.pending.append((places, texts))
+        # At twice the cap, so that a sentence is sorted a bounded number of times on average;
+        # memory stays within 2 caps and one batch.
         if sum(len(kept) for kept, _ in self.pending) > 2 * self.cap:
             self._trim()
 
@@ -59,7 +61,7 @@ class SentenceSample:
         return len(self.seen[0])
 
     def first(self, n: int) -> Iterator[str]:
-        """Yields n sentences in the order of hashes, from the start again if there are fewer."""
+        """Yields n sentences in the order of hashes, beginning again where there are fewer."""
         self._trim()
         texts = self.pending[0][1].to_pylist()
         for i in range(n):
@@ -68,5 +70,7 @@ class SentenceSample:
     def _trim(self) -> None:
         places = np.concatenate([places for places, _ in self.pending])
         texts = pa.concat_arrays([texts for _, texts in self.pending])
+        # Equal places are equal sentences, as both follow from language and text. The smallest
+        # hashes are kept: a sample that does not depend on the order in which shards are read.
         places, rows = np.unique(places, return_index=True)
         self.pending = [(places[: self.cap], texts.take(pa.array(rows[: self.cap])))]

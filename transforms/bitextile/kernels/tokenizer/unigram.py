@@ -69,12 +69,16 @@ def train_unigram(texts: list[str], config: TokenizerConfig) -> bytes:
     writer = io.BytesIO()
     options: dict[str, Any] = {
         "model_type": "unigram",
+        # One less than asked for: `<mask>` is appended below, last, as XLM-R has it.
         "vocab_size": config.vocab_size - 1,
         "character_coverage": config.character_coverage,
         "byte_fallback": True,
+        # Ingest has normalised the text; the default, NFKC with more rules, would replace
+        # full-width letters, ligatures and the like.
         "normalization_rule_name": "identity",
         "remove_extra_whitespaces": False,
         "shuffle_input_sentence": False,
+        # SentencePiece skips longer lines (4,192 bytes by default) and says so only in its log.
         "max_sentence_length": max(len(text.encode()) for text in texts),
         "num_threads": _THREADS,
         "minloglevel": 2,
@@ -92,7 +96,7 @@ def train_unigram(texts: list[str], config: TokenizerConfig) -> bytes:
 
 
 def _vocab_error(message: str, vocab_size: int) -> Exception:
-    """Returns SentencePiece's complaint about the vocabulary size, in terms of all ids."""
+    """Returns SentencePiece's error about the vocabulary size, in terms of all ids."""
     if high := re.search(r"value <= (\d+)", message):
         return ConfigError(
             f"vocab_size is {vocab_size}, but this text gives at most {int(high[1]) + 1} pieces; "
