@@ -70,6 +70,8 @@ def count_links(batch: pa.RecordBatch) -> pa.RecordBatch:
     Raises:
         RowError: a span or a link lies outside its text, or spans overlap.
     """
+    # Checked here although it was when it was written: a word index out of bounds would count a
+    # word of the next sentence, without an error.
     check_rows(batch, ALIGNED, "lexicon")
     links = batch.column("links")
     rows, flat = rows_of(list_offsets(links)), links.flatten()
@@ -124,8 +126,10 @@ def lexicon_rows(counts: pa.Table, *, config: LexiconConfig) -> Filtered:
         ("min_count/1", count < config.min_count, count),
         ("min_probability/1", p_tgt < config.min_probability, p_tgt),
         ("mutual_best/1", (worse_rank > 1) & config.mutual_best, worse_rank),
+        # No rank exceeds the number of entries, so without a top_k none is dropped.
         ("top_k/1", src_rank > (config.top_k or len(count)), src_rank),
     ]
+    # as filters: an entry is rejected once, by the first rule it fails
     kept, rejects = np.ones(len(count), bool), []
     for rule, bad, value in rules:
         rejects.append(_rejected(counts, np.flatnonzero(kept & bad), rule, value))
@@ -142,6 +146,7 @@ def _has_letter(side: SegmentedTexts) -> Bool:
 
 
 def _lowered(side: SegmentedTexts, words: I64) -> pa.StringArray:
+    # Distinct words only are lower-cased in Python: a batch repeats most of its words.
     spelled = cut(side.texts, side.starts[words], side.ends[words]).dictionary_encode()
     lowered = pa.array([lower_nfc(word) for word in spelled.dictionary.to_pylist()], pa.string())
     return lowered.take(spelled.indices)
@@ -166,6 +171,8 @@ def _codes(counts: pa.Table, side: str) -> I64:
     ]
     code = np.zeros(counts.num_rows, np.int64)
     for part in parts:
+        # A number in mixed radix: (source language, target language, word) as three digits.
+        # np.unique then makes the numbers adjacent, which bincount needs.
         code = code * max(len(part.dictionary), 1) + part.indices.to_numpy()
     return np.unique(code, return_inverse=True)[1]
 
@@ -176,6 +183,7 @@ def _total(word: I64, count: I64) -> F64:
 
 def _rank(word: I64, count: I64) -> I64:
     """Returns the rank of each entry among those of its word, from 1; ties in the rows' order."""
+    # Rows are sorted by entry, so ties in the rows' order are ties by code point.
     order = np.lexsort((np.arange(len(count)), -count, word))
     first = np.searchsorted(word[order], word[order], side="left")
     rank = np.empty(len(count), np.int64)
@@ -194,6 +202,7 @@ def _rejected(
         "rule": pa.repeat(rule, len(rows)),
         "value": pa.array(value[rows].astype(np.float64)),
         **dict.fromkeys(("detail", "corpus", "file"), empty),
+        # An entry comes from many lines, so it names none.
         "line": pa.array(np.zeros(len(rows), np.int64)),
         **{name: pa.array(words, pa.string()) for name, words in zip(ENTRY, entry, strict=True)},
     }

@@ -118,6 +118,7 @@ def _phrases(links: pa.ListArray, src: SegmentedTexts, tgt: SegmentedTexts) -> P
     )
     score = np.full(len(names), np.inf, np.float32)
     np.minimum.at(score, group, flat.field("score").to_numpy())
+    # All links of a group are of one row, so that the last write wins does not matter.
     row = np.zeros(len(names), np.int64)
     row[group] = rows
     words_a, dense_a = _extent(a, group, len(names))
@@ -135,6 +136,8 @@ def _components(a: I64, b: I64, n_a: int, n_b: int) -> I64:
     Labels run back and forth over the links until none changes: as many rounds as the longest
     chain of links, one for one-to-one links.
     """
+    # links 0-0, 1-0, 1-1 (one group)     at_a  0 1   at_b  0 1   ->   at_a  0 0   at_b  0 0
+    # Source word 1 learns of 0 through target word 0, then target word 1 through source word 1.
     at_a = np.arange(n_a)
     while True:
         at_b = np.full(n_b, n_a)
@@ -147,7 +150,7 @@ def _components(a: I64, b: I64, n_a: int, n_b: int) -> I64:
 
 
 def _extent(words: I64, group: I64, n_groups: int) -> tuple[I64, Bool]:
-    """Returns first word and end of each group, [n_groups, 2], and whether none between lacks."""
+    """Returns first word and end of each group, [n_groups, 2], and which have no gap."""
     first, last = np.full(n_groups, np.iinfo(np.int64).max), np.full(n_groups, -1)
     np.minimum.at(first, group, words)
     np.maximum.at(last, group, words)

@@ -5,10 +5,9 @@
 
 A word is raised if it takes the first place of a sentence whose first word had a capital. A word
 that stood first and now stands inside a sentence (or begins one that begins small) is lowered if
-its language writes it small, as `truecase.Casing` counts it over a corpus; a word nobody has seen
-stays as it was. Words with a further capital
-(NATO, iPhone, McDonald) are left alone, and so is the first place of a sentence that begins with a
-script without case.
+its language writes it small, as `truecase.Casing` counts it over a corpus; a word that the corpus
+does not have stays as it was. Words with a further capital (NATO, iPhone, McDonald) are left alone,
+and so is the first place of a sentence that begins with a script without case.
 
 Only the first letter changes, and only by mappings that go both ways, so `undo_exchange` works.
 """
@@ -43,7 +42,12 @@ def recase_phrases(
         sentence_initial(bitext.tgt)[there],
     )
     raises = first_here & old.capital & (new.raised > 0)
+    # word comes from      goes to                      becomes
+    # first place          first place, capital         as it was
+    # first place          inside, or a small beginning small, if the corpus writes it small
+    # inside               first place, capital         capital
     lowers = (~first_here | old.low) & first_there & (new.lowered > 0)
+    # Only these are looked up: making the keys is the expensive part.
     asked = np.flatnonzero(lowers)
     keys = casing_keys(
         bitext.tgt, there[asked], new.lowered[asked], langs[1].take(row.take(pa.array(asked)))
@@ -69,6 +73,8 @@ def match_case(bitext: AlignedBitext, order: I64, found: U32, *, lang: pa.Array)
         bitext.tgt, bitext.phrases.tgt[order, 0], lang.take(pa.array(bitext.phrases.row[order]))
     )
     cased = bitext.tgt.texts.points.copy()
+    # Anything else found there was not put there by a change of case, so the target's own letter
+    # stays.
     fits = (found > 0) & ((found == letters.raised) | (found == letters.lowered))
     cased[places[fits]] = found[fits]
     return cased

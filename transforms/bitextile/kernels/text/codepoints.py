@@ -45,6 +45,7 @@ def to_texts(column: pa.StringArray) -> Texts:
     >>> to_texts(pa.array(["ab", "犬"])).offsets.tolist()
     [0, 2, 3]
     """
+    # All texts joined by Arrow and encoded once: UTF-32 is the array itself, whatever was in it.
     whole = pc.binary_join(pa.ListArray.from_arrays([0, len(column)], pc.fill_null(column, "")), "")
     points = np.frombuffer(whole[0].as_py().encode("utf-32-le"), np.uint32)
     lengths = pc.fill_null(pc.utf8_length(column), 0).to_numpy(zero_copy_only=False)
@@ -58,6 +59,8 @@ def to_strings(texts: Texts) -> pa.StringArray:
     ['หมา', '']
     """
     points, offsets = texts
+    # UTF-8 takes 1 to 4 bytes by the value of the code point, so byte offsets follow from the code
+    # points, and Arrow's buffers can be handed over without a string for each text.
     width = 1 + (points > 0x7F).astype(np.int8) + (points > 0x7FF) + (points > 0xFFFF)
     places = offsets_of(width)[offsets].astype(np.int32)
     content = points.tobytes().decode("utf-32-le").encode()
@@ -70,6 +73,7 @@ def gather(points: U32, starts: I64, lengths: I64) -> U32:
     """Returns the spans `points[start : start + length]` one after the other."""
     ends = np.cumsum(lengths)
     total = int(ends[-1]) if len(ends) else 0
+    # starts [5 9], lengths [2 3]:   arange  0 1 2 3 4   +   repeated 5 5 7 7 7   =   5 6 9 10 11
     return points[np.repeat(starts - (ends - lengths), lengths) + np.arange(total)]
 
 
@@ -87,6 +91,7 @@ def cut(texts: Texts, starts: I64, ends: I64) -> pa.StringArray:
 
 def any_between(marks: Bool, starts: I64, ends: I64) -> Bool:
     """Returns for each span whether `marks[start:end]` has a True."""
+    # marks [0 1 0 0]   counts [0 0 1 1 1]   any in 0:2: counts[2] > counts[0], in 2:4: not
     counts = offsets_of(marks)
     return counts[ends] > counts[starts]
 
@@ -103,6 +108,8 @@ def char_classes() -> U8:
     scripts = _UNSPACED_SCRIPTS.split()
     letters = "".join(rf"\p{{scx={script}}}" for script in scripts)
     marks = "".join(rf"\p{{sc={script}}}" for script in scripts) + r"\u3099\u309A"
+    # A table of a megabyte, made once a process: the class of any text is then one gather. Later
+    # entries overwrite earlier ones, so the order below is from the general to the particular.
     table = np.zeros(0x110000, np.uint8)
     for members, code in (
         (r"[\p{L}\p{M}]", SPACED),
@@ -133,6 +140,7 @@ def has_letter(word: str) -> bool:
     >>> has_letter("7犬"), has_letter("7!")
     (True, False)
     """
+    # surrogatepass, as bad input may hold a lone surrogate: it has a class like any code point.
     points = np.frombuffer(word.encode("utf-32-le", "surrogatepass"), np.uint32)
     return bool(np.isin(char_classes()[points], (UNSPACED, SPACED)).any())
 

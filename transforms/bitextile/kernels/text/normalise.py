@@ -31,6 +31,8 @@ def normalise_text(text: pa.StringArray) -> pa.StringArray:
     >>> normalise_text(text).to_pylist()
     ['Café noir', 'مرحبا يا']
     """
+    # Controls first: a mark with a zero-width space between it and its letter composes only when
+    # that is gone, and spaces beside a control become neighbours, which the last step joins.
     text = pc.replace_substring_regex(text, _CONTROL, "")
     text = _compose(text)
     return pc.utf8_trim(pc.replace_substring_regex(text, _SPACE, " "), " ")

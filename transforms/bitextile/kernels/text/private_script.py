@@ -37,7 +37,11 @@ def transliterate(points: U32) -> tuple[U32, I64]:
     Returns:
         The new code points, and where each old one, and the end, went: [points + 1].
     """
+    # White space stays, so that words are cut in the private script where they were before.
     moves = (points < N_MIRRORED) & (char_classes()[points] != SPACE)
+    # U+2000B (plane 2)   ->   U+E000 U+E20B:  rest 0x0000B, high byte E000 + 0x000, low E200 + 0x0B
+    # Four planes do not fit into two: one code point each would need more private use than there
+    # is.
     escapes = (points >= N_MIRRORED) & (points < _ESCAPED_END)
     places = offsets_of(1 + escapes.astype(np.int64))
     out = np.empty(places[-1], np.uint32)

@@ -113,6 +113,8 @@ def replace_spans(
     _check_edits(host, edits, replacements)
     if boundary_spaces is None:
         boundary_spaces = _boundary_spaces(host, edits, replacements)
+    # One array to take from: host, replacements and a single space, so that every new text is a
+    # list of spans of it, put together by one `gather`.
     source = np.concatenate([host.points, replacements, np.array([_SPACE_POINT], np.uint32)])
     starts, lengths = _pieces(host, edits, boundary_spaces, space_at=len(source) - 1)
     ends = np.cumsum(lengths)
@@ -158,6 +160,8 @@ def grapheme_safe(texts: Texts, starts: I64, ends: I64) -> Bool:
         starts: [k] absolute, within one sentence each.
         ends: [k] exclusive.
     """
+    # UAX #29, rules GB9, GB9a and GB11: no break before a mark or joiner, nor behind a joiner in an
+    # emoji sequence.
     joins, points = is_grapheme_extend(), texts.points
     padded = np.append(points, np.uint32(_SPACE_POINT))
     sentence_ends = np.isin(ends, texts.offsets)
@@ -213,8 +217,12 @@ def _pieces(host: Texts, edits: Edits, boundary_spaces: I8, *, space_at: int) ->
     Each edit brings four pieces: the host's text up to it, a space, the replacement, a space;
     each row ends with one more: the rest of the host's text. Unused spaces have length 0.
     """
+    # host "Der Hund läuft.", edit 4-8 -> "犬":   pieces "Der "  ""  "犬"  ""  " läuft."
+    #                                       number    0      1    2    3    4 (the tail)
+    # Edit e of row r begins at piece 4 e + r: four for each edit, one tail for each row before it.
     low, n_rows = host.offsets[edits.row], len(host.offsets) - 1
     place, tail = _places(edits), _tails(edits, n_rows)
+    # A space is dropped by beginning the host's next piece one code point later.
     resumes = low + edits.end + (boundary_spaces[:, 1] < 0)
     same_row = np.append(False, edits.row[1:] == edits.row[:-1])[: len(place)]
     begins = np.where(same_row, np.roll(resumes, 1), low)
@@ -251,6 +259,10 @@ def _side(host: Texts, edits: Edits, replacements: U32, *, side: int) -> tuple[I
     low, high = host.offsets[edits.row], host.offsets[edits.row + 1]
     inner = low + (edits.start if side < 0 else edits.end - 1)
     inner_new = edits.replacement_start if side < 0 else edits.replacement_end - 1
+    # D e r _ [H u n d] _ l ä u f t     side 1: `inner` is at d, `outer` at l, over one space
+    # What stood there asks for a space or not (`old`), what will stand there likewise (`new`); the
+    # text changes where the two differ, or where words would join; else the author's own habit
+    # stays.
     outer, gap = _neighbour(host, inner, side, low, high)
     beside = np.clip(np.arange(len(inner)) + side, 0, max(len(inner) - 1, 0))
     meets = (edits.row[beside] == edits.row) & (beside != np.arange(len(inner)))
@@ -308,6 +320,8 @@ def _edge_class(points: U32, index: I64, step: int, low: I64, high: I64) -> U8:
 
 def _decide(old: U8, new: U8, gap: U8) -> I64:
     """Returns 1 where the boundary gains a space, -1 where it loses one, 0 elsewhere."""
+    # A digit has its own code beside a letter of an unspaced script: "3个" keeps its form where a
+    # number replaces a number, but a word that replaces a number is set like any word.
     changed = (new != old) & _SPACES[new]
     gains = (gap == _TOUCHING) & ((new == _JOINT) | changed)
     loses = (gap == _ONE_SPACE) & (new == _DENSE) & _SPACES[old]
@@ -315,6 +329,7 @@ def _decide(old: U8, new: U8, gap: U8) -> I64:
 
 
 def _needs() -> U8:
+    # Symmetric: a Latin word before a Han one is spaced like one behind it.
     need = np.full((8, 8), _FREE, np.uint8)
     for a, b, code in (
         (SPACED, SPACED, _JOINT),

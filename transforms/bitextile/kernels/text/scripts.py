@@ -84,6 +84,9 @@ def scripts_of_letters(text: str) -> list[str]:
 @lru_cache(maxsize=1 << 16)
 def _script(character: str) -> str:
     """Returns the script of a letter, as the Unicode name of it begins; "" for anything else."""
+    # Not Lm: such letters are named MODIFIER, KATAKANA-HIRAGANA (ー) or IDEOGRAPHIC (々), which is
+    # the script of no language.
     if unicodedata.category(character) not in ("Lu", "Ll", "Lt", "Lo"):
         return ""
+    # unicodedata has no script property, but a letter's name begins with its script.
     return unicodedata.name(character, "").partition(" ")[0]

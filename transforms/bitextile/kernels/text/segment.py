@@ -132,6 +132,7 @@ def segment(texts: pa.StringArray, lang: str, *, segmenter: Choice = "auto") -> 
     ['لا', 'أعرف', '.']
     """
     cut = segmenter_for(lang, segmenter).spans
+    # Asked once for the whole column, as hardly any has such text.
     if pc.any(pc.match_substring_regex(texts, _PRIVATE)).as_py():
         cut = functools.partial(_cut_private_script, cut)
     offsets = np.zeros(len(texts) + 1, np.int32)
@@ -150,6 +151,7 @@ def spans_array(flat: np.ndarray, offsets: np.ndarray) -> pa.ListArray:
         offsets: [rows + 1] int32, where each row's spans begin.
     """
     columns = [pa.array(np.ascontiguousarray(flat[:, side])) for side in (0, 1)]
+    # Fields given by the kind: built from Python they would be nullable, and another type.
     values = pa.StructArray.from_arrays(columns, fields=list(SPAN))
     return pa.ListArray.from_arrays(pa.array(offsets), values, type=list_of(SPAN))
 
@@ -198,6 +200,7 @@ def _by_dictionary(rule: regex.Pattern, runs: regex.Pattern, lang: str, text: st
     spans: list[Span] = []
     done = 0
     for run in runs.finditer(text):
+        # ja  3時にJohnが来た。   runs 時に|が来た go to the dictionary, "3", "John" and "。" by the rule
         spans.extend(_shifted(_by_rule(rule, text[done : run.start()]), done))
         spans.extend(_pieces(run.group(), run.start(), _dictionary(lang)))
         done = run.end()

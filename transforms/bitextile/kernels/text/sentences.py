@@ -18,6 +18,7 @@ def sentence_ends(words: SegmentedTexts) -> tuple[Bool, I64]:
     """
     points = words.texts.points
     final = np.isin(points, _FINAL)
+    # The segmenter makes a run of one mark a word, so "..." is one word.
     stops = ~any_between(~final, words.starts, words.ends)
     padded = np.append(points, np.uint32(0x20))
     follows = char_classes()[padded[words.ends]] == SPACE
@@ -26,5 +27,6 @@ def sentence_ends(words: SegmentedTexts) -> tuple[Bool, I64]:
     wide = padded[words.starts] > 0x3000
     ends = stops & (follows | last | wide)
     row = rows_of(words.words)
+    # words   Ja  .  |  Der  Hund  .     ends 0 1 0 0 1   begins 1 0 1 0 0   sentence 0 0 1 1 1
     begins = np.append(True, ends[:-1] | (row[1:] != row[:-1]))[: len(row)]
     return ends, np.cumsum(begins) - 1

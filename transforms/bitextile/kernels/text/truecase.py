@@ -75,6 +75,7 @@ def count_casing(batch: pa.RecordBatch) -> pa.Table:
     parts = []
     for name in ("src", "tgt"):
         side, lang = segmented_side(batch, name), batch.column(f"{name}_lang")
+        # Inside sentences only: at the first place every word has a capital, whatever its own case.
         inside = np.flatnonzero(~sentence_initial(side))
         row = rows_of(side.words)[inside]
         letters = first_letters(side, inside, lang.take(pa.array(row)))
@@ -96,6 +97,7 @@ def casing_of(batches: Iterable[pa.RecordBatch]) -> Casing:
         batches: rows of kind aligned.
     """
     counts = _summed(pa.concat_tables([_COUNTS.empty_table(), *map(count_casing, batches)]))
+    # In a tie a word is not listed, and stays as it was.
     small = counts.filter(pc.greater(counts["small"], counts["capital"]))["word"]
     return Casing(pc.take(small, pc.sort_indices(small)).combine_chunks())
 
@@ -122,11 +124,15 @@ def first_letters(side: SegmentedTexts, words: I64, lang: pa.StringArray) -> Fir
     turkic, dutch = (
         np.array([name in wanted for name in names], bool)[codes] for wanted in (_TURKIC, ("nl",))
     )
+    # i and İ, ı and I: Unicode's SpecialCasing.txt has these pairs for tr and az; the other
+    # languages of the list write the same letters.
     for small, large in ((0x69, 0x130), (0x131, 0x49)):
         raised = np.where(turkic & (first == small), np.uint32(large), raised)
         lowered = np.where(turkic & (first == large), np.uint32(small), lowered)
     second = np.append(side.texts.points, np.uint32(0))[starts + 1]
+    # "IJsland": both letters would have to change, and one code point for one is the promise here.
     digraph = dutch & np.isin(first, (0x49, 0x69)) & np.isin(second, (0x4A, 0x6A))
+    # NATO or iPhone: a further capital says that the case of the first letter is the word's own.
     mixed = any_between(_capitals(side.texts.points), np.minimum(starts + 1, ends), ends) | digraph
     capital = (lowered > 0) | _capitals(first)
     none = np.uint32(0)
@@ -169,6 +175,7 @@ def _case_pairs() -> tuple[U32, U32]:
     for point in range(_CASED_END):
         # title() and not upper(): a word that begins with the digraph ǆ is capitalised as ǅ.
         capital = chr(point).title()
+        # Both ways, or an exchange could not be undone: ſ becomes S, but S becomes s.
         if len(capital) == 1 and capital != chr(point) and capital.lower() == chr(point):
             high[point], low[ord(capital)] = ord(capital), point
     return low, high

@@ -1,4 +1,4 @@
-"""Sentences with their words, as arrays: what batches of aligned pairs are worked on as."""
+"""Sentences with their words, as arrays: the form in which kernels work on aligned pairs."""
 
 from typing import NamedTuple
 
@@ -39,6 +39,7 @@ def segmented_texts(text: pa.StringArray, spans: pa.ListArray) -> SegmentedTexts
     """
     texts = to_texts(text)
     words, flat = list_offsets(spans), spans.flatten()
+    # Spans count from their own sentence; from here on all words count from the start of the batch.
     base = texts.offsets[rows_of(words)]
     starts = base + flat.field("start").to_numpy().astype(np.int64)
     return SegmentedTexts(

@@ -55,6 +55,7 @@ def detect_format(lines: list[str], path: str) -> str:
     if head and head[0].lstrip("\ufeff ").startswith(("<?xml", "<TEI")):
         return "tei"
     for name, (fits, _) in LINE_FORMATS.items():
+        # Nine in ten, as real files have bad lines, which `parse_entries` counts.
         if head and sum(map(fits, head)) >= 0.9 * len(head):
             return name
     shown = head[0][:60] if head else "nothing"
@@ -101,6 +102,8 @@ def parse_entries(lines: list[str], format: str, path: str) -> tuple[list[RawEnt
 def _split_line(separator: str | None) -> Callable[[str], Iterator[RawEntry | None]]:
     def parse(line: str) -> Iterator[RawEntry | None]:
         cells = line.split(separator)
+        # A space is the only separator that can also stand inside a translation: more cells are
+        # bad.
         if len(cells) < 2 or (separator is None and len(cells) != 2):
             yield None
         else:
@@ -142,6 +145,8 @@ def _tei(lines: list[str], path: str) -> Iterator[RawEntry]:
     from defusedxml.ElementTree import fromstring
 
     try:
+        # FreeDict's files have a DTD; defusedxml still refuses entities, whose expansion can fill
+        # memory.
         root = fromstring("\n".join(lines).encode(), forbid_dtd=False)
     except (ParseError, DefusedXmlException) as error:
         raise InputError(f"{path}: not readable as TEI ({error})") from error

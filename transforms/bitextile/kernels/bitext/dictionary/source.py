@@ -163,6 +163,7 @@ def read_dictionary(
     columns, reason = settle_columns(
         raw, source.columns, source.path, (source.src_lang, source.tgt_lang), known or {}
     )
+    # In place of "auto", so that what is recorded of a run names what was found.
     settled = DictionarySource(**(vars(source) | {"format": format, "columns": columns}))
     if columns == "tgt,src":
         raw = [(second, first, pos) for first, second, pos in raw]
@@ -171,8 +172,10 @@ def read_dictionary(
 
 def _unique(raw: list[RawEntry], counts: Counter[str]) -> pa.Table:
     """Returns entries with p uniform over a word's translations; equal ones once."""
+    # A set has no order that holds from run to run; the rows of a dictionary decide draws.
     unique = sorted(set(raw), key=lambda entry: (entry[0], entry[1], entry[2] or ""))
     counts["duplicate"] += len(raw) - len(unique)
+    # Without the part of speech: a word that is noun and verb does not count twice.
     translations = Counter(src for src, _ in {entry[:2] for entry in unique})
     src, tgt, pos = zip(*unique)
     p = [1 / translations[word] for word in src]
