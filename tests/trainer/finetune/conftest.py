@@ -136,7 +136,7 @@ def salt(write_rows, candidate_rows, task_rows, encoder, tmp_path) -> dict[str, 
     rows = candidate_rows(texts)
     inputs = ({"path": encoder, "digest": encoder_digest(encoder)},)
     config = {"command": "candidates", "model": encoder}
-    found = write_rows(tmp_path / "cands", "candidates", rows, inputs=inputs, config=config)
+    found = write_rows(tmp_path / "candidates", "candidates", rows, inputs=inputs, config=config)
     switched = switch_by_candidates(rows, config=CandidatesSwitchConfig(variants=3)).kept
     copies = write_rows(tmp_path / "copies", "codeswitch", switched)
     return {"candidates": [found], "copies": [copies]}

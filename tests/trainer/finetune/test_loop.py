@@ -106,9 +106,9 @@ def test_an_encoder_saved_without_its_head_will_do(tuning, encoder, tokenizer, t
 
 
 def test_an_epoch_has_every_row_once_whatever_the_lanes(tuning, tmp_path):
-    for lanes in (1, 2):
-        run = tmp_path / str(lanes)
-        finetune(tuning(epochs=2, batch_rows=4, grad_accumulation=lanes), str(run))
+    for n_micro_batches in (1, 2):
+        run = tmp_path / str(n_micro_batches)
+        finetune(tuning(epochs=2, batch_rows=4, grad_accumulation=n_micro_batches), str(run))
         rows = [m["rows"] for m in metrics(run)]
         assert rows == [4] * 10
         assert [m["epoch"] for m in metrics(run)] == [0] * 5 + [1] * 5

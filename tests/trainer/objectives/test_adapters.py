@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from bitextile.trainer.losses import LossSum
 from bitextile.trainer.objectives.camlm import Camlm
+from bitextile.trainer.objectives.config import OBJECTIVE_SETTINGS
 from bitextile.trainer.objectives.mlm import Mlm
 from bitextile.trainer.objectives.moco import Moco
 from bitextile.trainer.objectives.objective import StepHook, records
@@ -71,14 +72,14 @@ def test_long_pairs_are_cut_and_counted(tokenizer, rows, objective):
 @every
 def test_columns_exist_in_every_kind_that_is_accepted(objectives, name):
     objective, _ = objectives[name]
-    for kind in objective.kinds:
+    for kind in OBJECTIVE_SETTINGS[objective.name].kinds:
         assert set(objective.columns(kind)) <= set(kind.schema.names)
 
 
 @every
 def test_columns_suffice(objectives, name, rows, word_tokenizer):
     objective, _ = objectives[name]
-    for kind in objective.kinds:
+    for kind in OBJECTIVE_SETTINGS[objective.name].kinds:
         table = rows(kind.name, 6)
         few = table.select(list(objective.columns(kind)))
         want = objective.examples(table, np.zeros(6, int), word_tokenizer)
@@ -237,6 +238,29 @@ def test_a_batch_moves_whole(objectives, name, batch_of):
     assert {t.device.type for t in tensors(meta)} == {"meta"}
     assert len(list(tensors(meta))) == len(list(tensors(batch))) > 6
     assert all(p.n_tokens > 0 for p in meta.packs)
+
+
+@every
+def test_a_batch_counts_what_passes_through_encoder_and_head(
+    objectives, name, batch_of, random_encoder, word_tokenizer, monkeypatch
+):
+    objective, kind = objectives[name]
+    encoder, batch = random_encoder(word_tokenizer.size), batch_of(objective, kind)
+    passes, heads = [], []
+    vectors, logits = encoder.vectors, encoder.logits
+
+    def seen(packed, *, body=None):
+        passes.append((id(packed), body is not None))
+        return vectors(packed, body=body)
+
+    monkeypatch.setattr(encoder, "vectors", seen)
+    monkeypatch.setattr(encoder, "logits", lambda v: heads.append(len(v)) or logits(v))
+    objective.losses(encoder, objective.module(encoder), batch)
+    frozen = {id(packed) for packed in batch.frozen_packs}
+    assert sorted(passes) == sorted((id(p), id(p) in frozen) for p in batch.packs)
+    assert sum(heads) == batch.n_predictions > 0
+    trained = len(batch.packs) - len(batch.frozen_packs)
+    assert trained == OBJECTIVE_SETTINGS[objective.name].encoder_passes
 
 
 def tensors(value):

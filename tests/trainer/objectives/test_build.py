@@ -17,7 +17,6 @@ from bitextile.trainer.objectives.config import (
     MocoSettings,
     TlmSettings,
     WeamSettings,
-    objective_name,
 )
 from bitextile.trainer.objectives.mlm import Mlm
 from bitextile.trainer.objectives.moco import Moco
@@ -43,9 +42,8 @@ def test_the_seed_of_the_run_reaches_dictionary_and_sample(datasets, word_tokeni
 
 
 def test_every_entry_that_a_configuration_may_have_has_an_objective_of_its_name():
-    assert list(OBJECTIVES) == list(OBJECTIVE_SETTINGS)
-    for settings, objective in OBJECTIVES.items():
-        assert objective_name(settings) == objective.name
+    assert list(OBJECTIVES) == list(OBJECTIVE_SETTINGS.values())
+    assert [objective.name for objective in OBJECTIVES.values()] == list(OBJECTIVE_SETTINGS)
 
 
 @pytest.mark.parametrize(

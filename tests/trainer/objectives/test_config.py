@@ -2,23 +2,27 @@
 
 import subprocess
 import sys
+from typing import get_args
 
 from bitextile.trainer.objectives.config import (
     DATASET_FIELDS,
     OBJECTIVE_SETTINGS,
+    AnyObjectiveSettings,
     EntrySettings,
     objective_name,
 )
 
 
 def test_names_are_unique_and_each_is_an_entry():
-    names = [objective_name(settings) for settings in OBJECTIVE_SETTINGS]
-    assert len(set(names)) == len(names) == 8
-    assert all(issubclass(settings, EntrySettings) for settings in OBJECTIVE_SETTINGS)
+    assert len(OBJECTIVE_SETTINGS) == len(get_args(AnyObjectiveSettings)) == 8
+    for name, settings in OBJECTIVE_SETTINGS.items():
+        assert issubclass(settings, EntrySettings)
+        assert objective_name(settings) == name
+        assert settings.kinds
 
 
 def test_fields_that_name_datasets_are_known():
-    fields = {name for settings in OBJECTIVE_SETTINGS for name in settings.model_fields}
+    fields = {name for settings in OBJECTIVE_SETTINGS.values() for name in settings.model_fields}
     assert fields >= DATASET_FIELDS
 
 

@@ -157,7 +157,7 @@ def test_useful_operations_are_summed_and_divided_by_seconds_and_peak(mixture):
     state = mixture(peak_flops=1e9)
     batches = loaded(state)
     metrics = train_step(state, twice(batches))
-    flops = sum(module.step_flops(state.geometry, b) for b in batches)
+    flops = sum(module.step_flops(state.geometry, b.batch) for b in batches)
     seconds = metrics["tokens"] / metrics["tokens_per_s"]
     assert metrics["mfu"] == pytest.approx(flops / seconds / 1e9)
 

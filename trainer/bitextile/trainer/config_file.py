@@ -7,7 +7,7 @@ import yaml
 from pydantic import ValidationError
 
 from bitextile.schema.errors import ConfigError
-from bitextile.trainer.objectives.config import OBJECTIVE_SETTINGS, objective_name
+from bitextile.trainer.objectives.config import OBJECTIVE_SETTINGS
 from bitextile.trainer.settings import Settings
 
 M = TypeVar("M", bound=Settings)
@@ -72,7 +72,7 @@ def _problem(error: Any) -> str:
         got, known = error["ctx"]["tag"], error["ctx"]["expected_tags"].replace("'", "")
         return f"{key}.objective is {got!r}, expected one of {known}"
     if error["type"] == "union_tag_not_found":
-        known_keys = {k for settings in OBJECTIVE_SETTINGS for k in settings.model_fields}
+        known_keys = {k for s in OBJECTIVE_SETTINGS.values() for k in s.model_fields}
         unknown = [_unknown((*error["loc"], "", k)) for k in error["input"] if k not in known_keys]
         return "; ".join([f"{key}.objective is missing", *unknown])
     message = error["msg"].removeprefix("Value error, ")
@@ -89,7 +89,7 @@ def _dotted(loc: tuple[Any, ...]) -> str:
 def _unknown(loc: tuple[Any, ...]) -> str:
     """Returns that a key is unknown, or whose option it is where another objective has it."""
     key, objective = loc[-1], loc[2] if len(loc) == 4 else None
-    others = [objective_name(s) for s in OBJECTIVE_SETTINGS if key in s.model_fields]
+    others = [name for name, s in OBJECTIVE_SETTINGS.items() if key in s.model_fields]
     if loc[0] == "data" and others:
         owners = " and ".join(others)
         return f"{_dotted(loc[:-1])}: {key} is an option of {owners}, not of {objective}"

@@ -21,10 +21,8 @@ if TYPE_CHECKING:
     from bitextile.pipelines.recipe.models import Backtranslate, CandidatesPart
     from bitextile.trainer.config import PretrainConfig
 
-OBJECTIVES = {"mlm": 1.0, "tlm": 1.0, "weam": 1.0}
-ON_MONO = frozenset({"mlm", "align_mlm", "dict_mlm"})
-"""Objectives on single sentences: they read `mono` where the recipe has some, else `aligned`."""
-WITH_LEXICON = frozenset({"align_mlm", "dict_mlm"})
+DEFAULT_OBJECTIVES = {"mlm": 1.0, "tlm": 1.0, "weam": 1.0}
+"""Weights in the mixture where a recipe names no objectives."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +69,9 @@ def training_stages(recipe: Recipe) -> tuple[TrainingStage, ...]:
     for number, given in enumerate(recipe.pretrain, 1):
         # A copy, since `pop` below would empty the frozen recipe's own mapping.
         settings = dict(given)
-        objectives = settings.pop("objectives", stages[-1].objectives if stages else OBJECTIVES)
+        objectives = settings.pop(
+            "objectives", stages[-1].objectives if stages else DEFAULT_OBJECTIVES
+        )
         if not isinstance(objectives, dict):
             raise ConfigError(
                 f"pretrain.objectives is {objectives!r}, expected a weight, or options such as "
@@ -101,7 +101,7 @@ def stages_before_backtranslation(stages: tuple[TrainingStage, ...]) -> int:
 
     All before the first that learns from them; every stage, if none does.
     """
-    return next((s.number - 1 for s in stages if "btmlm" in s.objectives), len(stages))
+    return next((s.number - 1 for s in stages if _learns_from_pseudo(s)), len(stages))
 
 
 def stage_config(stage: TrainingStage, recipe: Recipe, folder: Path, out: str) -> "PretrainConfig":
@@ -136,11 +136,30 @@ def stage_config(stage: TrainingStage, recipe: Recipe, folder: Path, out: str) -
 
 def _entry(name: str, value: Any, out: str, *, mono: bool) -> dict[str, Any]:
     """Returns an entry of the mixture on the run's datasets."""
+    from bitextile.trainer.objectives.config import OBJECTIVE_SETTINGS
+
     options = value if isinstance(value, dict) else {"weight": value}
-    # MLM on `aligned` where there is no `mono`: its sentences are text like any other.
-    dataset = "pseudo" if name == "btmlm" else "mono" if name in ON_MONO and mono else "aligned"
-    lexicon = {"lexicon": f"{out}/lexicon"} if name in WITH_LEXICON else {}
-    return {"objective": name, "dataset": f"{out}/{dataset}"} | lexicon | options
+    known = OBJECTIVE_SETTINGS.get(name)
+    with_lexicon = known is not None and "lexicon" in known.model_fields
+    lexicon = {"lexicon": f"{out}/lexicon"} if with_lexicon else {}
+    return {"objective": name, "dataset": f"{out}/{_dataset(name, mono=mono)}"} | lexicon | options
+
+
+def _dataset(name: str, *, mono: bool) -> str:
+    """Returns which dataset of a run an objective learns from: the first of a kind it reads."""
+    from bitextile.trainer.objectives.config import OBJECTIVE_SETTINGS
+
+    # `mono` before `aligned`: single sentences are what it is there for. Without any, those of pairs
+    # will do, which are text like any other.
+    made = ("pseudo", "mono", "aligned") if mono else ("pseudo", "aligned")
+    # An unknown name is left for the trainer to refuse, which lists the known ones.
+    known = OBJECTIVE_SETTINGS.get(name)
+    kinds = {kind.name for kind in known.kinds} if known else {"aligned"}
+    return next(kind for kind in made if kind in kinds)
+
+
+def _learns_from_pseudo(stage: TrainingStage) -> bool:
+    return any(_dataset(name, mono=False) == "pseudo" for name in stage.objectives)
 
 
 def check_training(recipe: Recipe, folder: Path, out: str) -> None:
@@ -156,7 +175,7 @@ def check_training(recipe: Recipe, folder: Path, out: str) -> None:
     # its turn comes.
     configs = [stage_config(stage, recipe, folder, out) for stage in stages]
     backtranslate, candidates = recipe.backtranslate, recipe.candidates
-    if backtranslate is None and any("btmlm" in stage.objectives for stage in stages):
+    if backtranslate is None and any(_learns_from_pseudo(stage) for stage in stages):
         raise ConfigError(
             "btmlm learns from pseudo translations, and the recipe makes none; add "
             "`backtranslate: {to: LANGUAGE}`"

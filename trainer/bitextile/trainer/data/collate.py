@@ -46,7 +46,7 @@ class MaskedBatch:
 
     Attributes:
         packed: the rows.
-        predicted: [M] int64 flat flat indices to predict, by example and position.
+        predicted: [M] int64 flat indices to predict, by example and position.
         targets: [M] int64 the ids that stood there.
     """
 
@@ -58,6 +58,16 @@ class MaskedBatch:
     def packs(self) -> tuple[Packed, ...]:
         """Every set of rows that the encoder runs over."""
         return (self.packed,)
+
+    @property
+    def frozen_packs(self) -> tuple[Packed, ...]:
+        """None: every pass has its backward pass."""
+        return ()
+
+    @property
+    def n_predictions(self) -> int:
+        """How many vectors the head makes logits of."""
+        return len(self.targets)
 
     def to(self, device: torch.device) -> "MaskedBatch":
         """Returns the batch on a device."""

@@ -6,7 +6,7 @@ need equally many micro-batches, and objectives with equally many passes: `check
 """
 
 import warnings
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,13 +22,15 @@ from bitextile.trainer.distributed.process_group import ProcessGroup
 from bitextile.trainer.model.encoder import Encoder
 
 
-def check_parallelism(config: RunConfig, group: ProcessGroup, objectives: Collection[str]) -> None:
+def check_parallelism(
+    config: RunConfig, group: ProcessGroup, encoder_passes: Mapping[str, int]
+) -> None:
     """Checks that micro-batches and objectives can be shared by the ranks.
 
     Args:
         config: of the run.
         group: its processes.
-        objectives: the names of those in its mixture.
+        encoder_passes: of each objective of its mixture, by name.
 
     Raises:
         ConfigError: they cannot.
@@ -47,10 +49,11 @@ def check_parallelism(config: RunConfig, group: ProcessGroup, objectives: Collec
             f"grad_accumulation is {config.grad_accumulation}, not a multiple of the {group.size} "
             "ranks; under fsdp each needs equally many micro-batches"
         )
-    if "moco" in objectives and len(objectives) > 1:
+    if len(set(encoder_passes.values())) > 1:
+        several = " and ".join(sorted(name for name, n in encoder_passes.items() if n > 1))
         raise ConfigError(
-            "under fsdp moco cannot be mixed with other objectives: it passes through the encoder "
-            "twice, they once, and all ranks must pass together; use parallel: ddp"
+            f"under fsdp {several} cannot be mixed with other objectives: it passes through the "
+            "encoder more than once, they once, and all ranks must pass together; use parallel: ddp"
         )
 
 

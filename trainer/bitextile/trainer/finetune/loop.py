@@ -90,7 +90,7 @@ class FinetuneJob:
 
     def open(self, last: Path | None, group: ProcessGroup) -> FinetuneState:
         """Opens task data and model."""
-        check_parallelism(self.config, group, [self.config.task])
+        check_parallelism(self.config, group, {self.config.task: 1})
         parts, fingerprint = group.on_all(lambda: _open_parts(self.config, last, group))
         config = self.config.with_steps(len(parts.entries[0].row_streams[0].rows))
         return build_state(

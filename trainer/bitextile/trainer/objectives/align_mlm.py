@@ -98,7 +98,6 @@ class AlignMlm:
     sample: int = 0
     seed: int = 0
     name: str = "align_mlm"
-    kinds: tuple[Kind, ...] = Mlm.kinds
 
     @classmethod
     def build(

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from bitextile.kernels.arrays import I64
-from bitextile.schema.kinds import PSEUDO, Kind
+from bitextile.schema.kinds import Kind
 from bitextile.trainer.data.collate import Collation, MaskedBatch, collate
 from bitextile.trainer.data.examples import Example, Input, join
 from bitextile.trainer.data.tokens import Encoding, Tokenizer
@@ -38,7 +38,6 @@ class Btmlm:
 
     max_length: int
     name: str = "btmlm"
-    kinds: tuple[Kind, ...] = (PSEUDO,)
 
     @classmethod
     def build(

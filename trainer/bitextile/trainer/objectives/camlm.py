@@ -31,7 +31,7 @@ import pyarrow as pa
 import torch
 
 from bitextile.kernels.arrays import I64
-from bitextile.schema.kinds import ALIGNED, EXCHANGE, PAIRS, Kind
+from bitextile.schema.kinds import Kind
 from bitextile.trainer.data.collate import (
     Collation,
     MaskedBatch,
@@ -85,7 +85,6 @@ class Camlm:
     random_pair_order: bool = True
     seed: int = 0
     name: str = "camlm"
-    kinds: tuple[Kind, ...] = (PAIRS, ALIGNED, EXCHANGE)
 
     @classmethod
     def build(

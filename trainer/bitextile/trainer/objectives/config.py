@@ -1,18 +1,25 @@
-"""The options of each objective: an entry of a run's mixture. Read before torch is loaded.
+"""The options of each objective: an entry of a run's mixture.
 
-A new objective is a file beside this one with its formula, its class here, and a line in each of
-`AnyObjectiveSettings` below and `build.py`.
+What must be known of an objective before torch is loaded stands here too: recipes ask which of
+their datasets it reads. A new one is a file beside this one with its formula, its class here, and a
+line in each of `AnyObjectiveSettings` below and `build.py`; nothing else goes by its name.
 """
 
-from typing import Annotated, Literal, get_args
+from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import Field
 
+from bitextile.schema.kinds import ALIGNED, EXCHANGE, MONO, PAIRS, PSEUDO, Kind
 from bitextile.trainer.settings import Count, FilePath, Fraction, Positive, Settings
 
 
 class EntrySettings(Settings):
     """The settings of every entry of the mixture."""
+
+    kinds: ClassVar[tuple[Kind, ...]]
+    """Dataset kinds the objective can learn from."""
+    encoder_passes: ClassVar[int] = 1
+    """Forward passes through the encoder, with gradient, that its loss on a batch takes."""
 
     dataset: FilePath
     """Folder of a finished dataset."""
@@ -23,18 +30,21 @@ class EntrySettings(Settings):
 class MlmSettings(EntrySettings):
     """Masked language modelling of single sentences, from mono, pairs or aligned."""
 
+    kinds: ClassVar[tuple[Kind, ...]] = (MONO, PAIRS, ALIGNED)
     objective: Literal["mlm"]
 
 
 class TlmSettings(EntrySettings):
     """Masked language modelling of pairs, from pairs, aligned or exchange."""
 
+    kinds: ClassVar[tuple[Kind, ...]] = (PAIRS, ALIGNED, EXCHANGE)
     objective: Literal["tlm"]
 
 
 class CamlmSettings(EntrySettings):
     """Each sentence predicted from its translation alone, from pairs, aligned or exchange."""
 
+    kinds: ClassVar[tuple[Kind, ...]] = TlmSettings.kinds
     objective: Literal["camlm"]
     mask_rate: Annotated[float, Field(gt=0.0, lt=1.0)] | None = None
     """Share of positions to predict; None for the run's."""
@@ -46,12 +56,14 @@ class CamlmSettings(EntrySettings):
 class BtmlmSettings(EntrySettings):
     """Masked language modelling beside pseudo translations, from pseudo."""
 
+    kinds: ClassVar[tuple[Kind, ...]] = (PSEUDO,)
     objective: Literal["btmlm"]
 
 
 class WeamSettings(EntrySettings):
     """Prediction from exchanged vectors, from aligned or exchange."""
 
+    kinds: ClassVar[tuple[Kind, ...]] = (ALIGNED, EXCHANGE)
     objective: Literal["weam"]
     exchange_layer: bool = False
     """An extra linear layer between the exchanged vectors and the head (our choice: off, one
@@ -65,6 +77,9 @@ class WeamSettings(EntrySettings):
 class MocoSettings(EntrySettings):
     """Contrast of sentences with a momentum queue, from pairs or aligned."""
 
+    kinds: ClassVar[tuple[Kind, ...]] = (PAIRS, ALIGNED)
+    # The sentence alone, and the pair for TLM; the key encoder is a copy that no rank shards.
+    encoder_passes: ClassVar[int] = 2
     objective: Literal["moco"]
     queue: Positive = 32_000
     """Keys that serve as negatives; 32,000 (our choice)."""
@@ -81,6 +96,7 @@ class MocoSettings(EntrySettings):
 class AlignMlmSettings(EntrySettings):
     """MLM with a pull between the embeddings of dictionary pairs, from mono, pairs or aligned."""
 
+    kinds: ClassVar[tuple[Kind, ...]] = MlmSettings.kinds
     objective: Literal["align_mlm"]
     lexicon: FilePath
     """Folder of a lexicon dataset."""
@@ -95,6 +111,7 @@ class AlignMlmSettings(EntrySettings):
 class DictMlmSettings(EntrySettings):
     """MLM in which dictionary words stand for their translations, from mono, pairs or aligned."""
 
+    kinds: ClassVar[tuple[Kind, ...]] = MlmSettings.kinds
     objective: Literal["dict_mlm"]
     lexicon: FilePath
     """Folder of a lexicon dataset."""
@@ -119,9 +136,6 @@ AnyObjectiveSettings = (
 )
 """One entry of the mixture: what is learned from which dataset, and how often."""
 
-OBJECTIVE_SETTINGS: tuple[type[EntrySettings], ...] = get_args(AnyObjectiveSettings)
-"""The same as classes."""
-
 DATASET_FIELDS = frozenset({"dataset", "lexicon"})
 """Fields of an entry that name a dataset: a resumed run compares the digests of what they name."""
 
@@ -133,3 +147,9 @@ def objective_name(settings: type[EntrySettings]) -> str:
     'weam'
     """
     return str(get_args(settings.model_fields["objective"].annotation)[0])
+
+
+OBJECTIVE_SETTINGS: dict[str, type[EntrySettings]] = {
+    objective_name(settings): settings for settings in get_args(AnyObjectiveSettings)
+}
+"""The same as classes, by the name of the objective."""

@@ -54,7 +54,6 @@ class DictMlm:
     variant: Variant = "predict_synonym"
     rate: float = 0.5
     name: str = "dict_mlm"
-    kinds: tuple[Kind, ...] = Mlm.kinds
 
     @classmethod
     def build(

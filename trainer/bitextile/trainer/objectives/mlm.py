@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from bitextile.kernels.arrays import I64
-from bitextile.schema.kinds import ALIGNED, MONO, PAIRS, Kind
+from bitextile.schema.kinds import MONO, Kind
 from bitextile.trainer.data.collate import Collation, MaskedBatch, collate
 from bitextile.trainer.data.examples import Example, join
 from bitextile.trainer.data.tokens import Tokenizer, split_subwords
@@ -39,7 +39,6 @@ class Mlm:
 
     max_length: int
     name: str = "mlm"
-    kinds: tuple[Kind, ...] = (MONO, PAIRS, ALIGNED)
 
     @classmethod
     def build(

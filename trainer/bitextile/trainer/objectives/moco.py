@@ -26,7 +26,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy, normalize
 
 from bitextile.kernels.arrays import I64, U64, Bool
-from bitextile.schema.kinds import ALIGNED, PAIRS, Kind
+from bitextile.schema.kinds import Kind
 from bitextile.trainer.data.collate import Collation, MaskedBatch, collate, collate_plain
 from bitextile.trainer.data.examples import Example, Input, join
 from bitextile.trainer.data.masking import draws
@@ -164,6 +164,16 @@ class ContrastiveBatch:
         pair = () if self.pair is None else self.pair.packs
         return (*pair, self.query, self.key)
 
+    @property
+    def frozen_packs(self) -> tuple[Packed, ...]:
+        """The keys': their encoder follows by momentum."""
+        return (self.key,)
+
+    @property
+    def n_predictions(self) -> int:
+        """How many vectors the head makes logits of: those of TLM alone."""
+        return 0 if self.pair is None else self.pair.n_predictions
+
     def to(self, device: torch.device) -> "ContrastiveBatch":
         """Returns the batch on a device."""
         return map_tensors(self, lambda tensor: tensor.to(device, non_blocking=True))
@@ -191,7 +201,6 @@ class Moco:
     tlm: bool = True
     seed: int = 0
     name: str = "moco"
-    kinds: tuple[Kind, ...] = (PAIRS, ALIGNED)
 
     @classmethod
     def build(

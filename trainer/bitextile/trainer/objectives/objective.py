@@ -13,11 +13,24 @@ from bitextile.kernels.randomness import hash64
 from bitextile.schema.dataset import Dataset
 from bitextile.schema.ids import stable_id
 from bitextile.schema.kinds import Kind
-from bitextile.trainer.data.mixture import DataObjective
+from bitextile.trainer.data.mixture import Batch, DataObjective
+from bitextile.trainer.data.packed import Packed
 from bitextile.trainer.data.streams import DatasetStream
 from bitextile.trainer.data.tokens import Encoding, limits, truncate
 from bitextile.trainer.losses import LossSum
 from bitextile.trainer.model.encoder import Encoder
+
+
+class PretrainBatch(Batch, Protocol):
+    """The batch of an objective of pre-training: its operations are counted (observe/flops.py)."""
+
+    @property
+    def frozen_packs(self) -> tuple[Packed, ...]:
+        """Those of `packs` that have a forward pass only."""
+
+    @property
+    def n_predictions(self) -> int:
+        """How many vectors the head makes logits of."""
 
 
 class LossObjective(DataObjective, Protocol):
@@ -40,14 +53,14 @@ class LossObjective(DataObjective, Protocol):
 
 
 class Objective(LossObjective, Protocol):
-    """An objective of pre-training: also which rows of which datasets it reads."""
-
-    @property
-    def kinds(self) -> tuple[Kind, ...]:
-        """Dataset kinds it can learn from."""
+    """An objective of pre-training: also which columns of its dataset it reads."""
 
     def columns(self, kind: Kind) -> tuple[str, ...]:
-        """Returns the columns of `kind` it reads, ids included."""
+        """Returns the columns of `kind` it reads, ids included.
+
+        Args:
+            kind: one of `EntrySettings.kinds`, where they stand for recipes to read without torch.
+        """
 
 
 @dataclass(frozen=True)

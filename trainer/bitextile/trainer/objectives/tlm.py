@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from bitextile.kernels.arrays import I64, Bool
-from bitextile.schema.kinds import ALIGNED, EXCHANGE, PAIRS, Kind
+from bitextile.schema.kinds import EXCHANGE, Kind
 from bitextile.trainer.data.collate import Collation, MaskedBatch, collate
 from bitextile.trainer.data.examples import Example, Input, join
 from bitextile.trainer.data.tokens import Tokenizer
@@ -36,7 +36,6 @@ class Tlm:
 
     max_length: int
     name: str = "tlm"
-    kinds: tuple[Kind, ...] = (PAIRS, ALIGNED, EXCHANGE)
 
     @classmethod
     def build(

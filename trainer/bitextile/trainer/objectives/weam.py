@@ -26,7 +26,7 @@ import torch
 from torch import nn
 
 from bitextile.kernels.arrays import I32, I64, Bool
-from bitextile.schema.kinds import ALIGNED, EXCHANGE, Kind
+from bitextile.schema.kinds import EXCHANGE, Kind
 from bitextile.trainer.data.collate import (
     Collation,
     MaskedBatch,
@@ -67,6 +67,11 @@ class LinkedBatch(MaskedBatch):
     """
 
     links: WordExchange
+
+    @property
+    def n_predictions(self) -> int:
+        """Twice the positions: each is predicted from its own and from its exchanged vector."""
+        return 2 * len(self.targets)
 
 
 def exchange_vectors(
@@ -165,7 +170,6 @@ class Weam:
     first_subword_only: bool = False
     one_to_one_only: bool = False
     name: str = "weam"
-    kinds: tuple[Kind, ...] = (ALIGNED, EXCHANGE)
 
     @classmethod
     def build(

@@ -19,18 +19,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from bitextile.trainer.data.loader import CollatedBatch
 from bitextile.trainer.data.packed import Packed
 from bitextile.trainer.model.encoder import Encoder
-from bitextile.trainer.objectives.moco import ContrastiveBatch
+from bitextile.trainer.objectives.objective import PretrainBatch
 
 PEAKS = {"H100 80GB HBM3": 989e12, "H200": 989e12, "A100": 312e12}
 """Dense bf16 operations per second of tensor cores, by how the device's name ends or, of an A100,
 goes on ("NVIDIA A100-SXM4-80GB"): NVIDIA's figures for H100 and H200 (SXM) and A100. Other
 devices, the slower cards of the same name among them, are given by `peak_flops`."""
-
-HEADLESS = frozenset({"contrast", "align"})
-"""Parts of losses that are not predictions of words and so do not pass through the head."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,20 +77,17 @@ def _windows(config: Any) -> tuple[int | None, ...]:
     )
 
 
-def step_flops(geometry: Geometry, batch: CollatedBatch) -> float:
+def step_flops(geometry: Geometry, batch: PretrainBatch) -> float:
     """Returns the useful operations that a step does for a micro-batch.
 
     Args:
         geometry: of the model.
-        batch: on the CPU; the keys of moco have a forward pass only.
+        batch: of an objective.
     """
-    predicted = sum(n for part, n in batch.weights.items() if part not in HEADLESS)
-    trained = sum(_body_flops(geometry, packed) for packed in batch.batch.packs)
-    frozen = (
-        _body_flops(geometry, batch.batch.key) if isinstance(batch.batch, ContrastiveBatch) else 0.0
-    )
+    trained = sum(_body_flops(geometry, packed) for packed in batch.packs)
+    frozen = sum(_body_flops(geometry, packed) for packed in batch.frozen_packs)
     # What has no backward pass was counted three times in the first term.
-    return 3.0 * (trained + 2.0 * geometry.head * predicted) - 2.0 * frozen
+    return 3.0 * (trained + 2.0 * geometry.head * batch.n_predictions) - 2.0 * frozen
 
 
 def _body_flops(geometry: Geometry, packed: Packed) -> float:

@@ -143,7 +143,7 @@ def resume_fingerprint(config: PretrainConfig, parts: RunParts[DatasetEntry]) ->
 def _open_parts(
     config: PretrainConfig, last: Path | None, group: ProcessGroup
 ) -> RunParts[DatasetEntry]:
-    check_parallelism(config, group, {entry.objective for entry in config.data})
+    check_parallelism(config, group, {e.objective: e.encoder_passes for e in config.data})
     device = device_of_rank(config, group)
     tokenizer = load_tokenizer(config.tokenizer)
     entries = tuple(_open_entry(config, tokenizer, i, e) for i, e in enumerate(config.data))
@@ -159,8 +159,8 @@ def _open_entry(
 ) -> DatasetEntry:
     objective = build_objective(settings, tokenizer, max_length=config.max_length, seed=config.seed)
     dataset = open_dataset(settings.dataset)
-    if dataset.kind not in objective.kinds:
-        wanted = " or ".join(k.name for k in objective.kinds)
+    if dataset.kind not in settings.kinds:
+        wanted = " or ".join(k.name for k in settings.kinds)
         raise SchemaError(
             f"data.{index}: {objective.name} learns from {wanted}, but {settings.dataset} holds "
             f"{dataset.kind.name}; name another dataset or another objective"

@@ -171,7 +171,7 @@ def _stats(state: TrainState, batch: CollatedBatch) -> MicroBatchStats:
         n_truncated=batch.n_truncated,
         n_split=batch.n_split,
         epoch=batch.epoch,
-        flops=step_flops(state.geometry, batch) if state.geometry else 0.0,
+        flops=step_flops(state.geometry, batch.batch) if state.geometry else 0.0,
     )
 
 
