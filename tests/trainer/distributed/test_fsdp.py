@@ -14,23 +14,23 @@ def test_fsdp_learns_what_one_process_learns_and_its_checkpoints_serve_any(writt
     made, _ = written(**kinds, data=data)
     _, path = written("fsdp.yaml", **kinds, data=data, parallel="fsdp", evaluate_every=3)
     _, longer = written("longer.yaml", **(kinds | {"steps": 8}), data=data, parallel="fsdp")
-    whole, dealt = tmp_path / "whole", tmp_path / "dealt"
-    with started(dealt, path, ranks=2) as processes:
+    whole, sharded = tmp_path / "whole", tmp_path / "sharded"
+    with started(sharded, path, ranks=2) as processes:
         assert processes.codes() == [0, 0], processes.log()
     pretrain(made, str(whole))
-    steps = [m for m in metrics(dealt) if "loss" in m]
+    steps = [m for m in metrics(sharded) if "loss" in m]
     for one, other in zip(metrics(whole), steps, strict=True):
         assert other["records"] == one["records"]
         assert other["loss"] == pytest.approx(one["loss"], rel=1e-5)
         assert other["gradient_norm"] == pytest.approx(one["gradient_norm"], rel=1e-4)
-    with started(dealt, longer, "--resume", ranks=2) as processes:
+    with started(sharded, longer, "--resume", ranks=2) as processes:
         assert processes.codes() == [0, 0], processes.log()
     # Tied embeddings are written once, as a whole encoder has them.
-    one, other = (load_file(run / "model.safetensors") for run in (whole, dealt))
+    one, other = (load_file(run / "model.safetensors") for run in (whole, sharded))
     assert one.keys() == other.keys()
     alone, _ = written(**(kinds | {"steps": 8}), data=data)
     assert pretrain(alone, str(whole), resume=True).steps == 8
-    one, other = metrics(whole)[-1], metrics(dealt)[-1]
+    one, other = metrics(whole)[-1], metrics(sharded)[-1]
     assert other["loss"] == pytest.approx(one["loss"], rel=1e-4)
 
 
@@ -41,9 +41,9 @@ def test_fsdp_has_momentum_and_embeddings_of_sharded_encoders(written, datasets,
         made, _ = written(**settings)
         _, path = written("fsdp.yaml", **settings, parallel="fsdp")
         pretrain(made, str(tmp_path / f"{name}-whole"))
-        with started(tmp_path / f"{name}-dealt", path, ranks=2) as processes:
+        with started(tmp_path / f"{name}-sharded", path, ranks=2) as processes:
             assert processes.codes() == [0, 0], processes.log()
-        pairs = (metrics(tmp_path / f"{name}-{how}") for how in ("whole", "dealt"))
+        pairs = (metrics(tmp_path / f"{name}-{how}") for how in ("whole", "sharded"))
         for one, other in zip(*pairs, strict=True):
             assert other["losses"] == pytest.approx(one["losses"], rel=1e-4)
 

@@ -1,4 +1,4 @@
-"""Several processes and loader workers: the run is the same however it is dealt and killed."""
+"""Several processes and loader workers: the run is the same however it is split and killed."""
 
 import contextlib
 import os
@@ -84,14 +84,14 @@ def test_a_run_killed_again_and_again_on_other_ranks_and_workers_is_the_same(wri
     made, _ = written()
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     pretrain(made, str(whole))
-    dealt = [(1, 0), (2, 1), (3, 0), (1, 2)]  # ranks, workers per rank
+    layouts = [(1, 0), (2, 1), (3, 0), (1, 2)]  # ranks, workers per rank
     # Each is killed two to four steps behind its first checkpoint; the last one may finish.
     drawn = uniform(np.arange(3, dtype=np.uint64), seed=3, operation="test/kill")
-    for turn, (ranks, workers) in enumerate(dealt):
+    for turn, (ranks, workers) in enumerate(layouts):
         _, path = written(f"{turn}.yaml", workers=workers)
         begins = int(checkpoints(killed)[-1].name[5:]) if checkpoints(killed) else 0
         with started(killed, path, "--resume", ranks=ranks) as processes:
-            if turn == len(dealt) - 1:
+            if turn == len(layouts) - 1:
                 assert processes.codes() == [0] * ranks, processes.log()
                 continue
             dies = begins + 2 + int(drawn[turn] * 3)

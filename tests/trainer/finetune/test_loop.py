@@ -105,7 +105,7 @@ def test_an_encoder_saved_without_its_head_will_do(tuning, encoder, tokenizer, t
     assert same_weights(run, tmp_path / "whole")
 
 
-def test_an_epoch_has_every_row_once_whatever_the_lanes(tuning, tmp_path):
+def test_an_epoch_has_every_row_once_in_any_number_of_micro_batches(tuning, tmp_path):
     for n_micro_batches in (1, 2):
         run = tmp_path / str(n_micro_batches)
         finetune(tuning(epochs=2, batch_rows=4, grad_accumulation=n_micro_batches), str(run))

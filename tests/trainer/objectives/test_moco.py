@@ -149,16 +149,16 @@ def test_more_keys_than_places_leave_the_last_ones(encoder, before):
     assert queue[:, 0].tolist() == ids.tolist()
 
 
-def test_a_step_enters_alike_however_it_was_dealt(encoder):
-    whole, dealt = module(encoder), module(encoder)
+def test_the_queue_is_the_same_however_a_step_is_split_over_ranks(encoder):
+    whole, split = module(encoder), module(encoder)
     whole.stage_keys(*keys_of([3, 9, 1, 7]))
     whole.after_step(encoder, alone)
     # Two micro-batches here, one on another rank.
-    dealt.stage_keys(*keys_of([9]))
-    dealt.stage_keys(*keys_of([7, 1]))
-    dealt.after_step(encoder, lambda items: [keys_of([3]), *items])
-    assert torch.equal(whole.queue, dealt.queue)
-    assert torch.equal(whole.queue_ids, dealt.queue_ids)
+    split.stage_keys(*keys_of([9]))
+    split.stage_keys(*keys_of([7, 1]))
+    split.after_step(encoder, lambda items: [keys_of([3]), *items])
+    assert torch.equal(whole.queue, split.queue)
+    assert torch.equal(whole.queue_ids, split.queue_ids)
 
 
 def test_the_key_encoder_follows_exactly(encoder):

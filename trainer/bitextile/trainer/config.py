@@ -122,6 +122,7 @@ class PretrainConfig(RunConfig):
     `mfu`; None looks cuda devices up by name and leaves it out elsewhere."""
     evaluate_rows: Positive = 512
     """Rows per entry for a validation loss, at most."""
+    # Not 0, which is fine-tuning's word for each epoch: a mixture has no epochs.
     checkpoint_every: Positive = 1000
 
     @model_validator(mode="after")

@@ -82,6 +82,7 @@ def _problem(error: Any) -> str:
 
 def _dotted(loc: tuple[Any, ...]) -> str:
     """Returns the path of a value, without the objective that pydantic puts behind an entry."""
+    # ("data", 0, "weam", "queue") -> data.0.queue: nobody wrote the "weam" in it.
     parts = (*loc[:2], *loc[3:]) if loc[:1] == ("data",) else loc
     return ".".join(str(part) for part in parts)
 

@@ -30,6 +30,7 @@ class LossSum:
 
     def mean(self) -> torch.Tensor:
         """Returns total / weight; 0 where the weight is 0, never NaN."""
+        # A clamp, not a branch: reading `weight` would make the CPU wait for the GPU.
         return self.total / self.weight.clamp(min=1)
 
 
@@ -55,5 +56,7 @@ def masked_lm(logits: torch.Tensor, targets: torch.Tensor, *, ignore: int = IGNO
     # bf16 has 8 bits of precision, too few for a sum over thousands of positions.
     flat = flat if flat.dtype == torch.float64 else flat.float()
     wanted = targets.reshape(-1)
+    # cross_entropy takes each row's maximum off before it exponentiates, so logits of 1e4 are as
+    # good as small ones.
     total = cross_entropy(flat, wanted, ignore_index=ignore, reduction="sum")
     return LossSum(total, (wanted != ignore).sum())

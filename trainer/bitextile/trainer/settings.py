@@ -13,6 +13,7 @@ Count = Annotated[int, Field(ge=0)]
 class Settings(BaseModel):
     """A part of a configuration: frozen, and an unknown key is an error."""
 
+    # Not strict: YAML says 1 where a float is meant, and has lists where fields are tuples.
     model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
 
 

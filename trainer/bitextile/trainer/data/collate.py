@@ -103,6 +103,12 @@ def select(examples: Sequence[Example], masking: Masking) -> Selection:
     flat = flatten(inputs)
     example_of_input = np.repeat(np.arange(len(examples)), [len(e.inputs) for e in examples])
     example = example_of_input[flat.owner]
+    # A text of three words that was split in two inputs, one example:
+    #
+    #     tokens            [CLS] a  b  [SEP]  [CLS] c  [SEP]
+    #     from its first      0   1  2    3      4   5    6
+    #     added               0   0  0    0      2   2    2
+    #     position            0   1  2    3      2   3    4       c at 3, as if it were one input
     first = np.searchsorted(example, np.arange(len(examples)))[example]
     # A split adds the special tokens around another input: two, as only single texts are split.
     added = 2 * (flat.owner - flat.owner[first])

@@ -42,6 +42,7 @@ def join(tokenizer: Tokenizer, *sides: Encoding, languages: tuple[str, ...]) -> 
     for side in sides:
         parts += [side.ids, np.asarray([tokenizer.sep], np.int32)]
     tokens = np.concatenate(parts)
+    # [CLS] a b [SEP] x [SEP] -> sides 0 0 0 0 1 1: the first has [CLS] besides its separator.
     lengths = [len(side.ids) + 1 + (i == 0) for i, side in enumerate(sides)]
     which = np.repeat(np.arange(len(sides), dtype=np.int8), lengths)
     # is_ordinary is False for the unknown token too.
@@ -99,6 +100,7 @@ def batch_by_tokens(max_tokens: int, examples: Sequence[Example]) -> Iterator[li
     group: list[Example] = []
     left = max_tokens
     for example in examples:
+        # An example longer than the budget makes a batch alone: an objective needs all of it.
         if group and example.n_tokens > left:
             yield group
             group, left = [], max_tokens

@@ -137,6 +137,7 @@ def steps(
     shares: Any = iter(share)
     try:
         while True:
+            # DataLoader takes one item of each worker in turn, so `workers` items are a step.
             parts = [_received(shares) for _ in range(max(1, workers))]
             yield sorted((b for part in parts for b in part), key=lambda b: b.stream)
     finally:

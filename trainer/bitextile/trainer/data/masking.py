@@ -62,19 +62,26 @@ def mask_tokens(
     Returns:
         ids with masks and random tokens set in, and True where selected.
     """
+    # Each position by itself, where BERT's code rounds 15 % of a sentence to a number: a token's
+    # draw does not depend on how many others there are, at the price of short sentences without
+    # any.
     selected = np.zeros(len(tokens), bool)
     shown = tokens.copy()
     for epoch in np.unique(epochs):
         here = np.flatnonzero((epochs == epoch) & maskable)
+        # Three draws of their own names, not one number cut in pieces: that a token is selected
+        # must say nothing of what is shown for it.
         draw = _draw("select", keys[here], positions[here], int(epoch), masking)
         here = here[draw < masking.rate]
         selected[here] = True
+        # The names key the draws: under another word than "fate" every run would have other masks.
         mask_action = _draw("fate", keys[here], positions[here], int(epoch), masking)
         shown[here[mask_action < masking.masked]] = masking.mask
         random = (mask_action >= masking.masked) & (mask_action < masking.masked + masking.random)
         swap = here[random]
         # Any ordinary token, the original among them, as in BERT.
         draw = _draw("token", keys[swap], positions[swap], int(epoch), masking)
+        # A draw is at most 1 - 2^-53, whose product with a whole number n rounds to less than n.
         shown[swap] = masking.ordinary[(draw * len(masking.ordinary)).astype(np.int64)]
     return shown, selected
 

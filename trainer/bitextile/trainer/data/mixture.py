@@ -187,6 +187,7 @@ class MicroBatchStream:
     def restore(self, state: dict[str, Any]) -> None:
         """Puts the stream where it stood when `state` was taken."""
         self.batches = state["batches"]
+        # What was read ahead is dropped: the counters are of what was used, so it is read again.
         self._cursors = [_Cursor(c["draws"], dict(c["positions"])) for c in state["entries"]]
         self._ready = [deque() for _ in self.entries]
 
@@ -197,6 +198,8 @@ class MicroBatchStream:
         which = self._choose(index, cursor.draws)
         for stream_index in np.unique(which):
             row_stream = entry.row_streams[stream_index]
+            # The slots of a row stream get its next rows in order, so its position can move row by
+            # row as they are used.
             slots = np.flatnonzero(which == stream_index)
             start = cursor.positions.get(row_stream.key, 0)
             rows = row_stream.take(start, len(slots), offset=self.index, stride=self.count)
@@ -208,6 +211,8 @@ class MicroBatchStream:
     def _choose(self, index: int, draws: int) -> I64:
         """Returns the row stream of each of the next rows of an entry, by its probability."""
         entry = self.entries[index]
+        # Keyed by the stream and by how many rows it has drawn, not by micro-batch: where batches
+        # end depends on lengths, and the languages must not.
         chosen = uniform(
             np.asarray([self.index], np.uint64),
             seed=self.seed,

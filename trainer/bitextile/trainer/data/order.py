@@ -68,10 +68,12 @@ class Order:
         groups = _shuffled(len(self.group_rows), self.seed, f"order/groups/{self.name}", epoch)
         sizes = np.asarray(self.group_rows, np.int64)[groups]
         ends = np.cumsum(sizes)
+        # Index of the group that ends each window: 1 3 5 6 of 7 groups in windows of 2.
         last = np.minimum(
             np.arange(WINDOW_GROUPS - 1, len(ends) + WINDOW_GROUPS - 1), len(ends) - 1
         )
         window_ends = ends[last[::WINDOW_GROUPS]]
+        # "right": the position behind a window's last row is the next window's first.
         which = int(np.searchsorted(window_ends, index, side="right"))
         start = int(window_ends[which - 1]) if which else 0
         order = _shuffled(

@@ -144,6 +144,7 @@ def language_ids(
     """Returns [n] the index of each element's language; None without an index."""
     if index is None:
         return None
+    # A single sentence has one language, and side 1 of it does not occur.
     by_side = np.asarray([[index[i.languages[0]], index[i.languages[-1]]] for i in inputs])
     return by_side[flat.owner, flat.sides]
 
@@ -152,6 +153,7 @@ def map_tensors(value: Any, function: Callable[[torch.Tensor], torch.Tensor]) ->
     """Returns a dataclass with `function` applied to all its tensors, also in inner dataclasses."""
     if isinstance(value, torch.Tensor):
         return function(value)
+    # Through dataclasses only: no batch keeps tensors in a list or a tuple.
     if hasattr(value, "__dataclass_fields__"):
         parts = {
             name: map_tensors(getattr(value, name), function) for name in value.__dataclass_fields__

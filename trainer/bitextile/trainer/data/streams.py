@@ -101,10 +101,13 @@ class DatasetStream:
                     "leave the dataset out or write it with splits"
                 )
             window = self._window(epoch, index)
+            # Rows of other splits keep their positions, so that which rows a reader owns does not
+            # depend on the split it is to yield.
             own = np.arange(index - window.start, len(window.order), stride)
             hits = np.flatnonzero(window.wanted[window.order[own]])[: count - found]
             tables.append(window.table.take(window.order[own[hits]]))
             epochs.append(np.full(len(hits), epoch))
+            # Exact to the row: with `count` reached in mid-window the reader goes on right behind.
             after.append(here + hits + 1)
             found += len(hits)
             here += len(own)
@@ -139,6 +142,7 @@ class DatasetStream:
     def _group_rows(self, shard: Shard) -> list[int]:
         with self._open(shard) as file:
             self.dataset.kind.check_schema(file.schema_arrow, f"{self.dataset.path}/{shard.path}")
+            # From the footer alone: the order of a whole corpus is known before a row is read.
             groups = [file.metadata.row_group(g) for g in range(file.metadata.num_row_groups)]
             return [g.num_rows for g in groups]
 

@@ -70,6 +70,8 @@ class Tokenizer:
 
     def encode(self, texts: list[str]) -> list[Encoding]:
         """Returns each text as subwords."""
+        # The Rust tokenizer itself: it gives offsets in code points, and no special tokens, which
+        # objectives put where they want them.
         encodings = self.pretrained.backend_tokenizer.encode_batch(texts, add_special_tokens=False)
         return [
             Encoding(
@@ -147,6 +149,7 @@ def truncate(subwords: Encoding, max_tokens: int, text: str, spans: I32 | None =
     """
     if len(subwords.ids) <= max_tokens:
         return subwords
+    # One start more than fits: if that one begins a word, all `max_tokens` before it stay.
     keep = _cut_index(subwords.offsets[: max_tokens + 1, 0], text, spans)
     n_truncated = subwords.n_truncated + len(subwords.ids) - keep
     return Encoding(subwords.ids[:keep], subwords.offsets[:keep], n_truncated)
@@ -165,6 +168,7 @@ def split_subwords(subwords: Encoding, max_tokens: int, text: str, *, parts: int
     while len(pieces) < parts - 1 and len(subwords.ids) > max_tokens:
         keep = _cut_index(subwords.offsets[: max_tokens + 1, 0], text, None)
         pieces.append(Encoding(subwords.ids[:keep], subwords.offsets[:keep]))
+        # Offsets stay those of the whole text, so that `text` serves for every piece.
         subwords = Encoding(subwords.ids[keep:], subwords.offsets[keep:])
     return [*pieces, truncate(subwords, max_tokens, text)]
 
@@ -181,6 +185,7 @@ def _cut_index(starts: I32, text: str, spans: I32 | None) -> int:
 
 
 def _after_space(text: str, start: int) -> bool:
+    # The space may be in the token itself (SentencePiece) or in front of it.
     return start < len(text) and (text[start].isspace() or start == 0 or text[start - 1].isspace())
 
 

@@ -10,6 +10,7 @@ BLOCK = 512
 
 def unit_rows(vectors: F64) -> F64:
     """Returns vectors [n, H] scaled to length 1; a zero vector stays zero."""
+    # A word whose subwords were cut off has a zero vector: similar to nothing, no NaN.
     return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
 
 

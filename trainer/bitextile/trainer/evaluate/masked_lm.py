@@ -56,6 +56,8 @@ def masked_examples(
 def _input(embedder: Embedder, texts: list[str], masked: int) -> Input:
     """Returns one or two sentences as an input of which only sentence `masked` may be masked."""
     tokenizer = embedder.tokenizer
+    # Half for each of two sentences, whatever their lengths: what is predicted of one must not
+    # depend on how long the other is.
     room = (embedder.max_length - 1 - len(texts)) // len(texts)
     sides = [truncate(side, room, text) for side, text in zip(tokenizer.encode(texts), texts)]
     joined = join(tokenizer, *sides, languages=("",) * len(sides))
@@ -74,6 +76,7 @@ def _likelihoods(embedder: Embedder, examples: list[Example]) -> Iterator[tuple[
     for group in batch_by_tokens(BATCH_TOKENS, examples):
         batch = collate(group, collation).to(embedder.device)
         logits = _logits(embedder, batch)
+        # Group g is input g - 1, and each example here has one input.
         owner = batch.packed.groups.flatten()[batch.predicted].cpu() - 1
         targets = batch.targets.cpu()
         for i in range(len(group)):

@@ -121,6 +121,7 @@ def retrieval(
 
 
 def _hits(queries: F64, candidates: F64, texts: Sequence[str]) -> F64:
+    # By text, not by row: a caption that stands twice is its translation's in both places.
     found = nearest(queries, candidates).tolist()
     return np.asarray([texts[i] == texts[f] for i, f in enumerate(found)], np.float64)
 

@@ -81,7 +81,7 @@ class TaskData:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What SALT adds to the fields of a task (methods.md 5), by their `text_id`.
+    """What SALT (arXiv 2309.10891) adds to the fields of a task, by their `text_id`.
 
     Attributes:
         copies: switched copies of each field; None to learn from none.

@@ -56,6 +56,7 @@ def load_embedder(model: str, *, layer: int | None = None) -> Embedder:
     if not 0 <= chosen <= encoder.layers:
         raise ConfigError(f"layer is {layer}, but {model} has layers 0 to {encoder.layers}")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    # RoBERTa-like models lose pad + 1 positions (model/encoder.py: first_position).
     room = encoder.mlm.config.max_position_embeddings - tokenizer.pad - 1
     return Embedder(encoder.to(device).eval(), tokenizer, chosen, min(room, 512), device)
 
@@ -78,6 +79,7 @@ def word_vectors(embedder: Embedder, texts: Sequence[str], spans: Sequence[Spans
         words = np.zeros((len(spans[place]), embedder.encoder.width))
         starts, ends = side.offsets[:, 0], side.offsets[:, 1]
         for w, (start, end) in enumerate(spans[place]):
+            # Any overlap counts: a subword across two words is of both.
             inside = (starts < end) & (ends > start)
             if inside.any():
                 words[w] = hidden[inside].mean(axis=0)

@@ -5,9 +5,9 @@
                    - log p(y_i | x_i with words switched)  copy, where the row has one
                    - log p(y_i | x_i, embeddings mixed)    mixup, where the row has candidates
 
-Source: SALT (arXiv 2309.10891), methods.md 5; the loss on original + augmented is a sum, so a row
-counts as much however it is augmented, and one without an augmented form adds nothing for it: all
-three are divided by the n rows of the step.
+Source: SALT (arXiv 2309.10891), which learns from the original and from both augmented forms. The
+sum is our choice: all three parts are divided by the n rows of the step, so that a row counts as
+much however many others are augmented, and one without an augmented form adds nothing for it.
 
 Switched copies are written offline (`codeswitch --method candidates`, or any other), by field;
 where a field has several, each epoch draws one. A row has a copy if one of its fields has.
@@ -120,6 +120,7 @@ class Classify:
         texts: list[Pair] = list(zip(*texts_of(rows, *self.fields)))
         sides = self._sides(texts, tokenizer)
         copied = self._copied(rows, texts, keys, epochs)
+        # All copies in one call of the tokenizer; they are taken in the order of their rows.
         of_copies = iter(self._sides([pair for pair in copied if pair is not None], tokenizer))
         shares = shares_of(keys, epochs, seed=self.seed)
         mixings = self._mixed(rows, texts, sides)
@@ -235,6 +236,7 @@ def logits(
 
 
 def _input(tokenizer: Tokenizer, pair: tuple[Encoding, Encoding]) -> Input:
+    # No languages: their embeddings are of pre-training only, and the encoder is opened without.
     return join(tokenizer, *pair, languages=("", ""))
 
 

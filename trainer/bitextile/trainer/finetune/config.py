@@ -69,7 +69,7 @@ class FinetuneConfig(RunConfig):
     """Checkpoints kept. A fine-tuning is short, so the last alone stays."""
 
     @model_validator(mode="after")
-    def _dealt(self) -> "FinetuneConfig":
+    def _equal_micro_batches(self) -> "FinetuneConfig":
         if self.batch_rows % self.grad_accumulation:
             raise ValueError(
                 f"batch_rows is {self.batch_rows}, not a multiple of grad_accumulation "
@@ -92,6 +92,7 @@ class FinetuneConfig(RunConfig):
             update={
                 "steps": steps,
                 "warmup_steps": self.warmup_steps or steps // 10,
+                # Without held-out files there is nothing to score.
                 "evaluate_every": (self.evaluate_every or epoch) if self.valid else 0,
                 "checkpoint_every": self.checkpoint_every or epoch,
             }

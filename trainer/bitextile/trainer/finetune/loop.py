@@ -92,6 +92,7 @@ class FinetuneJob:
         """Opens task data and model."""
         check_parallelism(self.config, group, {self.config.task: 1})
         parts, fingerprint = group.on_all(lambda: _open_parts(self.config, last, group))
+        # Now, not before: the rows of an epoch are known once they have been read.
         config = self.config.with_steps(len(parts.entries[0].row_streams[0].rows))
         return build_state(
             config,

@@ -3,14 +3,14 @@
     e~_k = lambda E[x_k] + (1 - lambda) sum_c w_c E[c]      k: subwords of a word with candidates
     w_c = p(c) / sum_c p(c)       lambda = max(u, 1 - u), u ~ Beta(1, 1), one per row and epoch
 
-Source: SALT (arXiv 2309.10891); the formula and the fold, which keeps the word itself in front, are
-our choice (methods.md 5), as are these, since candidates come as text: the embedding of a candidate
-of several subwords is their mean, which is how entries of a dictionary are embedded (methods.md 4);
-each subword of a word of several is mixed with the same sum, as nothing says which subword of a
-candidate belongs to which of the word, and so the sequence keeps its length and positions. A
-subword that reaches over the word's end stays as it is, for it is its neighbour's too; so does the
-bare mark of a word's beginning. A candidate that the tokenizer does not know, or that is the word
-itself, is left out; the others share its weight.
+Source: SALT (arXiv 2309.10891), whose code was never published. Our choices: the formula; folding
+lambda to at least 1/2, so that the word itself stays in front; and, as candidates come as text, the
+embedding of a candidate of several subwords is their mean, as it is of entries of a dictionary
+(objectives/align_mlm.py). Each subword of a word of several is mixed with the same sum, as nothing
+says which subword of a candidate belongs to which of the word, and so the sequence keeps its length
+and positions. A subword that reaches over the word's end stays as it is, for it is its neighbour's
+too; so does the bare mark of a word's beginning. A candidate that the tokenizer does not know, or
+that is the word itself, is left out; the others share its weight.
 """
 
 from collections.abc import Collection, Mapping, Sequence

@@ -101,6 +101,7 @@ def load_checkpoint(folder: str) -> Checkpoint:
     """
     tokenizer, known = model_tokenizer(folder), known_languages(folder)
     model = ModelConfig(checkpoint=folder)
+    # Checks positions only, so 4 will do: each sentence is compared with `max_tokens` as it comes.
     encoder = build_encoder(model, tokenizer, max_length=4, seed=0, languages=known)
     max_tokens = encoder.mlm.config.max_position_embeddings - tokenizer.pad - 1
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

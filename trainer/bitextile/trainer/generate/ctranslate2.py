@@ -171,6 +171,7 @@ class Ctranslate2Translator(Translator):
         """
         low, high = 0, min(_MAX_TOKENS, self.tokenizer.model_max_length)
         while low < high:
+            # The tokenizer's own limit first: where it is right, one trial is enough.
             middle = high if not low else (low + high + 1) // 2
             low, high = (middle, high) if self._fits(middle) else (low, middle - 1)
         return low

@@ -34,6 +34,7 @@ def measure_ratios(tokenizer: Tokenizer, pairs: Sequence[str]) -> dict[tuple[str
             if rows is None:
                 continue
             for side, other in (("src", "tgt"), ("tgt", "src")):
+                # By row: a dataset of pairs may hold a language pair either way round.
                 tags = rows.column(f"{side}_lang").to_pylist()
                 others = rows.column(f"{other}_lang").to_pylist()
                 sides = tokenizer.encode(rows.column(side).to_pylist())

@@ -27,4 +27,6 @@ def sample_token(
     draw = uniform(
         keys, seed=seed, operation="backtranslate/token", variant=variant, position=position
     )
+    # The first column whose cumulative weight is above the draw; never one of weight 0, whose
+    # cumulative weight is that of the column before.
     return (cumulative <= (draw * cumulative[:, -1])[:, None]).sum(axis=1)

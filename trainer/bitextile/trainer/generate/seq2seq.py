@@ -67,6 +67,7 @@ class _KeyedSampling(LogitsProcessor):
             position=input_ids.shape[1],
         )
         chosen = ids.gather(1, torch.from_numpy(place).to(ids.device)[:, None])
+        # One token is left, so the greedy search takes it: no generator of torch's is asked.
         return torch.full_like(scores, -torch.inf).scatter_(1, chosen, 0.0)
 
 
@@ -120,6 +121,7 @@ class Seq2seqTranslator(Translator):
             return self._scored(inputs, found, [*self.tokenizer.all_special_ids, *prefix])
 
     def _scored(self, inputs: Any, found: torch.Tensor, special: list[int]) -> list[Hypothesis]:
+        # Each token given those before it: the decoder reads the sentence shifted by one.
         logits = self.model(
             input_ids=inputs["input_ids"],
             attention_mask=inputs["attention_mask"],

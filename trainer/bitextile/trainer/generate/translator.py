@@ -82,6 +82,7 @@ def code_id(tokenizer: Any, code: str, *, tag: str, folder: str) -> int:
     Raises:
         ConfigError: the tokenizer has none.
     """
+    # M2M-100 has a table (de -> __de__); to NLLB the code itself is the token.
     token = getattr(tokenizer, "lang_code_to_token", {}).get(code, code)
     found = tokenizer.convert_tokens_to_ids(token)
     if found is None or found == tokenizer.unk_token_id:
@@ -227,6 +228,7 @@ class Translator(ABC):
         order = sorted(range(len(ids)), key=lambda i: -len(ids[i]))
         buckets = []
         while order:
+            # The longest comes first and all are padded to it, so this is the batch's size.
             n = max(1, self.batch_tokens // len(ids[order[0]]))
             buckets.append(order[:n])
             order = order[n:]

@@ -21,6 +21,7 @@ def dense_mask(packed: Packed, *, window: int | None = None) -> torch.Tensor:
         window: largest distance attended to; None for any.
     """
     allowed = packed.groups[:, :, None] == packed.groups[:, None, :]
+    # With one role the table is all True: the look-up would cost another [R, W, W].
     if len(packed.visibility) > 1:
         allowed = (
             allowed
@@ -38,9 +39,12 @@ def block_mask(packed: Packed, *, window: int | None = None) -> BlockMask:
     """Returns the same as a FlexAttention block mask; arguments as in `dense_mask`."""
     groups, roles, visibility = packed.groups, packed.attention_roles, packed.visibility
 
+    # Called under vmap on index tensors: look-ups and comparisons only, no branch on their values
+    # (`window` is a plain number).
     def visible(b: Any, h: Any, q: Any, k: Any) -> Any:
         seen = (groups[b, q] == groups[b, k]) & visibility[roles[b, q], roles[b, k]]
         return seen if window is None else seen & ((q - k).abs() <= window)
 
+    # No heads (None): all share the mask. Made anew for each batch, as inputs lie elsewhere.
     rows, width = groups.shape
     return create_block_mask(visible, rows, None, width, width, device=groups.device)

@@ -129,8 +129,10 @@ def _fresh(geometry: dict[str, Any], tokenizer: Tokenizer, max_length: int, seed
         "max_position_embeddings": positions,
     }
     if geometry["model_type"] in ("roberta", "xlm-roberta", "camembert"):
+        # XLM-R's own values: the defaults of transformers are BERT's, 2 and 1e-12.
         derived |= {"type_vocab_size": 1, "layer_norm_eps": 1e-5}
     try:
+        # What the configuration says itself goes before what follows from the tokenizer.
         config = AutoConfig.for_model(**(derived | geometry))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -142,6 +144,7 @@ def _fresh(geometry: dict[str, Any], tokenizer: Tokenizer, max_length: int, seed
 
 def _check_fit(mlm: Any, tokenizer: Tokenizer, max_length: int) -> None:
     config = mlm.config
+    # More rows than ids are fine: a table may be rounded up to a multiple of 8 or 64.
     if config.vocab_size < tokenizer.size:
         raise ConfigError(
             f"the model has {config.vocab_size} embeddings, the tokenizer {tokenizer.size} ids; "

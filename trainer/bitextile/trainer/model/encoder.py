@@ -77,6 +77,9 @@ class Encoder(nn.Module):
             embedded = change(embedded, table.weight)
         if self.language is not None and packed.languages is not None:
             embedded = embedded + self.language(packed.languages)
+        # By embeddings, so that what is added to them goes through the body's own norm and dropout.
+        # Positions must be given: a body counts along the row, and here several inputs begin in
+        # one.
         output = transformer(
             inputs_embeds=embedded,
             position_ids=packed.positions + first_position(transformer),
@@ -90,6 +93,7 @@ class Encoder(nn.Module):
         make = block_mask if self.flex else dense_mask
         if "sliding_attention" not in (getattr(self.mlm.config, "layer_types", None) or ()):
             return make(packed)
+        # A body with both kinds of layers (ModernBERT) takes a mask for each, by the layer's type.
         window = self.mlm.config.sliding_window
         return {"full_attention": make(packed), "sliding_attention": make(packed, window=window)}
 

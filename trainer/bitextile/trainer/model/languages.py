@@ -29,6 +29,7 @@ def save_languages(folder: Path, languages: Sequence[str], table: torch.Tensor) 
         languages: tag of each row.
         table: [languages, width], on the CPU.
     """
+    # Tags as JSON: the header of a safetensors file holds strings only.
     save_file({"language": table}, folder / LANGUAGES, {"languages": json.dumps(languages)})
 
 
@@ -45,6 +46,7 @@ def load_languages(folder: Path, languages: Sequence[str], table: nn.Embedding) 
     with safe_open(folder / LANGUAGES, framework="pt") as file:
         known = json.loads(file.metadata()["languages"])
         found = file.get_tensor("language")
+    # By tag, not by row: another mixture has other languages, and new ones stay fresh.
     with torch.no_grad():
         for row, tag in enumerate(languages):
             if tag in known:

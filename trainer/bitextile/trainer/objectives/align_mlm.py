@@ -122,6 +122,7 @@ class AlignMlm:
         entries = self.entries
         if 0 < self.sample < len(entries.words):
             entries = entries.take(self._drawn(examples[0]))
+        # Views of the dictionary, not copies: a batch that is moved to a device makes new tensors.
         src = Bags(torch.from_numpy(entries.src), torch.from_numpy(entries.src_starts))
         tgt = Bags(torch.from_numpy(entries.tgt), torch.from_numpy(entries.tgt_starts))
         return DictionaryBatch(masked.packed, masked.predicted, masked.targets, src, tgt)
@@ -145,6 +146,8 @@ class AlignMlm:
         self, encoder: Encoder, objective_module: None, batch: DictionaryBatch
     ) -> dict[str, LossSum]:
         """Returns the two parts, `mlm` and `align`."""
+        # A step of several micro-batches has D several times in the sum and in the weight, so that
+        # their quotient is the mean over D all the same.
         src, tgt = batch.src.means(encoder.table), batch.tgt.means(encoder.table)
         return {
             "mlm": predict(encoder, batch),

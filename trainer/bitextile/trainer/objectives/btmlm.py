@@ -83,6 +83,8 @@ class Btmlm:
 
 
 def _source_only(pair: Input) -> Input:
+    # The pseudo words are context: a model's own guesses are not to be learned as if they were text
+    # (ERNIE-M: the loss is on the source's masks only).
     return Input(pair.tokens, pair.maskable & (pair.sides == 0), pair.sides, pair.languages)
 
 

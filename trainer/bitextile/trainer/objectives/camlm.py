@@ -138,6 +138,8 @@ class Camlm:
     ) -> dict[str, LossSum]:
         """Returns the two parts: `src` from the target alone, `tgt` from the source alone."""
         logits = encoder.logits(encoder.vectors(batch.packed)[batch.predicted])
+        # Two parts, each divided by its own number of predictions: the loss is the sum of two
+        # means.
         first = batch.sides == 0
         return {
             "src": masked_lm(logits[first], batch.targets[first]),

@@ -76,6 +76,7 @@ class DictMlm:
         for i, side in enumerate(tokenizer.encode([text for _, text in texts])):
             language, text = texts[i]
             side = truncate(side, self.max_length - 2, text)
+            # -1 for [CLS] and [SEP]: a row for each token of the input.
             found = np.concatenate([[-1], self._rows(side, text), [-1]]).astype(np.int32)
             inputs = (join(tokenizer, side, languages=(language,)),)
             example = Example(ids[i], keys[i], int(epochs[i]), inputs, side.n_truncated)
@@ -95,6 +96,8 @@ class DictMlm:
         selection = select(examples, collation.masking)
         at, translations = self._translated(examples, selection, collation.masking)
         shown, targets = selection.shown.copy(), selection.flat.tokens.copy()
+        # One of the two changes: the label, under an input masked 80/10/10 as ever, or the input,
+        # whatever masking had put there.
         (targets if self.variant == "predict_synonym" else shown)[at] = translations
         packed, flat_indices = pack_selection(selection, collation, shown=shown)
         chosen = selection.selected
@@ -139,6 +142,7 @@ class DictMlm:
 def _is_word(text: str, start: int, end: int) -> bool:
     """Says whether text[start:end] is a word on its own, with nothing of a word beside it."""
     before, after = text[start - 1 : start] if start else "", text[end : end + 1]
+    # A token may have the space before its word in it (SentencePiece).
     starts = not _goes_on(before) or text[start : start + 1].isspace()
     return start < end and starts and not _goes_on(after)
 

@@ -118,6 +118,8 @@ def token_entries(path: str, tokenizer: Tokenizer, *, fraction: float, seed: int
     forward, back = (table.column(c).to_pylist() for c in ("p_tgt_given_src", "p_src_given_tgt"))
     for i, (s, t) in enumerate(zip(_ids(tokenizer, src), _ids(tokenizer, tgt))):
         if len(s) == len(t) == 1 and _known(tokenizer, s) and _known(tokenizer, t):
+            # One row for a word, whichever side it is on: a spelling that both languages have gets
+            # the translations of both.
             found.setdefault(src[i].lower(), []).append((int(t[0]), forward[i]))
             found.setdefault(tgt[i].lower(), []).append((int(s[0]), back[i]))
     if not found:
@@ -142,6 +144,7 @@ def _pairs(path: str, *, fraction: float, seed: int) -> pa.Table:
         raise DatasetError(f"{path}: the lexicon has no pair to learn from; leave the entry out")
     if fraction >= 1.0:
         return table
+    # Drawn by the entry, not by its row: a lexicon that grows keeps what was chosen of it.
     names = zip(*(table.column(c).to_pylist() for c in LEXICON.id_columns))
     keys = hash64(pa.array([stable_id("\t".join(name)) for name in names], pa.string()))
     chosen = table.filter(pa.array(uniform(keys, seed=seed, operation="lexicon/share") < fraction))

@@ -63,6 +63,7 @@ class Mlm:
             language, text = texts[i]
             pieces = split_subwords(side, self.max_length - 2, text, parts=MAX_PARTS)
             inputs = tuple(join(tokenizer, piece, languages=(language,)) for piece in pieces)
+            # Only the last piece can have lost anything: see `split_subwords`.
             examples.append(
                 Example(ids[i], keys[i], int(epochs[i]), inputs, pieces[-1].n_truncated)
             )

@@ -69,6 +69,8 @@ def contrast(
     negative = (query @ queue.T).masked_fill(same, -torch.inf)
     logits = torch.cat([positive, negative], dim=1)
     logits = (logits if logits.dtype == torch.float64 else logits.float()) / temperature
+    # Column 0, the translation, is the class to tell from the queue's. Alone, with an empty queue,
+    # it has probability 1 and loss 0.
     wanted = torch.zeros(len(logits), dtype=torch.long, device=logits.device)
     total = cross_entropy(logits, wanted, reduction="sum")
     return LossSum(total, torch.tensor(len(logits), device=logits.device))
@@ -94,6 +96,7 @@ class MomentumContrast(nn.Module):
         self.project = nn.Sequential(
             nn.Linear(width, width), nn.ReLU(), nn.Linear(width, projection)
         )
+        # The key encoder starts as the query encoder (He et al. 2020, algorithm 1).
         self.key_body = copy.deepcopy(encoder.mlm.base_model).requires_grad_(False)
         self.key_project = copy.deepcopy(self.project).requires_grad_(False)
         self.register_buffer("queue", torch.zeros(queue, projection))
@@ -132,6 +135,7 @@ class MomentumContrast(nn.Module):
         keys = torch.cat([k.to(device) for k, _ in staged])
         # By pair id, not by rank: the queue is the same on any number of devices.
         order = torch.argsort(ids, stable=True)[-len(self.queue) :]
+        # A ring: the oldest keys are overwritten.
         slots = (int(self.queued) + torch.arange(len(order), device=device)) % len(self.queue)
         self.queue[slots], self.queue_ids[slots] = keys[order], ids[order]
         self.queued += len(order)
@@ -263,6 +267,8 @@ class Moco:
             collate(examples, collation) if self.tlm else None,
             collate_plain([query for query, _ in pairs], collation),
             collate_plain([key for _, key in pairs], collation),
+            # The same bits as int64, torch's integer: ids are compared and sorted, and any order
+            # will do as long as it is one.
             torch.from_numpy(np.asarray([e.key for e in examples], np.uint64).view(np.int64)),
         )
 
@@ -282,6 +288,7 @@ class Moco:
         queue, ids = objective_module.filled()
         same = batch.ids[:, None] == ids[None, :]
         parts = {"contrast": contrast(query, keys, queue, same, temperature=self.temperature)}
+        # Validation compares with the queue, and must not fill it.
         if objective_module.training:
             objective_module.stage_keys(keys, batch.ids)
         if batch.pair is not None:

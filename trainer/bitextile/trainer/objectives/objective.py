@@ -112,6 +112,8 @@ def records(rows: pa.Table) -> tuple[list[str], U64]:
     name = "pair_id" if "pair_id" in rows.column_names else "text_id"
     ids = rows.column(name).to_pylist()
     more = "tgt_lang" if name == "text_id" else "variant"
+    # A pair has several variants, a sentence pseudo translations into several languages; by the id
+    # alone these rows would all have the same masks.
     if more not in rows.column_names:
         return ids, hash64(pa.array(ids, pa.string()))
     ids = [f"{i}/{v}" for i, v in zip(ids, rows.column(more).to_pylist())]
@@ -131,6 +133,7 @@ def truncate_pair(
     spans: tuple[I32 | None, I32 | None] = (None, None),
 ) -> tuple[Encoding, Encoding]:
     """Returns both sides, cut at words so that `[CLS] s [SEP] t [SEP]` has at most `max_length`."""
+    # 3: [CLS] and two [SEP].
     keep = limits(len(src.ids), len(tgt.ids), max_length - 3)
     return truncate(src, keep[0], texts[0], spans[0]), truncate(tgt, keep[1], texts[1], spans[1])
 

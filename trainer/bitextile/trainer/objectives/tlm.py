@@ -97,6 +97,8 @@ def joined_pairs(
     languages = list(zip(*texts_of(rows, "src_lang", "tgt_lang")))
     pairs = []
     for i, (s, t) in enumerate(zip(tokenizer.encode(src), tokenizer.encode(tgt))):
+        # Cut in the order of the dataset and turned after that: the coin must not decide which
+        # subwords are lost.
         s, t = truncate_pair(s, t, (src[i], tgt[i]), max_length)
         turn = -1 if tgt_first is not None and tgt_first[i] else 1
         pair = join(tokenizer, *(s, t)[::turn], languages=languages[i][::turn])

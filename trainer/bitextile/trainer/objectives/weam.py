@@ -128,6 +128,8 @@ def subword_links(
     words[links[:, 0], links[:, 1]] = True
     a = _touches(src, spans[0], first_subword_only)
     b = _touches(tgt, spans[1], first_subword_only)
+    # Paths subword -> its words -> linked words -> their subwords. In float32: numpy multiplies
+    # bool matrices without BLAS.
     joined = (a.astype(np.float32) @ words.astype(np.float32) @ b.T.astype(np.float32)) > 0
     s, t = np.nonzero(joined)
     s_weights = 1.0 / joined.sum(axis=1)[s]
@@ -145,6 +147,8 @@ def _touches(side: Encoding, spans: I32, first_only: bool) -> Bool:
     """Returns [subwords, words] True where a subword and a word share a character."""
     starts, ends = side.offsets[:, :1], side.offsets[:, 1:]
     touches = (starts < spans[None, :, 1]) & (ends > spans[None, :, 0])
+    # The count is 1 from the first subword that touches the word up to the next one that does, and
+    # `touches` leaves the first of these.
     return touches & (np.cumsum(touches, axis=0) == 1) if first_only else touches
 
 
@@ -254,6 +258,8 @@ def _predicted_links(
     examples: Sequence[Example], selection: Selection, flat_indices: I64
 ) -> WordExchange:
     """Returns the links into the predicted positions, by flat index in the packed rows."""
+    #     elements      0 1 2 3 | 4 5 6       firsts 0 4
+    #     selected      . x . x | . x .       rows of the predicted: element 1 -> 0, 3 -> 1, 5 -> 2
     firsts = np.searchsorted(selection.example, np.arange(len(examples)))
     linked = [(first, e.links) for first, e in zip(firsts, examples) if e.links is not None]
     receives = np.concatenate([first + links.rows for first, links in linked]).astype(np.int64)

@@ -39,11 +39,13 @@ class Metrics:
         path = out / METRICS
         _keep_until(path, step)
         self._file = path.open("a", encoding="utf-8")
+        # TensorBoard hides what the run that was killed had written from this step on.
         self._board = SummaryWriter(str(out / "tensorboard"), purge_step=step + 1)
 
     def write(self, values: dict[str, Any]) -> None:
         """Writes the values of one step; `step` must be among them."""
         self._file.write(json.dumps(values, ensure_ascii=False) + "\n")
+        # Line by line: a run that is killed leaves all steps it has done, and half a line at most.
         self._file.flush()
         for name, value in _scalars("", values):
             self._board.add_scalar(name, value, values["step"])

@@ -130,6 +130,7 @@ def run_training(job: TrainingJob, out: str, **options: Unpack[RunFlags]) -> Run
         check_same_on_all(state)
         if last is not None:
             group.on_all(lambda: restore(state, last))
+        # Only now is the folder emptied: what can be wrong with data or model was found above.
         group.on_main(lambda: _open_folder(folder, job.config, last))
         loss, interrupted = _train(job, state, folder)
         if not interrupted:
@@ -257,6 +258,7 @@ def _stop_requested() -> Iterator[threading.Event]:
 
 def _publish(job: TrainingJob, state: TrainState, folder: Path, loss: float | None) -> None:
     """Makes the run's folder a model folder: weights, tokenizer, card, and bitextile.json last."""
+    # A complete run that is resumed has no step left and is a model folder already.
     if state.group.on_main(lambda: (read_provenance(str(folder)) or {}).get("step")) == state.step:
         return
     tensors = gather_run_tensors(state.encoder, state.objective_modules)

@@ -135,6 +135,8 @@ def resume_fingerprint(config: PretrainConfig, parts: RunParts[DatasetEntry]) ->
     if config.model.checkpoint is not None:
         settings["model"]["checkpoint"] = encoder_digest(config.model.checkpoint)
     for entry in settings["data"]:
+        # Digests, not paths: a run may go on where the data have moved, not where they have
+        # changed.
         for name in DATASET_FIELDS & entry.keys():
             entry[name] = open_dataset(entry[name]).manifest.digest
     return settings
@@ -148,6 +150,7 @@ def _open_parts(
     tokenizer = load_tokenizer(config.tokenizer)
     entries = tuple(_open_entry(config, tokenizer, i, e) for i, e in enumerate(config.data))
     model = config.model if last is None else ModelConfig(checkpoint=str(last))
+    # Behind the entries: which languages get an embedding follows from the data.
     languages = _languages(config, entries)
     encoder = open_encoder(model, tokenizer, config=config, languages=languages).to(device)
     modules = build_objective_modules(entries, encoder, config.seed).to(device)

@@ -74,6 +74,7 @@ class TrainState(Generic[C, E]):
 
     def module_of(self, entry: int) -> nn.Module | None:
         """Returns the parameters of an entry's objective, if it has any."""
+        # torch's ModuleDict has no `get`.
         return dict(self.objective_modules.items()).get(str(entry))
 
     def parameters(self) -> list[nn.Parameter]:

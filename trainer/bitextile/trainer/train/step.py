@@ -95,6 +95,7 @@ def learning_rate(config: RunConfig, step: int) -> float:
         step: 0-based.
     """
     if step < config.warmup_steps:
+        # + 1: a step at rate 0 would move nothing.
         return config.lr * (step + 1) / config.warmup_steps
     left = max(1, config.steps - config.warmup_steps)
     done = min(1.0, (step - config.warmup_steps) / left)
@@ -234,6 +235,7 @@ def _dropout_seed(seed: int, step: int, stream: int) -> int:
 
 def _mean_losses(totals: Totals, stats: StepStats) -> dict[Part, float]:
     """Returns the mean of each part over the step."""
+    # fsum rounds once, so that the mean does not depend on the order of the ranks.
     parts = sorted({part for total in totals.values() for part in total})
     return {
         part: math.fsum(t[part] for t in totals.values() if part in t) / max(stats.weights[part], 1)
@@ -245,6 +247,8 @@ def _update(state: TrainState, rate: float, stats: StepStats) -> None:
     for group in state.optimiser.param_groups:
         group["lr"] = rate
     state.optimiser.step()
+    # None, not 0: AdamW passes over what has no gradient, so that a head which no objective of the
+    # step uses neither decays nor moves on its old momentum.
     state.optimiser.zero_grad(set_to_none=True)
     for entry, module in state.objective_modules.items():
         if isinstance(module, StepHook):
@@ -255,6 +259,8 @@ def _update(state: TrainState, rate: float, stats: StepStats) -> None:
 def _gather_of(state: TrainState, stats: StepStats, entry: int) -> Gather:
     """Returns a `Gather` of one item per micro-batch of the entry, in the order of the streams."""
     streams = [m.stream for m in stats.micro_batches if m.entry == entry]
+    # Rank r of R has the streams r, r + R, ...; items come rank by rank, and so:
+    #     streams 0 1 2 3 of two ranks -> by_rank 0 2 1 3
     by_rank = sorted(streams, key=lambda stream: (stream % state.group.size, stream))
 
     def gather(items: list[Any]) -> list[Any]:

@@ -24,6 +24,7 @@ def validate(state: TrainState) -> dict[str, float]:
     every rank does them all. Every rank must call it.
     """
     sharded, group = is_sharded(state.encoder), state.group
+    # The next training step calls `train()` again.
     state.encoder.eval()
     state.objective_modules.eval()
     losses = {}
