@@ -66,7 +66,7 @@ def test_refusals(tokenizer, tmp_path):
         build(tokenizer, {"config": SIZE | {"model_type": "bert", "vocab_size": 50}})
     with pytest.raises(ConfigError, match="transformers does not accept"):
         build(tokenizer, {"config": SIZE | {"model_type": "no-such-model"}})
-    with pytest.raises(ConfigError, match="no head we know"):
+    with pytest.raises(ConfigError, match="has no known head"):
         build(
             tokenizer,
             {

@@ -28,5 +28,5 @@ def test_the_modules_of_each_form(model_type, names):
 
 
 def test_another_model_is_refused():
-    with pytest.raises(ConfigError, match="model class Linear has no head we know"):
+    with pytest.raises(ConfigError, match="model class Linear has no known head"):
         head_of(nn.Linear(1, 1))

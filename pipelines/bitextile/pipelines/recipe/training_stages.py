@@ -149,8 +149,8 @@ def _dataset(name: str, *, mono: bool) -> str:
     """Returns which dataset of a run an objective learns from: the first of a kind it reads."""
     from bitextile.trainer.objectives.config import OBJECTIVE_SETTINGS
 
-    # `mono` before `aligned`: single sentences are what it is there for. Without any, those of pairs
-    # will do, which are text like any other.
+    # `mono` before `aligned`: single sentences are what it is there for. Without any, those of
+    # pairs will do, which are text like any other.
     made = ("pseudo", "mono", "aligned") if mono else ("pseudo", "aligned")
     # An unknown name is left for the trainer to refuse, which lists the known ones.
     known = OBJECTIVE_SETTINGS.get(name)
