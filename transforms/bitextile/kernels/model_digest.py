@@ -64,6 +64,7 @@ def check_encoder(folder: str) -> None:
     found = [path.name for path in _model_files(folder)]
     if "config.json" not in found:
         raise ConfigError(f"encoder {folder}: has no config.json; expected a transformers model")
+    # Unpickling runs what a file says; safetensors holds numbers only.
     if not any(name.endswith(".safetensors") for name in found):
         raise ConfigError(
             f"encoder {folder}: has no *.safetensors; pickled weights are not read, save the model "

@@ -146,6 +146,8 @@ def read_shard(
     try:
         with pq.ParquetFile(filesystem_.open_input_file(place), pre_buffer=False) as file:
             kind.check_schema(file.schema_arrow, f"{dataset}/{shard.path}")
+            # Without metadata, so that batches of a shard equal batches a kernel makes, and
+            # concatenate.
             schema = file.schema_arrow.remove_metadata()
             if columns is not None:
                 schema = pa.schema([schema.field(name) for name in columns])
@@ -169,6 +171,7 @@ def check_presence(dataset: str, shard: Shard) -> None:
             f"{dataset}/{shard.path}: the shard is missing ({shard.rows} rows); "
             "copy the whole dataset again or regenerate it"
         )
+    # Size costs one request and finds most accidents (a copy cut short); content is `verify`'s.
     if info.size != shard.bytes:
         raise DatasetError(
             f"{dataset}/{shard.path}: {info.size} bytes, the manifest says {shard.bytes}; "

@@ -15,9 +15,13 @@ import numba
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _OPTIONS = {
+    # Compiled once a machine and not once a worker: Beam starts many processes.
     "cache": True,
+    # Or the threads of threads.py would take turns.
     "nogil": True,
     "fastmath": {"contract", "nsz"},
+    # A division by zero gives inf, as in numpy: Python's check for it would be a branch in every
+    # loop that divides, and keep vectors from being used.
     "error_model": "numpy",
     "no_cfunc_wrapper": True,
 }

@@ -30,6 +30,8 @@ def parse_sources(entries: Iterable[str]) -> dict[str, DictionarySource]:
                 f"align: lexicon {entry!r}: expected SRC,TGT=PATH, as en,de=en-de.txt"
             )
         src, tgt = (language_tag(tag) for tag in tags.split(","))
+        # en,de and de,en are one pair to the aligner: the entries are flipped where they must be,
+        # not the sentences.
         key = language_key([src, tgt])
         if key in sources:
             raise ConfigError(f"align: two lexicons of {key}; join {entry!r} and the one before it")

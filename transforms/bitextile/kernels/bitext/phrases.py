@@ -116,6 +116,7 @@ def _phrases(links: pa.ListArray, src: SegmentedTexts, tgt: SegmentedTexts) -> P
     names, group, counts = np.unique(
         _components(a, b, len(src.starts), len(tgt.starts)), return_inverse=True, return_counts=True
     )
+    # The lowest: a phrase is no surer than its weakest link, and a threshold must hold for each.
     score = np.full(len(names), np.inf, np.float32)
     np.minimum.at(score, group, flat.field("score").to_numpy())
     # All links of a group are of one row, so that the last write wins does not matter.
@@ -151,6 +152,7 @@ def _components(a: I64, b: I64, n_a: int, n_b: int) -> I64:
 
 def _extent(words: I64, group: I64, n_groups: int) -> tuple[I64, Bool]:
     """Returns first word and end of each group, [n_groups, 2], and which have no gap."""
+    # group with words 3 5 6:   first 3, last 6, so 4 places for 3 words: a gap, no phrase
     first, last = np.full(n_groups, np.iinfo(np.int64).max), np.full(n_groups, -1)
     np.minimum.at(first, group, words)
     np.maximum.at(last, group, words)

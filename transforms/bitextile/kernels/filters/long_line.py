@@ -27,6 +27,8 @@ class LongLineOptions:
 
 def longer_side_chars(rows: Rows, config: LongLineOptions) -> F64:
     """Returns the characters of the longer side of each row, [n]."""
+    # Characters, not bytes: in Thai one takes three bytes, and the limit is the same for all
+    # scripts.
     sides = [pc.utf8_length(side).to_numpy(zero_copy_only=False) for side in sides_of(rows.batch)]
     return np.max(sides, axis=0).astype(np.float64)
 

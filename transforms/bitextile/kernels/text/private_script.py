@@ -57,6 +57,8 @@ def transliterate_back(points: U32) -> tuple[U32, I64]:
     back = np.where(points >= PRIVATE_PLANES, points - np.uint32(PRIVATE_PLANES), points).astype(
         np.uint32
     )
+    # The first of two code points tells that there is a second. U+E000 itself moves to plane 15, as
+    # all of the first two planes does, so no other text has these.
     high = (points >= _HIGH) & (points < _LOW)
     places = offsets_of(~np.append(False, high[:-1])[: len(points)])
     at = np.flatnonzero(high)

@@ -164,6 +164,8 @@ def grapheme_safe(texts: Texts, starts: I64, ends: I64) -> Bool:
     # emoji sequence.
     joins, points = is_grapheme_extend(), texts.points
     padded = np.append(points, np.uint32(_SPACE_POINT))
+    # Sentences lie one after the other: the next one's first mark is no neighbour of this one's
+    # end.
     sentence_ends = np.isin(ends, texts.offsets)
     sentence_begins = np.isin(starts, texts.offsets)
     torn_behind = (joins[padded[ends]] | (points[ends - 1] == _JOINER)) & ~sentence_ends
@@ -224,6 +226,8 @@ def _pieces(host: Texts, edits: Edits, boundary_spaces: I8, *, space_at: int) ->
     place, tail = _places(edits), _tails(edits, n_rows)
     # A space is dropped by beginning the host's next piece one code point later.
     resumes = low + edits.end + (boundary_spaces[:, 1] < 0)
+    # The first edit of a row begins at the row's text, each other one where the edit before it
+    # ended.
     same_row = np.append(False, edits.row[1:] == edits.row[:-1])[: len(place)]
     begins = np.where(same_row, np.roll(resumes, 1), low)
     starts = np.full(4 * len(place) + n_rows, space_at, np.int64)

@@ -200,7 +200,7 @@ def _by_dictionary(rule: regex.Pattern, runs: regex.Pattern, lang: str, text: st
     spans: list[Span] = []
     done = 0
     for run in runs.finditer(text):
-        # ja  3時にJohnが来た。   runs 時に|が来た go to the dictionary, "3", "John" and "。" by the rule
+        # ja  3時にJohnが来た。   runs 時に, が来た by dictionary;  3, John, 。 by the rule
         spans.extend(_shifted(_by_rule(rule, text[done : run.start()]), done))
         spans.extend(_pieces(run.group(), run.start(), _dictionary(lang)))
         done = run.end()

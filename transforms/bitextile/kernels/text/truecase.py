@@ -81,6 +81,7 @@ def count_casing(batch: pa.RecordBatch) -> pa.Table:
         letters = first_letters(side, inside, lang.take(pa.array(row)))
         cased = np.flatnonzero((letters.raised | letters.lowered) > 0)
         capital = letters.capital[cased]
+        # "Haus" (capital) and "haus" are counted under one key, the small form
         first = np.where(
             capital, letters.lowered[cased], side.texts.points[side.starts[inside[cased]]]
         )
@@ -129,6 +130,7 @@ def first_letters(side: SegmentedTexts, words: I64, lang: pa.StringArray) -> Fir
     for small, large in ((0x69, 0x130), (0x131, 0x49)):
         raised = np.where(turkic & (first == small), np.uint32(large), raised)
         lowered = np.where(turkic & (first == large), np.uint32(small), lowered)
+    # One zero behind the last word, whose first letter may be the last code point of all.
     second = np.append(side.texts.points, np.uint32(0))[starts + 1]
     # "IJsland": both letters would have to change, and one code point for one is the promise here.
     digraph = dutch & np.isin(first, (0x49, 0x69)) & np.isin(second, (0x4A, 0x6A))

@@ -54,6 +54,7 @@ class EflomalAligner:
         lexicon: pa.Table | None = None,
     ) -> "EflomalAligner":
         """Runs eflomal on sentence pairs; see `Aligner.fit`."""
+        # The lexicon is not used; `takes_lexicon` keeps callers from giving one.
         aligner = cls(config, runtime)
         aligner._training = aligner._run(src, tgt)
         return aligner

@@ -69,6 +69,8 @@ class SimalignConfig(AlignerConfig):
             distortion=0 <= self.distortion <= 1,
             threshold=0 < self.threshold < 1,
         )
+        # An option without effect is refused rather than ignored; its default cannot be told from
+        # not giving it.
         if self.matching != "softmax" and self.threshold != SOFTMAX_THRESHOLD:
             raise ConfigError("align: threshold is for softmax; with another matching leave it out")
         if self.matching == "softmax" and self.distortion:
@@ -103,6 +105,8 @@ class SimalignConfig(AlignerConfig):
 
     def check_installed(self) -> None:
         """Raises ConfigError if torch, transformers or, for `mwmf`, SciPy is missing."""
+        # Looked for, not imported: the launcher may have no use for torch, which takes seconds to
+        # load.
         needed = ["torch", "transformers", *(["scipy"] if self.matching == "mwmf" else [])]
         if missing := [name for name in needed if find_spec(name) is None]:
             raise ConfigError(

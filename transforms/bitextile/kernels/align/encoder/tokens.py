@@ -32,6 +32,7 @@ class Subwords:
         """
         lengths = np.diff(self.at)[rows]
         at = offsets_of(lengths)
+        # rows [2 0] of at [0 2 5 6]:   lengths [1 2]   at [0 1 3]   index [5 | 0 1]
         index = np.arange(at[-1]) + np.repeat(self.at[rows] - at[:-1], lengths)
         return Subwords(self.ids[index], at, self.word[index])
 
@@ -86,6 +87,8 @@ def context_windows(length: int, max_length: int) -> list[ContextWindow]:
     """
     if length <= max_length:
         return [ContextWindow(0, length, 0, length)]
+    # length 14, max_length 8   |0 . . . . . 6 7|               taken: 0 to 6
+    #                                       |6 7 . . . . . 13|  taken: 7 to 13
     overlap = max_length // 4
     n = -(-(length - overlap) // (max_length - overlap))
     # All windows are full, so that the encoder sees no shorter context at the end than elsewhere.

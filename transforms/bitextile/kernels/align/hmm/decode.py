@@ -155,6 +155,7 @@ def _select_links(
         on &= symmetrize_corpus(corpus, result.best_src, result.best_tgt, int(method))
     cell = np.flatnonzero(on)
     n_tgt = np.diff(corpus.tgt_at)
+    # sentences of 2 x 3 and 1 x 2 words:  cell_at [0 6 8];  cell 4 is (4 - 0) divmod 3 = (1, 1)
     cell_at = offsets_of(np.diff(corpus.src_at) * n_tgt)
     sentence = np.searchsorted(cell_at[1:], cell, side="right")
     score = np.clip(result.mean[cell], np.float32(LEAST_SCORE), np.float32(1))

@@ -144,6 +144,8 @@ def find_cells(corpus: Corpus, row_of: I32, table: TranslationTable, n_tgt: int)
         table: translation table.
         n_tgt: more than any target id.
     """
+    # along word e:   row e of the table  f3: k=7, f9: k=8    entry_plus_1 [.. f3: 8 .. f9: 9 ..]
+    #                 sentence with e, targets f1 f9 f3       position 1 2   entry 8 7
     occurrences = find_occurrences(corpus, len(row_of))
     # first and last are by token of the corpus, but the work goes word by word: token_of has the
     # token of each occurrence.
@@ -275,6 +277,8 @@ def _store_mean(to_tgt: Lattice, to_src: Lattice, mean: F32) -> None:
     """Stores the means by squares of LANES x LANES, as one of the two matrices is read across."""
     n_tgt, n_src = to_tgt.size[0], to_tgt.size[1]
     src_stride, tgt_stride = padded(n_src), padded(n_tgt)
+    # mean [src, tgt] <- to_tgt.gamma [tgt, src] + to_src.gamma [src, tgt]: the first is transposed,
+    # and a square of it, 16 rows of a cache line each, is used up before it leaves the cache.
     for first in range(0, n_src, LANES):
         last = min(first + LANES, n_src)
         for begin in range(0, n_tgt, LANES):

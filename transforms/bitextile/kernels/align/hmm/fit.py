@@ -154,6 +154,7 @@ def _without_half_empty(corpus: Corpus) -> Corpus:
 
 
 def _empty_others(tokens: I32, lengths: I64, keep: Bool) -> tuple[I32, I64]:
+    # Emptied and not removed: row numbers stay, and so do the words' ids.
     return tokens[np.repeat(keep, lengths)], offsets_of(np.where(keep, lengths, 0))
 
 

@@ -266,6 +266,7 @@ def backward(
     beta, emit_beta = lattice.rows[3, :stride], lattice.rows[4, :stride]
     incoming, mass = lattice.rows[2, :stride], lattice.rows[0, :stride]
     normaliser = lattice.normaliser[1 : stride + 1]
+    # After the last word nothing more is to be explained: every state's future has probability one.
     beta[:n_states] = 1
     beta[n_states:] = 0
     p_real = np.float32(1 - p_null)

@@ -69,6 +69,8 @@ def _add_normalisers(
         class_total = add_class_counts(counts, marginals, c, class_counts)
         for e in marginals.member[marginals.class_start[c] : marginals.class_start[c + 1]]:
             of_word = occurrences.sentence[occurrences.start[e] : occurrences.start[e + 1]]
+            # `of_word` is ascending, so the occurrences in this range of sentences are one slice of
+            # it.
             a, b = _count_below(of_word, sentences[0]), _count_below(of_word, sentences[1])
             if a == b:
                 continue

@@ -116,6 +116,7 @@ class HmmModel:
             )
         except (KeyError, TypeError, ConfigError) as error:
             raise DatasetError(f"{fspath(folder)}: not a complete HMM model: {error!r}") from error
+        # The hashes of the files are not enough: they say nothing of model.json itself.
         if model.digest != head["digest"]:
             raise DatasetError(
                 f"{fspath(folder)}: content is {model.digest}, model.json says {head['digest']}; "
@@ -146,6 +147,8 @@ class HmmModel:
 
 
 def _canonical(value: object) -> bytes:
+    # One form for equal values, whatever order a dict was built in; floats by their shortest repr,
+    # which reads back to the same bits.
     return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
 
 

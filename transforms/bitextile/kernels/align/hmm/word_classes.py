@@ -57,6 +57,7 @@ def prefixes(words: pa.StringArray, config: HmmModelConfig) -> pa.StringArray:
         (SYLLABIC, config.class_syllables),
         (ISOLATING, config.class_isolating),
     ):
+        # By the first character alone: 選ぶ and 選挙 share a class, whatever script goes on.
         in_script = pc.match_substring_regex(words, script)
         prefix = pc.if_else(in_script, pc.utf8_slice_codeunits(words, 0, n), prefix)
     return prefix

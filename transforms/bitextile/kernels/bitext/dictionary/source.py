@@ -186,6 +186,8 @@ def _read_lexicon(source: DictionarySource) -> Dictionary:
     dataset = open_dataset(source.path, LEXICON)
     table, languages = dataset.table(), (source.src_lang, source.tgt_lang)
     order = "src,tgt" if languages == tuple(sorted(languages)) else "tgt,src"
+    # A lexicon's sides are in the order of their tags; looked up from the second language, its
+    # columns change their roles, the probabilities with them.
     a, b = ("src", "tgt")[:: 1 if order == "src,tgt" else -1]
     mine = pc.and_(
         pc.equal(table.column(f"{a}_lang"), source.src_lang),
@@ -211,6 +213,7 @@ def _dictionary(
 ) -> Dictionary:
     """Returns the dictionary without the entries its filters do not want."""
     for name, asked in (("count", source.min_count > 0), ("pos", bool(source.pos))):
+        # Compared with null, every entry would be dropped.
         if asked and entries.column(name).null_count == entries.num_rows:
             limit = "min_count" if name == "count" else name
             raise ConfigError(
