@@ -43,7 +43,7 @@ def align(pairs: str, out: str, *, config: AlignConfig, options: RunOptions) -> 
     described = {"command": "align", **asdict(config), "segmenters": segmenters}
     if not config.reproducible:
         described["reproducible"] = False  # the digest is of what was written
-    # Here and not in a worker: a library that lacks is reported before any row is read.
+    # Here and not in a worker: a library that is missing is reported before any row is read.
     config.check_installed()
     dictionaries = _known_translations(source, config)
     digests = {folder: encoder_digest(folder) for folder in config.encoders}

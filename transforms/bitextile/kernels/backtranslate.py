@@ -65,6 +65,8 @@ def parse_weights(spec: str | Mapping[str, float]) -> dict[str, float]:
     {'de': 2.0, 'fr': 1.0}
     """
     if isinstance(spec, Mapping):
+        # Through the text form, so that a recipe's mapping meets the same checks as the command
+        # line.
         spec = ",".join(f"{tag}:{weight}" for tag, weight in spec.items())
     weights: dict[str, float] = {}
     for part in spec.split(","):
@@ -74,6 +76,7 @@ def parse_weights(spec: str | Mapping[str, float]) -> dict[str, float]:
             weight = float(number) if colon else 1.0
         except ValueError:
             weight = 0.0
+        # Also false for NaN.
         if not 0 < weight < float("inf"):
             raise ConfigError(f"{part!r}: expected LANG or LANG:WEIGHT, a weight above 0")
         if tag in weights:
@@ -117,6 +120,7 @@ def draw_targets(
         tags = [tag for tag in sorted(weights) if tag != lang]
         if not tags:
             raise ConfigError(f"sentences are in {lang}, and no other language is wanted; name one")
+        # By language of the sentence, as each has other targets: all but itself.
         here = own == lang
         ends = np.cumsum([weights[tag] for tag in tags])
         # A draw next to 1 may round up to the last end, hence the minimum below.
@@ -148,6 +152,8 @@ def generated_rows(
         "src_lang": requests.column("lang"),
         "tgt_lang": requests.column("tgt_lang"),
         "src": requests.column("text"),
+        # A line break or tab would break every line format, and the normaliser does not see these
+        # rows.
         "tgt": [" ".join(text.split()) for text in texts],
         "tgt_tokens": tokens,
         "score": [round(score / _SCORE_STEP) * _SCORE_STEP for score in scores],

@@ -1,4 +1,4 @@
-"""Word exchange at text level: linked words of a sentence pair change places (WEAM, methods.md 1).
+"""Word exchange: linked words of a pair change places, as vectors do in WEAM (arXiv 2106.01732).
 
     en  The dog runs .          The 狗 runs.
     zh  狗 在 跑 。       ->    dog 在跑。        exchanged [(1, 0)]
@@ -92,7 +92,10 @@ def exchange(
     phrases = bitext.phrases
     eligible = exchangeable(bitext) & (phrases.score >= config.min_score)
     if not config.many_to_many:
+        # A group of one link: one word on either side, which no other link touches.
         eligible &= phrases.n_links == 1
+    # Keyed by the pair, the variant and the word's place in its sentence: the draw is the same in
+    # any batch, and a link more or less elsewhere changes none of the others.
     keys = hash64(batch.column("pair_id"))[phrases.row]
     n_eligible = np.bincount(phrases.row[eligible], minlength=batch.num_rows)
     kept, rejects = [], []
@@ -104,9 +107,11 @@ def exchange(
             variant=variant,
             position=phrases.src[:, 0] - bitext.src.words[phrases.row],
         )
+        # Draws are in [0, 1), so a rate of 0 takes none and a rate of 1 takes all.
         chosen = np.flatnonzero(eligible & (drawn < config.rate))
         known = casing if config.recase else None
         kept.append(_exchanged_rows(batch, bitext, chosen=chosen, variant=variant, casing=known))
+        # A pair without an exchange would be a copy of itself: a reject, with the reason.
         dropped = np.bincount(phrases.row[chosen], minlength=batch.num_rows) == 0
         rejects.extend(_rejected_rows(batch, dropped, n_eligible=n_eligible, variant=variant))
     return Filtered(merge_by_row(kept, EXCHANGE.schema), merge_by_row(rejects))
@@ -128,6 +133,8 @@ def undo_exchange(batch: pa.RecordBatch) -> tuple[pa.StringArray, pa.StringArray
     back = []
     for name, (view, order, new) in zip(("src", "tgt"), _again(batch), strict=True):
         words = word_spans(view.src, view.phrases.src[order])
+        # The way back is a replacement as well: the exchanged spans by the words that stood there,
+        # and the spaces that were set beside them taken away again.
         edits = Edits(view.phrases.row[order], new.start, new.end, *words)
         host = to_texts(batch.column(f"{name}_exchanged"))
         back.append(
@@ -166,13 +173,16 @@ def _again(batch: pa.RecordBatch) -> list[tuple[AlignedBitext, I64, ReplacedText
     check_rows(batch, EXCHANGE, "exchange")
     bitext = bitext_of(batch)
     links, exchanged = _places(batch.column("links")), _places(batch.column("exchanged"))
+    # `exchanged` names links, of which a phrase may have several; each phrase once.
     chosen = np.unique(bitext.phrases.of_link[np.isin(links, exchanged)])
+    # A link of no phrase cannot have been exchanged; the texts below will differ then.
     chosen = chosen[chosen >= 0]
     again = [
         (view, *_cased_as(view, chosen, batch.column(f"{side}_exchanged"), batch[f"{other}_lang"]))
         for view, side, other in ((bitext, "src", "tgt"), (bitext.flip(), "tgt", "src"))
     ]
     wrong = np.zeros(batch.num_rows, bool)
+    # The row is in the upper half of the number; see `_places`.
     wrong[exchanged[~np.isin(exchanged, links)] >> 32] = True
     for name, (_, _, new) in zip(("src", "tgt"), again, strict=True):
         same = pc.equal(new.strings, batch.column(f"{name}_exchanged"))
@@ -199,9 +209,14 @@ def _cased_as(
         lang: [n] of the targets.
     """
     order, plain = translate(view, chosen)
+    # Which casing was used when the row was made is not in the row, but its outcome is: the first
+    # letter of each exchanged word. Casing keeps a word's place, so that is where the plain
+    # exchange puts it.
     found, row = to_texts(given), view.phrases.row[order]
     place = found.offsets[row] + plain.start
     inside = place < found.offsets[row + 1]
+    # A row whose texts are wrong may end too soon; it is found to differ later, and must not fail
+    # here.
     first = np.append(found.points, np.uint32(0))[np.where(inside, place, len(found.points))]
     return translate(view, chosen, replacements=match_case(view, order, first, lang=lang))
 
@@ -210,6 +225,7 @@ def _places(links: pa.ListArray) -> I64:
     """Returns one number for each (row, source word, target word)."""
     flat = links.flatten()
     src, tgt = (flat.field(side).to_numpy().astype(np.int64) for side in ("src", "tgt"))
+    #     row (32 bits) | source word (16) | target word (16); words are int16 in the schema.
     return (rows_of(list_offsets(links)) << 32) | (src << 16) | tgt
 
 
@@ -222,8 +238,11 @@ def _exchanged_rows(
     casing: Casing | None,
 ) -> tuple[I64, pa.RecordBatch]:
     """Returns the rows with an exchange, by number, and as rows of kind exchange."""
+    # Whole columns are cheaper than rows picked out first: all texts are put together, those
+    # without an exchange are dropped at the end.
     rows = np.unique(bitext.phrases.row[chosen])
     langs, new = (batch.column("src_lang"), batch.column("tgt_lang")), []
+    # Each side from the original pair, not one from the other's result, whose offsets have moved.
     for view, sides in ((bitext, langs), (bitext.flip(), langs[::-1])):
         cased = None if casing is None else recase_phrases(view, chosen, langs=sides, casing=casing)
         new.append(translate(view, chosen, replacements=cased)[1].strings)

@@ -49,7 +49,11 @@ def derived_tag(lang: str, transforms: Sequence[str]) -> str:
     """
     parts = lang.split("-")
     if "transliterate" in transforms:
+        # A language tag has one script subtag, of four letters (RFC 5646, section 2.2.3); Qaaa
+        # takes its place.
         script = [p for p in parts[1:] if len(p) == 4 and p.isalpha()]
         parts = [p for p in parts if p not in script]
+        # Behind the language and before regions and variants, as RFC 5646, section 2.1 orders
+        # subtags.
         parts.insert(1, PRIVATE_SCRIPT)
     return "-".join([*parts, *(_VARIANTS[t] for t in transforms if t in _VARIANTS)])

@@ -66,6 +66,7 @@ def _reorder_sentences(words: SegmentedTexts, order: I64, *, name: str, seed: in
         keys, row = order_free_hash(words), rows_of(words.words)
         position = place - words.words[row]
         rank = uniform(keys[row], seed=seed, operation="derive/permute", position=position)
+    # The last key is the first: within a sentence its words by rank, then what ends it.
     return np.lexsort((rank, ends[order], sentence[order]))
 
 
@@ -74,6 +75,9 @@ def order_free_hash(words: SegmentedTexts) -> U64:
 
     So the draw that shuffled a sentence can be drawn again from the shuffled one.
     """
+    # Sums modulo 2^64 do not depend on the order of their terms. Letters are hashed with their place
+    # in the word, so that "on" is not "no"; each word's sum is mixed before words are added, or letters
+    # could change words ("ab cd" and "ad cb") without a trace.
     lengths = words.ends - words.starts
     offsets = offsets_of(lengths)
     place = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)
@@ -87,6 +91,7 @@ def order_free_hash(words: SegmentedTexts) -> U64:
 
 
 def _sums(values: U64, offsets: I64) -> U64:
+    # Wraps around, and so does the difference: modulo 2^64 it is right.
     reached = np.append(np.zeros(1, np.uint64), np.cumsum(values, dtype=np.uint64))
     return reached[offsets[1:]] - reached[offsets[:-1]]
 
@@ -128,9 +133,12 @@ def head_swap(heads: Sequence[int]) -> list[int]:
         if expanded:
             order.append(word - 1)
             continue
+        # What is pushed last comes off first: the dependents behind the head, then the head, then
+        # those that stood before it; each side in its old order.
         stack += [(w, False) for w in reversed(below[word]) if w < word]
         stack.append((word, True))
         stack += [(w, False) for w in reversed(below[word]) if w > word]
+    # The root reaches every word but those on a cycle and below one.
     if len(order) < len(heads):
         raise ValueError("dependency cycle")
     return order
@@ -193,6 +201,7 @@ def gaps(words: SegmentedTexts) -> tuple[I64, I64]:
     first = np.append(True, row[1:] != row[:-1])[: len(row)]
     start = np.where(first, base[row], before)
     last = np.maximum(words.words[1:] - 1, 0)
+    # A text without words is one gap.
     filled = np.diff(words.words) > 0
     ends = words.ends[last] if len(row) else base[:-1]
     tail = np.where(filled, ends, base[:-1])
@@ -213,6 +222,7 @@ def _would_join(words: SegmentedTexts, order: I64, touches: Bool) -> Bool:
         return np.zeros(0, bool)
     left = np.append(order[0], order[:-1])
     a, b = points[words.ends[left] - 1], points[words.starts[order]]
+    # Scripts written without spaces join as they always do.
     letters = np.isin(code[a], (SPACED, DIGIT)) & np.isin(code[b], (SPACED, DIGIT))
     as_they_were = (order == left + 1) & touches[order]
     joins = (letters | is_grapheme_extend()[b]) & touches & ~as_they_were

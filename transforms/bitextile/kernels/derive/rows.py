@@ -1,6 +1,6 @@
 """Derived languages: a corpus in another script or word order, aligned with itself, exactly.
 
-ALIGN-MLM's synthetic languages (arXiv 2211.08547, methods.md 4) at text level:
+ALIGN-MLM's synthetic languages (arXiv 2211.08547) at text level; there they are made of ids:
 
     transliterate  each word in a script of its own: every code point moves into a private-use plane
     invert         words in reverse, the final . ! ? kept last
@@ -58,6 +58,7 @@ def derive_rows(batch: pa.RecordBatch, *, config: DeriveConfig) -> Filtered:
     """
     check_rows(batch, MONO, "derive")
     text = batch.column("text")
+    # Such text could not be told from a derived one on the way back.
     keep, rejects = split_rejects(
         batch,
         (held := count_private_use(text)) == 0,
@@ -115,6 +116,7 @@ def derive_aligned(batch: pa.RecordBatch, *, config: DeriveConfig) -> Filtered:
         batch, held == 0, rule="private_use/1", value=held.astype(np.float64)
     )
     made = _derive_sides(keep, config=config)
+    # Done on every row and compared: cheaper than a proof of which texts can be undone.
     back = undo_derive_aligned(made, config=config)
     same = pc.and_(*(pc.equal(a, keep.column(s)) for a, s in zip(back, ("src", "tgt"))))
     same = same.to_numpy(zero_copy_only=False)
@@ -173,6 +175,7 @@ def _by_language(batch: pa.RecordBatch) -> list[tuple[str, pa.StringArray]]:
     langs = np.array(batch.column("lang").to_pylist(), dtype=object)
     if not len(langs):
         return []
+    # A shard holds one language, so this is mostly one run; callers of their own may mix languages.
     starts = np.flatnonzero(np.append(True, langs[1:] != langs[:-1]))
     ends = np.append(starts[1:], len(langs))
     return [(langs[s], batch.column("text").slice(s, e - s)) for s, e in zip(starts, ends)]
@@ -209,6 +212,7 @@ def aligned_rows(
 def _pair_ids(
     src_lang: pa.StringArray, src: pa.StringArray, tgt_lang: pa.StringArray, tgt: pa.StringArray
 ) -> pa.Array:
+    # Sorted sides, as for any pair: the id is the same whichever side comes first.
     rows = zip(*(column.to_pylist() for column in (src_lang, src, tgt_lang, tgt)), strict=True)
     return pa.array([stable_id(*sorted((f"{a}\x1f{s}", f"{b}\x1f{t}"))) for a, s, b, t in rows])
 
@@ -239,9 +243,11 @@ def _derive_sides(batch: pa.RecordBatch, *, config: DeriveConfig) -> pa.RecordBa
         words = segmented_side(batch, side)
         derived = derive_texts(words, config=config)
         target = _target_words(words.words, derived.order)
+        # A link's end follows its word to where that now stands.
         ends[side] = target[words.words[row] + ends[side]]
         columns |= {side: derived.texts, f"{side}_spans": derived.spans}
         columns[f"{side}_lang"] = _derived_tags(batch.column(f"{side}_lang"), config.transforms)
+    # Words moved, so links are sorted anew: the contract is (src, tgt) within a row.
     order = np.lexsort((ends["tgt"], ends["src"], row))
     items = [pa.array(ends[side][order], pa.int16()) for side in ("src", "tgt")]
     items.append(flat.field("score").take(pa.array(order)))

@@ -18,5 +18,6 @@ def transliterate_words_back(words: SegmentedTexts) -> SegmentedTexts:
 
 def _moved(words: SegmentedTexts, points: U32, places: I64) -> SegmentedTexts:
     """Returns texts of other code points; `places` says where each old one, and the end, went."""
+    # `places` has an entry for the end too, so the last offset and the last word's end are found.
     texts = Texts(points, places[words.texts.offsets])
     return SegmentedTexts(texts, words.words, places[words.starts], places[words.ends])

@@ -32,6 +32,7 @@ def sides_of_key(key: str, batch: pa.RecordBatch) -> tuple[str, str, pa.Array]:
     ('ar', 'en', [True, False])
     """
     src, tgt = batch.column("src_lang"), batch.column("tgt_lang")
+    # Rows of a key may run in either direction; files have one, that of the sorted tags.
     first, second = sorted((src[0].as_py(), tgt[0].as_py()))
     flipped = pc.not_equal(src, first)
     fits = pc.equal(pc.if_else(flipped, tgt, src), first)
@@ -56,6 +57,8 @@ def refuse_text(
         pattern: RE2 of what must not occur in it.
         what: the same in words.
     """
+    # Refused, not replaced: a line more or less would shift every line behind it, and no reader of
+    # line-aligned files could notice.
     bad = pc.indices_nonzero(pc.match_substring_regex(text, pattern))
     if len(bad):
         row = batch.column("pair_id")[bad[0].as_py()]

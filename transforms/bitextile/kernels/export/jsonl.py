@@ -19,6 +19,7 @@ def jsonl_lines(key: str, batch: pa.RecordBatch) -> Columns:
     sides_of_key(key, batch)
     columns = [_shortest_floats(column) for column in batch.columns]
     rows = pa.RecordBatch.from_arrays(columns, names=batch.schema.names).to_pylist()
+    # Python would write NaN and Infinity, which are no JSON; `_shortest_floats` has made them null.
     lines = [json.dumps(row, ensure_ascii=False, allow_nan=False) for row in rows]
     return {f"{key}.jsonl": pa.array(lines, pa.string())}
 
@@ -29,6 +30,8 @@ def _shortest_floats(column: pa.Array) -> pa.Array:
     That is 0.9, not 0.8999999761581421: the same float32 when read back.
     """
     if pa.types.is_float32(column.type):
+        # Arrow prints the shortest decimal that reads back as the same float32; as float64 that
+        # decimal is what `json` prints.
         finite = pc.if_else(pc.is_finite(column), column, None)
         return pc.cast(pc.cast(finite, pa.string()), pa.float64())
     if pa.types.is_list(column.type):

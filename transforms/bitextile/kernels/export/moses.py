@@ -25,6 +25,7 @@ def moses_lines(key: str, batch: pa.RecordBatch) -> Columns:
     {'ar-en.ar': ['مرحبا', 'لا'], 'ar-en.en': ['Hi', 'no']}
     """
     first, second, flipped = sides_of_key(key, batch)
+    # A key may be of one language twice (paraphrases), and each file needs a name of its own.
     if first == second:
         raise DatasetError(
             f"key {key}: both sides are {first}, so moses would give both files one name; "

@@ -32,6 +32,7 @@ def muse_lines(key: str, batch: pa.RecordBatch) -> Columns:
                 f"the entry {row['src']!r}, {row['tgt']!r} holds white space or nothing, which "
                 "muse cannot represent; leave it out of the lexicon"
             )
+    # A lexicon of a key has entries looked up from either side; both files get all of them.
     a, b = pc.if_else(flipped, tgt, src), pc.if_else(flipped, src, tgt)
     return {
         f"{first}-{second}.txt": pc.binary_join_element_wise(a, b, " "),

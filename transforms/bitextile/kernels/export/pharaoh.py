@@ -40,6 +40,7 @@ def _words_with_spaces(batch: pa.RecordBatch, side: str) -> pa.Array:
     counts = pc.list_value_length(spans).to_pylist()
     flat = spans.flatten()
     starts, ends = flat.field("start").to_pylist(), flat.field("end").to_pylist()
+    # Cut in Python: Arrow has no kernel that cuts a string at several places.
     words, lines, at = [], [], 0
     for text, count in zip(texts, counts, strict=True):
         row = [text[s:e] for s, e in zip(starts[at : at + count], ends[at : at + count])]
@@ -47,6 +48,7 @@ def _words_with_spaces(batch: pa.RecordBatch, side: str) -> pa.Array:
         lines.append(" ".join(row))
         at += count
     flat_words = pa.array([word for row in words for word in row], pa.string())
+    # All words in one call; which row a bad one is in is looked for only if there is one.
     if pc.any(pc.match_substring_regex(flat_words, WORD_BREAK)).as_py():
         bad = pa.array([_mark_bad_word(row) for row in words], pa.string())
         what = "white space or |||"
@@ -62,11 +64,13 @@ def _mark_bad_word(words: list[str]) -> str:
 def _link_lines(links: pa.ListArray, flipped: pa.Array) -> pa.Array:
     """Returns the links of each row as `i-j i-j`, sorted, flipped where the row is."""
     parents, flat = pc.list_parent_indices(links), links.flatten()
+    # Files have their sides in the order of the key, and so must the links.
     turn = pc.take(flipped, parents)
     src, tgt = flat.field("src"), flat.field("tgt")
     table = pa.table(
         {"row": parents, "i": pc.if_else(turn, tgt, src), "j": pc.if_else(turn, src, tgt)}
     )
+    # By row first, so the items still fall into the lists of `links`, whose lengths did not change.
     table = table.sort_by([(name, "ascending") for name in table.column_names]).combine_chunks()
     i, j = (pc.cast(table.column(c).combine_chunks(), pa.string()) for c in ("i", "j"))
     return join_items(links, pc.binary_join_element_wise(i, j, "-"))

@@ -34,6 +34,8 @@ def tsv_lines(key: str, batch: pa.RecordBatch) -> Columns:
 
 
 def _text_field(column: pa.Array) -> pa.Array:
+    # Nothing is quoted, so that `cut` and `awk` can read it; cells that would need quotes are
+    # refused.
     if column.type in (SPANS, LINKS):
         flat = column.flatten()
         names = [field.name for field in flat.type]

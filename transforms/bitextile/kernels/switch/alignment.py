@@ -89,13 +89,17 @@ def _input(
     """
     phrases = view.phrases
     eligible = np.flatnonzero(exchangeable(view) & (phrases.score >= min_score))
+    # `flip` leaves the phrases in the order of the other side; targets must be sorted by their own.
     order = eligible[np.lexsort((phrases.src[eligible, 0], phrases.row[eligible]))]
     row, number = phrases.row[order], np.arange(len(order))
     base = view.src.texts.offsets[row]
     starts, ends = word_spans(view.src, phrases.src[order])
+    # Of its first word, which no other phrase of the sentence has: phrases do not overlap.
     position = phrases.src[order, 0] - view.src.words[row]
     lang, other_lang = ("src_lang", "tgt_lang")[:: 1 if side == "src" else -1]
     others = batch.column(other_lang).dictionary_encode()
+    # Targets and substitutes are one to one: number k belongs to target k, and its share is all
+    # there is to draw.
     substitutes = Substitutes(
         view.tgt.texts.points,
         *word_spans(view.tgt, phrases.tgt[order]),

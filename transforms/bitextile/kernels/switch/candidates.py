@@ -1,4 +1,4 @@
-"""Code-switching by a model: words replaced by what an encoder suggests (SALT, methods.md 5).
+"""Code-switching by a model: words replaced by what an encoder suggests (SALT, arXiv 2309.10891).
 
 en  The dog runs.   +  dog: Hund .4, 犬 .2, chien .1   ->   The 犬 runs.
 """
@@ -63,10 +63,14 @@ def switch_by_candidates(batch: pa.RecordBatch, *, config: CandidatesSwitchConfi
     spelled = cut(words.texts, words.starts, words.ends)
     other = pc.not_equal(flat.field("text"), spelled.take(pa.array(word)))
     usable = other.to_numpy(zero_copy_only=False) & (flat.field("score").to_numpy() > 0)
+    # Datasets are checked for spans and links, not for an empty text; replacing a word by nothing
+    # would make two words of its neighbours meet.
     usable &= pc.greater(pc.utf8_length(flat.field("text")), 0).to_numpy(zero_copy_only=False)
+    # A word whose edge is within a grapheme cluster (a mark of the next word on it) is left alone.
     usable &= grapheme_safe(words.texts, words.starts, words.ends)[word]
     use = np.flatnonzero(usable)
     eligible, target = np.unique(word[use], return_inverse=True)
+    # Candidates stand word by word, so those of target k are `bounds[k]` to `bounds[k + 1]`.
     bounds = offsets_of(np.bincount(target, minlength=len(eligible)))
     given = SwitchInput(
         side="text",
@@ -101,6 +105,8 @@ def _substitutes(candidates: pa.StructArray, target: np.ndarray) -> Substitutes:
 def _with_provenance(batch: pa.RecordBatch) -> pa.RecordBatch:
     """Returns the rows with the columns that rejects have and candidates have not, empty."""
     n = batch.num_rows
+    # Candidates were made from sentences whose provenance their dataset has; rejects name the
+    # sentence by its id.
     columns = {name: batch.column(name) for name in ("text_id", "lang", "text")}
     columns |= {"corpus": pa.repeat("", n), "file": pa.repeat("", n)}
     return pa.RecordBatch.from_pydict(columns | {"line": pa.array(np.zeros(n, np.int64))})

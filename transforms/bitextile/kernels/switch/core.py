@@ -237,9 +237,12 @@ def shares(weights: F64, group: I64) -> I64:
 def _sample(given: SwitchInput, variant: int, *, config: SwitchConfig) -> _Draw:
     """Samples sentences by id, side and variant, targets by these and their position."""
     row, keys = given.targets.row, hash64(given.ids)
+    # The names of operations decide every draw: renaming one changes all switched data. The side is
+    # in them, since both sides of a pair have the pair's id.
     draw = partial(uniform, seed=config.seed, variant=variant)
     sentences = draw(keys, operation=f"codeswitch/sentence/{given.side}") < config.sentence_rate
     operation = f"codeswitch/word/{given.side}"
+    # Drawn for all targets, those of sentences that were not drawn too: independent, and one pass.
     words = draw(keys[row], operation=operation, position=given.targets.position)
     return _Draw(variant, sentences, sentences[row] & (words < config.token_rate))
 
@@ -248,6 +251,7 @@ def _sample_substitutes(given: SwitchInput, draw: _Draw, *, config: SwitchConfig
     """Returns the substitute of each sampled target, by its share."""
     drawn = np.flatnonzero(draw.targets)
     low, high = given.targets.low[drawn], given.targets.high[drawn]
+    # Links give one substitute each: nothing to draw.
     if not len(drawn) or int((high - low).max()) == 1:
         return low
     u = uniform(
@@ -257,8 +261,14 @@ def _sample_substitutes(given: SwitchInput, draw: _Draw, *, config: SwitchConfig
         variant=draw.variant,
         position=given.targets.position[drawn],
     )
+    # Shares of all substitutes end to end, in whole numbers; a target's are neighbours:
+    #
+    #     substitute    Hund    犬     läuft
+    #     share         .5      .5     1           times 2^32
+    #     reached     0      .5      1       2     "dog" aims into [0, 1), "runs" into [1, 2)
     reached = offsets_of(given.substitutes.share)
     aim = reached[low] + (u * (reached[high] - reached[low])).astype(np.int64)
+    # u is below 1, so `aim` is within the target's part but for rounding; the clip is for that.
     return np.clip(np.searchsorted(reached, aim, side="right") - 1, low, high - 1)
 
 
@@ -270,6 +280,7 @@ def _switched_rows(
     row, start, end = (column[drawn] for column in given.targets[:3])
     edits = Edits(row, start, end, substitutes.start[substitute], substitutes.end[substitute])
     new = replace_spans(given.texts, edits, substitutes.points)
+    # Targets are sorted by row, so a row's replacements are neighbours and `counts` cuts the lists.
     rows, counts = np.unique(row, return_counts=True)
     base, source = given.texts.offsets[row], pa.array(substitutes.source[substitute])
     lang, origin = (
@@ -309,6 +320,8 @@ def _rejected_rows(
 ) -> list[tuple[I64, pa.RecordBatch]]:
     """Returns the sentences without a replacement."""
     n, row = len(given.ids), given.targets.row
+    # The three rules below exclude each other, and with the switched rows they cover every
+    # sentence: from this follows that read = kept + rejected.
     n_targets, n_drawn = np.bincount(row, minlength=n), np.bincount(row[draw.targets], minlength=n)
     parts = []
     for rule, rejected, value in (
@@ -327,6 +340,8 @@ def _rejected_rows(
 
 def _count(counters: Counters, given: SwitchInput, draw: _Draw, substitute: I64) -> None:
     """Adds what was sampled to the counters of the sentences' languages."""
+    # By language, because a batch mixes pairs, and a rate that is met over all may be missed in
+    # one.
     encoded = given.lang.dictionary_encode()
     of_sentence = encoded.indices.to_numpy(zero_copy_only=False)
     of_target = of_sentence[given.targets.row]

@@ -80,6 +80,7 @@ class Index(NamedTuple):
     def groups(self, words: Sequence[str]) -> I64:
         """Returns the group of each word, -1 for one that no dictionary knows."""
         exact, folded = self.exact, self.folded
+        # As written first: lower-cased, "Polish" and "polish" would share their translations.
         found = [exact[w] if w in exact else folded.get(lower_nfc(w), -1) for w in words]
         return np.array(found, np.int64)
 
@@ -151,8 +152,10 @@ def _inputs(
 ) -> Iterator[SwitchInput]:
     """Yields the sentences of one side, language by language."""
     langs = batch.column("lang" if kind is MONO else f"{side}_lang")
+    # Segmenter and index are chosen by language; a batch may mix them.
     for lang in langs.unique().to_pylist():
         numbers = np.flatnonzero(pc.equal(langs, lang).to_numpy(zero_copy_only=False))
+        # Mostly one language: no copy then.
         rows = batch if len(numbers) == len(langs) else batch.take(pa.array(numbers))
         spans = (
             rows.column(f"{side}_spans") if kind is ALIGNED else segment(rows.column(side), lang)
@@ -174,10 +177,12 @@ def _inputs(
 
 def _known_words(words: SegmentedTexts, index: Index) -> tuple[Targets, Substitutes]:
     """Returns the words that the dictionaries know, with their translations."""
+    # Each distinct spelling is looked up once in a batch; words repeat much.
     spelled = cut(words.texts, words.starts, words.ends).dictionary_encode()
     group = index.groups(spelled.dictionary.to_pylist())
     if len(group):
         group = group[spelled.indices.to_numpy()]
+    # -1 would index the last offset; it is left out before `offsets` is asked.
     known = np.flatnonzero((group >= 0) & grapheme_safe(words.texts, words.starts, words.ends))
     low, high = index.offsets[group[known]], index.offsets[group[known] + 1]
     return word_targets(words, known, low=low, high=high), index.substitutes
@@ -208,6 +213,11 @@ def _index(dictionaries: Sequence[Dictionary]) -> Index:
         for name in ("src", "tgt", "p"):
             columns[name] += entries.column(name).to_pylist()
         columns["number"] += [number] * entries.num_rows
+    # Each entry stands in two groups, that of the word as written and that of the folded word:
+    #
+    #     entries    Polish -> polnisch     polish -> polieren
+    #     exact      Polish: 0   polish: 1      folded   polish: 2
+    #     groups     0 [polnisch]   1 [polieren]   2 [polnisch, polieren]
     folded = [lower_nfc(word) for word in columns["src"]]
     use: list[int] = [
         k
@@ -221,6 +231,7 @@ def _index(dictionaries: Sequence[Dictionary]) -> Index:
     caseless, folded_group = _numbered([folded[k] for k in use])
     group = np.concatenate([exact_group, folded_group + len(exact)])
     entry = np.tile(np.arange(len(use)), 2)
+    # Stable: within a group translations stay in the order of the dictionaries, on any machine.
     order = np.argsort(group, kind="stable")
     group, entry = group[order], entry[order]
     share = shares(_weights(dictionaries, group, origin[entry], p[entry]), group)
@@ -251,5 +262,6 @@ def _weights(
     lang = np.array([langs.index(d.source.tgt_lang) for d in dictionaries], np.int64)[number]
     weight = np.array([d.source.weight for d in dictionaries], float)[number]
     cell = group * len(langs) + lang
+    # A foreign lexicon may hold a probability of 0, and a group of nothing else would divide by 0.
     positive = np.maximum(p.astype(np.float64), 1e-9)
     return weight * positive / np.bincount(cell, weights=positive)[cell]

@@ -82,6 +82,7 @@ def pivot_texts(batch: pa.RecordBatch, pivot: str) -> pa.StringArray:
             f"a pair of {row['src_lang']} and {row['tgt_lang']} has no side in {pivot}, which "
             "the translations are to share; name another pivot, or give a dataset of its pairs"
         )
+    # With both sides in the pivot's language the source counts as the sentence.
     return pc.if_else(at_src, batch.column("src"), batch.column("tgt"))
 
 
@@ -135,6 +136,8 @@ def _sentences(
 
     A sentence keeps the provenance of its pair with the lowest id.
     """
+    # Sorted by sentence, then pair: batches of a group arrive in any order, and the provenance that
+    # a row keeps must not depend on it. Ids have 32 hex digits, hence U32.
     ids = np.array(text_ids(pivot, texts).to_pylist(), dtype="U32")
     order = np.lexsort((np.array(batch.column("pair_id").to_pylist(), dtype="U32"), ids))
     found, first, counts = np.unique(ids[order], return_index=True, return_counts=True)
@@ -143,6 +146,7 @@ def _sentences(
     columns.append(texts.take(rows))
     columns += [batch.column(name).take(rows) for name in ("corpus", "file", "line", "split")]
     mono = pa.RecordBatch.from_arrays(columns, schema=MONO.schema)
+    # `found` is sorted, as `np.unique` returns it.
     return mono, np.searchsorted(found, ids), counts
 
 
@@ -152,6 +156,7 @@ def _linked(
     """Yields the links of the pairs that have the pivot as source, then of those as target."""
     bitext = bitext_of(batch)
     at_src = pc.equal(batch.column("src_lang"), config.pivot).to_numpy(zero_copy_only=False)
+    # The pivot may be either side; flipped, it is the source in both parts.
     for view, mine, other in (
         (bitext, at_src, "tgt_lang"),
         (bitext.flip(), ~at_src, "src_lang"),
@@ -200,17 +205,22 @@ def _targets(
     langs, lang = _numbered(links.lang)
     text, spelled = _numbered(links.text)
     names = langs.to_pylist()
+    # Whole numbers below 2^53 are exact in float64, so one matrix can be sorted with the scores in
+    # it. Negated, the best score comes first of equal rows.
     columns = np.stack([low, high, lang, spelled, -links.score.astype(np.float64)])[:, kept]
+    # lexsort takes its last key as the first: reversed, that is `low`.
     columns = columns[:, np.lexsort(columns[::-1])]
     # Several pairs may give one span the same translation: only the best-scored is kept.
     new = np.append(True, (columns[:4, 1:] != columns[:4, :-1]).any(axis=0))[: columns.shape[1]]
     start, end, lang, spelled = columns[:4, new].astype(np.int64)
+    # Kept spans are disjoint, so their start alone names them.
     place, first, target = np.unique(start, return_index=True, return_inverse=True)
     weight = np.array([weights.get(name, 1.0) for name in names], float)[lang]
     cell = target * len(names) + lang
     # A language's weight is shared by its translations, so that many do not make it likelier.
     weight = weight / np.bincount(cell)[cell] if len(cell) else weight
     bounds = offsets_of(np.bincount(target, minlength=len(place)))
+    # From a code point of the batch back to the sentence it is in.
     row = np.searchsorted(offsets, place, side="right") - 1
     base, texts = offsets[row], to_texts(text)
     targets = Targets(row, place - base, end[first] - base, place - base, bounds[:-1], bounds[1:])
@@ -223,6 +233,8 @@ def _targets(
 def _numbered(column: pa.StringArray) -> tuple[pa.StringArray, I64]:
     """Returns the distinct strings by code point, and which of them each row has."""
     encoded = column.dictionary_encode()
+    # dictionary_encode numbers by first occurrence, which depends on the batch; by code point the
+    # draws below do not.
     order = pc.sort_indices(encoded.dictionary)
     rank = np.empty(len(order), np.int64)
     rank[order.to_numpy()] = np.arange(len(order))
@@ -235,6 +247,13 @@ def _disjoint(low: I64, high: I64, one_word: Bool, n_points: int) -> Bool:
     Two pairs may cut the same sentence into other words only if they were segmented differently;
     of spans that still overlap, the first stays.
     """
+    # Distinct spans, so that equal ones, of several pairs, do not count as an overlap. `edges` has
+    # +1 where a span begins and -1 where it ends; its sum so far says how many cover a code point:
+    #
+    #     spans        [0,3) [4,7) [6,9)
+    #     text         T  h  e  _  d  o  g  _  a
+    #     edges        1  0  0 -1  1  0  1 -1  0 -1
+    #     covered by   1  1  1  0  1  1  2  1  1        the last two spans overlap at 6
     span, index = np.unique(np.stack([low, high]), axis=1, return_inverse=True)
     edges = np.zeros(n_points + 1, np.int64)
     np.add.at(edges, span[0], 1)
@@ -243,6 +262,7 @@ def _disjoint(low: I64, high: I64, one_word: Bool, n_points: int) -> Bool:
     single = np.zeros(len(alone), bool)
     single[index.ravel()[one_word]] = True
     use = np.flatnonzero(alone | single)
+    # The furthest end of all spans before it, dropped ones included, in the order of their starts.
     reached = np.maximum.accumulate(np.append(0, span[1][use]))[:-1]
     keep = np.zeros(len(alone), bool)
     keep[use[span[0][use] >= reached]] = True

@@ -1,8 +1,8 @@
 """Code-switching by sentence: whole fields of task data replaced by their translations.
 
-The fine-tuning rule of the post-pretraining alignment (arXiv 2010.12547, methods.md 3): in NLI,
-premise and hypothesis may be in two languages and the label stays; in question answering the
-question switches, and the context, with the answer's span in it, stays.
+The fine-tuning rule of the post-pretraining alignment (arXiv 2010.12547); that its unit is a whole
+field is our choice. In NLI, premise and hypothesis may be in two languages and the label stays; in
+question answering the question switches, and the context, with the answer's span in it, stays.
 
     en  He left.    She saw him go.   neutral      +  de  Er ging.
     ->  Er ging.    She saw him go.   neutral
@@ -132,9 +132,11 @@ def read_task(files: TaskFiles) -> SwitchOutput:
                 f"{files.translations[lang]} has {len(translated)} examples, {files.file} "
                 f"{len(examples)}; line n of one must translate line n of the other"
             )
+    # By key and not by position: question answering is translated in part (MLQA), in any order.
     by_key = {lang: {e.key: e for e in translated} for lang, translated in others.items()}
     rows = [_row(files, e, line, by_key) for line, e in enumerate(examples, 1)]
     first: dict[str, int] = {}
+    # True for a text that was there on an earlier line.
     again = [first.setdefault(row["text_id"], row["line"]) != row["line"] for row in rows]
     batch = pa.RecordBatch.from_pylist(rows, schema=task_schema(files.task))
     copies = batch.filter(pa.array(again, pa.bool_()))
@@ -185,6 +187,8 @@ def _row(
     fields = get_text_fields(files.task)
     text = "\n".join(example.fields)
     return {
+        # As `text_ids` makes it, so that the parent of a switched row is the sentence's id in any
+        # dataset.
         "text_id": stable_id(f"{files.language}\x1f{text}"),
         "lang": files.language,
         "text": text,
@@ -207,6 +211,8 @@ def _translations(
             other = by_key[lang].get(example.key)
             if name not in fields.switchable or other is None:
                 continue
+            # A translation with another label would teach the wrong one, whichever of the two is
+            # kept.
             if not fields.labels_agree(example.label, other.label):
                 continue
             mine, translated = example.fields[number].strip(), other.fields[number]
@@ -223,6 +229,9 @@ def _field_targets(
     row, number = rows_of(list_offsets(lists)), flat.field("field").to_numpy().astype(np.int64)
     # Translations stand by field, so those of a (row, field) are neighbours.
     place, target = np.unique(row * 2 + number, return_inverse=True)
+    # `text` is both fields with a newline between, and positions are code points in it:
+    #
+    #     He left.\nShe saw him go.        field 0: [0, 8)    field 1: [9, 24)
     first, second = (
         pc.utf8_length(batch.column(name)).to_numpy().astype(np.int64) for name in fields.names
     )
@@ -244,11 +253,13 @@ def _field_targets(
         source,
         tuple((name, "translation") for name in names),
     )
+    # The number of the field keys its draw, so a field without translations moves no other draw.
     return Targets(of_row, start, end, of_field, bounds[:-1], bounds[1:]), substitutes
 
 
 def _with_labels(kept: pa.RecordBatch, batch: pa.RecordBatch, fields: TextFields) -> pa.RecordBatch:
     """Returns switched rows with their fields as they are now, and with the labels."""
+    # By id: each parent has a row for each variant, and those without a replacement have none.
     parents = batch.take(pc.index_in(kept.column("parent_id"), batch.column("text_id")))
     texts = list(_split_texts(kept, parents.column(fields.names[0])))
     new = [pa.array([row[number] for row in texts], pa.string()) for number in (0, 1)]

@@ -15,6 +15,8 @@ def read_lines(path: str) -> list[str]:
     Raises:
         InputError: the file is missing or damaged, or a line is not UTF-8 or too long.
     """
+    # Through the corpus reader: compression, encodings and the limits on lines are the same as for
+    # corpora, and are tested there.
     source = CorpusSource(
         corpus="task", languages=("und",), files=(path,), names=(path,), format="lines"
     )
@@ -36,6 +38,8 @@ def read_bytes(path: str) -> bytes:
     filesystem_, place = filesystem(path)
     try:
         with filesystem_.open_input_stream(place, compression="detect") as stream:
+            # One byte more than allowed, so that a file that is too large shows without its size
+            # being known; of a compressed one the file system does not tell it.
             content = stream.read(MAX_JSON_BYTES + 1)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error})") from error

@@ -61,12 +61,15 @@ def reorder_tags(tags: Sequence[str], order: Sequence[int]) -> list[str]:
     for tag in tags:
         if tag != "O" and tag[:2] not in ("B-", "I-"):
             raise InputError(f"tag {tag!r}: expected O, B-TYPE or I-TYPE")
+        # An I- after O or after another type begins an entity as well, as in IOB1 files.
         begins = tag.startswith("B-") or last[2:] != tag[2:]
         entity += begins
         entities.append(0 if tag == "O" else entity)
         last = tag
     new, before = [], 0
     for old in order:
+        # The words of an entity may no longer stand together; each part of it begins with B-, so
+        # that no I- follows a word of another entity.
         mark = "I-" if entities[old] == before else "B-"
         new.append("O" if tags[old] == "O" else mark + tags[old][2:])
         before = entities[old]
@@ -78,6 +81,7 @@ def _undo_derive(path: str, records: Records, config: DeriveConfig) -> list[str]
     for n, sentence in enumerate(read_tagged(path, n_cells=_N_CELLS)):
         text = " ".join(form for form, _ in sentence.rows)
         order = original_text(text, str(n), records, config).derived_index
+        # The tags come from the record: which parts were one entity is lost in the derived file.
         tags = records[str(n)].get("tags")
         if tags is None or len(order) != len(sentence.rows):
             raise InputError(f"{path}: sentence {n + 1} has other words than its record")

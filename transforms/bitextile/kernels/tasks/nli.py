@@ -61,9 +61,11 @@ def read_nli(path: str) -> NliTable:
         next((names.index(name) for name in known if name in names), -1)
         for known in (_PREMISE, _HYPOTHESIS, _LABEL)
     ]
+    # All three names must be there: a premise may well be the word "label".
     header = tuple(names) if min(found) >= 0 else ()
     columns = found if header else [0, 1, 2]
     rows = rows[1:] if header else rows
+    # Lines are counted as an editor does, the header included.
     for line, row in enumerate(rows, 2 if header else 1):
         if len(row) <= max(columns):
             raise InputError(
@@ -94,18 +96,21 @@ def nli_sentences(path: str, *, lang: str) -> Filtered:
         for line, row in enumerate(table.rows, begin)
         for column, name in ((table.premise, "premise"), (table.hypothesis, "hypothesis"))
     ]
+    # Premise, hypothesis, premise, ...: a duplicate names the line it stood on first.
     texts, lines, fields = map(list, zip(*cells))
     text, n = normalise_text(pa.array(texts, pa.string())), len(texts)
     ids = text_ids(lang, text)
     columns = [ids, pa.repeat(lang, n), text, pa.repeat("nli", n), pa.repeat(path, n)]
     columns += [pa.array(lines, pa.int64()), pa.repeat("train", n)]
     batch = pa.RecordBatch.from_arrays(columns, schema=MONO.schema)
+    # After normalisation, which may leave nothing of a cell of spaces.
     spoken = np.array([t not in NO_SENTENCE for t in text.to_pylist()])
     size = pc.utf8_length(text).to_numpy().astype(float)
     some, silent = split_rejects(batch, spoken, rule="no_sentence/1", value=size, detail=fields)
     first: dict[str, int] = {}
     kept_ids = some.column("text_id").to_pylist()
     where = [first.setdefault(i, place) for place, i in enumerate(kept_ids)]
+    # `where` is the place a text had first; at its own place a row is that first one.
     own = np.arange(some.num_rows) == where
     at = some.column("line").to_numpy()[where].astype(float)
     named = [name for name, has in zip(fields, spoken) if has]

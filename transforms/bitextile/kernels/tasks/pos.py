@@ -58,6 +58,7 @@ def derive_parsed(path: str, *, lang: str, config: DeriveConfig) -> pa.RecordBat
     sentences = [_words_only(s) for s in read_tagged(path, n_cells=_N_CELLS)]
     texts, spans = _texts(sentences)
     ids = text_ids(lang, texts)
+    # np.unique sorts by id; sorted again by number, the sentences keep the order of the file.
     first = np.sort(np.unique(np.array(ids.to_pylist(), dtype="U32"), return_index=True)[1])
     sentences = [sentences[k] for k in first.tolist()]
     texts, spans, ids = (column.take(pa.array(first)) for column in (texts, spans, ids))
@@ -85,17 +86,21 @@ def _derived_sentence(
     sentence: TaggedSentence, texts: DerivedTexts, row: int, order: list[int], config: DeriveConfig
 ) -> TaggedSentence:
     places = texts.derived.spans[row].as_py()
+    # Heads count from 1, and 0 is the root, which stays 0.
     number = {old + 1: at + 1 for at, old in enumerate(order)} | {0: 0}
     rows = []
     for at, old in enumerate(order):
         cells = list(sentence.rows[old])
         cells[_ID], cells[_HEAD] = str(at + 1), _renumbered(cells[_HEAD], number)
+        # Enhanced dependencies name words by number too, empty nodes among them, which are gone.
         cells[_DEPS] = "_"
+        # SpaceAfter=No follows from the new text, not from the word: its neighbour is another now.
         touches = at + 1 < len(places) and places[at + 1]["start"] == places[at]["end"]
         cells[_MISC] = _with_space(cells[_MISC], touches)
         if "transliterate" in config.transforms:
             cells[_FORM], cells[_LEMMA] = map(transliterate_cell, cells[_FORM : _LEMMA + 1])
         rows.append(cells)
+    # With "# text" go "# text_en" and its like, which belong to the sentence as it was.
     comments = [c for c in sentence.comments if not c.startswith("# text")]
     return TaggedSentence([*comments, f"{_TEXT}{texts.derived.texts[row].as_py()}"], rows)
 
@@ -126,9 +131,12 @@ def _derive_sentences(
     if "syntax" not in names:
         order = word_order(words, names, seed=config.seed)
         return DerivedTexts(words, derive_in_order(words, order, config=config))
+    # Heads are numbers of words in the first order.
     if names.index("syntax") > 0 and {"invert", "permute"} & set(names):
         raise ConfigError("transform syntax: name it first, before the parse is reordered")
     order = np.concatenate([np.zeros(0, np.int64), *_head_swaps(sentences, words, path)])
+    # Orders compose by indexing: word k of the last one is `order[second[k]]` of the first, where
+    # `second` is drawn on the text as `syntax` has left it.
     if rest := [name for name in names if name != "syntax"]:
         order = order[word_order(reorder(words, order), rest, seed=config.seed)]
     return DerivedTexts(words, derive_in_order(words, order, config=config))
@@ -145,6 +153,7 @@ def _head_swaps(sentences: list[TaggedSentence], words: SegmentedTexts, path: st
         except ValueError as error:
             raise InputError(f"{path}: sentence {row + 1} has no parse: {error}") from error
         last = len(order) - 1
+        # A final . ! ? depends on the root in UD and would go before it otherwise.
         if order and ends[base + last]:
             order = [word for word in order if word != last] + [last]
         orders.append(base + np.array(order, np.int64))
@@ -164,6 +173,8 @@ def _undo_derive(path: str, records: Records, config: DeriveConfig) -> list[str]
     new = []
     for n, sentence in enumerate(read_tagged(path, n_cells=_N_CELLS)):
         text = next((c for c in sentence.comments if c.startswith(_TEXT)), None)
+        # A file without "# text" was written by another tool; a space between words is a guess
+        # then.
         forms = (row[_FORM] for row in sentence.rows)
         derived = " ".join(forms) if text is None else text.removeprefix(_TEXT)
         original = original_text(derived, str(n), records, config)

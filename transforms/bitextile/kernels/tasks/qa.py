@@ -41,9 +41,13 @@ def read_qa(path: str) -> dict[str, Any]:
     """
     try:
         data = json.loads(read_bytes(path))
+        # Walked once here, so that a key that is missing is an InputError with the file's name and
+        # not a KeyError in a later step.
         for context, qa in questions(data):
             for answer in qa["answers"]:
                 start, text = answer["answer_start"], answer["text"]
+                # Offsets are of code points, as Python counts; files that count UTF-16 units or
+                # bytes fail here.
                 if context[start : start + len(text)] != text:
                     raise InputError(
                         f"{path}: question {qa['id']}: the answer {text!r} is not at "
@@ -94,6 +98,7 @@ def _derive(path: str, lang: str, config: DeriveConfig) -> DerivedTask:
         for qa in paragraph["qas"]:
             found = [_move_answer(answer, context) for answer in qa["answers"]]
             qa["answers"] = [answer for answer in found if answer is not None]
+            # A question without answers (SQuAD 2.0) has lost none and is kept.
             if qa["answers"] or not found:
                 kept.append(qa)
         counts.update(read=len(paragraph["qas"]), kept=len(kept))
@@ -148,14 +153,19 @@ def _move_answer(answer: dict[str, Any], context: _Context) -> dict[str, Any] | 
     """Returns an answer where its words now stand, None if they no longer stand together."""
     start, end = answer["answer_start"], answer["answer_start"] + len(answer["text"])
     order, old = context.source_index, context.original_spans
+    # The words stand as they did, so any span can be moved, parts of words too. In the private
+    # script only rarer Han changes its length; `places` of `transliterate` says by how much.
     if order == sorted(order):
         moved = start, end
         if context.derived != context.original:
             points = np.frombuffer(context.original.encode("utf-32-le"), np.uint32)
             moved = tuple(transliterate(points)[1][[start, end]].tolist())
     else:
+        # In another order only whole words have a place: those that the answer touches must lie
+        # within it.
         inside = np.flatnonzero((old[:, 0] < end) & (old[:, 1] > start))
         whole = len(inside) and old[inside[0], 0] >= start and old[inside[-1], 1] <= end
+        # Together, in whatever order: the answer is then a span of the context again.
         places = sorted(order.index(word) for word in inside.tolist())
         if not whole or places[-1] - places[0] + 1 != len(places):
             return None
@@ -192,6 +202,7 @@ def _move_answer_back(
     start, end = answer["answer_start"], answer["answer_start"] + len(answer["text"])
     if original.derived_index == sorted(original.derived_index):
         length = len(in_first_script(derived[start:end], config))
+        # Lengths in the first script, as rarer Han takes two code points in the private one.
         start = len(in_first_script(derived[:start], config))
         end = start + length
     else:

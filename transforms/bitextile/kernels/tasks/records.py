@@ -51,6 +51,7 @@ class DerivedTexts(NamedTuple):
     def source_indices(self) -> list[list[int]]:
         """Returns for each word of each derived text the number of the word it was made from."""
         words = self.words
+        # From numbers in the whole batch to numbers in the text; words never leave their text.
         local = self.derived.order - words.words[rows_of(words.words)]
         bounds = zip(words.words[:-1].tolist(), words.words[1:].tolist())
         return [local[low:high].tolist() for low, high in bounds]
@@ -113,6 +114,9 @@ def _gaps(words: SegmentedTexts, row: int) -> list[str]:
     """Returns what stands before, between and behind the words of a text."""
     low, high = words.words[row : row + 2].tolist()
     base, end = words.texts.offsets[row : row + 2].tolist()
+    # "F" reads the two rows column by column, so starts and ends alternate:
+    #
+    #     base | s0 e0 | s1 e1 | end     ->     gaps [base, s0) [e0, s1) [e1, end)
     edges = [base, *np.ravel([words.starts[low:high], words.ends[low:high]], "F").tolist(), end]
     text = words.texts.points[base:end].tobytes().decode("utf-32-le")
     return [text[a - base : b - base] for a, b in zip(edges[::2], edges[1::2])]
@@ -142,9 +146,11 @@ def original_text(text: str, name: str, records: Records, config: DeriveConfig) 
     if (record := records.get(name)) is None:
         raise InputError(f"no record named {name!r}: these records belong to another file")
     spans, source_index, gaps = record["words"], record["source_index"], record["gaps"]
+    # Records come from a file that may have been changed, or belong to another one.
     fits = sorted(source_index) == list(range(len(spans)))
     if not fits or any(end > len(text) for _, end in spans):
         raise InputError(f"record {name!r} does not fit its text; it belongs to another file")
+    # The inverse of a permutation is what sorts it.
     derived_index = np.argsort(source_index).tolist()
     before, starts, ends = gaps[0], [], []
     for place, gap in zip(derived_index, gaps[1:], strict=True):

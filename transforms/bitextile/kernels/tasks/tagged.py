@@ -33,12 +33,14 @@ def read_tagged(path: str, *, n_cells: int) -> list[TaggedSentence]:
     sentences: list[TaggedSentence] = []
     comments: list[str] = []
     rows: list[list[str]] = []
+    # The empty line at the end closes a last sentence that has none behind it.
     for line, text in enumerate([*read_lines(path), ""], 1):
         cells = text.split("\t")
         if not text.strip():
             if rows:
                 sentences.append(TaggedSentence(comments, rows))
             comments, rows = [], []
+        # Only in CoNLL-U: in a NER file a "#" may be a word, as in tweets.
         elif n_cells == 10 and text.startswith("#"):
             comments.append(text)
         elif len(cells) != n_cells:

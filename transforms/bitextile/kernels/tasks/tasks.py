@@ -97,6 +97,7 @@ def derived_name(path: str, lang: str, transforms: Sequence[str]) -> str:
     'dev-en.en-inverted.tsv'
     """
     name = path.rsplit("/", 1)[-1]
+    # Read compressed, written plain.
     for ending in (".gz", ".bz2", ".xz", ".zst"):
         name = name.removesuffix(ending)
     stem, dot, ending = name.rpartition(".")
