@@ -75,9 +75,9 @@ def order_free_hash(words: SegmentedTexts) -> U64:
 
     So the draw that shuffled a sentence can be drawn again from the shuffled one.
     """
-    # Sums modulo 2^64 do not depend on the order of their terms. Letters are hashed with their place
-    # in the word, so that "on" is not "no"; each word's sum is mixed before words are added, or letters
-    # could change words ("ab cd" and "ad cb") without a trace.
+    # Sums modulo 2^64 do not depend on the order of their terms. Letters are hashed with their
+    # place in the word, so that "on" is not "no"; each word's sum is mixed before words are added,
+    # or letters could change words ("ab cd" and "ad cb") without a trace.
     lengths = words.ends - words.starts
     offsets = offsets_of(lengths)
     place = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)
