@@ -1,8 +1,10 @@
 """TMX 1.4: translation units as XML, texts by language tag; entities are refused."""
 
 import itertools
+import math
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from xml.parsers import expat
 
 from bitextile.kernels.readers.encodings import canonical_encoding, utf8_blocks
@@ -58,35 +60,39 @@ def unit_rows(unit: Unit, languages: tuple[str, ...]) -> list[Row]:
     Returns:
         One unreadable row if a language is missing, or if there are too many combinations.
     """
-    raw = "\t".join(variant.text for variant in unit.variants)
     if unit.is_too_long:
         got = f"a unit of more than {MAX_UNIT_CHARS} characters"
-        return [UnreadableRow("line_bytes/1", unit.chars, got, raw[:_SHOWN_CHARS])]
+        return [_unreadable(unit, "line_bytes/1", unit.chars, got)]
     sides = [_in_language(language, languages, unit.variants) for language in languages]
     if [] in sides:
         tags = ", ".join(dict.fromkeys(variant.tag for variant in unit.variants)) or "none"
         got = f"no <tuv> in {languages[sides.index([])]}, but in {tags}"
-        return [UnreadableRow("missing_columns/1", len(unit.variants), got, raw)]
-    combinations = 1
-    for side in sides:
-        combinations *= len(side)
-    if combinations > _MAX_COMBINATIONS:
+        return [_unreadable(unit, "missing_columns/1", len(unit.variants), got)]
+    if (combinations := math.prod(map(len, sides))) > _MAX_COMBINATIONS:
         got = f"{combinations} combinations of <tuv>, at most {_MAX_COMBINATIONS} are read"
-        return [UnreadableRow("too_many_variants/1", combinations, got, raw)]
+        return [_unreadable(unit, "too_many_variants/1", combinations, got)]
     return list(itertools.product(*sides))
 
 
+def _unreadable(unit: Unit, rule: str, value: float, got: str) -> UnreadableRow:
+    raw = "\t".join(variant.text for variant in unit.variants)
+    return UnreadableRow(rule, value, got, raw[:MAX_UNIT_CHARS])
+
+
 def _in_language(language: str, languages: tuple[str, ...], variants: list[Variant]) -> list[str]:
-    """Returns the texts in a language, its own tag first; none that another of them fits better."""
+    """Returns the texts in a language, those of its own tag first."""
+    found = [variant for variant in variants if _fits(variant.tag, language, languages)]
+    if len(found) > 1:
+        own = canonical_tag(language)
+        found.sort(key=lambda variant: canonical_tag(variant.tag) != own)
+    return [variant.text for variant in found]
+
+
+@lru_cache(maxsize=4096)
+def _fits(tag: str, language: str, languages: tuple[str, ...]) -> bool:
+    """Returns whether a tag is of a language, and of no other of them that it fits better."""
     rivals = [other for other in languages if other != language and is_variety_of(other, language)]
-    found = [
-        variant
-        for variant in variants
-        if is_variety_of(variant.tag, language)
-        and not any(is_variety_of(variant.tag, rival) for rival in rivals)
-    ]
-    own = canonical_tag(language)
-    return [v.text for v in sorted(found, key=lambda v: canonical_tag(v.tag) != own)]
+    return is_variety_of(tag, language) and not any(is_variety_of(tag, other) for other in rivals)
 
 
 def _units(blocks: Iterator[bytes], file: str) -> Iterator[Unit]:
