@@ -224,6 +224,7 @@ def test_text_outside_of_segments_is_kept_but_for_notes(tmp_path) -> None:
     ("root", "prefix"),
     [
         ('<tmx xmlns="http://www.lisa.org/tmx14" version="1.4">', ""),
+        ("<tmx version='1.4' creator='a>b'>", ""),
         ('<tmx\n xmlns="http://www.lisa.org/tmx14"\n version="1.4">', ""),
         ('<t:tmx xmlns:t="http://www.lisa.org/tmx14">', "t:"),
     ],
@@ -345,6 +346,22 @@ def test_blocks_of_any_size_give_the_same_units(tmp_path, monkeypatch, block: in
     monkeypatch.setattr(encodings, "_HEAD_BYTES", 1)
     monkeypatch.setattr(archives, "_BLOCK_BYTES", block)
     assert damaged(tmp_path, "a & b", on_error="reject") == whole
+
+
+@pytest.mark.parametrize("on_error", ["fail", "reject"])
+def test_what_looks_like_a_unit_inside_of_one_is_none(tmp_path, on_error: str) -> None:
+    seg = "<![CDATA[<tu> & </tu>]]><!-- <tu> </tu> -->"
+    kept, rejects = tmx(tmp_path, *[tu(en=seg, ar="x")] * 2, on_error=on_error)
+    assert [r["src"] for r in kept] == ["<tu> & </tu>"] * 2
+    assert not rejects
+
+
+@pytest.mark.parametrize("opening", ["<!--", "<![CDATA["])
+def test_a_comment_that_does_not_end_spoils_its_unit_only(tmp_path, opening: str) -> None:
+    units = [tu(en="Dog", ar="كلب"), tu(en=opening, ar="x"), tu(en="Cat", ar="قطة")]
+    kept, rejects = tmx(tmp_path, *units, on_error="reject")
+    assert [r["src"] for r in kept] == ["Dog", "Cat"]
+    assert [r["line"] for r in rejects] == [2]
 
 
 def test_entities_are_refused_where_bad_units_are_rejects(tmp_path) -> None:

@@ -16,8 +16,8 @@ _LONGEST_ROOT = 1 << 20
 """Bytes at the head of the file in which the root's tag must stand."""
 _PREFIX = rb"(?:[\w.-]+:)?"
 _START = re.compile(rb"<(?:(!--)|" + _PREFIX + rb"tu(?=[\s/>]))")
-_EDGE = re.compile(rb"<(/?)" + _PREFIX + rb"tu(?=[\s/>])")
-_ROOT = re.compile(rb"<" + _PREFIX + rb"tmx(?:\s[^>]*)?>")
+_EDGE = re.compile(rb"<(?:(/?)" + _PREFIX + rb"tu(?=[\s/>])|(!--|!\[CDATA\[))")
+_ROOT = re.compile(rb"<" + _PREFIX + rb"tmx(?:\s(?:[^>\"']|\"[^\"]*\"|'[^']*')*)?>")
 _END = re.compile(rb"</" + _PREFIX + rb"tmx\s*>")
 _ONE_LINE = bytes.maketrans(b"\r\n", b"  ")
 
@@ -109,21 +109,31 @@ class _Text:
 
     def take_unit(self) -> tuple[bytes, str]:
         """Returns the unit that is at hand, and what is bad about it if it is too long."""
-        looked = 1
+        looked = 1  # positions are relative: reading moves what is held
         while True:
             edge = _EDGE.search(self._held, self._at + looked)
+            if edge and edge[2]:
+                looked = self._behind(b"-->" if edge[2] == b"!--" else b"]]>", edge.end())
+                continue
             if edge and not edge[1]:
                 return self._take(edge.start()), ""
-            end = self._held.find(b">", edge.end()) if edge else -1
-            if end >= 0:
+            if edge and (end := self._held.find(b">", edge.end())) >= 0:
                 return self._take(end + 1), ""
             size = len(self._held) - self._at
             if size > MAX_UNIT_BYTES:
                 return self._take(len(self._held)), f"a unit of more than {MAX_UNIT_BYTES} bytes"
-            looked = max(1, size - _LONGEST_TAG)
+            looked = max(looked, size - _LONGEST_TAG)
             if not self._read():
                 self.is_complete = True
                 return self._take(len(self._held)), ""
+
+    def _behind(self, closing: bytes, start: int) -> int:
+        """Returns where a comment or CDATA section ends; where it begins, if it ends nowhere."""
+        begins = start - self._at
+        while (end := self._held.find(closing, self._at + begins)) < 0:
+            if len(self._held) - self._at > MAX_UNIT_BYTES or not self._read():
+                return begins
+        return end + len(closing) - self._at
 
     def _read(self) -> bool:
         block = next(self._blocks, None)
