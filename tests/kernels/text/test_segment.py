@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bitextile.kernels.text import segment as module
+from bitextile.kernels.text.fixed import FIXED
 from bitextile.kernels.text.normalise import normalise_text
 from bitextile.kernels.text.private_script import transliterate_text
 from bitextile.kernels.text.segment import cut_words, segment, segmenter_for
@@ -38,7 +39,17 @@ def words(text: str, lang: str, choice: str = "auto") -> list[str]:
         ("el", "Ο σκύλος τρέχει;", "Ο|σκύλος|τρέχει|;"),
         ("ar", "هل تعرف؟ لا، شكرًا.", "هل|تعرف|؟|لا|،|شكرًا|."),
         ("fa", "نمی\u200cخواهم بروم.", "نمی\u200cخواهم|بروم|."),
-        ("he", 'צה"ל הודיע.', 'צה|"|ל|הודיע|.'),
+        ("he", 'צה"ל הודיע.', 'צה"ל|הודיע|.'),
+        ("he", "צה״ל, ג׳ירפה וג'ורג' אמר", "צה״ל|,|ג׳ירפה|וג'ורג'|אמר"),
+        ("ca", "L'il·lús col·legi · fi", "L'|il·lús|col·legi|·|fi"),
+        ("uk", "п’ять об'єктів, п\u02bcять", "п’ять|об'єктів|,|п\u02bcять"),
+        ("uz", "O‘zbekiston tog‘ bo‘sh maʼno.", "O‘zbekiston|tog‘|bo‘sh|maʼno|."),
+        ("fi", "EU:n USA:ssa 1990:n klo 10:30: ei", "EU:n|USA:ssa|1990:n|klo|10:30|:|ei"),
+        ("sv", "S:t Eriks tv:n, nämligen: nu", "S:t|Eriks|tv:n|,|nämligen|:|nu"),
+        ("en", "EU:n 10:30 a: b", "EU|:|n|10:30|a|:|b"),
+        ("hy", "պետք՟է", "պետք՟է"),
+        ("haw", "Hawai‘i ‘o ia", "Hawai‘i|‘|o|ia"),
+        ("en", "🇩🇪🇫🇷 👨\u200d👩\u200d👧", "🇩🇪|🇫🇷|👨\u200d👩\u200d👧"),
         ("hi", "कुत्ता दौड़ता है।", "कुत्ता|दौड़ता|है|।"),
         ("ta", "நாய் ஓடுகிறது.", "நாய்|ஓடுகிறது|."),
         ("ko", "개가 뛴다.", "개가|뛴다|."),
@@ -70,6 +81,64 @@ def test_unspaced_scripts_by_character_where_no_dictionary_is(
 ) -> None:
     assert words(text, lang, "characters") == expected.split("|")
     assert segmenter_for(lang, "characters").name == "characters"
+
+
+@pytest.mark.parametrize(
+    ("lang", "text", "expected"),
+    [
+        ("km", "កុមារ\u200bញ៉ាំ\u200bបាយ\u200bនៅ\u200bផ្ទះ។", "កុមារ|ញ៉ាំ|បាយ|នៅ|ផ្ទះ|។"),
+        ("my", "ကလေး\u200bသည် ထမင်း\u200bစားသည်။", "ကလေး|သည်|ထမင်း|စားသည်|။"),
+        ("lo", "ໝາ\u200bແລ່ນ", "ໝາ|ແລ່ນ"),
+    ],
+)
+def test_a_zero_width_space_is_a_boundary_of_words(lang: str, text: str, expected: str) -> None:
+    assert normalise_text(pa.array([text])).to_pylist() == [text]
+    assert words(text, lang) == expected.split("|")
+
+
+@pytest.mark.parametrize(
+    ("lang", "text", "expected"),
+    [
+        ("km", "ផ្ទះ ឆ្កែ", "ផ្ទះ|ឆ្កែ"),
+        ("my", "သတ္တဝါ", "သ|တ္တ|ဝါ"),
+        ("th", "น้ำ", "น้ำ"),
+        ("lo", "ນ້ຳ", "ນ້ຳ"),
+        ("hi", "क्षत्रिय", "क्षत्रिय"),
+        ("jv", "ꦱꦼꦥ꧀ꦠꦼꦩ꧀ꦧꦼꦂ", "ꦱꦼꦥ꧀ꦠꦼꦩ꧀ꦧꦼꦂ"),
+    ],
+)
+def test_no_word_ends_before_what_belongs_to_its_last_letter(
+    lang: str, text: str, expected: str
+) -> None:
+    assert words(text, lang, "characters") == expected.split("|")
+
+
+@settings(max_examples=300)
+@given(
+    st.text("កខ្ិ\u200bတ္ါ်ນຳ้กำa🇩🇫\u200d👩e\u0301ᄀ각\u0600 .ꦥ꧀", max_size=12),
+    st.sampled_from(["km", "my", "th", "lo", "en", "fr", "ko", "zh"]),
+    st.sampled_from(["auto", "characters"]),
+)
+def test_no_word_ends_inside_a_grapheme_cluster(text: str, lang: str, choice: str) -> None:
+    spans = segment(pa.array([text]), lang, segmenter=choice)[0].as_py()
+    ends = {s["end"] for s in spans} & {s["start"] for s in spans}
+    clusters = list(itertools.accumulate(map(len, regex.findall(r"\X", text))))
+    assert ends <= set(clusters)
+    assert not any(text[end - 1] in "\u17d2\u1039\ua9c0" and text[end].isalpha() for end in ends)
+
+
+@pytest.mark.parametrize(
+    ("lang", "text", "expected"),
+    [
+        ("en", "See https://a.example.org/b?c=d, now", "See|https://a.example.org/b?c=d|,|now"),
+        ("de", "Mail an rotes.haus@wasser.example.de.", "Mail|an|rotes.haus@wasser.example.de|."),
+        ("fr", "L'ami %(nom)s a {{n}} {x}%s", "L'|ami|%(nom)s|a|{{n}}|{x}|%s"),
+        ("ru", "Нажмите <b>сюда</b>.", "Нажмите|<b>|сюда|</b>|."),
+        ("ar", "زوروا www.example.com اليوم", "زوروا|www.example.com|اليوم"),
+    ],
+)
+def test_what_is_fixed_is_one_word(lang: str, text: str, expected: str) -> None:
+    assert words(text, lang) == expected.split("|")
 
 
 @pytest.mark.parametrize("lang", ["lo", "km", "my"])
@@ -129,8 +198,9 @@ def test_every_character_is_in_one_word_and_words_are_in_order(
     assert all(0 <= s < e <= len(text) for s, e in spans)
     assert all(a[1] <= b[0] for a, b in itertools.pairwise(spans))
     covered = {i for s, e in spans for i in range(s, e)}
+    fixed = {i for match in FIXED.finditer(text) for i in range(*match.span())}
     assert {i for i, c in enumerate(text) if i not in covered} == {
-        i for i, c in enumerate(text) if c == " "
+        i for i, c in enumerate(text) if c in " \u200b" and i not in fixed
     }
 
 

@@ -15,7 +15,8 @@ import pyarrow.compute as pc
 
 from bitextile.kernels.arrays import F32, I64, U32, Bool, list_offsets, rows_of
 from bitextile.kernels.text.codepoints import any_between, cut, is_word_char
-from bitextile.kernels.text.replace_spans import Edits, ReplacedTexts, grapheme_safe, replace_spans
+from bitextile.kernels.text.fixed import replaceable
+from bitextile.kernels.text.replace_spans import Edits, ReplacedTexts, replace_spans
 from bitextile.kernels.text.words import SegmentedTexts, segmented_side
 
 
@@ -61,7 +62,8 @@ def bitext_of(batch: pa.RecordBatch) -> AlignedBitext:
 def exchangeable(bitext: AlignedBitext) -> Bool:
     """Returns which phrases may change places, [p].
 
-    Both sides hold a letter or a digit, they differ, and neither tears a character at its edge.
+    Both sides hold a letter or a digit, they differ, and neither tears a character at its edge
+    or holds a part of an address, a placeholder or markup.
     """
     # Punctuation or symbols alone carry no word, and equal sides would change nothing.
     src, tgt, phrases = bitext
@@ -69,7 +71,7 @@ def exchangeable(bitext: AlignedBitext) -> Bool:
     fine = np.ones(len(phrases.row), bool)
     for side, (starts, ends) in ((src, a), (tgt, b)):
         letters = is_word_char()[side.texts.points]
-        fine &= any_between(letters, starts, ends) & grapheme_safe(side.texts, starts, ends)
+        fine &= any_between(letters, starts, ends) & replaceable(side.texts, starts, ends)
     same = pc.equal(cut(src.texts, *a), cut(tgt.texts, *b))
     return fine & ~same.to_numpy(zero_copy_only=False)
 

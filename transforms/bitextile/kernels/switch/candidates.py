@@ -21,7 +21,7 @@ from bitextile.kernels.switch.core import (
     word_targets,
 )
 from bitextile.kernels.text.codepoints import cut, to_texts
-from bitextile.kernels.text.replace_spans import grapheme_safe
+from bitextile.kernels.text.fixed import replaceable
 from bitextile.kernels.text.words import segmented_texts
 from bitextile.schema.checks import check_rows
 from bitextile.schema.kinds import CANDIDATES
@@ -66,8 +66,9 @@ def switch_by_candidates(batch: pa.RecordBatch, *, config: CandidatesSwitchConfi
     # Datasets are checked for spans and links, not for an empty text; replacing a word by nothing
     # would make two words of its neighbours meet.
     usable &= pc.greater(pc.utf8_length(flat.field("text")), 0).to_numpy(zero_copy_only=False)
-    # A word whose edge is within a grapheme cluster (a mark of the next word on it) is left alone.
-    usable &= grapheme_safe(words.texts, words.starts, words.ends)[word]
+    # A word whose edge is within a grapheme cluster (a mark of the next word on it), or which
+    # holds an address or a placeholder, is left alone.
+    usable &= replaceable(words.texts, words.starts, words.ends)[word]
     use = np.flatnonzero(usable)
     eligible, target = np.unique(word[use], return_inverse=True)
     # Candidates stand word by word, so those of target k are `bounds[k]` to `bounds[k + 1]`.

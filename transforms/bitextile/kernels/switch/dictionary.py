@@ -31,8 +31,8 @@ from bitextile.kernels.switch.core import (
     word_targets,
 )
 from bitextile.kernels.text.codepoints import cut, has_letter, to_texts
+from bitextile.kernels.text.fixed import replaceable
 from bitextile.kernels.text.normalise import lower_nfc
-from bitextile.kernels.text.replace_spans import grapheme_safe
 from bitextile.kernels.text.segment import segment
 from bitextile.kernels.text.words import SegmentedTexts, segmented_texts
 from bitextile.schema.checks import check_rows
@@ -183,7 +183,7 @@ def _known_words(words: SegmentedTexts, index: Index) -> tuple[Targets, Substitu
     if len(group):
         group = group[spelled.indices.to_numpy()]
     # -1 would index the last offset; it is left out before `offsets` is asked.
-    known = np.flatnonzero((group >= 0) & grapheme_safe(words.texts, words.starts, words.ends))
+    known = np.flatnonzero((group >= 0) & replaceable(words.texts, words.starts, words.ends))
     low, high = index.offsets[group[known]], index.offsets[group[known] + 1]
     return word_targets(words, known, low=low, high=high), index.substitutes
 

@@ -4,19 +4,25 @@ import unicodedata
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import regex
 
 from bitextile.kernels.arrays import replace_columns
 from bitextile.schema.ids import pair_ids, text_ids
 
 # White space by Unicode's White_Space property, which RE2's \s does not cover.
 _SPACE = r"[\t-\r \x{85}\x{A0}\x{1680}\x{2000}-\x{200A}\x{2028}\x{2029}\x{202F}\x{205F}\x{3000}]+"
-# C0 and C1 controls that are not white space; soft hyphen, zero-width space, word joiner, byte
-# order mark, directional marks and embeddings, interlinear anchors. ZWJ and ZWNJ stay: Persian,
-# Indic scripts and emoji are spelled with them.
+# C0 and C1 controls that are not white space; soft hyphen, word joiner, byte order mark,
+# directional marks and embeddings, interlinear anchors. ZWJ and ZWNJ stay: Persian, Indic scripts
+# and emoji are spelled with them.
 _CONTROL = (
-    r"[\x{0}-\x{8}\x{E}-\x{1F}\x{7F}-\x{84}\x{86}-\x{9F}\x{AD}\x{61C}\x{200B}\x{200E}\x{200F}"
+    r"[\x{0}-\x{8}\x{E}-\x{1F}\x{7F}-\x{84}\x{86}-\x{9F}\x{AD}\x{61C}\x{200E}\x{200F}"
     r"\x{202A}-\x{202E}\x{2060}\x{2066}-\x{2069}\x{FEFF}\x{FFF9}-\x{FFFB}]+"
 )
+
+# The zero-width space marks words in scripts written without spaces, and says nothing elsewhere.
+_ZERO_WIDTH_SPACE = "\u200b"
+_MARKED = r"[\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}\p{Javanese}\p{Balinese}\p{Tai_Tham}]"
+_ZERO_WIDTH_SPACES = regex.compile(rf"(?<={_MARKED})(\u200b)\u200b*(?={_MARKED})|\u200b+")
 
 
 def normalise_text(text: pa.StringArray) -> pa.StringArray:
@@ -34,7 +40,7 @@ def normalise_text(text: pa.StringArray) -> pa.StringArray:
     # Controls first: a mark with a zero-width space between it and its letter composes only when
     # that is gone, and spaces beside a control become neighbours, which the last step joins.
     text = pc.replace_substring_regex(text, _CONTROL, "")
-    text = _compose(text)
+    text = _compose(_drop_zero_width_spaces(text))
     return pc.utf8_trim(pc.replace_substring_regex(text, _SPACE, " "), " ")
 
 
@@ -48,6 +54,14 @@ def lower_nfc(word: str) -> str:
     ('straße', 'σοφος', '犬')
     """
     return unicodedata.normalize("NFC", word.lower())
+
+
+def _drop_zero_width_spaces(text: pa.StringArray) -> pa.StringArray:
+    """Returns each text without zero-width spaces, but for one between two words that they mark."""
+    if not pc.any(pc.match_substring(text, _ZERO_WIDTH_SPACE)).as_py():
+        return text
+    kept = [t and _ZERO_WIDTH_SPACES.sub(r"\1", t) for t in text.to_pylist()]
+    return pa.array(kept, pa.string())
 
 
 def _compose(text: pa.StringArray) -> pa.StringArray:

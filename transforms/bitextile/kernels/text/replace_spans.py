@@ -44,12 +44,14 @@ from bitextile.kernels.text.codepoints import (
     to_strings,
     to_texts,
 )
+from bitextile.kernels.text.graphemes import STACKERS
 from bitextile.schema.errors import RowError
 
 _PUNCTUATED = 7  # punctuation with a letter of a spaced script right behind it: "U.S." or "(who"
 _FREE, _JOINT, _MIXED, _MIXED_DIGIT, _DENSE, _PUNCTUATED_JOINT = range(6)
 _TOUCHING, _ONE_SPACE = 1, 2
 _SPACE_POINT, _JOINER = 0x20, 0x200D
+_BINDERS = np.array([_JOINER, *map(ord, STACKERS)], np.uint32)
 
 
 class Edits(NamedTuple):
@@ -153,7 +155,7 @@ def grapheme_safe(texts: Texts, starts: I64, ends: I64) -> Bool:
     """Returns whether a span can be taken out of its text without tearing a character.
 
     False where it begins with a combining mark or a joiner, or what follows it does, or a zero
-    width joiner ends it or stands before it.
+    width joiner, or a sign that stacks the next letter, ends it or stands before it.
 
     Args:
         texts: sentences.
@@ -168,8 +170,8 @@ def grapheme_safe(texts: Texts, starts: I64, ends: I64) -> Bool:
     # end.
     sentence_ends = np.isin(ends, texts.offsets)
     sentence_begins = np.isin(starts, texts.offsets)
-    torn_behind = (joins[padded[ends]] | (points[ends - 1] == _JOINER)) & ~sentence_ends
-    torn_before = points[np.maximum(starts - 1, 0)] == _JOINER
+    torn_behind = (joins[padded[ends]] | np.isin(points[ends - 1], _BINDERS)) & ~sentence_ends
+    torn_before = np.isin(points[np.maximum(starts - 1, 0)], _BINDERS)
     return ~(joins[points[starts]] | torn_behind | (torn_before & ~sentence_begins))
 
 

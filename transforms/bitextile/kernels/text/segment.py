@@ -1,6 +1,7 @@
 """Words of a sentence, as code-point spans, by a rule that is right for its script.
 
-One Unicode-aware rule serves every script that separates words; Chinese, Japanese and Thai go to a
+One Unicode-aware rule serves every script that separates words (UAX #29, with what languages add to
+it); addresses and placeholders are one word each (`fixed`); Chinese, Japanese and Thai go to a
 dictionary segmenter where one is installed, and else character by character. Which one worked is
 part of the data's description: `Segmenter.name` stands in the manifest.
 """
@@ -17,19 +18,23 @@ import pyarrow.compute as pc
 import regex
 
 from bitextile.kernels.arrays import offsets_of
+from bitextile.kernels.text.fixed import FIXED, MAY_BE_FIXED
+from bitextile.kernels.text.graphemes import Span, whole_graphemes
 from bitextile.kernels.text.private_script import without_private_planes
 from bitextile.schema.errors import ConfigError
 from bitextile.schema.kinds import SPAN, list_of
 from bitextile.schema.languages import language_of
 
-Span = tuple[int, int]
 Choice = Literal["auto", "dictionary", "characters"]
 
 # Letters with their marks and joiners, or digits with the separators written between digits. An
 # apostrophe inside a word belongs to it ("don't", "ng'ombe"); _ELIDED ends the word after it.
 # Private use counts as letters: fonts put letters there, and so does `derive`.
 _LETTER = r"[\p{L}\p{M}\p{Co}\p{Join_Control}\p{Pc}]"
-_APOSTROPHE = r"['’ʼ]"
+_APOSTROPHE = r"['‘’ʼ\u05F3]"
+# Signs inside a word, by UAX #29, MidLetter and WB7b: Catalan col·legi, Armenian, Hebrew צה״ל and
+# צה"ל. Not the full stop and the colon, which more often lack the space behind them in our text.
+_MIDDLE = r"[\u00B7\u2027\u055F]|(?<=\p{Hebrew}\p{M}*)[\"\u05F4](?=\p{Hebrew})"
 # Marks follow what they stand on everywhere (variation selectors, keycaps, kana's sound marks), so
 # that no word begins inside a grapheme.
 _NUMBER = r"\p{Nd}+(?:[.,:٫٬]\p{Nd}+)*\p{M}*"
@@ -37,22 +42,51 @@ _HAN_KANA = r"\p{Han}\p{Hiragana}\p{Katakana}ー々〆"
 _UNSPACED = rf"[[{_HAN_KANA}\p{{Thai}}\p{{Lao}}\p{{Khmer}}\p{{Myanmar}}]--\p{{M}}]\p{{M}}*"
 _INSIDE = r"[\p{L}\p{M}\p{N}\p{Co}\p{Join_Control}\p{Pc}]"
 _WORD = rf"(?:(?!{_UNSPACED}){_LETTER})(?:(?!{_UNSPACED}){_INSIDE})*"
+# Geresh and an apostrophe end Hebrew abbreviations (WB7a).
+_FINAL = r"(?:(?<=\p{Hebrew}\p{M}*)['’\u05F3])?"
 # A symbol is its whole grapheme (an emoji with its joiners), punctuation a run of one character.
 _JOINED = r"(?:\p{M}|\p{Emoji_Modifier}|\u200d\p{So})*"
-_REST = rf"(?P<same>\p{{P}})(?P=same)*\p{{M}}*|(?!\p{{P}})[^\s]{_JOINED}"
+_REST = rf"(?P<same>\p{{P}})(?P=same)*\p{{M}}*|(?!\p{{P}})[^\s\u200B]{_JOINED}"
+# Where a text marks its words by zero-width spaces, they are what stands between these.
+_MARKED = rf"[[\p{{Thai}}\p{{Lao}}\p{{Khmer}}\p{{Myanmar}}]&&[\p{{L}}\p{{M}}]]+|{_UNSPACED}"
 
-_SPACED_RULE = regex.compile(
-    rf"{_UNSPACED}|{_NUMBER}|{_WORD}(?:{_APOSTROPHE}{_WORD})*|{_REST}", regex.V1
-)
+
+def _rule(
+    *, middle: str = _MIDDLE, final: str = _FINAL, suffix: str = "", unspaced: str = _UNSPACED
+) -> regex.Pattern:
+    """Returns the rule of languages that keep apostrophes inside words.
+
+    Args:
+        middle: signs that join what stands on both sides of them, besides the apostrophe.
+        final: what may end a word.
+        suffix: what may follow a number.
+        unspaced: a word of a script written without spaces.
+    """
+    word = rf"{_WORD}(?:(?:{_APOSTROPHE}|{middle}){_WORD})*{final}"
+    return regex.compile(rf"{unspaced}|{_NUMBER}{suffix}|{word}|{_REST}", regex.V1)
+
+
+_SPACED_RULE = _rule()
 _ELISION_RULE = regex.compile(
-    rf"{_UNSPACED}|{_NUMBER}|{_WORD}(?:{_APOSTROPHE}\p{{M}}*)?|{_REST}", regex.V1
+    rf"{_UNSPACED}|{_NUMBER}|{_WORD}(?:(?:{_MIDDLE}){_WORD})*(?:{_APOSTROPHE}\p{{M}}*)?|{_REST}",
+    regex.V1,
 )
+_MARKED_RULE = _rule(unspaced=_MARKED)
 _ELIDING = frozenset({"fr", "it", "ca", "oc", "co", "fur", "lij", "pms", "scn", "vec", "wa"})
+# A colon joins an ending to an abbreviation or a number: Finnish EU:n, 1990:n, Swedish S:t.
+_COLON_RULE = _rule(middle=rf"{_MIDDLE}|:", suffix=rf"(?::{_WORD})?")
+# oʻ and gʻ are letters, whatever sign stands for the turned comma: bo‘sh, tog‘.
+_UZBEK_RULE = _rule(final=r"(?:(?<=[OoGg])['‘’`])?", middle=rf"{_MIDDLE}|(?<=[OoGg])`")
+_RULES = dict.fromkeys(_ELIDING, _ELISION_RULE) | {
+    **dict.fromkeys(("fi", "sv", "se", "smn", "sms", "olo", "krl", "fkv"), _COLON_RULE),
+    "uz": _UZBEK_RULE,
+}
 _RUNS = {
     "zh": regex.compile(r"\p{Han}[\p{Han}\p{M}]*", regex.V1),
     "ja": regex.compile(rf"[[{_HAN_KANA}]--\p{{M}}][{_HAN_KANA}\p{{M}}]*", regex.V1),
     "th": regex.compile(r"[\p{Thai}--\p{M}][\p{Thai}\p{M}]*", regex.V1),
 }
+_ZERO_WIDTH_SPACE = "\u200b"
 _PRIVATE = "[\U000f0000-\U0010ffff]"
 _MARK = regex.compile(r"\p{M}")
 # Sudachi refuses more than 49,149 bytes at once, and newmm slows down with length.
@@ -92,7 +126,7 @@ def segmenter_for(lang: str, choice: Choice = "auto") -> Segmenter:
     """
     base = language_of(lang)
     unspaced = _DICTIONARY_LANGUAGE.get(base)
-    rule = _ELISION_RULE if base in _ELIDING else _SPACED_RULE
+    rule = _RULES.get(base, _SPACED_RULE)
     by_rule = functools.partial(_by_rule, rule)
     if unspaced is None:
         return Segmenter("unicode", by_rule)
@@ -138,7 +172,7 @@ def segment(texts: pa.StringArray, lang: str, *, segmenter: Choice = "auto") -> 
     offsets = np.zeros(len(texts) + 1, np.int32)
     flat: list[Span] = []
     for row, text in enumerate(texts.to_pylist()):
-        flat.extend(cut(text))
+        flat.extend(_spans(cut, text))
         offsets[row + 1] = len(flat)
     return spans_array(np.array(flat, np.int32).reshape(-1, 2), offsets)
 
@@ -183,15 +217,34 @@ def cut_words(texts: pa.StringArray, spans: pa.ListArray) -> pa.ListArray:
     )
 
 
+def _spans(cut: Callable[[str], list[Span]], text: str) -> list[Span]:
+    """Cuts a text around what is fixed, and nowhere inside a grapheme cluster."""
+    spans = cut(text) if not MAY_BE_FIXED.search(text) else _cut_around_fixed(cut, text)
+    return spans if text.isascii() else whole_graphemes(text, spans)
+
+
+def _cut_around_fixed(cut: Callable[[str], list[Span]], text: str) -> list[Span]:
+    spans: list[Span] = []
+    done = 0
+    for match in FIXED.finditer(text):
+        spans.extend(_shifted(cut(text[done : match.start()]), done))
+        spans.append(match.span())
+        done = match.end()
+    spans.extend(_shifted(cut(text[done:]), done))
+    return spans
+
+
 def _cut_private_script(cut: Callable[[str], list[Span]], text: str) -> list[Span]:
     """Cuts a text as it was before `derive` set it in the private script.
 
     Its punctuation and digits are private use, too, and would be letters otherwise.
     """
-    return cut(without_private_planes(text))
+    return _spans(cut, without_private_planes(text))
 
 
 def _by_rule(rule: regex.Pattern, text: str) -> list[Span]:
+    if _ZERO_WIDTH_SPACE in text and rule is _SPACED_RULE:
+        rule = _MARKED_RULE
     return [match.span() for match in rule.finditer(text)]
 
 
