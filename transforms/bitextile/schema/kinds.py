@@ -155,7 +155,9 @@ class Kind:
 _PROVENANCE = (
     Column("corpus", pa.string(), "name the recipe gives the corpus"),
     Column("file", pa.string(), "input file, as the recipe names it"),
-    Column("line", pa.int64(), "line that the row begins at, or record number, in that file", "1-based"),
+    Column(
+        "line", pa.int64(), "line that the row begins at, or record number, in that file", "1-based"
+    ),
 )
 _SPLIT = Column("split", pa.string(), "train, valid or test")
 _SIDES = (
