@@ -132,6 +132,33 @@ def test_a_truncated_shard_is_found_on_opening(dataset, check):
         check(str(dataset))
 
 
+@pytest.mark.parametrize("check", [verify, open_dataset])
+@pytest.mark.parametrize(
+    "other",
+    [
+        "data/ar-de/part-00000-of-00003.parquet",
+        "data/zh/part-00000-of-00001.parquet",
+        "rejects/part-00001-of-00002.parquet",
+        "data/rows.jsonl",
+    ],
+)
+def test_a_file_that_the_manifest_does_not_list_is_found_on_opening(dataset, other, check):
+    (dataset / other).parent.mkdir(exist_ok=True)
+    (dataset / other).write_bytes((dataset / SHARD).read_bytes())
+    with pytest.raises(DatasetError, match=f"{other}: not in the manifest, so it is no part"):
+        check(str(dataset))
+    (dataset / "rejects" / "z").write_bytes(b"")
+    with pytest.raises(DatasetError, match=f"{other}: not in the manifest \\(and 1 more\\)"):
+        check(str(dataset))
+
+
+def test_what_readers_of_folders_pass_over_and_what_lies_beside_the_data_may_be_there(dataset):
+    for other in ("data/.DS_Store", "data/_SUCCESS", "data/.cache/x.parquet", "models/m", "README"):
+        (dataset / other).parent.mkdir(exist_ok=True)
+        (dataset / other).write_bytes(b"x")
+    assert verify(str(dataset)).total.rows == 40
+
+
 def test_a_shard_swapped_for_another_of_the_dataset_is_found(dataset):
     other = dataset / SHARD.replace("00000-of", "00001-of")
     first, second = (dataset / SHARD).read_bytes(), other.read_bytes()

@@ -3,6 +3,7 @@
 import hashlib
 import itertools
 import json
+import re
 from pathlib import Path
 
 import apache_beam as beam
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from bitextile.kernels.rejects import Filtered, split_rejects
 from bitextile.schema.dataset import open_dataset, verify_dataset
+from bitextile.schema.errors import OutputExistsError
 from bitextile.schema.kinds import MONO
 from bitextile.schema.manifest import Shard
 from bitextile.schema.shards import reject_path, shard_path
@@ -193,6 +195,41 @@ def test_a_dataset_copied_through_a_pipeline_has_the_same_digest(
     second = verify_dataset(str(tmp_path / "b")).manifest
     assert second.digest == first.manifest.digest
     assert second.counts.rejected == {}
+
+
+@pytest.mark.parametrize("left", ["manifest.json", shard_path("fa", 0, 9), reject_path(0, 1)])
+def test_a_folder_that_holds_a_part_of_a_dataset_is_refused(
+    pipeline, mono_rows, tmp_path, left: str
+) -> None:
+    file = tmp_path / "d" / left
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"older")
+    with pytest.raises(OutputExistsError, match=rf"d holds {re.escape(left)} already"):
+        write(pipeline, tmp_path / "d", 10, [mono_rows(10)])
+    assert file.read_bytes() == b"older"
+    assert [p for p in (tmp_path / "d").rglob("*") if p.is_file()] == [file]
+
+
+def test_what_is_no_part_of_a_dataset_may_lie_in_its_folder(pipeline, mono_rows, tmp_path) -> None:
+    (tmp_path / "d" / "models" / "ar").mkdir(parents=True)
+    (tmp_path / "d" / "models" / "ar" / "hmm.npz").write_bytes(b"model")
+    (tmp_path / "d" / "data").mkdir()
+    write(pipeline, tmp_path / "d", 10, [mono_rows(10)])
+    assert verify_dataset(str(tmp_path / "d")).manifest.rows == 10
+
+
+def test_a_file_written_beside_the_shards_ends_the_run_without_a_dataset(
+    pipeline, mono_rows, tmp_path
+) -> None:
+    def intrude(batch: pa.RecordBatch) -> pa.RecordBatch:
+        other = tmp_path / "d" / shard_path("ar", 0, 7)
+        other.parent.mkdir(parents=True, exist_ok=True)
+        other.write_bytes(b"of another pipeline")
+        return batch
+
+    with pytest.raises(Exception, match=r"part-00000-of-00007\.parquet: not in the manifest"):
+        write(pipeline, tmp_path / "d", 10, [mono_rows(10)], MapBatches(intrude, "Intrude"))
+    assert not (tmp_path / "d" / "manifest.json").exists()
 
 
 @given(st.permutations(range(6)))

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from bitextile.pipelines.runner import atomic
 from bitextile.pipelines.runner.atomic import staged
 from bitextile.schema.errors import OutputExistsError
 
@@ -46,3 +47,18 @@ def test_overwrite_replaces_a_dataset_and_nothing_else(tmp_path: Path) -> None:
     with pytest.raises(OutputExistsError, match=r"holds no manifest\.json"):
         write(tmp_path / "home", "x", overwrite=True)
     assert (tmp_path / "home" / "chapter.tex").read_text() == "years of work"
+
+
+def test_where_folders_cannot_be_moved_no_old_shard_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(atomic, "is_local", lambda path: False)
+    out = tmp_path / "out"
+    (out / "data" / "de").mkdir(parents=True)
+    (out / "data" / "de" / "part-00001-of-00002.parquet").write_text("old")
+    (out / "manifest.json").write_text("old")
+    write(out, "new", overwrite=True)
+    assert [p.name for p in out.rglob("*")] == ["manifest.json"]
+    assert (out / "manifest.json").read_text() == "new"
+    with pytest.raises(OutputExistsError, match="exists"):
+        write(out, "newer")

@@ -9,7 +9,13 @@ from bitextile.schema.checks import check_rows
 from bitextile.schema.errors import DatasetError, SchemaError
 from bitextile.schema.kinds import REJECTS, Kind
 from bitextile.schema.manifest import Manifest, Shard, read_manifest
-from bitextile.schema.shards import check_content, check_presence, read_shard, shard_key
+from bitextile.schema.shards import (
+    check_content,
+    check_no_others,
+    check_presence,
+    read_shard,
+    shard_key,
+)
 
 BATCH_ROWS = 8_192
 """Rows of a record batch in a pipeline: 2 MB of pairs; of batches of 1 to 10 thousand rows Beam's
@@ -85,10 +91,11 @@ def open_dataset(path: str, kind: Kind | Collection[Kind] | None = None) -> Data
         kind: the kind wanted, or several; None takes any.
 
     Returns:
-        The dataset; shard presence and size are checked, checksums are not (see `verify`).
+        The dataset; that its shards, and no other files, are there in the right size is checked,
+        checksums are not (see `verify`).
 
     Raises:
-        DatasetError: no manifest, or a missing or resized shard.
+        DatasetError: no manifest, a missing or resized shard, a file that is no shard.
         SchemaError: another kind than the wanted one, or a newer schema.
     """
     path = str(path)
@@ -101,14 +108,15 @@ def open_dataset(path: str, kind: Kind | Collection[Kind] | None = None) -> Data
     # All shards now, before a pipeline has worked for an hour on those that are there.
     for shard in (*manifest.shards, *manifest.rejects):
         check_presence(path, shard)
+    check_no_others(path, (*manifest.shards, *manifest.rejects))
     return Dataset(path, manifest, actual)
 
 
 def verify_dataset(path: str) -> Dataset:
     """Reads every byte of a dataset and checks all that the contract promises.
 
-    That is: manifest, presence, size, sha256, columns, row counts, order and uniqueness of ids,
-    nulls, spans and links, and read = kept + rejected.
+    That is: manifest, presence, no other files, size, sha256, columns, row counts, order and
+    uniqueness of ids, nulls, spans and links, and read = kept + rejected.
 
     Returns:
         The dataset.

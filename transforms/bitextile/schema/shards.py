@@ -2,7 +2,8 @@
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Collection, Iterator, Sequence
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -20,6 +21,8 @@ that a reader may seek by row group."""
 
 DATA = "data"
 REJECTED = "rejects"
+
+_HIDDEN = re.compile(r"/[._]")
 
 
 def shard_path(key: str, index: int, n_shards: int) -> str:
@@ -177,6 +180,44 @@ def check_presence(dataset: str, shard: Shard) -> None:
             f"{dataset}/{shard.path}: {info.size} bytes, the manifest says {shard.bytes}; "
             "the shard was cut or changed: copy the dataset again or regenerate it"
         )
+
+
+def check_no_others(dataset: str, shards: Collection[Shard]) -> None:
+    """Checks that nothing lies beside the shards; who reads `data/**/*.parquet` reads no other row.
+
+    Args:
+        dataset: the dataset's folder.
+        shards: all of its manifest, of data and of rejects.
+
+    Raises:
+        DatasetError: a file under data/ or rejects/ is none of them; the first by name is named.
+    """
+    listed = {shard.path for shard in shards}
+    others = [path for path in files_of(dataset) if path not in listed]
+    if others:
+        more = f" (and {len(others) - 1} more)" if len(others) > 1 else ""
+        raise DatasetError(
+            f"{dataset}/{others[0]}: not in the manifest{more}, so it is no part of this dataset; "
+            "move it elsewhere, or write the dataset again into an empty folder"
+        )
+
+
+def files_of(dataset: str) -> list[str]:
+    """Returns the paths of all files in a dataset's data/ and rejects/, sorted.
+
+    Names that begin with a dot or an underscore are passed over, as pyarrow, Spark and `datasets`
+    do when they read a folder: `.DS_Store`, `_SUCCESS`.
+    """
+    filesystem_, place = filesystem(dataset)
+    place = place.rstrip("/")
+    found = []
+    for folder in (DATA, REJECTED):
+        selector = fs.FileSelector(f"{place}/{folder}", allow_not_found=True, recursive=True)
+        for info in filesystem_.get_file_info(selector):
+            relative = info.path.removeprefix(f"{place}/")
+            if info.type != fs.FileType.Directory and not _HIDDEN.search(relative):
+                found.append(relative)
+    return sorted(found)
 
 
 def check_content(dataset: str, shard: Shard) -> None:

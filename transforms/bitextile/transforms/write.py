@@ -17,10 +17,18 @@ from apache_beam.pvalue import AsDict, AsList, AsSingleton
 from apache_beam.typehints.decorators import no_annotations
 
 from bitextile.kernels.sharding import n_shards, record_hash, split_by_bucket, split_by_language
-from bitextile.schema.errors import ConservationError
+from bitextile.schema.errors import ConservationError, OutputExistsError
 from bitextile.schema.kinds import REJECTS, Kind
-from bitextile.schema.manifest import Counts, Manifest, Shard, write_manifest
-from bitextile.schema.shards import reject_path, shard_key, shard_path, write_shard
+from bitextile.schema.manifest import FILE_NAME, Counts, Manifest, Shard, write_manifest
+from bitextile.schema.shards import (
+    check_no_others,
+    files_of,
+    reject_path,
+    shard_key,
+    shard_path,
+    write_shard,
+)
+from bitextile.schema.storage import exists
 from bitextile.transforms.batches import AnyRows, track
 
 MAX_SHARD_ROWS = 500_000
@@ -35,15 +43,18 @@ class WriteDataset(beam.PTransform):
     """Writes a TrackedRows as a dataset: shards, rejects, and last the manifest.
 
     Attributes:
-        path: folder or URI; it is written into, so give one that is not there yet.
+        path: folder or URI, not there yet or without data/, rejects/ and manifest of its own; what
+            else lies in it (the models of an aligner) stays.
         kind: of the rows kept.
         config: the command and its options, for the manifest.
         inputs: path and digest of what was read, for the manifest.
         software: name to version, for the manifest.
         max_shard_rows: rows of a shard at most.
 
+    Raises (when it is applied): OutputExistsError if a dataset, or a part of one, lies there.
     Raises (when it runs): SchemaError, RowError for rows that break the kind's contract;
-    ConservationError if read is not kept + rejected.
+    ConservationError if read is not kept + rejected; DatasetError if other files were written
+    beside its own.
     """
 
     path: str
@@ -56,6 +67,7 @@ class WriteDataset(beam.PTransform):
     @no_annotations
     def expand(self, rows: AnyRows) -> beam.PCollection:
         """Returns a PCollection of one element, the Manifest that was written."""
+        _refuse_leftovers(self.path)
         # From here on three independent counts: rows kept and rejected, by what was written, and
         # rows read, by the source. `manifest` compares them.
         kept, rejects, read, counters = track(rows)
@@ -130,10 +142,21 @@ class WriteDataset(beam.PTransform):
         )
 
 
+def _refuse_leftovers(path: str) -> None:
+    found = [FILE_NAME] if exists(f"{path}/{FILE_NAME}") else files_of(path)
+    if found:
+        raise OutputExistsError(
+            f"{path} holds {found[0]} already, whose rows would stand beside those to be written; "
+            "give a folder that is not there yet, or remove this one"
+        )
+
+
 def _write_manifest(
     write: WriteDataset, shards: list, rejects: list, read: int, counters: dict
 ) -> Manifest:
     manifest = write.manifest(shards, rejects, read, counters)
+    # Again, since a pipeline may run long after it was built, or beside another one.
+    check_no_others(write.path, (*manifest.shards, *manifest.rejects))
     write_manifest(write.path, manifest)
     return manifest
 

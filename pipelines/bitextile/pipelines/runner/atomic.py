@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bitextile.schema.errors import OutputExistsError
 from bitextile.schema.manifest import FILE_NAME
-from bitextile.schema.storage import exists, is_local
+from bitextile.schema.storage import exists, filesystem, is_local
 
 
 @contextmanager
@@ -18,7 +18,8 @@ def staged(
     """Yields for each output path a place to write it; on success they are moved, else removed.
 
     On an object store, where folders cannot be moved, the place is the path itself, and it is the
-    manifest, written last, that makes a dataset of it.
+    manifest, written last, that makes a dataset of it. What is to be replaced is removed there
+    first, or the old shards would lie among the new ones.
 
     Args:
         paths: folders to be.
@@ -40,6 +41,8 @@ def staged(
             Path(place).mkdir(parents=True)
         # All outputs are written before the first is moved: if a pipeline fails, none of them has
         # changed.
+        for path in places.keys() - local.keys():
+            _remove(path, marker)
         yield places
         for path, place in local.items():
             _replace(place, path)
@@ -67,6 +70,15 @@ def check_free(path: str, *, overwrite: bool, marker: str = FILE_NAME) -> None:
             f"{path} holds no {marker}, so it was not written by this command and --overwrite "
             "leaves it alone; give another --out"
         )
+
+
+def _remove(path: str, marker: str) -> None:
+    if exists(path):
+        filesystem_, place = filesystem(path)
+        # First what makes an output of the folder: cut off here, it leaves none that looks whole.
+        if exists(f"{path}/{marker}"):
+            filesystem_.delete_file(f"{place}/{marker}")
+        filesystem_.delete_dir_contents(place)
 
 
 def _missing_folders(folder: Path) -> list[Path]:
