@@ -2,10 +2,18 @@ import gzip
 from hashlib import sha256
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from bitextile.schema.errors import InputError
-from bitextile.schema.storage import exists, file_sha256, filesystem, is_local, write_atomically
+from bitextile.schema.storage import (
+    arrow_file,
+    exists,
+    file_sha256,
+    filesystem,
+    is_local,
+    write_atomically,
+)
 
 
 def test_a_digest_is_of_the_bytes_and_not_of_what_they_unpack_to(tmp_path: Path) -> None:
@@ -30,3 +38,11 @@ def test_a_path_is_local_and_an_unknown_scheme_is_refused(tmp_path: Path) -> Non
     assert not exists(tmp_path / "none")
     with pytest.raises(InputError, match="no file system for it"):
         filesystem("gopher://host/file")
+
+
+def test_equal_tables_make_equal_arrow_files_however_they_are_chunked() -> None:
+    whole = pa.table({"word": ["犬", "", "dog"], "n": [1, 2, 3]})
+    parts = pa.concat_tables([whole.slice(0, 1), whole.slice(1)])
+    assert parts["n"].num_chunks == 2
+    assert arrow_file(parts) == arrow_file(whole)
+    assert pa.ipc.open_file(arrow_file(whole)).read_all() == whole

@@ -5,6 +5,7 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bitextile.kernels.align.alignment import WordLinks
 from bitextile.kernels.align.corpus import (
     Corpus,
     count_words,
@@ -55,6 +56,23 @@ def test_windows_cover_every_word_once_and_stay_within_the_limit(lengths, limit)
     assert owned == list(range(at[-1, 0]))
     assert seen == set(range(at[-1, 1]))
     assert cut.n_long == sum(max(a, b) > limit for a, b in lengths)
+
+
+def test_links_of_windows_become_those_of_their_pairs_each_once():
+    at = np.array([0, 0, 2, 32])
+    cut = cut_windows(
+        Corpus(np.arange(32, dtype=np.int32), at, np.arange(32, dtype=np.int32), at), 16
+    )
+    # Each word of a window linked to the word of the same number: the overlaps give links twice.
+    n_words = np.diff(cut.corpus.src_at)
+    window = np.repeat(np.arange(len(n_words)), n_words)
+    word = np.concatenate([np.arange(n) for n in n_words])
+    links = cut.to_pairs(WordLinks(window, word, word, np.ones(len(word), np.float32)))
+    assert len(word) > 32
+    assert list(zip(links.pair, links.src, links.tgt, strict=True)) == [
+        *((1, i, i) for i in range(2)),
+        *((2, i, i) for i in range(30)),
+    ]
 
 
 SPACES = "".join(c for c in map(chr, range(0x110000)) if c.isspace())

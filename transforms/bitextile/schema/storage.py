@@ -4,6 +4,7 @@ import hashlib
 import os
 from pathlib import Path
 
+import pyarrow as pa
 from pyarrow import fs
 
 from bitextile.schema.errors import InputError
@@ -69,3 +70,17 @@ def write_atomically(location: str | os.PathLike[str], content: bytes) -> None:
         # Without it, the rename can survive a power cut that the content does not.
         os.fsync(file.fileno())
     os.replace(temporary, path)
+
+
+def arrow_file(table: pa.Table) -> bytes:
+    """Returns a table in Arrow's file format; equal tables give equal bytes, however chunked.
+
+    >>> table = pa.table({"word": ["犬", "dog"]})
+    >>> pa.ipc.open_file(arrow_file(table)).read_all() == table
+    True
+    """
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, table.schema) as writer:
+        # In one chunk, as the format writes each chunk as a batch of its own.
+        writer.write_table(table.combine_chunks())
+    return bytes(sink.getvalue())

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from bitextile.kernels.align.alignment import WordLinks
 from bitextile.kernels.arrays import F32, I32, I64, Bool, list_offsets, offsets_of
 from bitextile.schema.errors import InputError
 
@@ -155,6 +156,23 @@ class Windows:
     own_from: I32
     own_to: I32
     n_long: int
+
+    def to_pairs(self, links: WordLinks) -> WordLinks:
+        """Returns links of windows as links of the sentence pairs these were cut from.
+
+        Args:
+            links: `pair` numbers windows, words count from their window's first.
+
+        Returns:
+            The links, sorted by (pair, src, tgt) if the given ones are; each source word's are
+            taken from the window that owns it, so none comes twice.
+        """
+        window, score = links.pair, links.score
+        i, j = links.src + self.src_from[window], links.tgt + self.tgt_from[window]
+        # By the source word alone. Windows of a pair are in order and so are the words they own,
+        # which is why the order of the links survives.
+        own = (i >= self.own_from[window]) & (i < self.own_to[window])
+        return WordLinks(self.row[window][own], i[own], j[own], score[own])
 
 
 def cut_windows(corpus: Corpus, max_words: int) -> Windows:

@@ -7,11 +7,8 @@ import pyarrow.compute as pc
 
 from bitextile.kernels.arrays import F64
 from bitextile.kernels.filters.rule import Rows, Rule
-from bitextile.kernels.filters.words import sides_of, words_per_side
+from bitextile.kernels.filters.words import MAX_NAME_WORDS, sides_of, words_per_side
 from bitextile.schema.kinds import PAIRS
-
-_FEW_WORDS = 3.0
-"""Names, numbers and greetings of this length are rightly the same in both languages."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +33,7 @@ IDENTICAL = Rule(
     version=1,
     doc="Drops pairs whose sides are the same text; the value is its number of words.",
     measure=identical_words,
-    limit=lambda config: _FEW_WORDS if config.drop_identical else None,
+    limit=lambda config: MAX_NAME_WORDS if config.drop_identical else None,
     kinds=(PAIRS,),
     options=IdenticalOptions,
 )

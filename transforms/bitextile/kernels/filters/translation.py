@@ -14,13 +14,10 @@ import pyarrow as pa
 from bitextile.kernels.arrays import F64, check_share
 from bitextile.kernels.filters.length_ratio import LENGTH_RATIO, LengthRatioOptions
 from bitextile.kernels.filters.rule import Rows, Rule, apply_rules
-from bitextile.kernels.filters.words import words_per_side
+from bitextile.kernels.filters.words import MAX_NAME_WORDS, words_per_side
 from bitextile.kernels.rejects import Filtered
 from bitextile.kernels.text.scripts import scripts_of_letters
 from bitextile.schema.kinds import PSEUDO
-
-_MAX_NAME_WORDS = 3
-"""Names and numbers of up to so many words are rightly the same in both languages."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +64,7 @@ def _measure_repetition(rows: Rows, config: TranslationFilterConfig) -> F64:
 
 def _measure_copied(rows: Rows, config: TranslationFilterConfig) -> F64:
     sides = zip(rows.batch["src"].to_pylist(), rows.batch["tgt"].to_pylist())
-    long_enough = rows.feature(words_per_side)[:, 1] > _MAX_NAME_WORDS
+    long_enough = rows.feature(words_per_side)[:, 1] > MAX_NAME_WORDS
     return _floats(_copied(src, tgt) for src, tgt in sides) * long_enough
 
 

@@ -118,14 +118,10 @@ def symmetrize_output(output: EflomalOutput, *, symmetrize: str) -> Alignment:
     best_tgt[src_at[line] + i] = j
     line, i, j = _symmetrize(best_src, best_tgt, src_at, tgt_at, method)
     agreed = (best_src[tgt_at[line] + j] == i) & (best_tgt[src_at[line] + i] == j)
-    window = output.line_window[line]
-    i, j = i + windows.src_from[window], j + windows.tgt_from[window]
-    # Words in the overlap of two windows are taken from the one in whose middle they are.
-    own = (i >= windows.own_from[window]) & (i < windows.own_to[window])
     # eflomal gives no probabilities: 1 where both directions drew the link, 0.5 where one did.
     score = np.where(agreed, 1.0, 0.5)
-    links = WordLinks(windows.row[window][own], i[own], j[own], score[own])
-    return to_alignment(links, output.n_pairs)
+    links = WordLinks(output.line_window[line], i, j, score)
+    return to_alignment(windows.to_pairs(links), output.n_pairs)
 
 
 def make_model(output: EflomalOutput, *, options: EflomalOptions) -> EflomalModel:

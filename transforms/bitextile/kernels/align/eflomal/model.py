@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from bitextile.kernels.align.eflomal.config import EflomalOptions
 from bitextile.schema.errors import BitextileError, DatasetError
-from bitextile.schema.storage import write_atomically
+from bitextile.schema.storage import arrow_file, write_atomically
 
 FORMAT = "bitextile-eflomal/1"
 PRIORS = pa.schema(
@@ -49,7 +49,7 @@ class EflomalModel:
             folder: made if need be.
         """
         header = self._header()
-        write_atomically(f"{fspath(folder)}/priors.arrow", _ipc(self.priors))
+        write_atomically(f"{fspath(folder)}/priors.arrow", arrow_file(self.priors))
         text = json.dumps(header, indent=1, sort_keys=True)
         write_atomically(f"{fspath(folder)}/model.json", text.encode())
         return str(header["digest"])
@@ -105,7 +105,7 @@ class EflomalModel:
             "format": FORMAT,
             "options": asdict(self.options),
             "statistics": dict(self.statistics),
-            "priors": sha256(_ipc(self.priors)).hexdigest(),
+            "priors": sha256(arrow_file(self.priors)).hexdigest(),
         }
         digest = sha256(json.dumps(header, sort_keys=True).encode()).hexdigest()
         return {**header, "digest": f"sha256:{digest}"}
@@ -131,10 +131,3 @@ def _parse_prior(line: str) -> list[str]:
     if len(fields) not in (3, 4):
         raise BitextileError(f"eflomal-makepriors wrote {line!r}, expected eflomal 2's priors")
     return [*fields[:-1], *[""] * (4 - len(fields)), fields[-1]]
-
-
-def _ipc(table: pa.Table) -> bytes:
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_file(sink, table.schema) as writer:
-        writer.write_table(table.combine_chunks())
-    return bytes(sink.getvalue())

@@ -10,7 +10,7 @@ from bitextile.kernels.align.alignment import (
     WordLinks,
     to_alignment,
 )
-from bitextile.kernels.align.corpus import Corpus, Windows, cut_windows, lower_words
+from bitextile.kernels.align.corpus import Corpus, cut_windows, lower_words
 from bitextile.kernels.align.hmm.config import HmmModelConfig
 from bitextile.kernels.align.hmm.e_step import (
     EStepResult,
@@ -78,8 +78,12 @@ def align_pairs(
         links = _select_links(batch, result, method, least)
         return links._replace(pair=links.pair + chunk[0])
 
+    # Where there is no chunk, the empty arrays give the columns a type.
+    empty = np.zeros(0, np.int32)
+    none = WordLinks(empty, empty, empty, np.zeros(0, np.float32))
     found = thread_map(decode, chunks, n_threads=usable_threads(n_threads))
-    return to_alignment(_unwindow(windows, found), len(src))
+    links = WordLinks(*(np.concatenate(column) for column in zip(none, *found)))
+    return to_alignment(windows.to_pairs(links), len(src))
 
 
 def _min_score(method: Method, threshold: float | None) -> np.float32:
@@ -162,15 +166,3 @@ def _select_links(
     i, j = np.divmod(cell - cell_at[sentence], np.maximum(n_tgt, 1)[sentence])
     # int32 until they become links: those of all chunks wait in memory together.
     return WordLinks(sentence.astype(np.int32), i.astype(np.int32), j.astype(np.int32), score)
-
-
-def _unwindow(windows: Windows, found: list[WordLinks]) -> WordLinks:
-    """Returns the links of pairs, from those of the windows they were cut into."""
-    empty = np.zeros(0, np.int32)
-    none = WordLinks(empty, empty, empty, np.zeros(0, np.float32))
-    window, i, j, score = (np.concatenate(column) for column in zip(none, *found))
-    i, j = i + windows.src_from[window], j + windows.tgt_from[window]
-    # A source word belongs to one window, so no link comes twice. Windows are in order, and so are
-    # their links: the result is sorted by (pair, src, tgt), as `to_alignment` wants it.
-    own = (i >= windows.own_from[window]) & (i < windows.own_to[window])
-    return WordLinks(windows.row[window][own], i[own], j[own], score[own])

@@ -16,7 +16,7 @@ from bitextile.kernels.align.hmm.cooccurrence import TranslationTable
 from bitextile.kernels.align.hmm.word_classes import prefixes
 from bitextile.kernels.arrays import F32, F64, offsets_of
 from bitextile.schema.errors import ConfigError, DatasetError
-from bitextile.schema.storage import filesystem, write_atomically
+from bitextile.schema.storage import arrow_file, filesystem, write_atomically
 
 FORMAT = "bitextile-aligner/1"
 _FILES = ("src_words", "tgt_words", "table")
@@ -80,7 +80,7 @@ class HmmModel:
         """
         files = {}
         for name, table in self._tables().items():
-            content = _ipc(table)
+            content = arrow_file(table)
             write_atomically(f"{fspath(folder)}/{name}.arrow", content)
             files[name] = {"bytes": len(content), "sha256": sha256(content).hexdigest()}
         head = {**self._header(), "digest": self.digest, "files": files}
@@ -161,13 +161,6 @@ def _column_bytes(column: pa.Array) -> bytes:
         return lengths.astype("<i4").tobytes() + text
     values = column.to_numpy(zero_copy_only=False)
     return values.astype(values.dtype.newbyteorder("<")).tobytes()
-
-
-def _ipc(table: pa.Table) -> bytes:
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_file(sink, table.schema) as writer:
-        writer.write_table(table.combine_chunks())
-    return bytes(sink.getvalue())
 
 
 def _read_bytes(path: str) -> bytes:
