@@ -123,7 +123,7 @@ def _of_split(statistics: dict[str, Any], split: str) -> int:
 def _checked_engine(
     source: Dataset, config: BacktranslateConfig, engine: Engine, digest: str
 ) -> Any:
-    """Returns what workers load, after all that can be wrong with it was looked for."""
+    """Returns what workers load; raises ConfigError if the model cannot write the languages."""
     from bitextile.trainer.generate.camlm import camlm_engine
     from bitextile.trainer.generate.engines import translator_engine
 

@@ -1,4 +1,4 @@
-"""`bitextile candidates`: sentences -> candidates, what an encoder would say in a word's place."""
+"""`bitextile candidates`: sentences -> candidates, words that an encoder predicts for others."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass

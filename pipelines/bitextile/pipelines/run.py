@@ -154,7 +154,7 @@ class _Run:
         train_tokenizer(texts, out, config=config, overwrite=self.options.overwrite)
 
     def train(self) -> None:
-        """Pre-trains in stages, with what models supply between and behind them."""
+        """Pre-trains in stages; models supply data between and after them."""
         before_writing = stages_before_backtranslation(self.stages)
         for done, stage in enumerate(self.stages):
             # Before the first stage that learns from pseudo translations, by the model trained so

@@ -28,3 +28,6 @@ def test_each_file_is_named_once_as_the_recipe_names_it(tmp_path) -> None:
 def test_a_file_that_is_missing_is_named_with_its_corpus(tmp_path) -> None:
     with pytest.raises(InputError, match=r"b\.de: no such file \(corpus web\)"):
         file_inputs(sources(tmp_path, "b.de"))
+    missing = str(tmp_path / "b.conllu")
+    with pytest.raises(InputError, match=r"b\.conllu: no such file here; check the path"):
+        plain_inputs([missing])

@@ -59,7 +59,7 @@ def parse_weights(spec: str | Mapping[str, float]) -> dict[str, float]:
     """Returns language to weight of `LANG[:WEIGHT],...` or of such a mapping, by tag.
 
     Raises:
-        ConfigError: a tag or weight is none, a weight is not above 0, or a language is named twice.
+        ConfigError: a tag is invalid, a weight is no number above 0, or a language is named twice.
 
     >>> parse_weights("fr,de:2")
     {'de': 2.0, 'fr': 1.0}

@@ -39,7 +39,8 @@ class ExchangeConfig:
 
     rate: float = 0.5
     """Share of a pair's eligible links that are exchanged, 0 to 1. WEAM exchanges the vectors of
-    every link; in the text itself half leaves each word a context in its own language (ours)."""
+    every link; in the text itself half leaves each word a context in its own language (our
+    choice)."""
     many_to_many: bool = False
     """Also exchange phrases: groups of links whose words are contiguous on both sides. Off, only
     links whose two words have no other link are eligible: one word for one, as in WEAM's figure."""
@@ -49,7 +50,8 @@ class ExchangeConfig:
     """Samples per sentence pair; each gives a row."""
     recase: bool = False
     """Truecase exchanged words: their first letter follows the position in the sentence. Off,
-    because a model that reads a word out of place learns more from seeing it as written (ours)."""
+    because a model that reads a word out of place learns more from seeing it as written (our
+    choice)."""
     seed: int = 0
     """Seed of all random draws."""
 

@@ -40,7 +40,7 @@ from bitextile.transforms.batches import (
 )
 
 Digests = tuple[tuple[str, str], ...]
-_ENCODING = threading.Lock()
+_ENCODER_LOCK = threading.Lock()
 """Some runners call a worker from several threads; an encoder uses all cores itself."""
 
 
@@ -198,7 +198,7 @@ class _AlignBatch(beam.DoFn):
         aligner = self._ready or load_aligner(
             *models[_key(batch)], self._config, digests=self._digests
         )
-        with _ENCODING if self._config.encoders else nullcontext():
+        with _ENCODER_LOCK if self._config.encoders else nullcontext():
             aligned = align_batch(batch, aligner)
         # Counters are shown while a job runs and may count a retried bundle twice; what the
         # manifest says is counted from the shards.

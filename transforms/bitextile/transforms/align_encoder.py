@@ -186,7 +186,7 @@ class TorchEncoder:
 # Weak, so that an encoder is freed with the last aligner that uses it; a cache would hold it as
 # long as the process.
 _LOADED: WeakValueDictionary[tuple[str, int, str], TorchEncoder] = WeakValueDictionary()
-_LOADING = threading.Lock()
+_LOAD_LOCK = threading.Lock()
 """Two threads of a worker would load an encoder twice."""
 
 
@@ -204,7 +204,7 @@ def load_encoder(
         ConfigError: no encoder is there, or its files are others than they were.
     """
     expected = dict(digests).get(folder, "")
-    with _LOADING:
+    with _LOAD_LOCK:
         encoder = _LOADED.get((folder, layer, expected))
         if encoder is None:
             encoder = TorchEncoder(folder, layer=layer)

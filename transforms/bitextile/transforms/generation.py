@@ -33,7 +33,7 @@ from bitextile.transforms.batches import (
 M = TypeVar("M")
 R = TypeVar("R")
 
-_ONE_AT_A_TIME = threading.Lock()
+_MODEL_LOCK = threading.Lock()
 """Some runners call a worker's one model from several threads; models use all cores themselves."""
 SHUFFLE_ROWS = 1_024
 """Rows that are sent to a worker at once: some seconds of a mini model on a core."""
@@ -102,7 +102,7 @@ class EngineHandler(BatchHandler[Filtered, InferenceFn]):
     ) -> Iterable[Filtered]:
         """Yields what the model makes of each batch."""
         for rows in batch:
-            with _ONE_AT_A_TIME:
+            with _MODEL_LOCK:
                 made = model(rows)
             counts = {"in": rows, "kept": made.kept, "rejected": made.rejects}
             for name, part in counts.items():

@@ -114,7 +114,7 @@ class ReadTaskSentences(beam.PTransform):
 
     @no_annotations
     def expand(self, root: beam.Pipeline) -> TrackedRows:
-        """Returns the sentences, and as rejects those that stand there again or are none."""
+        """Returns the sentences, and as rejects duplicates and fields without a sentence."""
         read = beam.FlatMap(_sentences, lang=self.lang).with_output_types(pa.RecordBatch)
         out = (
             root

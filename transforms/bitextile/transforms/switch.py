@@ -142,7 +142,7 @@ class SwitchMultilingual(beam.PTransform):
             # The order of a group's batches is the runner's; the kernel sorts by id.
             | "JoinPairs" >> beam.MapTuple(_joined).with_output_types(pa.RecordBatch)
         )
-        # Pairs went in, sentences come out: several pairs make one row, so the count begins anew
+        # Pairs went in, sentences come out: several pairs make one row, so the count begins again
         # here.
         count = partial(_n_sentences, pivot=self.config.pivot, variants=self.config.variants)
         sentences = TrackedRows(groups, (), groups | "CountSentences" >> beam.Map(count))

@@ -1,4 +1,4 @@
-"""`ingest`, `tokenizer`, `verify`, `export`, `report`: datasets made, checked, shown, handed on."""
+"""`ingest`, `tokenizer`, `verify`, `export`, `report`: datasets made, checked, exported, shown."""
 
 from typing import Annotated
 

@@ -3,7 +3,7 @@
     @dataclass(frozen=True, kw_only=True)
     class ExchangeConfig:
         rate: float = 0.5
-        \"\"\"Share of a pair's links that change places, 0 to 1. Half is ours.\"\"\"
+        \"\"\"Share of a pair's links that change places, 0 to 1. Half is our choice.\"\"\"
 
     def exchange(aligned: str, out: Out, config: ExchangeConfig) -> None: ...
 

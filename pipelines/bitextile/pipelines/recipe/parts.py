@@ -52,7 +52,7 @@ class ChosenBy:
     """Marks a union of dataclasses, in `Annotated`, that a field tells apart.
 
     Attributes:
-        name: of the field, in each a Literal of one value; that of the first goes without saying.
+        name: of the field, in each a Literal of one value; the first is the default.
     """
 
     name: str

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class ReportConfig:
-    """What a report shows, beside what follows from the datasets."""
+    """What a report shows that does not follow from the datasets."""
 
     title: str = "Data report"
     """Heading of the page."""

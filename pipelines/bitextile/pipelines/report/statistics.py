@@ -203,12 +203,12 @@ class _KeyCounter:
                 Lengths(
                     lang=lang,
                     unit=self.unit,
-                    median=tally.quantile(0.5),
-                    p90=tally.quantile(0.9),
-                    longest=tally.quantile(1.0),
-                    bars=tally.bars(),
+                    median=histogram.quantile(0.5),
+                    p90=histogram.quantile(0.9),
+                    longest=histogram.quantile(1.0),
+                    bars=histogram.bars(),
                 )
-                for lang, tally in sorted(self.lengths.items())
+                for lang, histogram in sorted(self.lengths.items())
             ),
             links=self._alignment_statistics(),
             changes=self._change_statistics(),

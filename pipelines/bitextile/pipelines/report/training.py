@@ -137,7 +137,7 @@ def _series(metrics: Sequence[dict[str, Any]]) -> dict[str, Points]:
 def _binned(points: Points) -> Points:
     if len(points) <= MAX_POINTS:
         return points
-    # Equal numbers of points per bin, not equal stretches of steps: objectives log at other steps
+    # Equal numbers of points per bin, not equal ranges of steps: objectives log at other steps
     # each.
     edges = [len(points) * i // MAX_POINTS for i in range(MAX_POINTS + 1)]
     bins = [points[a:b] for a, b in pairwise(edges)]

@@ -1,4 +1,4 @@
-"""Text on the page: which way it runs, how wide a word is, what to show of untrusted text.
+"""Text on the page: its direction, how wide a word is, what to show of untrusted text.
 
 The page carries no script, so no word can be measured when it is looked at; widths are estimated
 here, once, from what Unicode says of each character.

@@ -140,7 +140,7 @@ def unwrap_worker_error(error: BaseException) -> BitextileError:
     if raised:
         name, sentence = raised[-1]
         return _ERROR_CLASSES[name](_without_step(sentence))
-    # No error of ours: the last line of a traceback says what was raised.
+    # No error of bitextile: the last line of a traceback says what was raised.
     lines = [line.strip() for line in text.replace("\\n", "\n").splitlines() if line.strip()]
     last = _without_step(lines[-1]) if lines else type(error).__name__
     step = _STEP.search(text)

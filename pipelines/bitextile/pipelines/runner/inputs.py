@@ -27,15 +27,16 @@ def file_inputs(sources: Iterable[CorpusSource]) -> tuple[dict[str, str], ...]:
             # Two corpora may name one file (another column of it); it is hashed once.
             if name not in found:
                 # Of an archive its own digest: the member's place is in the name.
-                found[name] = {"path": name, **_fingerprint(archive_member(file)[0], source.corpus)}
+                hint = f"(corpus {source.corpus}); check the recipe's `files`"
+                found[name] = {"path": name, **_fingerprint(archive_member(file)[0], hint)}
     return tuple(found.values())
 
 
-def _fingerprint(path: str, corpus: str) -> dict[str, str]:
+def _fingerprint(path: str, hint: str) -> dict[str, str]:
     filesystem_, place = filesystem(path)
     info = filesystem_.get_file_info(place)
     if info.type != fs.FileType.File:
-        raise InputError(f"{path}: no such file (corpus {corpus}); check the recipe's `files`")
+        raise InputError(f"{path}: no such file {hint}")
     return {"digest": f"sha256:{file_sha256(path)}", "bytes": str(info.size)}
 
 
@@ -45,7 +46,7 @@ def plain_inputs(paths: Iterable[str]) -> tuple[dict[str, str], ...]:
     Raises:
         InputError: a file is not there.
     """
-    return tuple({"path": path, **_fingerprint(path, "none")} for path in paths)
+    return tuple({"path": path, **_fingerprint(path, "here; check the path")} for path in paths)
 
 
 def dictionary_input(source: DictionarySource) -> dict[str, str]:

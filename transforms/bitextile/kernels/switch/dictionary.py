@@ -109,7 +109,7 @@ def load_index(sources: tuple[DictionarySource, ...]) -> dict[str, Index]:
     """Reads dictionaries, once per process, and returns their index; see `index_of`.
 
     Args:
-        sources: with format and columns settled, as `read_dictionary` returns them.
+        sources: with format and columns determined, as `read_dictionary` returns them.
     """
     return index_of([read_dictionary(source) for source in sources])
 

@@ -57,7 +57,7 @@ class TaskFieldSwitchConfig(SwitchConfig):
     """Whole fields of task data by their translations."""
     token_rate: float = 0.5
     """Share of a switched example's fields that are replaced, 0 to 1. Half, so that every
-    combination of languages comes up (ours)."""
+    combination of languages comes up (our choice)."""
     weights: dict[Language, float] = field(default_factory=dict)
     """Sampling weight of each language that a field is translated into; others weigh 1."""
 
