@@ -8,9 +8,11 @@ import apache_beam as beam
 import pyarrow as pa
 import pytest
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from apache_beam.testing.util import assert_that, equal_to
 
 from bitextile.schema.ids import text_ids
 from bitextile.schema.kinds import MONO
+from bitextile.transforms.batches import TrackedRows
 
 
 @pytest.fixture
@@ -44,3 +46,21 @@ def mono_rows() -> Callable[..., pa.RecordBatch]:
         )
 
     return rows
+
+
+@pytest.fixture
+def check_counts() -> Callable[..., None]:
+    """Returns what asserts how many rows were read, kept and rejected when the pipeline runs."""
+
+    def check(rows: TrackedRows, *, read: int, kept: int, rejected: int) -> None:
+        def total(counts: beam.PCollection, name: str, expected: int) -> None:
+            summed = counts | f"Sum{name}" >> beam.CombineGlobally(sum)
+            assert_that(summed, equal_to([expected]), name)
+
+        rejects = rows.rejects | beam.Flatten(pipeline=rows.kept.pipeline)
+        total(rows.read, "Read", read)
+        total(rows.kept | "CountKept" >> beam.Map(lambda batch: batch.num_rows), "Kept", kept)
+        dropped = rejects | "CountRejects" >> beam.Map(lambda batch: batch.num_rows)
+        total(dropped, "Rejected", rejected)
+
+    return check

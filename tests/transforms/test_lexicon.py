@@ -1,37 +1,17 @@
 """The lexicon, step by step: counts merge over batches, and entries are kept + rejected."""
 
 import apache_beam as beam
-import pyarrow as pa
 from apache_beam.testing.util import assert_that, equal_to
 
 from bitextile.kernels.bitext.lexicon import LexiconConfig
-from bitextile.schema.ids import stable_id
-from bitextile.schema.kinds import ALIGNED
 from bitextile.transforms.lexicon import CountLexicon, _MergeCounts
-
-
-def aligned(*pairs: tuple[str, str], src_lang: str = "de", tgt_lang: str = "zh") -> pa.RecordBatch:
-    """Rows of one word a side, linked."""
-    fixed = {"src_lang": src_lang, "tgt_lang": tgt_lang, "corpus": "c", "file": "f"}
-    fixed |= {"split": "train", "align_score": 0.0}
-    return pa.RecordBatch.from_pylist(
-        [
-            fixed
-            | {"pair_id": stable_id(src, tgt, str(n)), "src": src, "tgt": tgt, "line": n}
-            | {"src_spans": [{"start": 0, "end": len(src)}]}
-            | {"tgt_spans": [{"start": 0, "end": len(tgt)}]}
-            | {"links": [{"src": 0, "tgt": 0, "score": 1.0}]}
-            for n, (src, tgt) in enumerate(pairs, 1)
-        ],
-        schema=ALIGNED.schema,
-    )
-
+from pair_rows import linked_words
 
 BATCHES = [
-    aligned(("Hund", "狗"), ("Katze", "猫")),
-    aligned(("狗", "hund"), src_lang="zh", tgt_lang="de"),
-    aligned(("dog", "狗"), src_lang="en"),
-    aligned(("...", "。")),
+    linked_words(("Hund", "狗"), ("Katze", "猫")),
+    linked_words(("狗", "hund"), src_lang="zh", tgt_lang="de"),
+    linked_words(("dog", "狗"), src_lang="en"),
+    linked_words(("...", "。")),
 ]
 
 

@@ -1,6 +1,6 @@
 """Derived languages: a corpus in another script or word order, aligned with itself, exactly.
 
-ALIGN-MLM's synthetic languages (arXiv 2211.08547) at text level; there they are made of ids:
+ALIGN-MLM's synthetic languages (arXiv 2211.08547), made of text instead of token ids:
 
     transliterate  each word in a script of its own: every code point moves into a private-use plane
     invert         words in reverse, the final . ! ? kept last
