@@ -9,21 +9,10 @@ from hypothesis import strategies as st
 from bitextile.trainer.data.collate import Collation, collate, collate_plain, select
 from bitextile.trainer.data.examples import Example, Input
 from bitextile.trainer.data.masking import Masking
+from toy_examples import example, sequence
 
 MASKING = Masking(rate=0.4, mask=4, ordinary=np.arange(5, 50, dtype=np.int32), seed=2)
 COLLATION = Collation(masking=MASKING, pad=1, width=48)
-
-
-def sequence(number: int, length: int) -> Input:
-    tokens = (5 + (number * 7 + np.arange(length)) % 45).astype(np.int32)
-    maskable = np.ones(length, bool)
-    maskable[[0, -1]] = False
-    return Input(tokens, maskable, np.zeros(length, np.int8), ("en",))
-
-
-def example(number: int, *lengths: int, epoch: int = 0) -> Example:
-    inputs = tuple(sequence(number + i, n) for i, n in enumerate(lengths))
-    return Example(f"r{number}", np.uint64(number * 977 + 5), epoch, inputs)
 
 
 def of_input(batch, index: int) -> tuple[list[int], list[int], list[int]]:

@@ -1,22 +1,10 @@
 """Examples: inputs with their special tokens, and groups of them within a budget."""
 
-import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bitextile.trainer.data.examples import Example, Input, batch_by_tokens, join
-
-
-def sequence(number: int, length: int) -> Input:
-    tokens = (5 + (number * 7 + np.arange(length)) % 45).astype(np.int32)
-    maskable = np.ones(length, bool)
-    maskable[[0, -1]] = False
-    return Input(tokens, maskable, np.zeros(length, np.int8), ("en",))
-
-
-def example(number: int, *lengths: int, epoch: int = 0) -> Example:
-    inputs = tuple(sequence(number + i, n) for i, n in enumerate(lengths))
-    return Example(f"r{number}", np.uint64(number * 977 + 5), epoch, inputs)
+from bitextile.trainer.data.examples import batch_by_tokens, join
+from toy_examples import example
 
 
 @settings(max_examples=30, deadline=None)

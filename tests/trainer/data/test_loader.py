@@ -50,7 +50,7 @@ def test_any_number_of_workers_gives_the_same_batches(mixed):
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_an_error_of_a_lane_arrives_as_it_is(config, make_dataset, tmp_path, workers):
+def test_an_error_of_a_stream_arrives_as_it_is(config, make_dataset, tmp_path, workers):
     path = make_dataset(tmp_path / "aligned", "aligned", shards=1)
     state = open_pretraining(config(data=[{"objective": "weam", "dataset": path}]))
     shard = tmp_path / "aligned" / open_dataset(path).shards(None)[0].path
@@ -103,7 +103,7 @@ def test_resuming_reads_as_much_at_any_position(config, make_dataset, tmp_path, 
     assert max(costs) - min(costs) <= 2 * max(read)
 
 
-def test_more_lanes_than_row_groups_share_the_rows(config, make_dataset, tmp_path):
+def test_more_streams_than_row_groups_share_the_rows(config, make_dataset, tmp_path):
     data = make_dataset(tmp_path / "mono", "mono", rows=60, shards=1)
     state = open_pretraining(
         config(data=[{"objective": "mlm", "dataset": data}], grad_accumulation=7, batch_tokens=64)

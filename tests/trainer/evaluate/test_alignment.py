@@ -106,9 +106,8 @@ def test_words_are_carried_over_by_shared_characters(datasets, tmp_path):
     row["tgt_spans"][-2:] = [[row["tgt_spans"][-2][0], row["tgt_spans"][-1][1]]]
     gold = read_gold(write(tmp_path / "gold.jsonl", [row | {"sure": []}]))
     (found,), _ = dataset_links(datasets["aligned"], gold)
-    n = (
-        len(row["tgt_spans"]) + 1
-    )  # words on either side of the dataset; its links are (i, (i-1) mod n)
+    # Words on either side of the dataset, whose links are (i, (i - 1) mod n).
+    n = len(row["tgt_spans"]) + 1
     last = n - 2
     assert {(0, last), (1, last), (n, last)} == {(i, j) for i, j in found if j == last}
     assert {j for i, j in found if i == 2} == {0}

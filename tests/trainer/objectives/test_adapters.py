@@ -18,6 +18,7 @@ from bitextile.trainer.objectives.moco import Moco
 from bitextile.trainer.objectives.objective import StepHook, records
 from bitextile.trainer.objectives.tlm import Tlm
 from bitextile.trainer.objectives.weam import Weam
+from toy_examples import squeezed, text
 
 NAMES = (
     "mlm",
@@ -31,19 +32,6 @@ NAMES = (
     "dict_mlm/from",
 )
 every = pytest.mark.parametrize("name", NAMES)
-
-
-def text(tokenizer, one) -> str:
-    return tokenizer.pretrained.decode(one.tokens[one.maskable].tolist()).replace("▁", " ").strip()
-
-
-def squeezed(string: str) -> str:
-    return string.replace(" ", "")
-
-
-def decoded(tokenizer, objective, table, epoch=0) -> list[str]:
-    examples = objective.examples(table, np.full(len(table), epoch), tokenizer)
-    return [squeezed("".join(text(tokenizer, i) for i in e.inputs)) for e in examples]
 
 
 def test_the_language_goes_with_the_side(tokenizer, rows):

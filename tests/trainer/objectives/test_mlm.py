@@ -9,6 +9,7 @@ from bitextile.trainer.losses import masked_lm
 from bitextile.trainer.objectives.btmlm import Btmlm
 from bitextile.trainer.objectives.mlm import MAX_PARTS, Mlm
 from bitextile.trainer.objectives.tlm import Tlm
+from toy_examples import decoded, squeezed
 
 OBJECTIVES = {"mlm": (Mlm(24), "mono"), "tlm": (Tlm(24), "pairs"), "btmlm": (Btmlm(24), "pseudo")}
 each = pytest.mark.parametrize("name", list(OBJECTIVES))
@@ -60,19 +61,6 @@ def test_a_batch_by_hand(table, word_tokenizer, collation):
     part = Mlm(24).losses(encoder, None, batch)["mlm"]
     assert part.total.item() == pytest.approx(-float(log_p[5] + log_p[6]))
     assert part.mean().item() == pytest.approx(part.total.item() / 2)
-
-
-def text(tokenizer, one) -> str:
-    return tokenizer.pretrained.decode(one.tokens[one.maskable].tolist()).replace("▁", " ").strip()
-
-
-def squeezed(string: str) -> str:
-    return string.replace(" ", "")
-
-
-def decoded(tokenizer, objective, table, epoch=0) -> list[str]:
-    examples = objective.examples(table, np.full(len(table), epoch), tokenizer)
-    return [squeezed("".join(text(tokenizer, i) for i in e.inputs)) for e in examples]
 
 
 def test_mlm_reads_mono(tokenizer, rows):

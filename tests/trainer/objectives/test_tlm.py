@@ -1,21 +1,7 @@
 """TLM: both sides in one input, of exchange the exchanged ones."""
 
-import numpy as np
-
 from bitextile.trainer.objectives.tlm import Tlm
-
-
-def text(tokenizer, one) -> str:
-    return tokenizer.pretrained.decode(one.tokens[one.maskable].tolist()).replace("▁", " ").strip()
-
-
-def squeezed(string: str) -> str:
-    return string.replace(" ", "")
-
-
-def decoded(tokenizer, objective, table, epoch=0) -> list[str]:
-    examples = objective.examples(table, np.full(len(table), epoch), tokenizer)
-    return [squeezed("".join(text(tokenizer, i) for i in e.inputs)) for e in examples]
+from toy_examples import decoded, squeezed
 
 
 def test_tlm_reads_both_sides_and_the_exchanged_ones(tokenizer, rows):
