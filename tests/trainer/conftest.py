@@ -30,6 +30,7 @@ ARABIC = ["ال", "أحمر", "كلب", "يرى", "ما", "صغير", "بيت", 
           "قديم", "أشجار", "بينما", "طيور", "تغني", "تحت", "أزرق", "سماء"]
 # fmt: on
 
+# Sums of several threads differ in their last bits, and tests compare runs bit for bit.
 torch.set_num_threads(1)
 
 
@@ -56,6 +57,7 @@ def lexicon_rows(n: int) -> list[dict]:
     rows = []
     for w in range(min(n, len(ENGLISH))):
         other = ENGLISH[(w + 1) % len(ENGLISH)]
+        # Two translations of unlike probability, so that a draw that ignores them is seen.
         shares = [(ENGLISH[w], 0.75), (other, 0.25)] if w % 4 == 0 else [(ENGLISH[w], 1.0)]
         for word, share in shares:
             pair = {"src_lang": "ar", "tgt_lang": "en", "src": ARABIC[w], "tgt": word}
@@ -69,6 +71,7 @@ def rows_of(kind: str, n: int) -> list[dict]:
     rows = []
     for i in range(n):
         src, tgt, links = sentence(i)
+        # By line, so that even a few rows have all three splits.
         split = ("train", "train", "train", "valid", "test")[i % 5]
         row = {"corpus": "toy", "file": "toy.tsv", "line": i + 1, "split": split}
         if kind == "mono":
@@ -150,6 +153,8 @@ def tokenizer_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
     trainer = tokenizers.trainers.BpeTrainer(
         vocab_size=150, special_tokens=specials, show_progress=False
     )
+    # Words read backwards take up part of the small vocabulary, so that many words stay split:
+    # offsets and links of several subwords are what tests need.
     texts = [" ".join(side) for i in range(200) for side in sentence(i)[:2]]
     tokenizer.train_from_iterator([*texts, *(text[::-1] for text in texts)], trainer)
     fast = PreTrainedTokenizerFast(

@@ -85,6 +85,7 @@ def test_a_text_is_masked_alike_however_it_was_split(length, places):
     whole, other = example(7, length), example(8, 12)
     one = collate([other, whole], COLLATION)
     several = collate([other, split_at(whole, *sorted(places))], COLLATION)
+    # Behind another example, whose length must not shift its draws.
     shown, _, targets = of_input(one, 1)
     pieces = [of_input(several, 1 + i) for i in range(len(places) + 1)]
     assert [t for piece, _, _ in pieces for t in piece[1:-1]] == shown[1:-1]
@@ -121,6 +122,8 @@ def test_packed_rows_leave_little_padding():
         )
         padding = 1 - batch.packed.n_tokens / batch.packed.inputs.numel()
         assert batch.packed.inputs.shape[1] == 256 or not fixed
+        # A padded batch of these lengths would be nearly half padding (5 to 44 tokens in rows of
+        # 44).
         assert padding == pytest.approx(0.05, abs=0.05)
 
 

@@ -36,6 +36,7 @@ def test_any_batch_split_and_order_masks_alike(order):
     shown, selected = masked(arrays)
     for record in order:
         part = slice(record * 20, record * 20 + 20)
+        # Records of two epochs, in an order that hypothesis draws.
         alone, chosen = masked(arrays, where=part)
         assert alone.tolist() == shown[part].tolist()
         assert chosen.tolist() == selected[part].tolist()
@@ -116,6 +117,7 @@ def test_shares_of_masked_random_and_kept_are_as_asked():
         as_mask = int((shown[selected] == MASKING.mask).sum())
         swapped = int(((shown != arrays["tokens"]) & (shown != MASKING.mask)).sum())
         for found, share in ((as_mask, masked_), (swapped, 0.99 * random)):
+            # Four sigma, as eight of these are tested; a random token is the old one in 1 of 100.
             assert abs(found - share * m) <= 4 * (m * share * (1 - share)) ** 0.5
 
 

@@ -32,6 +32,7 @@ def test_each_row_once_per_epoch(rows, epoch):
 
 def test_epochs_seeds_and_streams_differ():
     rows = (30, 30, 30, 30, 30)
+    # Each differs from the first in one thing.
     walks = [
         walk(Order(rows, seed=1, name="a"), 0),
         walk(Order(rows, seed=1, name="a"), 1),

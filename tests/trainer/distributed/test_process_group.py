@@ -86,6 +86,7 @@ def test_a_run_killed_again_and_again_on_other_ranks_and_workers_is_the_same(wri
     pretrain(made, str(whole))
     layouts = [(1, 0), (2, 1), (3, 0), (1, 2)]  # ranks, workers per rank
     # Each is killed two to four steps behind its first checkpoint; the last one may finish.
+    # Drawn, but always alike: a failure can be run again.
     drawn = uniform(np.arange(3, dtype=np.uint64), seed=3, operation="test/kill")
     for turn, (ranks, workers) in enumerate(layouts):
         _, path = written(f"{turn}.yaml", workers=workers)

@@ -47,6 +47,8 @@ def test_parts_are_sums_over_forms_divided_by_all_rows(learned, tokenizer, colla
     for e in made:
         for view, form in zip(e.views, e.inputs):
             ids = torch.from_numpy(form.tokens.astype(np.int64))[None]
+            # By embeddings, as mixup changes them; plain and switched forms go the same way
+            # unchanged.
             embedded = body.table[ids].detach().clone()
             for m, place in enumerate(e.mixing.places if view == 2 else ()):
                 here = e.mixing.rows == m

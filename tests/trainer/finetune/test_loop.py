@@ -142,6 +142,7 @@ def test_a_killed_run_goes_on_from_the_last_epoch(tuning, tmp_path, monkeypatch)
     write = Metrics.write
 
     def write_or_die(self, values):
+        # The checkpoint of the first epoch is at step 3: steps 4 and 5 are lost, and done again.
         if values["step"] == 5:
             raise KeyboardInterrupt  # what stands on disk is what a SIGKILL leaves
         write(self, values)

@@ -70,6 +70,8 @@ class Slow:
         again = range(n)
         for step in range(passes):
             if step:
+                # The schedule of mask-predict (Ghazvininejad et al. 2019, section 3), in the
+                # paper's terms.
                 few = int(np.floor(n * (passes - step) / passes))
                 again = sorted(range(n), key=lambda i: sure[i])[:few]
             shown = [self.tokenizer.mask if i in again else tokens[i] for i in range(n)]
@@ -167,6 +169,7 @@ def test_batches_and_their_order_do_not_matter(
     assert pa.Table.from_batches(parts).to_pylist() == whole
     order = np.random.default_rng(0).permutation(len(texts))
     assert run(rows.take(pa.array(order))).kept.to_pylist() == [whole[i] for i in order]
+    # A few sentences per pass, in place of all.
     monkeypatch.setattr("bitextile.trainer.generate.parallel.BATCH_TOKENS", {"cpu": 40, "cuda": 40})
     assert run(rows).kept.to_pylist() == whole
 

@@ -13,5 +13,6 @@ def test_packed_layers_multiply_as_before() -> None:
         inputs = torch.randn(5, 24)
     with torch.inference_mode():
         want = model(inputs)
+        # One layer with a bias and one without: the packed product takes both.
         pack_linear_layers(model)
         assert torch.allclose(model(inputs), want, atol=1e-5)

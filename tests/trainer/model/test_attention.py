@@ -54,6 +54,7 @@ def inputs_of(lengths, seed: int = 0) -> list[Input]:
 def pack(inputs: list[Input], *, visibility=FULL, width: int = 40, fixed: bool = False):
     """Rows of inputs, every third position in the role of a selected one if there are roles."""
     flat = flatten(inputs)
+    # Numbered as CAMLM does: 2 x sentence + selected.
     roles = 2 * flat.sides.astype(np.int64) + (flat.positions % 3 == 1)
     languages = flat.sides.astype(np.int64)
     return pack_inputs(
@@ -78,6 +79,8 @@ def model(model_type: str) -> Encoder:
         with torch.no_grad():
             for name, parameter in encoder.named_parameters():
                 if parameter.dim() == 2 and "embeddings" not in name:
+                    # Fresh weights attend almost uniformly, and a wrong mask would hide within the
+                    # tolerance.
                     parameter.mul_(8)
     return encoder.eval()
 
@@ -91,6 +94,7 @@ def naive_mask(packed: Packed, window: int | None) -> torch.Tensor:
                 same = packed.groups[r, q] == packed.groups[r, k]
                 seen = packed.visibility[packed.attention_roles[r, q], packed.attention_roles[r, k]]
                 near = window is None or abs(q - k) <= window
+                # By distance in the row, which within an input is that of its positions.
                 mask[r, 0, q, k] = bool(same and seen and near)
     return mask
 

@@ -21,6 +21,7 @@ SIZE = {
     [("bert", ["cls"]), ("xlm-roberta", ["lm_head"]), ("modernbert", ["head", "decoder"])],
 )
 def test_the_modules_of_each_form(model_type, names):
+    # ModernBERT's defaults are ids beyond this vocabulary of 40.
     special = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
     special |= {"cls_token_id": 1, "sep_token_id": 2}
     mlm = AutoModelForMaskedLM.from_config(AutoConfig.for_model(model_type, **SIZE, **special))

@@ -243,6 +243,7 @@ def test_a_batch_counts_what_passes_through_encoder_and_head(
 
     monkeypatch.setattr(encoder, "vectors", seen)
     monkeypatch.setattr(encoder, "logits", lambda v: heads.append(len(v)) or logits(v))
+    # moco makes its keys though the queue is still empty.
     objective.losses(encoder, objective.module(encoder), batch)
     frozen = {id(packed) for packed in batch.frozen_packs}
     assert sorted(passes) == sorted((id(p), id(p) in frozen) for p in batch.packs)

@@ -29,6 +29,7 @@ def changed(encoder, packed) -> torch.Tensor:
     width = packed.inputs.shape[1]
     variants = packed.inputs.repeat(width, 1)
     places = torch.arange(width)
+    # Another ordinary id, or an ordinary one for a special: 5 to 34, never the same.
     variants[places, places] = 5 + (variants[places, places] + 11) % 30
     assert (variants[places, places] != packed.inputs[0]).all()
     wide = {
@@ -38,6 +39,7 @@ def changed(encoder, packed) -> torch.Tensor:
     with torch.no_grad():
         logits = encoder.logits(encoder.vectors(packed))
         others = encoder.logits(encoder.vectors(replace(packed, inputs=variants, **wide)))
+    # Far above rounding and far below what attention that is far from uniform lets through.
     return (others.reshape(width, width, -1) - logits).abs().amax(-1) > 1e-5
 
 
@@ -77,6 +79,8 @@ def test_an_open_table_leaks_from_the_second_layer(batch, random_encoder, word_t
     leaky = replace(batch.packed, visibility=torch.tensor(sees))
     groups, roles = leaky.groups[0], leaky.attention_roles[0]
     own = (groups[:, None] == groups) & (roles[:, None] == 0) & (roles == 1)
+    # Through one layer only what is attended to directly arrives; the way over the other sentence
+    # takes two.
     assert not changed(random_encoder(word_tokenizer.size, layers=1), leaky)[own].any()
     assert changed(random_encoder(word_tokenizer.size, layers=2), leaky)[own].all()
 

@@ -107,6 +107,7 @@ def test_translations_come_by_their_probability(both, variant, rate, entries, wo
             sigma = (n * share * (1 - share)) ** 0.5
             assert abs(found[new] - n * share) <= 4 * sigma + 0.02 * n
         several += len(found) > 1
+    # All sixteen words of the sentences; every fourth has two translations.
     assert len(counts) == 16
     assert several == 4
 

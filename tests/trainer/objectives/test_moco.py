@@ -225,6 +225,7 @@ def test_the_whole_loss_equals_the_naive_loop(encoder, batch_of, rows, word_toke
     own.stage_keys(normalize(torch.randn(4, 4, generator=torch.Generator().manual_seed(1))), ids)
     body = copy.deepcopy(own.key_body)
     own.after_step(encoder, alone)
+    # `after_step` has moved the key encoder; back to what the loop below computes with.
     own.key_body.load_state_dict(body.state_dict())
     queue, queue_ids = own.filled()
     examples = objective.examples(rows("pairs", 6), np.zeros(6, int), word_tokenizer)
@@ -288,6 +289,7 @@ def turns(keys, epoch: int = 0, seed: int = 0) -> np.ndarray:
 def test_the_coin_is_fair_and_keyed():
     keys = bits(np.arange(3000, dtype=np.uint64), seed=0, operation="test")
     first = turns(keys)
+    # Three sigma of a fair coin.
     assert abs(first.sum() - 1500) < 3 * (3000 * 0.25) ** 0.5
     assert (turns(keys) == first).all()
     assert (turns(keys[::-1])[::-1] == first).all()

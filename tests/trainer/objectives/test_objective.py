@@ -14,6 +14,7 @@ from bitextile.trainer.objectives.objective import (
 
 
 def test_list_slices_equals_to_pylist(rows):
+    # A slice, whose children have an offset that flattening must heed.
     table = rows("aligned", 20).slice(3, 9).combine_chunks()
     sliced = list_slices(table["links"], ("src", "tgt"))
     assert [s.tolist() for s in sliced] == [

@@ -92,6 +92,7 @@ def test_rows_are_normalised_and_bounded(seed):
     assert np.allclose(sums[sums > 0], 1.0)
     assert not matrix[[0, 1 + 2 * m, length - 1]].any()
     assert not matrix[:, [0, 1 + 2 * m, length - 1]].any()
+    # Links have no direction: who receives gives as well.
     assert ((matrix > 0) == (matrix > 0).T).all()
 
 
@@ -196,6 +197,7 @@ def test_cross_prediction_equals_the_naive_loop(aligned, batch, collation, token
 
 
 def test_links_are_kept_for_predicted_positions_and_follow_them_into_the_rows(collation, tokenizer):
+    # Position k is linked to 9 - k, so that a link which went astray in packing shows by its sum.
     mirror = SubwordLinks(
         np.arange(1, 9, dtype=np.int32), np.arange(8, 0, -1, dtype=np.int32), np.ones(8, np.float32)
     )

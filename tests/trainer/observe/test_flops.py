@@ -39,6 +39,7 @@ def test_keys_of_moco_have_no_backward_pass(config, datasets):
     batch = collated_batch(state.streams[0], state.collation)
     query, key = batch.batch.query, batch.batch.key
     geometry = state.geometry
+    # Three times the query, once the keys; the rest is attention, less than half at this length.
     linear = 2 * geometry.body * (3 * query.n_tokens + key.n_tokens)
     assert linear < step_flops(geometry, batch.batch) < 1.5 * linear
 
@@ -49,6 +50,7 @@ def test_the_geometry_of_modernbert_has_windows(config):
     model = {"model_type": "modernbert", "intermediate_size": 64, "local_attention": 16} | small
     encoder = build_encoder(ModelConfig(config=model), state.tokenizer, max_length=64, seed=0)
     geometry = geometry_of(encoder, 1.0)
+    # Three layers: Q, K, V and output of 32 x 32, and a gated feed-forward of three 32 x 64.
     assert geometry.body == 3 * (4 * 32 * 32 + 3 * 32 * 64)
     assert geometry.head == 32 * 32 + 32 * state.tokenizer.size
     assert None in geometry.windows

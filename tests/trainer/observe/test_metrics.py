@@ -35,6 +35,7 @@ def test_a_resumed_run_writes_anew_what_lies_behind_its_step(tmp_path, step, kep
 
 
 def test_lines_come_now_and_then_and_at_the_end(monkeypatch, capsys):
+    # One reading at the start and one per step: 31 s is the first beyond LINE_EVERY_S.
     clock = iter([0.0, 10.0, 31.0, 40.0, 41.0])
     monkeypatch.setattr(module.time, "monotonic", lambda: next(clock))
     lines = Lines(total=4, done=0)

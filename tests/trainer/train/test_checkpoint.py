@@ -28,6 +28,7 @@ def settings(datasets):
 
 def flip(path: Path) -> None:
     content = bytearray(path.read_bytes())
+    # One bit: a file of weights that has it loads all the same.
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
 

@@ -18,6 +18,7 @@ def test_matrices_decay_and_biases_and_norms_do_not(config, datasets):
     named = dict(modules.named_parameters())
     assert decay.keys() == {id(p) for p in named.values()}
     for name, parameter in named.items():
+        # Told by names here, by the number of dimensions in the code.
         spared = name.endswith("bias") or "LayerNorm" in name or "layer_norm" in name
         assert decay[id(parameter)] == (0.0 if spared else 0.25), name
 

@@ -95,6 +95,7 @@ def test_loss_and_gradient_of_a_mixture_are_those_of_the_formula(mixture, monkey
     state.encoder.zero_grad(set_to_none=True)
     found = {}
 
+    # Where the whole gradient stands, before the update takes it away.
     def keep(parameters, max_norm):
         found.update(
             {n: p.grad.clone() for n, p in state.encoder.named_parameters() if p.grad is not None}

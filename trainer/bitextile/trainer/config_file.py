@@ -46,6 +46,7 @@ def parse_config(model: type[M], content: object, *, base: Path, where: str = "c
         ConfigError: an unknown key or a wrong value; all are named.
     """
     if not isinstance(content, dict):
+        # An empty file is None, a list a list: what a mapping must have says more than its type.
         required = ", ".join(n for n, f in model.model_fields.items() if f.is_required())
         raise ConfigError(
             f"{where}: holds a {type(content).__name__}, expected keys such as {required}"

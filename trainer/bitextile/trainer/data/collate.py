@@ -153,6 +153,7 @@ def collate(examples: Sequence[Example], collation: Collation) -> MaskedBatch:
 
 def predictions(selection: Selection, flat_indices: I64) -> tuple[torch.Tensor, torch.Tensor]:
     """Returns the flat indices to predict and what stood there."""
+    # By example and position, whatever the packing: losses and tests go by this order.
     at = selection.selected
     targets = selection.flat.tokens[at].astype(np.int64)
     return torch.from_numpy(flat_indices[at]), torch.from_numpy(targets)

@@ -40,6 +40,7 @@ def join(tokenizer: Tokenizer, *sides: Encoding, languages: tuple[str, ...]) -> 
     """
     parts = [np.asarray([tokenizer.cls], np.int32)]
     for side in sides:
+        # One separator between sentences, for every tokenizer: XLM-R's own template has two there.
         parts += [side.ids, np.asarray([tokenizer.sep], np.int32)]
     tokens = np.concatenate(parts)
     # [CLS] a b [SEP] x [SEP] -> sides 0 0 0 0 1 1: the first has [CLS] besides its separator.

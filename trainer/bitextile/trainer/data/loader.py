@@ -54,6 +54,7 @@ class CollatedBatch:
     epoch: int
     state: dict[str, Any]
 
+    # DataLoader calls this method of a batch that is none of the types it knows.
     def pin_memory(self) -> "CollatedBatch":
         """Returns the batch in page-locked memory, from where a GPU fetches it by itself."""
         pinned: CollatedBatch = map_tensors(self, lambda tensor: tensor.pin_memory())
@@ -70,6 +71,7 @@ def collated_batch(stream: MicroBatchStream, collation: Collation) -> CollatedBa
         entry=micro.entry,
         batch=batch,
         weights=objective.weights(batch),
+        # Ids, not counters: two runs have seen the same data if these are the same.
         records=tuple(e.record for e in micro.examples),
         n_tokens=sum(p.n_tokens for p in batch.packs),
         n_positions=sum(p.inputs.numel() for p in batch.packs),

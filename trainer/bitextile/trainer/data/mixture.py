@@ -113,6 +113,7 @@ def entry_of(index: int, weights: Iterable[float]) -> int:
     >>> [entry_of(i, [3, 1]) for i in range(8)]
     [0, 1, 0, 0, 1, 0, 0, 0]
     """
+    #     weights 3 1   ends 3 4      0 |---- entry 0 ----| 3 |- 1 -| 4
     ends = np.cumsum(list(weights))
     place = (index + 0.5) * _GOLDEN % 1.0 * ends[-1]
     return int(np.searchsorted(ends, place, side="right"))
@@ -158,6 +159,7 @@ class MicroBatchStream:
 
     def next(self) -> MicroBatch:
         """Returns the stream's next micro-batch and moves on."""
+        # Of the run, not of the stream: the streams take turns in one sequence of entries.
         index = self.index + self.batches * self.count
         entry = entry_of(index, [e.weight for e in self.entries])
         cursor, ready = self._cursors[entry], self._ready[entry]

@@ -76,6 +76,8 @@ class Order:
         # "right": the position behind a window's last row is the next window's first.
         which = int(np.searchsorted(window_ends, index, side="right"))
         start = int(window_ends[which - 1]) if which else 0
+        # The number of the window is part of the key: windows of one size would all be shuffled
+        # alike.
         order = _shuffled(
             int(window_ends[which]) - start, self.seed, f"order/rows/{self.name}/{which}", epoch
         )

@@ -122,6 +122,7 @@ class DatasetStream:
         table = pa.concat_tables([self._read(int(g)) for g in window.groups]).combine_chunks()
         wanted = np.ones(len(table), bool)
         if self.split is not None:
+            # Read with the rest and dropped here: no objective needs it.
             split = table.column("split")
             wanted = pa.compute.equal(split, self.split).to_numpy()
             table = table.select(list(self.columns))
@@ -177,6 +178,7 @@ def split_rows(
     """
     read = [*columns] + ["split"] * (split is not None)
     tables, found = [], 0
+    # In file order, which hashed ids make a sample: no draw is needed, and no second pass.
     for batch in dataset.batches(key=key, columns=list(dict.fromkeys(read))):
         rows = pa.Table.from_batches([batch])
         if split is not None:

@@ -65,6 +65,8 @@ class Tokenizer:
     @cached_property
     def digest(self) -> str:
         """`sha256:...` over the tokenizer's whole definition; equal digests give equal ids."""
+        # The definition as the library writes it, not the file: a folder that is saved again keeps
+        # its digest.
         definition = self.pretrained.backend_tokenizer.to_str()
         return "sha256:" + hashlib.sha256(definition.encode()).hexdigest()
 

@@ -227,4 +227,5 @@ def _carried(row: dict, gold: GoldPair) -> Links:
 
 
 def _overlaps(words: Sequence[tuple[int, int]], gold: Spans) -> list[list[int]]:
+    # Any shared character: a word that the gold splits counts as each of its parts.
     return [[g for g, (s, e) in enumerate(gold) if s < end and start < e] for start, end in words]

@@ -107,6 +107,7 @@ def _vectors(embedder: "Embedder", words: list[str]) -> "torch.Tensor":
     from torch.nn.functional import embedding_bag, normalize
 
     ids = [side.ids for side in embedder.tokenizer.encode(words)]
+    # Flat with starts, as embedding_bag wants ragged words.
     starts = np.cumsum([0, *(len(i) for i in ids[:-1])])
     flat = torch.from_numpy(np.concatenate(ids).astype(np.int64)).to(embedder.device)
     with torch.no_grad():

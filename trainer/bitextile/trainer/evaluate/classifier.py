@@ -71,6 +71,7 @@ def _refuse_other(folder: str) -> None:
     """Raises ConfigError unless the folder holds a classifier: another would get a random head."""
     path = Path(folder) / "config.json"
     kinds = json.loads(path.read_text("utf-8")).get("architectures") if path.is_file() else None
+    # transformers itself would only warn, and score with a head drawn at random.
     if not any(kind.endswith("ForSequenceClassification") for kind in kinds or []):
         if not path.is_file():
             load_masked_lm(folder)  # says what is missing

@@ -68,6 +68,7 @@ def _pair(path: str, number: int, line: str) -> GoldPair:
         src_lang, tgt_lang = (language_tag(row[f"{side}_lang"]) for side in ("src", "tgt"))
         sure = frozenset((int(i), int(j)) for i, j in row["sure"])
         pair = GoldPair(
+            # As `ingest` makes them: by texts and languages, so a gold file needs no ids of ours.
             pair_ids(src_lang, texts[0], tgt_lang, texts[1])[0].as_py(),
             src_lang,
             tgt_lang,

@@ -49,6 +49,7 @@ def masked_examples(
             for i, language in enumerate(rows.column(lang).to_pylist()):
                 shown = [column[i] for column in texts] if conditional else [texts[masked][i]]
                 inputs = _input(embedder, shown, masked if conditional else 0)
+                # Epoch 0 and the row's key: every model is asked for the same positions.
                 found.setdefault(language, []).append(Example(ids[i], keys[i], 0, (inputs,)))
     return found
 

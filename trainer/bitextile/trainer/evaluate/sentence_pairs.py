@@ -96,6 +96,7 @@ def _read_dataset(path: str) -> TaskData:
             "labels; expected what `codeswitch --method task-field --task nli` writes"
         )
     parts = []
+    # By language, which is part of a text's id.
     for language in sorted(table.column("matrix_lang").unique().to_pylist()):
         part = table.filter(pc.equal(table.column("matrix_lang"), language)).combine_chunks()
         premises, hypotheses, labels = (

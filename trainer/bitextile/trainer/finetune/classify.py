@@ -167,6 +167,7 @@ class Classify:
             drawn = draws(keys, epochs, seed=self.seed, operation="finetune/copy", positions=number)
             ids = rows.column(f"{name}_id").to_pylist()
             known = [copies.get(text_id, ()) for text_id in ids]
+            # u < 1, so the index is one of the copies.
             fields.append([c[int(u * len(c))] if c else None for c, u in zip(known, drawn)])
         return [
             None if p is None and h is None else (p or text[0], h or text[1])

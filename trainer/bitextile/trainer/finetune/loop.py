@@ -98,6 +98,7 @@ class FinetuneJob:
             config,
             parts,
             group=group,
+            # Nothing is predicted but the class.
             mask_rate=0.0,
             fingerprint=fingerprint,
             batch_rows=config.batch_rows // config.grad_accumulation,

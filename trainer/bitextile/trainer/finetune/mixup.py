@@ -159,6 +159,7 @@ def _choices(row: dict, known_ids: Mapping[str, I32]) -> Choices | None:
             total = sum(score for _, score in usable)
             spans.append((span["start"], span["end"]))
             ids.append(np.concatenate([i for i, _ in usable]))
+            # A candidate's weight is spread over its subwords, which makes their mean.
             shares = [np.full(len(i), score / total / len(i), np.float32) for i, score in usable]
             weights.append(np.concatenate(shares))
     if not spans:
@@ -184,6 +185,7 @@ def mixing_of(
                 places.append(first + place)
                 ids.append(own.ids[word])
                 weights.append(own.weights[word])
+        # + 1: the separator behind each side, as `first` began behind [CLS].
         first += len(side.ids) + 1
     if not places:
         return None

@@ -102,6 +102,7 @@ def save_classifier(
         model = _sequence_model(encoder, labels)
     Classifier(_head_of(model)).load_state_dict(head)
     prefix = f"{encoder.mlm.base_model_prefix}."
+    # The body alone: the head of masked language modelling has no place in a classifier.
     own = {n.removeprefix(prefix): t for n, t in body.items() if n.startswith(prefix)}
     missing, _ = model.base_model.load_state_dict(own, strict=False)
     # BERT's pooler is part of its head here, and came with it.

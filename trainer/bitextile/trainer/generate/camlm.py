@@ -282,6 +282,7 @@ def _best(scores: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 def _least_certain(log_probs: F32, sentence: np.ndarray, share: float) -> np.ndarray:
     """Returns [n] True at the floor(share x N) least certain of each sentence's N tokens."""
+    # The last key goes first: by sentence, and within one by certainty, the least first.
     order = np.lexsort((log_probs, sentence))
     counts = np.bincount(sentence)
     place = np.arange(len(order)) - np.searchsorted(sentence, sentence)

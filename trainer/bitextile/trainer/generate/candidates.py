@@ -151,6 +151,7 @@ def words_of_languages(
     """
     tags = sorted(counts)
     table = np.stack([counts[tag] for tag in tags])
+    # Shares, not counts: a language with more text would own every word that two have.
     shares = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
     best = shares.max(axis=0)
     alone = (shares == best).sum(axis=0) == 1  # a tie tells nothing about whose word it is
@@ -268,6 +269,7 @@ class CandidateFinder:
         """Returns a sentence and its copy, in which the token at `place` may be masked alone."""
         pair = join(self.checkpoint.tokenizer, side, side, languages=(lang, lang))
         maskable = np.zeros(len(pair.tokens), bool)
+        # [CLS] s ... [SEP] s ... [SEP]: the second copy begins behind len(s) + 2 tokens.
         maskable[len(side.ids) + 2 + place] = True
         return Input(pair.tokens, maskable, pair.sides, pair.languages)
 

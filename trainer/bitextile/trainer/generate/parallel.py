@@ -23,6 +23,7 @@ def length_buckets(lengths: Sequence[int], device: torch.device) -> Iterator[lis
     [[2], [0, 3, 1]]
     """
     order = sorted(range(len(lengths)), key=lambda i: -lengths[i])
+    # In tokens, not sentences: time and memory go by them.
     budget, bucket, tokens = BATCH_TOKENS[device.type], list[int](), 0
     for i in order:
         if bucket and tokens + lengths[i] > budget:

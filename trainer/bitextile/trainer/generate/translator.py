@@ -187,6 +187,7 @@ class Translator(ABC):
         """
         langs = list(zip(*(batch.column(c).to_pylist() for c in ("lang", "tgt_lang"))))
         kept, rejects = [], []
+        # Direction by direction: a batch has one source language and one forced beginning.
         for pair in sorted(set(langs)):
             rows = np.flatnonzero([pair == other for other in langs])
             part = batch.take(pa.array(rows))

@@ -96,6 +96,8 @@ def load_masked_lm(path: str) -> Any:
         )
     try:
         with quiet():
+            # float32 whatever the file holds: updates at a small learning rate vanish in bf16's 8
+            # bits.
             return AutoModelForMaskedLM.from_pretrained(
                 path, local_files_only=True, use_safetensors=True, dtype=torch.float32
             )

@@ -13,6 +13,8 @@ def head_of(mlm: Any) -> list[nn.Module]:
     One of three forms in transformers: `cls` (BERT and kin), `lm_head` (RoBERTa and kin), `head`
     then `decoder` (ModernBERT); a test compares each with the model's own logits.
     """
+    # Apart from the body, since `mlm(...)` would make logits of every position: 6 to 7 times those
+    # that are predicted at 15 %.
     for names in (("cls",), ("lm_head",), ("head", "decoder")):
         if all(hasattr(mlm, name) for name in names):
             return [getattr(mlm, name) for name in names]

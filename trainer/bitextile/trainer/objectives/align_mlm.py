@@ -46,6 +46,7 @@ class Bags:
 
     def means(self, table: torch.Tensor) -> torch.Tensor:
         """Returns [n, H]: the mean embedding of each word, in float32 at least."""
+        # All words in one call, however many subwords each has; no [n, longest, H] is made.
         vectors = embedding_bag(self.ids, table, self.starts, mode="mean")
         return vectors if vectors.dtype == torch.float64 else vectors.float()
 

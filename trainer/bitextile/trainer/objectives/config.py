@@ -124,6 +124,8 @@ class DictMlmSettings(EntrySettings):
     """Fraction of the dictionary to use."""
 
 
+# A union by name, not a registry that modules fill: which objectives there are must not depend on
+# what has been imported, and pydantic lists them in its messages.
 AnyObjectiveSettings = (
     MlmSettings
     | TlmSettings

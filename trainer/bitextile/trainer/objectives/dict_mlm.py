@@ -119,6 +119,7 @@ class DictMlm:
         positions = selection.flat.positions[at]
 
         def draw(what: str) -> np.ndarray:
+            # Below the name of the masks, so that validation draws apart from training here too.
             operation = f"{masking.operation}/dictionary/{what}"
             return draws(keys, epochs, seed=masking.seed, operation=operation, positions=positions)
 

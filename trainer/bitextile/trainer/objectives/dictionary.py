@@ -84,6 +84,7 @@ def subword_entries(
     """
     table = _pairs(path, fraction=fraction, seed=seed)
     src, tgt = table.column("src").to_pylist(), table.column("tgt").to_pylist()
+    # Both words known, or none: an unknown subword has no embedding worth pulling at.
     known = [
         (s, t, pair)
         for s, t, pair in zip(_ids(tokenizer, src), _ids(tokenizer, tgt), zip(src, tgt))
@@ -117,6 +118,7 @@ def token_entries(path: str, tokenizer: Tokenizer, *, fraction: float, seed: int
     found: dict[str, list[tuple[int, float]]] = {}
     forward, back = (table.column(c).to_pylist() for c in ("p_tgt_given_src", "p_src_given_tgt"))
     for i, (s, t) in enumerate(zip(_ids(tokenizer, src), _ids(tokenizer, tgt))):
+        # One token on both sides: a label is one id, and an input keeps its length.
         if len(s) == len(t) == 1 and _known(tokenizer, s) and _known(tokenizer, t):
             # One row for a word, whichever side it is on: a spelling that both languages have gets
             # the translations of both.

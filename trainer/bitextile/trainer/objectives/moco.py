@@ -104,6 +104,7 @@ class MomentumContrast(nn.Module):
         self.register_buffer("queued", torch.zeros((), dtype=torch.long))
         self._staged: list[tuple[torch.Tensor, torch.Tensor]] = []
 
+    # Through the same packing and language embeddings as the query, only the body is the copy.
     def keys(self, encoder: Encoder, sentences: Packed) -> torch.Tensor:
         """Returns [B, D] keys of sentences, without gradient."""
         with torch.no_grad():
@@ -250,6 +251,7 @@ class Moco:
         self, tokenizer: Tokenizer, sides: tuple[Encoding, ...], texts: Texts, languages: Texts
     ) -> tuple[tuple[Input, ...], int, tuple[Input, Input]]:
         """Returns the pair (if TLM runs), the subwords cut off, and the two sentences."""
+        # A sentence alone has more room than in the pair, so it is cut for itself.
         alone = [truncate(side, self.max_length - 2, text) for side, text in zip(sides, texts)]
         one, other = (
             join(tokenizer, side, languages=(language,)) for side, language in zip(alone, languages)

@@ -93,6 +93,7 @@ def step_flops(geometry: Geometry, batch: PretrainBatch) -> float:
 def _body_flops(geometry: Geometry, packed: Packed) -> float:
     # Group 0 is padding.
     lengths = torch.bincount(packed.groups.flatten())[1:].double()
+    # A token attends within its own input: L x L for each, or L x window where that is less.
     seen = sum(
         float((lengths * (lengths if w is None else lengths.clamp(max=w))).sum())
         for w in geometry.windows

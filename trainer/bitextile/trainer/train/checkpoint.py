@@ -136,6 +136,7 @@ def save_checkpoint(
             if tensors.objectives:
                 save_file(tensors.objectives, folder / OBJECTIVES)
             save_file(tensors.moments, folder / OPTIMISER)
+            # Last, and over itself as well: state.json is what makes a folder a checkpoint.
             content = {"files": _digests(folder)} | state
             content |= {"sha256": _digest_of(content)}
             (folder / STATE).write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n")

@@ -153,6 +153,7 @@ def _last_checkpoint(folder: Path, *, overwrite: bool, resume: bool) -> Path | N
         raise ConfigError("--overwrite and --resume exclude each other; give one")
     if not folder.exists():
         return None
+    # Only what a run has written may be deleted for another; an empty folder is nobody's.
     is_run = (folder / RUN_CONFIG).is_file()
     if resume and (is_run or not any(folder.iterdir())):
         return latest_valid(folder)
@@ -189,6 +190,7 @@ def _train(job: TrainingJob, state: TrainState, folder: Path) -> tuple[float | N
         report = stack.enter_context(
             reporting(folder, total=config.steps, done=state.step, silent=not group.is_main)
         )
+        # From page-locked memory a copy to the GPU runs beside its computing.
         pin = state.device.type == "cuda"
         batches = steps(state.streams, state.collation, workers=config.workers, pin=pin)
         stack.enter_context(closing(batches))
@@ -246,6 +248,7 @@ def _stop_requested() -> Iterator[threading.Event]:
         requested.set()
 
     before = {
+        # The handler only sets a flag: a step that is under way is finished and saved.
         signal.SIGTERM: signal.signal(signal.SIGTERM, lambda *_: requested.set()),
         signal.SIGINT: signal.signal(signal.SIGINT, interrupt),
     }

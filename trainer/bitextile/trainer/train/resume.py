@@ -67,6 +67,7 @@ def restore(state: TrainState, last: Path) -> None:
         objective_modules=state.objective_modules,
         optimiser=state.optimiser,
     )
+    # By index: a rank may have other streams than the one that wrote them.
     for stream in state.streams:
         stream.restore(saved["streams"][stream.index])
         state.counters[stream.index] = saved["streams"][stream.index]

@@ -219,6 +219,7 @@ def _backward_of(
     gather_root(state.encoder)
     with state.autocast():
         parts = objective.losses(state.encoder, module, batch.batch.to(state.device))
+    # Multiplied before the backward pass, so gradients only ever have to be added.
     loss = torch.zeros((), device=state.device)
     for name, part in parts.items():
         loss = loss + stats.factor((batch.entry, name)) * part.total

@@ -72,6 +72,7 @@ def _valid_batches(state: TrainState, entry: DatasetEntry) -> Iterator[Any]:
         rows = split_rows(dataset, row_stream.key, row_stream.columns, split="valid", limit=limit)
         if rows is None:
             continue
+        # Always epoch 0: a loss moves with the model, not with other masks.
         examples = objective.examples(rows, np.zeros(len(rows), np.int64), state.tokenizer)
         for batch in batch_by_tokens(config.batch_tokens, examples):
             yield objective.collate(batch, collation)
