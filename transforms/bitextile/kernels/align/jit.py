@@ -17,7 +17,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 _OPTIONS = {
     # Compiled once a machine and not once a worker: Beam starts many processes.
     "cache": True,
-    # Or the threads of threads.py would take turns.
+    # Otherwise the threads of threads.py would run one at a time.
     "nogil": True,
     "fastmath": {"contract", "nsz"},
     # A division by zero gives inf, as in numpy: Python's check for it would be a branch in every

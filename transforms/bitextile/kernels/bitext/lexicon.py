@@ -129,7 +129,7 @@ def lexicon_rows(counts: pa.Table, *, config: LexiconConfig) -> Filtered:
         # No rank exceeds the number of entries, so without a top_k none is dropped.
         ("top_k/1", src_rank > (config.top_k or len(count)), src_rank),
     ]
-    # as filters: an entry is rejected once, by the first rule it fails
+    # As with filters, an entry is rejected once, by the first rule it fails.
     kept, rejects = np.ones(len(count), bool), []
     for rule, bad, value in rules:
         rejects.append(_rejected(counts, np.flatnonzero(kept & bad), rule, value))

@@ -176,8 +176,8 @@ def _initialise(
     table = estimate_table(
         counts, marginals, min_probability=config.min_translation, n_threads=n_threads
     )
-    # one array in two fields, as is each unigram: an iteration puts new arrays in, never writes
-    # into these.
+    # Both directions begin with one array, and each null distribution with its unigram: safe, as an
+    # iteration puts new arrays in their place and never writes into these.
     jumps = initial_jumps(config.jump_window)
     unigram = unigram_src, unigram_tgt
     return _State(table, *unigram, jumps, jumps, classes, prior, *unigram)
