@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from bitextile.kernels.arrays import F64, I64, Bool, check_share, list_offsets, rows_of
 from bitextile.kernels.rejects import Filtered, merge_by_row
-from bitextile.kernels.text.codepoints import SPACED, UNSPACED, any_between, char_classes, cut
+from bitextile.kernels.text.codepoints import any_between, cut, is_letter
 from bitextile.kernels.text.normalise import lower_nfc
 from bitextile.kernels.text.words import SegmentedTexts, segmented_side
 from bitextile.schema.checks import check_rows
@@ -79,7 +79,8 @@ def count_links(batch: pa.RecordBatch) -> pa.RecordBatch:
     for name in ("src", "tgt"):
         side = segmented_side(batch, name)
         words = side.words[rows] + flat.field(name).to_numpy()
-        linked.append((side, words, _has_letter(side)[words]))
+        has_letter = any_between(is_letter()[side.texts.points], side.starts, side.ends)
+        linked.append((side, words, has_letter[words]))
     counted = linked[0][2] & linked[1][2]
     a, b = (_lowered(side, words[counted]) for side, words, _ in linked)
     row = pa.array(rows[counted])
@@ -138,11 +139,6 @@ def lexicon_rows(counts: pa.Table, *, config: LexiconConfig) -> Filtered:
     rows = rows.append_column("p_src_given_tgt", pa.array(p_src, pa.float32()))
     lexicon = rows.filter(pa.array(kept)).cast(LEXICON.schema)
     return Filtered(_one_batch(lexicon), merge_by_row(rejects))
-
-
-def _has_letter(side: SegmentedTexts) -> Bool:
-    letters = np.isin(char_classes()[side.texts.points], (UNSPACED, SPACED))
-    return any_between(letters, side.starts, side.ends)
 
 
 def _lowered(side: SegmentedTexts, words: I64) -> pa.StringArray:

@@ -142,7 +142,13 @@ def has_letter(word: str) -> bool:
     """
     # surrogatepass, as bad input may hold a lone surrogate: it has a class like any code point.
     points = np.frombuffer(word.encode("utf-32-le", "surrogatepass"), np.uint32)
-    return bool(np.isin(char_classes()[points], (UNSPACED, SPACED)).any())
+    return bool(is_letter()[points].any())
+
+
+@cache
+def is_letter() -> Bool:
+    """Returns for every code point whether it is a letter or a mark on one, [0x110000]."""
+    return np.isin(char_classes(), (UNSPACED, SPACED))
 
 
 @cache

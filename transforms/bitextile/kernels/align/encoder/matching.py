@@ -119,8 +119,8 @@ def _batches(src: TokenVectors, windows: Windows) -> Iterator[I64]:
 
 def _match_batch(
     src: TokenVectors, tgt: TokenVectors, windows: Windows, rows: I64, matcher: Matcher
-) -> tuple[I64, I64, I64, Floats]:
-    """Returns pair, source word, target word and score of each matched pair of tokens."""
+) -> WordLinks:
+    """Returns a link for each matched pair of tokens, so perhaps several of two words."""
     corpus = windows.corpus
     one, m = _padded(src.vectors, corpus.src, corpus.src_at, rows)
     two, n = _padded(tgt.vectors, corpus.tgt, corpus.tgt_at, rows)
@@ -134,14 +134,12 @@ def _match_batch(
         score = _apply_distortion((dots + 1.0) / 2.0, m, n, matcher.distortion)
         on = _MATCHINGS[matcher.matching](score, cell_mask, m, n)
     b, i, j = np.nonzero(on)
-    # A token in the overlap of two windows is taken from the one that owns it.
-    own = i + windows.src_from[rows[b]]
-    mine = (own >= windows.own_from[rows[b]]) & (own < windows.own_to[rows[b]])
-    b, i, j = b[mine], i[mine], j[mine]
-    token_src = corpus.src[corpus.src_at[rows[b]] + i]
-    token_tgt = corpus.tgt[corpus.tgt_at[rows[b]] + j]
     scores = np.clip(score[b, i, j].astype(np.float64), LEAST_SCORE, 1.0)
-    return windows.row[rows[b]], src.word[token_src], tgt.word[token_tgt], scores
+    # Links of tokens first, as windows are of tokens; the words they belong to come after.
+    tokens = windows.to_pairs(WordLinks(rows[b], i, j, scores))
+    src_words = src.word[src.at[tokens.pair] + tokens.src]
+    tgt_words = tgt.word[tgt.at[tokens.pair] + tokens.tgt]
+    return tokens._replace(src=src_words, tgt=tgt_words)
 
 
 def _padded(vectors: F32, tokens: Ints, at: I64, rows: I64) -> tuple[F32, I64]:
