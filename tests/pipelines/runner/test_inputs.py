@@ -31,3 +31,12 @@ def test_a_file_that_is_missing_is_named_with_its_corpus(tmp_path) -> None:
     missing = str(tmp_path / "b.conllu")
     with pytest.raises(InputError, match=r"b\.conllu: no such file here; check the path"):
         plain_inputs([missing])
+
+
+@pytest.mark.parametrize("archive", ["web.zip", "web.tar.gz", "web.tgz"])
+def test_of_a_member_the_archive_counts(tmp_path, archive: str) -> None:
+    (tmp_path / archive).write_bytes(b"x")
+    [entry] = file_inputs(sources(tmp_path, f"{archive}#a/b.de"))
+    [plain] = plain_inputs([f"{tmp_path / archive}#a/b.de"])
+    assert (entry["path"], entry["bytes"]) == (f"{archive}#a/b.de", "1")
+    assert plain["digest"] == entry["digest"]

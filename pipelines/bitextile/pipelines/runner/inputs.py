@@ -46,7 +46,10 @@ def plain_inputs(paths: Iterable[str]) -> tuple[dict[str, str], ...]:
     Raises:
         InputError: a file is not there.
     """
-    return tuple({"path": path, **_fingerprint(path, "here; check the path")} for path in paths)
+    return tuple(
+        {"path": path, **_fingerprint(archive_member(path)[0], "here; check the path")}
+        for path in paths
+    )
 
 
 def dictionary_input(source: DictionarySource) -> dict[str, str]:

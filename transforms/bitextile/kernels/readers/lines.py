@@ -23,7 +23,7 @@ def read_lines(source: CorpusSource) -> Iterator[Row]:
         yield join_sides(sides)
 
 
-LINES = Format(name="lines", read=read_lines, files_per_bitext=2)
+LINES = Format(name="lines", read=read_lines, files_per_bitext=2, options=("encoding",))
 
 
 def _unequal_lengths(source: CorpusSource, line: int, short: int) -> InputError:
