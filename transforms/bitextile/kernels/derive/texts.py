@@ -45,6 +45,8 @@ def derive_texts(words: SegmentedTexts, *, config: DeriveConfig) -> Derived:
 
 def derive_in_order(words: SegmentedTexts, order: I64, *, config: DeriveConfig) -> Derived:
     """Derives texts whose order is known: puts the words in it and transliterates if asked to."""
+    # In this order: what ends a sentence, which words would join and, for `permute`, the hash of
+    # the words are told by letters of the first script.
     made = reorder(words, order)
     if "transliterate" in config.transforms:
         made = transliterate_words(made)
@@ -60,8 +62,10 @@ def undo_derive_texts(words: SegmentedTexts, *, config: DeriveConfig) -> pa.Stri
     """
     if "transliterate" in config.transforms:
         words = transliterate_words_back(words)
+    # Drawn again from the derived words themselves; see `word_order`.
     back = inverse_order(word_order(words, config.transforms, seed=config.seed))
     texts = to_strings(reorder(words, back, keep_separate=False).texts)
+    # A U+2005 of the first text goes too: `derive_aligned` rejects such pairs as not reversible.
     return pc.replace_substring(texts, chr(SEPARATOR), "")
 
 
