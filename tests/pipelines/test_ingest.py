@@ -100,7 +100,7 @@ def test_every_format_in_one_recipe(ingested: Path) -> None:
     rows = pairs.table().to_pylist()
     assert sorted((r["corpus"], r["src"], r["tgt"], r["file"], r["line"]) for r in rows) == sorted(
         [
-            ("web", EN[0], DE[0], "a.en.gz", 1),
+            ("memory", EN[0], DE[0], "d.tmx", 1),
             ("web", EN[1], DE[1], "a.en.gz", 2),
             ("web", EN[2], DE[2], "a.en.gz", 3),
             ("talks", "Hallo.", "你好。", "b.tsv", 1),
@@ -109,12 +109,12 @@ def test_every_format_in_one_recipe(ingested: Path) -> None:
             ("books", "We eat bread.", "Tunakula mkate.", "e.parquet", 1),
         ]
     )
-    assert {r["split"] for r in rows} == {"train"}
+    assert {r["corpus"] for r in rows if r["split"] == "test"} == {"memory"}
     dropped = sorted((r["rule"], r["corpus"], r["file"], r["line"]) for r in rejects(pairs))
     assert dropped == [
-        ("duplicate/1", "memory", "d.tmx", 1),
-        ("duplicate/1", "web", "a.en.gz", 4),
         ("empty/1", "web", "a.en.gz", 5),
+        ("held_out/1", "web", "a.en.gz", 1),
+        ("held_out/1", "web", "a.en.gz", 4),
         ("missing_columns/1", "news", "c.jsonl", 2),
         ("missing_columns/1", "talks", "b.tsv", 3),
     ]
@@ -151,12 +151,43 @@ def test_two_processes_write_what_one_writes(ingested: Path, tmp_path) -> None:
 
 def test_the_order_of_files_and_the_folder_change_no_byte(ingested: Path, tmp_path) -> None:
     content = yaml.safe_load((ingested / "recipe.yaml").read_text())
-    # Of the two corpora that share a pair the first is the same; all else is turned round.
-    content["bitext"] = [content["bitext"][0], *content["bitext"][:0:-1]]
+    content["bitext"].reverse()
     content["mono"][0]["files"] = ["mono/2.th", "mono/1.th"]
     (ingested / "turned.yaml").write_text(yaml.safe_dump(content))
     succeed(str(ingested / "turned.yaml"), "--out", str(tmp_path / "deep" / "er"))
     assert digests(tmp_path / "deep" / "er") == digests(ingested / "out")
+
+
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize("languages", ["en de", "de en"])
+def test_a_corpus_that_is_held_out_loses_nothing_to_one_to_train_on(
+    tmp_path, order: int, languages: str
+) -> None:
+    lines(tmp_path / "crawl.en", EN[:4])
+    lines(tmp_path / "crawl.de", DE[:4])
+    lines(tmp_path / "gold.en", EN[:2])
+    lines(tmp_path / "gold.de", DE[:2])
+    gold = languages.split()
+    bitext = [
+        {"corpus": "crawl", "languages": ["en", "de"], "files": ["crawl.en", "crawl.de"]},
+        {"corpus": "gold", "languages": gold, "files": [f"gold.{lang}" for lang in gold]}
+        | {"split": "test"},
+    ]
+    mono = [
+        {"corpus": "web", "language": "en", "files": ["crawl.en"]},
+        {"corpus": "set", "language": "en", "files": ["gold.en"], "split": "valid"},
+    ]
+    recipe = write_recipe(tmp_path, bitext=bitext[::order], mono=mono[::order])
+    succeed(recipe, "--out", str(tmp_path / "out"))
+    pairs = verify_dataset(str(tmp_path / "out" / "pairs"))
+    assert pairs.manifest.counts.rejected == {"held_out/1": 3}
+    found = [(r["corpus"], r["line"], r["split"]) for r in pairs.table().to_pylist()]
+    assert sorted(found) == [("crawl", 3, "train"), ("gold", 1, "test"), ("gold", 2, "test")]
+    sentences = verify_dataset(str(tmp_path / "out" / "mono"))
+    assert sentences.manifest.counts.rejected == {"held_out/1": 3}
+    assert sentences.manifest.keys["en"]["corpus"] == {"set": 2, "web": 1}
+    assert "corpus gold (test)" in rejects(pairs)[0]["detail"]
+    assert "corpus set (valid)" in rejects(sentences)[0]["detail"]
 
 
 def texts(out: Path) -> set[str]:

@@ -91,7 +91,7 @@ def build(
     from bitextile.transforms import ingest as do
     from bitextile.transforms.write import WriteDataset
 
-    # Of duplicates the corpus named first in the recipe stays.
+    # Of duplicates what is held out stays, else what the recipe names first.
     order = tuple(dict.fromkeys(source.corpus for source in sources))
     label = kind.name.title()
     # Normalised before filtered, so that rules see what would be kept; duplicates last of the

@@ -3,6 +3,7 @@
 import collections
 
 import pyarrow as pa
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,7 +16,7 @@ ROW = st.fixed_dictionaries(
         "corpus": st.sampled_from(["books", "web", "כתבים"]),
         "file": st.sampled_from(["f1", "f2"]),
         "line": st.integers(1, 3),
-        "split": st.sampled_from(["train", "test"]),
+        "split": st.sampled_from(["train", "test", "valid", ""]),
     }
 )
 RANKS = st.permutations(["books", "web", "כתבים"]).flatmap(
@@ -28,9 +29,19 @@ def batch_of(rows: list[dict]) -> pa.RecordBatch:
     return pa.RecordBatch.from_pylist(full, schema=MONO.schema)
 
 
+HELD_OUT = {"test": 2, "valid": 1}
+
+
 def key(row: dict, corpora: list[str]) -> tuple:
     rank = corpora.index(row["corpus"]) if row["corpus"] in corpora else len(corpora)
-    return (rank, row["corpus"], row["file"], row["line"], row["split"])
+    return (
+        -HELD_OUT.get(row["split"], 0),
+        rank,
+        row["corpus"],
+        row["file"],
+        row["line"],
+        row["split"],
+    )
 
 
 @settings(max_examples=150)
@@ -66,9 +77,16 @@ def test_the_first_by_corpus_file_and_line_stays_in_any_order(rows, corpora, shu
 def test_each_reject_tells_the_rule_its_place_and_how_many_share_its_id(rows) -> None:
     kept, rejects = drop_duplicates(batch_of(rows))
     copies = collections.Counter(row["text_id"] for row in rows)
+    stays = {row["text_id"]: row for row in kept.to_pylist()}
     for row in rejects.to_pylist():
-        assert row["rule"] == "duplicate/1"
-        assert row["value"] == copies[row["id"]] > 1
+        winner = stays[row["id"]]
+        if row["rule"] == "held_out/1":
+            assert winner["split"] in HELD_OUT
+            assert row["detail"] == f"stands in corpus {winner['corpus']} ({winner['split']})"
+            assert row["value"] == 1
+        else:
+            assert (row["rule"], row["detail"]) == ("duplicate/1", "")
+            assert row["value"] == copies[row["id"]] > 1
         assert row["tgt"] is None
     read = collections.Counter((r["text_id"], r["corpus"], r["file"], r["line"]) for r in rows)
     out = collections.Counter(
@@ -95,6 +113,35 @@ def test_a_pair_and_its_reverse_at_one_place_give_one_row_whichever_comes_first(
         for rows in ([forth, back], [back, forth])
     ]
     assert kept[0] == kept[1] == [forth]
+
+
+@given(st.lists(ROW, max_size=10))
+def test_who_loses_to_a_held_out_row_is_told_apart_from_who_loses_to_its_like(rows) -> None:
+    kept, rejects = drop_duplicates(batch_of(rows))
+    best = {row["text_id"]: HELD_OUT.get(row["split"], 0) for row in kept.to_pylist()}
+    lost = sum(HELD_OUT.get(row["split"], 0) < best[row["text_id"]] for row in rows)
+    assert rejects.column("rule").to_pylist().count("held_out/1") == lost
+
+
+@pytest.mark.parametrize("corpora", [["crawl", "gold"], ["gold", "crawl"], []])
+@pytest.mark.parametrize("split", ["test", "valid"])
+@pytest.mark.parametrize("languages", [("de", "zh"), ("zh", "de")])
+def test_a_held_out_pair_wins_in_any_order_and_direction(corpora, split, languages) -> None:
+    texts = {"de": "Hund", "zh": "狗"}
+    one = {"pair_id": "d" * 32, "file": "f"}
+    sides = dict(zip(("src_lang", "tgt_lang"), languages))
+    sides |= {"src": texts[languages[0]], "tgt": texts[languages[1]]}
+    gold = one | {"corpus": "gold", "line": 9, "split": split, **sides}
+    crawl = one | {"corpus": "crawl", "line": 1, "src_lang": "de", "tgt_lang": "zh"}
+    crawl |= {"src": "Hund", "tgt": "狗", "split": "train"}
+    drawn = crawl | {"line": 2, "split": ""}
+    batch = pa.RecordBatch.from_pylist([crawl, gold, drawn], schema=PAIRS.schema)
+    kept, rejects = drop_duplicates(batch, corpora=corpora)
+    assert kept.to_pylist() == [gold]
+    wanted = ["line", "rule", "value", "detail"]
+    assert [tuple(row.values()) for row in rejects.select(wanted).to_pylist()] == [
+        (line, "held_out/1", 2.0, f"stands in corpus gold ({split})") for line in (1, 2)
+    ]
 
 
 def test_kept_rows_stay_in_their_order() -> None:

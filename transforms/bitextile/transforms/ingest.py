@@ -95,7 +95,8 @@ class DropDuplicates(beam.PTransform):
     """Drops all but the first row of each id, whatever the order they arrive in.
 
     Attributes:
-        corpora: names, most wanted first: of equal rows, that of the first corpus stays.
+        corpora: names, most wanted first: of equal rows that which is held out stays, else that of
+            the first corpus.
         kind: of the rows.
     """
 
