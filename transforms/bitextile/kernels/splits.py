@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from bitextile.kernels.arrays import replace_columns
 from bitextile.kernels.randomness import hash64, uniform
@@ -47,6 +48,6 @@ def assign_splits(batch: pa.RecordBatch, *, config: SplitConfig) -> pa.RecordBat
         [draw < config.valid, draw < config.valid + config.test], [SPLITS[1], SPLITS[2]], SPLITS[0]
     )
     given = batch.column("split")
-    free = pa.compute.equal(given, "")
-    split = pa.compute.if_else(free, pa.array(drawn.tolist(), pa.string()), given)
+    free = pc.equal(given, "")
+    split = pc.if_else(free, pa.array(drawn.tolist(), pa.string()), given)
     return replace_columns(batch, {"split": split})

@@ -6,12 +6,13 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import fs
 
 from bitextile.schema.checks import check_rows
 from bitextile.schema.errors import DatasetError, RowError
-from bitextile.schema.kinds import Kind
+from bitextile.schema.kinds import REJECTS, Kind
 from bitextile.schema.manifest import Shard
 from bitextile.schema.storage import file_sha256, filesystem
 
@@ -107,15 +108,16 @@ class _HashingStream:
 
 
 def _refuse_duplicates(rows: pa.Table, kind: Kind, path: str) -> None:
-    if kind.name == "rejects" or rows.num_rows < 2:
+    # Rejects alone may share an id: a file that a recipe names twice has each bad line twice.
+    if kind is REJECTS or rows.num_rows < 2:
         return
     columns = [rows.column(c).combine_chunks() for c in kind.id_columns]
     # Rows are sorted by id, so equal ids are neighbours.
     same = None
     for column in columns:
-        equal = pa.compute.equal(column[1:], column[:-1])
-        same = equal if same is None else pa.compute.and_(same, equal)
-    twice = pa.compute.indices_nonzero(same)
+        equal = pc.equal(column[1:], column[:-1])
+        same = equal if same is None else pc.and_(same, equal)
+    twice = pc.indices_nonzero(same)
     if len(twice):
         row = twice[0].as_py()
         ids = ", ".join(f"{n} {c[row].as_py()!r}" for n, c in zip(kind.id_columns, columns))

@@ -206,7 +206,7 @@ def cut_words(texts: pa.StringArray, spans: pa.ListArray) -> pa.ListArray:
     """
     flat = spans.flatten()
     starts, ends = flat.field("start").to_pylist(), flat.field("end").to_pylist()
-    lengths = pa.compute.list_value_length(spans).to_numpy(zero_copy_only=False)
+    lengths = pc.list_value_length(spans).to_numpy(zero_copy_only=False)
     offsets = offsets_of(lengths).astype(np.int32)
     words: list[str] = []
     for row, text in enumerate(texts.to_pylist()):

@@ -120,7 +120,7 @@ def _batches(src: TokenVectors, windows: Windows) -> Iterator[I64]:
 def _match_batch(
     src: TokenVectors, tgt: TokenVectors, windows: Windows, rows: I64, matcher: Matcher
 ) -> WordLinks:
-    """Returns a link for each matched pair of tokens, so perhaps several of two words."""
+    """Returns a link for each matched pair of tokens: unsorted, perhaps several of two words."""
     corpus = windows.corpus
     one, m = _padded(src.vectors, corpus.src, corpus.src_at, rows)
     two, n = _padded(tgt.vectors, corpus.tgt, corpus.tgt_at, rows)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from bitextile.kernels.align.hmm.config import HmmModelConfig
 from bitextile.kernels.align.hmm.cooccurrence import TranslationTable
@@ -155,7 +156,7 @@ def _canonical(value: object) -> bytes:
 def _column_bytes(column: pa.Array) -> bytes:
     """Returns the content of a column, without offset, padding or validity."""
     if pa.types.is_string(column.type):
-        lengths = pa.compute.binary_length(column).to_numpy(zero_copy_only=False)
+        lengths = pc.binary_length(column).to_numpy(zero_copy_only=False)
         # The lengths go with it, so that ["ab", "c"] and ["a", "bc"] differ.
         text = "".join(column.to_pylist()).encode()
         return lengths.astype("<i4").tobytes() + text
