@@ -62,3 +62,15 @@ def test_where_folders_cannot_be_moved_no_old_shard_stays(
     assert (out / "manifest.json").read_text() == "new"
     with pytest.raises(OutputExistsError, match="exists"):
         write(out, "newer")
+
+
+def test_a_local_uri_is_the_folder_it_names(tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    uri = f"file://{tmp_path}/data"
+    for text in ("first", "second"):
+        with staged([uri], overwrite=True) as places:
+            Path(places[uri], "manifest.json").write_text(text)
+        assert (tmp_path / "data" / "manifest.json").read_text() == text
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "here"]
+    assert list(Path.cwd().iterdir()) == []

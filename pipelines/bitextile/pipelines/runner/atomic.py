@@ -45,7 +45,7 @@ def staged(
             _remove(path, marker)
         yield places
         for path, place in local.items():
-            _replace(place, path)
+            _replace(place, filesystem(path)[1])
     finally:
         for place in local.values():
             shutil.rmtree(place, ignore_errors=True)
@@ -63,7 +63,8 @@ def check_free(path: str, *, overwrite: bool, marker: str = FILE_NAME) -> None:
             f"{path} exists; give another --out, or --overwrite to replace it, "
             "or --reuse, where the command has it, to keep what has the same inputs and options"
         )
-    empty = os.path.isdir(path) and not os.listdir(path)
+    folder = filesystem(path)[1]
+    empty = is_local(path) and os.path.isdir(folder) and not os.listdir(folder)
     # --overwrite with a mistyped path must not delete somebody's folder.
     if not empty and not exists(f"{path}/{marker}"):
         raise OutputExistsError(
@@ -87,7 +88,7 @@ def _missing_folders(folder: Path) -> list[Path]:
 
 def _staging(path: str) -> str:
     # In the same folder, thus on the same file system, where a rename is atomic.
-    target = Path(path).absolute()
+    target = Path(filesystem(path)[1])
     return str(target.with_name(f".{target.name}.partial"))
 
 
