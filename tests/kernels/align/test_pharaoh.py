@@ -1,10 +1,12 @@
 """Lines in, Pharaoh lines out: as many, whatever they hold."""
 
 import io
+import re
 from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -71,11 +73,29 @@ def test_wrong_calls_are_refused_before_anything_is_written(tmp_path):
     assert out.getvalue() == ""
 
 
+def test_links_number_the_words_between_spaces_whatever_stands_in_them():
+    lines = [
+        "10\u00a0000 euros ||| 10\u202f000 euros\n",
+        "das\u3000haus ist ||| the house\u2028 is\r\n",
+        "price\u0085 euros\t||| prix\u2003 euros",
+    ]
+    src, tgt = read_sides(lines * 2, TextSummary())
+    assert pc.list_value_length(src).to_pylist() == [2, 2, 2] * 2
+    assert pc.list_value_length(tgt).to_pylist() == [2, 3, 2] * 2
+    out = io.StringIO()
+    align_text(lines * 5, out)
+    for line, links in zip(lines * 5, out.getvalue().splitlines(), strict=True):
+        sizes = [len(side.strip().split(" ")) for side in line.split("|||")]
+        assert all(
+            int(n) < size for link in links.split() for n, size in zip(link.split("-"), sizes)
+        )
+
+
 def slow_sides(lines, summary):
     """What `read_sides` does, line by line."""
     for line in lines:
         summary.lines += 1
-        sides = [side.split() for side in line.split("|||")]
+        sides = [re.findall(r"[^ \t]+", side.strip(" \t\r\n")) for side in line.split("|||")]
         if len(sides) != 2:
             summary.no_separator += 1
         elif not sides[0] or not sides[1]:
@@ -106,7 +126,7 @@ A_LINE = st.one_of(A_SIDE, st.tuples(A_SIDE, A_SIDE).map("|||".join))
 
 @given(st.lists(A_LINE, max_size=12), st.integers(1, 5))
 @settings(max_examples=200, deadline=None)
-def test_lines_are_cut_as_python_would_cut_them_however_many_at_a_time(lines, at_once):
+def test_lines_are_cut_at_spaces_and_tabs_however_many_at_a_time(lines, at_once):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(text_module, "LINES_PER_BATCH", at_once)
         found, expected = TextSummary(), TextSummary()
