@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from bitextile.kernels.bitext.dictionary.source import DictionarySource, read_dictionary
 from bitextile.kernels.bitext.lexicon import LexiconConfig, count_links, lexicon_rows, merge_counts
-from bitextile.kernels.text.normalise import lower_nfc
+from bitextile.kernels.text.folding import fold_word
 from bitextile.schema.dataset import Dataset, open_dataset
 
 DICTIONARIES = Path(__file__).parents[3] / "shared/data/dictionaries"
@@ -57,7 +57,7 @@ def reference(path: str, lang: str) -> dict[str, set[str]]:
     entries = read_dictionary(source).entries
     for src, tgt in zip(entries["src"].to_pylist(), entries["tgt"].to_pylist()):
         if " " not in src + tgt:
-            known.setdefault(lower_nfc(src), set()).add(lower_nfc(tgt))
+            known.setdefault(fold_word(src), set()).add(fold_word(tgt))
     return known
 
 

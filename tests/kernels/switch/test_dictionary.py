@@ -13,7 +13,7 @@ from bitextile.kernels.switch.dictionary import (
     index_of,
     switch_by_dictionary,
 )
-from bitextile.kernels.text.normalise import lower_nfc
+from bitextile.kernels.text.folding import fold_word
 from bitextile.schema.checks import check_rows
 from bitextile.schema.errors import ConfigError, RowError
 from bitextile.schema.ids import text_ids
@@ -152,7 +152,7 @@ def test_look_up_is_exact_first_then_folded(words) -> None:
     for word, group in zip(words, index.groups(words).tolist(), strict=True):
         spelled = word if word in known else None
         matches = [w for w in known if w == spelled] or [
-            w for w in known if lower_nfc(w) == lower_nfc(word)
+            w for w in known if fold_word(w) == fold_word(word)
         ]
         low, high = index.offsets[group : group + 2] if group >= 0 else (0, 0)
         words = index.substitutes

@@ -8,7 +8,13 @@ import apache_beam as beam
 import pyarrow as pa
 from apache_beam.typehints.decorators import no_annotations
 
-from bitextile.kernels.bitext.lexicon import LexiconConfig, count_links, lexicon_rows, merge_counts
+from bitextile.kernels.bitext.lexicon import (
+    LexiconConfig,
+    count_links,
+    join_spellings,
+    lexicon_rows,
+    merge_counts,
+)
 from bitextile.kernels.rejects import Filtered
 from bitextile.kernels.sharding import split_by_language
 from bitextile.schema.kinds import LEXICON
@@ -74,7 +80,8 @@ class _MergeCounts(beam.CombineFn):
         return _merged([batch for accumulator in accumulators for batch in accumulator])
 
     def extract_output(self, accumulator: list[pa.RecordBatch]) -> pa.RecordBatch:
-        return merge_counts(accumulator)
+        # What is counted as read from here on are words, whatever their case.
+        return join_spellings(merge_counts(accumulator))
 
 
 def _merged(batches: list[pa.RecordBatch]) -> list[pa.RecordBatch]:

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from bitextile.kernels.align.alignment import WordLinks
 from bitextile.kernels.arrays import F32, I32, I64, Bool, list_offsets, offsets_of
+from bitextile.kernels.text.folding import fold_for_counts
 from bitextile.schema.errors import InputError
 
 SENTENCES_PER_BATCH = 1 << 12
@@ -35,7 +36,7 @@ class Corpus(NamedTuple):
 
 
 def lower_words(sentences: pa.ListArray) -> tuple[pa.StringArray, I64]:
-    """Returns all words in lower case, in order, and the offsets of the sentences among them.
+    """Returns all words folded for counting, in order, and the offsets of the sentences among them.
 
     Args:
         sentences: list<string> [sentences]; a null sentence counts as empty, a null word as "".
@@ -56,8 +57,7 @@ def lower_words(sentences: pa.ListArray) -> tuple[pa.StringArray, I64]:
         raise InputError(
             f"the aligner got {kind}, expected list<string>: one list of words per sentence"
         )
-    # Simple lower-casing, character by character: no locale, so the same on every machine.
-    words = pc.utf8_lower(pc.fill_null(sentences.flatten(), ""))
+    words = fold_for_counts(pc.fill_null(sentences.flatten(), ""))
     return words.cast(pa.string()), list_offsets(sentences)
 
 

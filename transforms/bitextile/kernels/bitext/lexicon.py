@@ -3,10 +3,13 @@
     count(s, t) = links between s and t          over all corpora of a language pair
     p(t | s) = count(s, t) / sum_t' count(s, t')     p(s | t) = count(s, t) / sum_s' count(s', t)
 
-Counting is a sum over batches in any order: `count_links` on each, `merge_counts` on the results.
-The sides are sorted by language tag, whichever way round the pairs came.
+Counting is a sum over batches in any order: `count_links` on each, `merge_counts` on the results,
+`join_spellings` at the end. Words are one by `folding.fold_word`, so case makes no other word; each
+is written as it most often is inside sentences, which keeps the capitals of German nouns. The sides
+are sorted by language tag, whichever way round the pairs came.
 """
 
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -17,7 +20,8 @@ import pyarrow.compute as pc
 from bitextile.kernels.arrays import F64, I64, Bool, check_share, list_offsets, rows_of
 from bitextile.kernels.rejects import Filtered, merge_by_row
 from bitextile.kernels.text.codepoints import any_between, cut, is_letter
-from bitextile.kernels.text.normalise import lower_nfc
+from bitextile.kernels.text.folding import fold_word
+from bitextile.kernels.text.truecase import is_capital, sentence_initial
 from bitextile.kernels.text.words import SegmentedTexts, segmented_side
 from bitextile.schema.checks import check_rows
 from bitextile.schema.errors import ConfigError
@@ -31,6 +35,11 @@ COUNTS = pa.schema(
     [*(pa.field(name, pa.string(), False) for name in ENTRY), pa.field("count", pa.int64(), False)]
 )
 """Columns of link counts: the entry and how many links it has."""
+
+SPELLED = pa.schema([*COUNTS, *(pa.field(f"{s}_shown", pa.int64(), False) for s in ("src", "tgt"))])
+"""Columns of link counts by spelling: those of COUNTS, and in how many of the links the word's own
+casing shows on each side, since no capital is due to its place at the beginning of a sentence."""
+_SUMS = ("count", "src_shown", "tgt_shown")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +66,7 @@ class LexiconConfig:
 
 
 def count_links(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Counts the links between words of a batch, lower-cased; sides sorted by language tag.
+    """Counts the links between words of a batch, as they are spelt; sides sorted by language tag.
 
     Words without a letter (punctuation, numbers, symbols) are not counted.
 
@@ -65,13 +74,11 @@ def count_links(batch: pa.RecordBatch) -> pa.RecordBatch:
         batch: rows of kind aligned.
 
     Returns:
-        One row per entry with its count, columns COUNTS, sorted.
+        One row per entry with its counts, columns SPELLED, sorted.
 
     Raises:
         RowError: a span or a link lies outside its text, or spans overlap.
     """
-    # Checked here although it was when it was written: a word index out of bounds would count a
-    # word of the next sentence, without an error.
     check_rows(batch, ALIGNED, "lexicon")
     links = batch.column("links")
     rows, flat = rows_of(list_offsets(links)), links.flatten()
@@ -82,23 +89,60 @@ def count_links(batch: pa.RecordBatch) -> pa.RecordBatch:
         has_letter = any_between(is_letter()[side.texts.points], side.starts, side.ends)
         linked.append((side, words, has_letter[words]))
     counted = linked[0][2] & linked[1][2]
-    a, b = (_lowered(side, words[counted]) for side, words, _ in linked)
     row = pa.array(rows[counted])
-    a_lang, b_lang = batch.column("src_lang").take(row), batch.column("tgt_lang").take(row)
-    flipped = pc.greater(a_lang, b_lang)
+    langs = [batch.column(f"{name}_lang").take(row) for name in ("src", "tgt")]
+    spelled = [_spelled(side, words[counted]) for side, words, _ in linked]
+    shown = [pa.array(_shows_case(side)[words[counted]], pa.int64()) for side, words, _ in linked]
+    flipped = pc.greater(*langs)
     columns = [
-        pc.if_else(flipped, b_lang, a_lang),
-        pc.if_else(flipped, a_lang, b_lang),
-        pc.if_else(flipped, b, a),
-        pc.if_else(flipped, a, b),
-        pa.array(np.ones(len(row), np.int64)),
+        column
+        for a, b in (langs, spelled)
+        for column in (pc.if_else(flipped, b, a), pc.if_else(flipped, a, b))
     ]
-    return _summed(pa.Table.from_arrays(columns, schema=COUNTS))
+    ones = pa.array(np.ones(len(row), np.int64))
+    a, b = shown
+    columns += [ones, pc.if_else(flipped, b, a), pc.if_else(flipped, a, b)]
+    return _summed(pa.Table.from_arrays(columns, schema=SPELLED))
 
 
 def merge_counts(parts: Iterable[pa.RecordBatch]) -> pa.RecordBatch:
     """Returns the sum of link counts; the same for any order and grouping of the parts."""
-    return _summed(pa.Table.from_batches(list(parts), COUNTS))
+    return _summed(pa.Table.from_batches(list(parts), SPELLED))
+
+
+def join_spellings(counts: pa.RecordBatch) -> pa.RecordBatch:
+    """Returns the counts of words whatever their case, each in its commonest spelling.
+
+    That is the one seen most often where no capital is due to the beginning of a sentence; among
+    equals the folded one, then the first by code point. A word seen at the beginning of sentences
+    alone is folded.
+
+    Args:
+        counts: columns SPELLED, merged, of whole language pairs.
+
+    Returns:
+        Columns COUNTS, sorted.
+    """
+    columns = {name: counts.column(name) for name in COUNTS.names}
+    for side in ("src", "tgt"):
+        lang = counts.column(f"{side}_lang")
+        keys = pc.binary_join_element_wise(lang, counts.column(side), "\x1f").dictionary_encode()
+        codes = keys.indices.to_numpy(zero_copy_only=False)
+        shown = np.bincount(codes, counts.column(f"{side}_shown").to_numpy(), len(keys.dictionary))
+        spelling = _commonest(keys.dictionary.to_pylist(), shown.astype(np.int64).tolist())
+        columns[side] = pa.array(spelling, pa.string()).take(keys.indices)
+    return _summed(pa.Table.from_pydict(columns, schema=COUNTS))
+
+
+def _commonest(keys: list[str], shown: list[int]) -> list[str]:
+    """Returns the spelling that stands for each language, U+001F and word."""
+    folded = [fold_word(word, lang) for lang, _, word in (key.partition("\x1f") for key in keys)]
+    best: dict[tuple[str, str], tuple[int, bool, str]] = {}
+    for key, fold, n in zip(keys, folded, shown, strict=True):
+        lang, _, word = key.partition("\x1f")
+        rank = (-n, word != fold, word) if n else (0, False, fold)
+        best[lang, fold] = min(best.get((lang, fold), rank), rank)
+    return [best[key.partition("\x1f")[0], fold][2] for key, fold in zip(keys, folded, strict=True)]
 
 
 def lexicon_rows(counts: pa.Table, *, config: LexiconConfig) -> Filtered:
@@ -141,16 +185,23 @@ def lexicon_rows(counts: pa.Table, *, config: LexiconConfig) -> Filtered:
     return Filtered(_one_batch(lexicon), merge_by_row(rejects))
 
 
-def _lowered(side: SegmentedTexts, words: I64) -> pa.StringArray:
-    # Distinct words only are lower-cased in Python: a batch repeats most of its words.
+def _shows_case(side: SegmentedTexts) -> Bool:
+    """Returns whether each word is spelt as it is anywhere: no capital due to its place."""
+    capital = is_capital(side.texts.points[side.starts])
+    return ~(sentence_initial(side) & capital)
+
+
+def _spelled(side: SegmentedTexts, words: I64) -> pa.StringArray:
+    # Distinct words only are composed in Python: a batch repeats most of its words.
     spelled = cut(side.texts, side.starts[words], side.ends[words]).dictionary_encode()
-    lowered = pa.array([lower_nfc(word) for word in spelled.dictionary.to_pylist()], pa.string())
-    return lowered.take(spelled.indices)
+    composed = [unicodedata.normalize("NFC", word) for word in spelled.dictionary.to_pylist()]
+    return pa.array(composed, pa.string()).take(spelled.indices)
 
 
 def _summed(table: pa.Table) -> pa.RecordBatch:
-    sums = table.group_by(list(ENTRY), use_threads=False).aggregate([("count", "sum")])
-    sums = sums.rename_columns([*ENTRY, "count"]).cast(COUNTS)
+    names = [name for name in _SUMS if name in table.column_names]
+    sums = table.group_by(list(ENTRY), use_threads=False).aggregate([(n, "sum") for n in names])
+    sums = sums.rename_columns([*ENTRY, *names]).cast(table.schema)
     return _one_batch(sums.sort_by([(name, "ascending") for name in ENTRY]))
 
 

@@ -2,7 +2,7 @@
 
     en  The dog runs.   +  dog: Hund (de), 犬 (ja)   ->   The 犬 runs.   or   The Hund runs.
 
-A word is looked up as it is written, then lower-cased (`normalise.lower_nfc`), so "Polish" finds
+A word is looked up as it is written, then folded (`folding.fold_word`), so "Polish" finds
 "Polish" before "polish", and "Dog" finds "dog". Among the languages that know a word one is drawn
 by weight, then one of its translations by probability.
 """
@@ -32,7 +32,7 @@ from bitextile.kernels.switch.core import (
 )
 from bitextile.kernels.text.codepoints import cut, has_letter, to_texts
 from bitextile.kernels.text.fixed import replaceable
-from bitextile.kernels.text.normalise import lower_nfc
+from bitextile.kernels.text.folding import fold_word
 from bitextile.kernels.text.segment import segment
 from bitextile.kernels.text.words import SegmentedTexts, segmented_texts
 from bitextile.schema.checks import check_rows
@@ -66,12 +66,14 @@ class Index(NamedTuple):
     """Dictionaries of one source language, ready to be looked up.
 
     Attributes:
+        lang: of the words.
         exact: word as written to its group of substitutes.
         folded: folded word to a group.
         offsets: [groups + 1] into the substitutes.
         substitutes: of all groups.
     """
 
+    lang: str
     exact: dict[str, int]
     folded: dict[str, int]
     offsets: I64
@@ -81,7 +83,7 @@ class Index(NamedTuple):
         """Returns the group of each word, -1 for one that no dictionary knows."""
         exact, folded = self.exact, self.folded
         # As written first: lower-cased, "Polish" and "polish" would share their translations.
-        found = [exact[w] if w in exact else folded.get(lower_nfc(w), -1) for w in words]
+        found = [exact[w] if w in exact else folded.get(fold_word(w, self.lang), -1) for w in words]
         return np.array(found, np.int64)
 
 
@@ -100,7 +102,8 @@ def index_of(dictionaries: Sequence[Dictionary]) -> dict[str, Index]:
     languages = dict.fromkeys(d.source.src_lang for d in dictionaries)
     _check_weights(dictionaries)
     return {
-        lang: _index([d for d in dictionaries if d.source.src_lang == lang]) for lang in languages
+        lang: _index(lang, [d for d in dictionaries if d.source.src_lang == lang])
+        for lang in languages
     }
 
 
@@ -161,7 +164,7 @@ def _inputs(
             rows.column(f"{side}_spans") if kind is ALIGNED else segment(rows.column(side), lang)
         )
         words = segmented_texts(rows.column(side), spans)
-        targets, substitutes = _known_words(words, index.get(lang) or _index([]))
+        targets, substitutes = _known_words(words, index.get(lang) or _index(lang, []))
         yield SwitchInput(
             side=side,
             rows=numbers,
@@ -202,7 +205,7 @@ def _check_weights(dictionaries: Sequence[Dictionary]) -> None:
             )
 
 
-def _index(dictionaries: Sequence[Dictionary]) -> Index:
+def _index(lang: str, dictionaries: Sequence[Dictionary]) -> Index:
     """Returns the index of dictionaries of one source language.
 
     Substitutes stand in groups: one for each word as written, then one for each folded word.
@@ -218,11 +221,11 @@ def _index(dictionaries: Sequence[Dictionary]) -> Index:
     #     entries    Polish -> polnisch     polish -> polieren
     #     exact      Polish: 0   polish: 1      folded   polish: 2
     #     groups     0 [polnisch]   1 [polieren]   2 [polnisch, polieren]
-    folded = [lower_nfc(word) for word in columns["src"]]
+    folded = [fold_word(word, lang) for word in columns["src"]]
     use: list[int] = [
         k
         for k, (src, tgt) in enumerate(zip(folded, columns["tgt"]))
-        if has_letter(src) and src != lower_nfc(tgt)
+        if has_letter(src) and src != fold_word(tgt, lang)
     ]
     p = np.array(columns["p"], np.float32)[use]
     origin = np.array(columns["number"], np.int64)[use]
@@ -246,7 +249,8 @@ def _index(dictionaries: Sequence[Dictionary]) -> Index:
         sources,
     )
     offsets = offsets_of(np.bincount(group, minlength=len(exact) + len(caseless)))
-    return Index(exact, {w: g + len(exact) for w, g in caseless.items()}, offsets, substitutes)
+    folded_groups = {word: number + len(exact) for word, number in caseless.items()}
+    return Index(lang, exact, folded_groups, offsets, substitutes)
 
 
 def _numbered(words: list[str]) -> tuple[dict[str, int], I64]:

@@ -44,18 +44,6 @@ def normalise_text(text: pa.StringArray) -> pa.StringArray:
     return pc.utf8_trim(pc.replace_substring_regex(text, _SPACE, " "), " ")
 
 
-def lower_nfc(word: str) -> str:
-    """Returns a word as the lexicon spells it: lower-cased, NFC.
-
-    Lower-cased rather than `str.casefold`, which respells: "straße" would become "strasse" and a
-    final sigma a medial one, and replacements drawn from the lexicon would be misspelt.
-
-    >>> lower_nfc("Straße"), lower_nfc("ΣΟΦΟΣ"), lower_nfc("犬")
-    ('straße', 'σοφος', '犬')
-    """
-    return unicodedata.normalize("NFC", word.lower())
-
-
 def _drop_zero_width_spaces(text: pa.StringArray) -> pa.StringArray:
     """Returns each text without zero-width spaces, but for one between two words that they mark."""
     if not pc.any(pc.match_substring(text, _ZERO_WIDTH_SPACE)).as_py():

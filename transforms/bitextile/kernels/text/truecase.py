@@ -18,14 +18,13 @@ import pyarrow.compute as pc
 
 from bitextile.kernels.arrays import I64, U32, Bool, offsets_of, rows_of
 from bitextile.kernels.text.codepoints import Texts, any_between, gather, is_word_char, to_strings
+from bitextile.kernels.text.folding import TURKIC
 from bitextile.kernels.text.sentences import sentence_ends
 from bitextile.kernels.text.words import SegmentedTexts, segmented_side
 from bitextile.schema.checks import check_rows
 from bitextile.schema.kinds import ALIGNED
 from bitextile.schema.languages import language_of
 
-_TURKIC = ("az", "crh", "gag", "kk", "tr", "tt")
-"""Languages that tell i and dotless i apart where they are written in Latin letters."""
 _COUNTS = pa.schema([("word", pa.string()), ("small", pa.int64()), ("capital", pa.int64())])
 _CASED_END = 0x20000  # planes 0 and 1 hold all letters with case
 
@@ -123,7 +122,7 @@ def first_letters(side: SegmentedTexts, words: I64, lang: pa.StringArray) -> Fir
     names = [language_of(tag) for tag in base.dictionary.to_pylist()]
     codes = base.indices.to_numpy(zero_copy_only=False)
     turkic, dutch = (
-        np.array([name in wanted for name in names], bool)[codes] for wanted in (_TURKIC, ("nl",))
+        np.array([name in wanted for name in names], bool)[codes] for wanted in (TURKIC, ("nl",))
     )
     # i and İ, ı and I: Unicode's SpecialCasing.txt has these pairs for tr and az; the other
     # languages of the list write the same letters.
@@ -135,8 +134,8 @@ def first_letters(side: SegmentedTexts, words: I64, lang: pa.StringArray) -> Fir
     # "IJsland": both letters would have to change, and one code point for one is the promise here.
     digraph = dutch & np.isin(first, (0x49, 0x69)) & np.isin(second, (0x4A, 0x6A))
     # NATO or iPhone: a further capital says that the case of the first letter is the word's own.
-    mixed = any_between(_capitals(side.texts.points), np.minimum(starts + 1, ends), ends) | digraph
-    capital = (lowered > 0) | _capitals(first)
+    mixed = any_between(is_capital(side.texts.points), np.minimum(starts + 1, ends), ends) | digraph
+    capital = (lowered > 0) | is_capital(first)
     none = np.uint32(0)
     return FirstLetters(
         capital,
@@ -161,7 +160,8 @@ def _summed(counts: pa.Table) -> pa.Table:
     return sums.rename_columns(["word", "small", "capital"]).select(_COUNTS.names)
 
 
-def _capitals(points: U32) -> Bool:
+def is_capital(points: U32) -> Bool:
+    """Returns which code points are capital or title-case letters."""
     return _upper()[np.minimum(points, _CASED_END - 1)]
 
 

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bitextile.kernels.arrays import F32, I32, I64, offsets_of
+from bitextile.kernels.text.folding import fold_for_counts
 from bitextile.schema.errors import InputError
 
 
@@ -51,7 +52,7 @@ def normalise_lexicon(lexicon: pa.Table | None) -> pa.Table:
         weight = np.array(lexicon["weight"].cast(pa.float64()), np.float64)
     if not (np.isfinite(weight) & (weight >= 0)).all():
         raise InputError("the lexicon has a negative weight, or one not a number; drop the entry")
-    sides = {name: pc.utf8_lower(lexicon[name].cast(pa.string())) for name in ("src", "tgt")}
+    sides = {name: fold_for_counts(lexicon[name].cast(pa.string())) for name in ("src", "tgt")}
     table = pa.table({**sides, "weight": weight}).drop_null()
     # With threads, weights would be added in an order that changes from run to run.
     sums = table.group_by(["src", "tgt"], use_threads=False).aggregate([("weight", "sum")])

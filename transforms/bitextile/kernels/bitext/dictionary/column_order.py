@@ -13,7 +13,7 @@ import regex
 
 from bitextile.kernels.bitext.dictionary.formats import RawEntry
 from bitextile.kernels.text.codepoints import has_letter
-from bitextile.kernels.text.normalise import lower_nfc
+from bitextile.kernels.text.folding import fold_word
 from bitextile.kernels.text.scripts import scripts_of_language
 from bitextile.schema.errors import ConfigError
 
@@ -26,7 +26,7 @@ _DECISIVE_SCRIPT, _DECISIVE_COVERAGE = 0.4, 0.1
 
 
 def count_words(texts: pa.Array, spans: pa.ListArray) -> Counter[str]:
-    """Returns the lower-cased words of sentences with how often each occurs.
+    """Returns the folded words of sentences with how often each occurs.
 
     >>> from bitextile.kernels.text.segment import segment
     >>> texts = pa.array(["Der Hund.", "der Tag"])
@@ -35,7 +35,7 @@ def count_words(texts: pa.Array, spans: pa.ListArray) -> Counter[str]:
     """
     counts: Counter[str] = Counter()
     for text, words in zip(texts.to_pylist(), spans.to_pylist(), strict=True):
-        counts.update(lower_nfc(text[w["start"] : w["end"]]) for w in words)
+        counts.update(fold_word(text[w["start"] : w["end"]]) for w in words)
     return Counter({word: n for word, n in counts.items() if has_letter(word)})
 
 
@@ -59,7 +59,7 @@ def column_order(
         first: words of the first column.
         second: as many of the second.
         languages: source and target.
-        known: language to the words of some text, lower-cased, with how often each occurs; for
+        known: language to the words of some text, folded, with how often each occurs; for
             either language, both or none.
 
     >>> column_order(["犬", "走る"], ["dog", "run"], languages=("en", "ja"), known={}).columns
@@ -137,5 +137,5 @@ def _fit(words: Sequence[str], lang: str) -> float:
 
 def _coverage(words: Sequence[str], known: Counter[str]) -> float:
     """Returns the share of running words of a text that are in a column."""
-    there = {lower_nfc(word) for word in words}
+    there = {fold_word(word) for word in words}
     return sum(n for word, n in known.items() if word in there) / known.total()
