@@ -18,8 +18,8 @@ from bitextile.schema.shards import (
 )
 
 BATCH_ROWS = 8_192
-"""Rows of a record batch in a pipeline: 2 MB of pairs; of batches of 1 to 10 thousand rows Beam's
-cost per element is hardly seen (design, rule 1)."""
+"""Rows of a record batch in a pipeline: 2 MB of pairs, and enough rows that Beam's cost per element
+is small beside the work on them."""
 
 
 @dataclass(frozen=True)

@@ -55,8 +55,8 @@ class HmmModelConfig:
     """After IBM model 1, word pairs with a smaller probability in both directions are dropped.
     1e-5 keeps one pair in five; 1e-4 raises the mean AER by 1 %, 1e-3 by 5 %."""
     class_letters: int = 4
-    """Rare words are backed off to those that share their first letters, this many. 4 is best on
-    the seven sets; 3 and 5 are 1 to 2 % worse."""
+    """Rare words are backed off to those that share their first letters, this many. 4 is best over
+    these sets; 3 and 5 are 1 to 2 % worse."""
     class_ideographs: int = 1
     """The same for words that begin with a Chinese character or kana. 1 is 3 % better than 4."""
     class_syllables: int = 2

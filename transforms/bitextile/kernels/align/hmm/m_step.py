@@ -6,7 +6,7 @@ With E and F the classes of words that begin with the same characters (word_clas
 
 and the same the other way round: a frequent word rests on its own counts c, a rare form on what the
 other forms of its stem were linked to. MacKay and Peto (1995) derive this form of interpolation.
-Here it takes 5 to 20 % off the AER of every set, large ones included.
+It lowers the mean AER relative to eflomal by .117 over nine sets (docs/experiments/aligner.md).
 """
 
 from functools import partial
