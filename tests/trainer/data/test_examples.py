@@ -16,6 +16,7 @@ def test_groups_hold_every_example_once_within_their_room(lengths, budget):
     for group, behind in zip(groups, [*groups[1:], []]):
         tokens = sum(e.n_tokens for e in group)
         assert len(group) == 1 or tokens <= budget
+        # As full as can be: the next example would not have fitted.
         assert not behind or tokens + behind[0].n_tokens > budget
 
 

@@ -55,6 +55,7 @@ def test_an_error_of_a_stream_arrives_as_it_is(config, make_dataset, tmp_path, w
     state = open_pretraining(config(data=[{"objective": "weam", "dataset": path}]))
     shard = tmp_path / "aligned" / open_dataset(path).shards(None)[0].path
     content = bytearray(shard.read_bytes())
+    # Pages, not the footer, which the stream has read already.
     content[4:2000] = bytes(1996)
     shard.write_bytes(content)
     batches = steps(state.streams, state.collation, workers=workers)
@@ -108,6 +109,7 @@ def test_more_streams_than_row_groups_share_the_rows(config, make_dataset, tmp_p
     state = open_pretraining(
         config(data=[{"objective": "mlm", "dataset": data}], grad_accumulation=7, batch_tokens=64)
     )
+    # One row group among seven streams: rows are shared one by one, not by groups.
     seen: list[str] = []
     for stream in state.streams:
         examples = [e for _ in range(12) for e in stream.next().examples]

@@ -40,6 +40,7 @@ def test_shares_are_met_at_any_time(weights, start):
     n = 400
     counts = Counter(entry_of(i, weights) for i in range(start, start + n))
     for i, weight in enumerate(weights):
+        # A random choice would often miss it: sigma of a share of one half is 0.025 over 400.
         assert counts[i] / n == pytest.approx(weight / sum(weights), abs=0.03)
 
 
@@ -67,6 +68,7 @@ def test_an_epoch_of_an_entry_has_each_row_once(entries, tokenizer):
         for i, s in zip(*(table.column(c).to_pylist() for c in ("pair_id", "split")))
         if s == "train"
     }
+    # Sixty micro-batches are more than an epoch; the second one may have begun.
     assert {r for epoch, r in seen if epoch == 0} == ids
     assert set(seen.values()) == {1}
 
@@ -94,6 +96,7 @@ def test_a_restored_stream_goes_on_with_the_same_sequence(entries, tokenizer, be
 def test_the_sequence_does_not_depend_on_how_much_is_read_ahead(entries, tokenizer, monkeypatch):
     one = stream(entries, tokenizer)
     want = sequence([one.next() for _ in range(30)])
+    # Several reads for each batch, in place of one for many.
     monkeypatch.setattr(mixture, "CHUNK", 3)
     two = stream(entries, tokenizer)
     assert sequence([two.next() for _ in range(30)]) == want

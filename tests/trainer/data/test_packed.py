@@ -102,5 +102,6 @@ def test_moving_reaches_every_tensor_and_nothing_else():
     meta = map_tensors(packed, lambda tensor: tensor.to("meta"))
     names = [n for n, v in vars(packed).items() if isinstance(v, torch.Tensor)]
     assert {n for n in names if getattr(meta, n).device.type == "meta"} == set(names)
+    # All but `languages`, which is None, and the count of tokens.
     assert len(names) == 6
     assert (meta.n_tokens, meta.languages) == (7, None)

@@ -44,6 +44,7 @@ def ids(rows) -> list[str]:
 def test_readers_together_meet_each_row_once_per_epoch(dataset, train_ids, readers):
     seen: dict[int, Counter] = {0: Counter(), 1: Counter()}
     for reader in range(readers):
+        # Rows enough for three epochs, so that the first two are whole, whichever reader is behind.
         rows = stream(dataset).take(0, 3 * len(train_ids) // readers, offset=reader, stride=readers)
         for record, epoch in zip(ids(rows), rows.epochs.tolist()):
             seen.setdefault(epoch, Counter())[record] += 1
@@ -69,6 +70,7 @@ def test_shards_without_rows_are_no_hindrance(tmp_path, make_dataset):
     few = open_dataset(path)
     assert 0 in [s.rows for s in few.manifest.shards]
     rows = stream(few, split=None).take(0, 10, offset=0, stride=1)
+    # Ten rows are two epochs of five, across shards of which some are empty.
     assert sorted(ids(rows)) == sorted(few.table().column("pair_id").to_pylist() * 2)
 
 

@@ -64,6 +64,7 @@ def reports(*failed: int) -> list[dict]:
 
 def test_the_first_rank_that_failed_raises_its_error_and_the_others_say_whose_it_is():
     error = DatasetError("broken")
+    # Nobody failed: nothing is raised.
     ProcessGroup(1, 3)._raise_first_failure(reports(), None)
     with pytest.raises(DatasetError, match="broken"):
         ProcessGroup(1, 3)._raise_first_failure(reports(1, 2), error)
@@ -77,6 +78,7 @@ def test_buckets_hold_every_tensor_once_and_no_more_than_they_may(monkeypatch):
     monkeypatch.setattr(process_group, "BUCKET_SIZE", 10)
     tensors = [torch.zeros(n) for n in (4, 6, 1, 25, 9, 2)]
     buckets = [[t.numel() for t in b] for b in process_group._buckets(tensors)]
+    # A tensor larger than a bucket is summed alone, never cut.
     assert buckets == [[4, 6], [1], [25], [9], [2]]
 
 

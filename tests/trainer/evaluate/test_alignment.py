@@ -50,6 +50,7 @@ def test_aer_lies_between_0_and_1_and_with_sure_links_only_is_1_minus_f1(rows):
     assert 0.0 <= result.aer.value <= 1.0 or not any(a or s for a, s, _ in rows)
     sure_only = score_links([a for a, _, _ in rows], [replace(g, possible=g.sure) for g in gold])
     p, r = sure_only.precision.value, sure_only.recall.value
+    # With S = P, AER is 1 - F1 (Och and Ney 2003); without any hit F1 is not defined.
     if p + r:
         assert sure_only.aer.value == pytest.approx(1 - 2 * p * r / (p + r))
 

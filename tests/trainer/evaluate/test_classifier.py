@@ -17,6 +17,7 @@ def test_batches_change_nothing(classifier, monkeypatch):
     loaded = load_classifier(classifier)
     whole, n_cut = predict(loaded, [PREMISES, HYPOTHESES])
     assert n_cut == 0
+    # A row or two per batch, and so hardly any padding.
     monkeypatch.setattr(module, "BATCH_TOKENS", 16)
     assert (predict(loaded, [PREMISES, HYPOTHESES])[0] == whole).all()
     order = np.random.default_rng(0).permutation(12)

@@ -23,6 +23,7 @@ def test_nearest_equals_the_double_loop(seed, n, m):
 def test_blocks_change_nothing(monkeypatch):
     queries, candidates = np.random.default_rng(1).normal(size=(2, 50, 4))
     whole = nearest(queries, candidates)
+    # 50 = 7 x 7 + 1: the last block has one row.
     monkeypatch.setattr(cosine, "BLOCK", 7)
     assert (nearest(queries, candidates) == whole).all()
 

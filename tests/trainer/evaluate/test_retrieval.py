@@ -47,6 +47,7 @@ def test_a_sentence_that_stands_twice_is_a_hit_in_either_place():
     same = retrieval(vectors, vectors, src_texts=["a", "a", "b"], tgt_texts=["c", "c", "d"])
     other = retrieval(vectors, vectors, src_texts=["a", "a", "b"], tgt_texts=["c", "e", "d"])
     assert same.src_to_tgt.value == 1.0
+    # The second finds the first's place, and there stands another text now.
     assert other.src_to_tgt.value == pytest.approx(2 / 3)
 
 

@@ -260,6 +260,7 @@ def test_a_model_converted_without_its_language_tokens_is_refused(
     )
     names |= {"<s>": len(names)}
     (folder / "vocab.json").write_text(json.dumps(names))
+    # <s> is known to the model, so that the language token is all that is missing.
     known = json.loads((folder / "shared_vocabulary.json").read_text())
     (folder / "shared_vocabulary.json").write_text(json.dumps([*known, "<s>"]))
     with pytest.raises(ConfigError, match="converted without the language token __de__"):

@@ -28,6 +28,7 @@ def test_every_input_is_in_one_bucket_that_fits(lengths) -> None:
 def test_a_bucket_that_is_just_full_takes_no_more() -> None:
     half = BATCH_TOKENS["cpu"] // 2
     assert list(length_buckets([half, half], CPU)) == [[0, 1]]
+    # One token too many: the longer goes first, alone.
     assert list(length_buckets([half, half + 1], CPU)) == [[1], [0]]
 
 

@@ -5,6 +5,7 @@ import pytest
 
 from bitextile.trainer.generate.sampling import sample_token
 
+# Spread over all 64 bits, as the hashes of ids are.
 KEYS = np.arange(6_000, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
 WEIGHTS = np.tile([1.0, 0.0, 3.0, 2.0], (6_000, 1))
 

@@ -60,6 +60,7 @@ def test_refusals(tokenizer, tmp_path):
     with pytest.raises(ConfigError, match="no model folder"):
         load_masked_lm(str(tmp_path / "none"))
     build(tokenizer, {"config": SIZE | {"model_type": "xlm-roberta"}}).mlm.save_pretrained(tmp_path)
+    # The table has max_length + pad + 1 rows: RoBERTa counts positions from the padding id + 1.
     with pytest.raises(ConfigError, match="room for 40 positions, max_length is 41"):
         build(tokenizer, {"checkpoint": str(tmp_path)}, max_length=41)
     with pytest.raises(ConfigError, match="50 embeddings, the tokenizer 150 ids"):

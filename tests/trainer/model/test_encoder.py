@@ -40,6 +40,7 @@ def test_parts_give_the_logits_of_the_whole(tokenizer, model_type, tmp_path):
     generator = torch.Generator().manual_seed(1)
     texts = [torch.randint(5, tokenizer.size, (n,), generator=generator) for n in (12, 8, 12)]
     packed, places = packed_rows(tokenizer, texts, width=24)
+    # The same texts in another order and other rows: where an input lies must not matter.
     wider, elsewhere = packed_rows(tokenizer, texts[::-1], width=40, fixed=True)
     with torch.no_grad():
         vectors = encoder.vectors(packed)

@@ -55,6 +55,7 @@ def test_a_word_is_the_mean_of_its_subwords():
     table = torch.tensor([[1.0, 0.0], [0.0, 2.0], [6.0, 4.0]])
     means = bags([0, 1], [2], [0, 2, 2, 1]).means(table)
     assert means.tolist() == [[0.5, 1.0], [6.0, 4.0], [3.25, 2.5]]
+    # In autocast the table is bf16, in which cosines of near vectors cannot be told apart.
     assert bags([0]).means(table.bfloat16()).dtype == torch.float32
 
 
@@ -84,6 +85,7 @@ def test_no_pairs_are_zero_not_nan():
 
 
 def test_embeddings_of_any_size_are_finite():
+    # A zero vector has no direction, and squares of 1e18 are near float32's end.
     for scale in (0.0, 1e-30, 1e4, 1e18):
         table = (torch.tensor([[1.0, 2.0], [-3.0, 1.0]]) * scale).requires_grad_()
         part = embedding_alignment(table[:1], table[1:], alpha=10.0)
@@ -138,6 +140,7 @@ def test_a_sample_is_keyed_of_its_size_and_of_the_dictionary(entries, rows, toke
     for pairs in drawn:
         assert len(pairs) == 5
         places = [whole.index(pair) for pair in pairs]
+        # In the order of the dictionary, each pair once.
         assert places == sorted(set(places))
     assert drawn == [sampled(objective, e, collation(tokenizer)) for e in examples]
     assert len({str(pairs) for pairs in drawn}) > 5

@@ -30,6 +30,7 @@ def test_the_seed_of_the_run_reaches_dictionary_and_sample(datasets, word_tokeni
         objective="align_mlm", dataset="", lexicon=lexicon, lexicon_fraction=0.5, sample=3
     )
     one, two = (build_objective(align, word_tokenizer, max_length=24, seed=s) for s in (1, 2))
+    # Half of the dictionary, another half for another seed.
     assert one.entries.words != two.entries.words
     assert (one.seed, two.seed, one.sample, one.alpha) == (1, 2, 3, 10.0)
     other = DictMlmSettings(

@@ -118,6 +118,8 @@ def test_both_variants_translate_the_same_positions_alike(both):
     for a, b, plain in zip(synonym, source, mlm):
         of_b = {(k, new) for k, _, new in translated(b, plain, "from_synonym")}
         of_a = {(k, new) for k, _, new in translated(a, plain, "predict_synonym")}
+        # Not equal: where masking shows a random token that happens to be the translation,
+        # `from_synonym` changes nothing.
         assert of_b <= of_a
 
 

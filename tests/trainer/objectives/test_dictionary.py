@@ -138,6 +138,7 @@ def test_a_draw_equals_the_obvious_way(shares, data):
     starts = np.cumsum([0, *map(len, shares)]).astype(np.int64)
     cumulative = np.concatenate([np.cumsum(row) / sum(row) for row in shares])
     for row, share in enumerate(shares):
+        # As `token_entries` makes it: the last of a row is 1, not a rounding beside it.
         cumulative[starts[row] + len(share) - 1] = 1.0
     entries = TokenEntries({}, ids, starts, cumulative)
     rows = np.asarray(data.draw(st.lists(st.integers(0, len(shares) - 1), max_size=9)), np.int64)
@@ -160,6 +161,7 @@ def test_draws_come_by_probability(datasets, word_tokenizer):
     entries = token_entries(datasets["lexicon"], word_tokenizer, fraction=1.0, seed=0)
     row = entries.rows["ال"]
     assert translations(entries, word_tokenizer, "ال") == {"the": 0.75, "red": 0.25}
+    # Evenly spread, not drawn: the counts come out exactly.
     places = (np.arange(1000) + 0.5) / 1000
     drawn = entries.draw(np.full(1000, row), places)
     words = word_tokenizer.pretrained.convert_ids_to_tokens(drawn.tolist())

@@ -65,6 +65,7 @@ def test_without_negatives_there_is_nothing_to_learn():
     assert part.total.item() == 0.0
     assert not query.grad.any()
     own = torch.ones(3, 2, dtype=torch.bool)
+    # A queue of the query's own pair only is as good as an empty one.
     assert contrast(query, query, torch.ones(2, 4), own, temperature=0.05).total.item() == 0.0
 
 
@@ -101,6 +102,7 @@ def encoder(random_encoder, word_tokenizer):
 
 
 def module(encoder, *, queue: int = 5, momentum: float = 0.9) -> MomentumContrast:
+    # Two modules of one test start alike, and no test moves another's generator.
     with torch.random.fork_rng():
         torch.manual_seed(8)
         return MomentumContrast(encoder, queue=queue, projection=4, momentum=momentum).train()
@@ -145,6 +147,8 @@ def test_more_keys_than_places_leave_the_last_ones(encoder, before):
     own.stage_keys(*keys_of([17, 11, 19, 13, 15, 12, 18]))
     own.after_step(encoder, alone)
     queue, ids = own.filled()
+    # The last in the order of ids, which is the order of entry; where the ring begins depends on
+    # what came before.
     assert sorted(ids.tolist()) == [15, 17, 18, 19]
     assert queue[:, 0].tolist() == ids.tolist()
 
@@ -183,6 +187,7 @@ def test_the_key_encoder_follows_exactly(encoder):
             zip(getattr(own, name).parameters(), start[name].parameters(), strict=True)
         ):
             want = momentum**steps * first
+            # m^T k_0 + (1 - m) sum_t m^(T - 1 - t) q_t: the recursion, written out.
             for step, told in enumerate(history):
                 want = want + (1 - momentum) * momentum ** (steps - 1 - step) * told[name][i]
             assert torch.allclose(got, want, atol=1e-6)
@@ -294,6 +299,7 @@ def test_the_coin_is_fair_and_keyed():
     assert (turns(keys) == first).all()
     assert (turns(keys[::-1])[::-1] == first).all()
     for other in (turns(keys, epoch=1), turns(keys, seed=1)):
+        # Independent coins agree half of the time.
         assert 0.4 < (first == other).mean() < 0.6
 
 

@@ -44,6 +44,7 @@ def test_matrix_of_das_haus_by_hand():
     )
     want = np.zeros((8, 8))
     want[2, 6] = want[3, 6] = 1.0
+    # Rows add up to 1: "house" takes the mean of both subwords of "Haus".
     want[6, 2] = want[6, 3] = 0.5
     assert dense(links, 8).tolist() == want.tolist()
 
@@ -66,6 +67,7 @@ def test_a_subword_over_two_words_takes_the_union_of_their_links():
     s, t = side((0, 2)), side((0, 1), (2, 3), (4, 5))
     spans = (words((0, 1), (1, 2)), words((0, 1), (2, 3), (4, 5)))
     links = subword_links(s, t, spans, np.asarray([[0, 0], [1, 2]], np.int32))
+    # Words 0 and 1 share the subword, so it takes from the partners of both, in halves.
     assert dense(links, 7)[1].tolist() == [0, 0, 0, 0.5, 0, 0.5, 0]
 
 
@@ -126,6 +128,7 @@ def test_gradient_flows_to_the_linked_vectors():
     matrix[1, [3, 4]] = 0.5
     links = exchange_of(matrix)
     vectors = torch.randn(5, 3, dtype=torch.float64, requires_grad=True)
+    # Position 1 gives up its own vector, so its gradient reaches 3 and 4 alone.
     assert torch.autograd.gradcheck(lambda v: exchange_vectors(v, v[:3], links), vectors)
 
 
@@ -162,6 +165,7 @@ def test_without_links_it_is_twice_tlm(aligned, batch, collation, tokenizer, tab
     none = torch.zeros(0, dtype=torch.long)
     unlinked = replace(batch, links=WordExchange(none, none, torch.zeros(0, dtype=torch.float64)))
     parts = Weam(64).losses(table(), None, unlinked)
+    # Bit for bit: without a link the exchanged vector is the position's own.
     assert torch.equal(parts["cp"].total, parts["mp"].total)
     linked = Weam(64).losses(table(), None, batch)
     assert not torch.equal(linked["cp"].total, linked["mp"].total)

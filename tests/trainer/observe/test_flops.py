@@ -25,6 +25,7 @@ def test_the_count_is_what_torch_counts_without_packing(config, datasets, object
         with FlopCounterMode(display=False) as counter, torch.no_grad():
             encoder.mlm.base_model(input_ids=ids)
         forward += counter.get_total_flops()
+    # WEAM predicts each position twice: from its own vector and from the exchanged one.
     n_heads = {"mlm": 1, "weam": 2}[objective]
     vectors = torch.zeros(n_heads * len(batch.batch.targets), encoder.width)
     with FlopCounterMode(display=False) as counter, torch.no_grad():

@@ -19,6 +19,7 @@ def test_a_run_killed_between_checkpoints_resumes_exactly(mixed, tmp_path):
     for path in ("model.safetensors", "bitextile.json"):
         (killed / path).unlink()
     lines = (killed / "metrics.jsonl").read_text().splitlines(keepends=True)
+    # Step 4 stands there, of step 5 a half: both are behind the checkpoint of step 3.
     (killed / "metrics.jsonl").write_text("".join(lines[:4]) + lines[4][:20])
     summary = pretrain(mixed(), str(killed), resume=True)
     assert summary.steps == 8

@@ -87,6 +87,8 @@ def expected_loss(state: TrainState, batches: list[CollatedBatch]) -> torch.Tens
 def test_loss_and_gradient_of_a_mixture_are_those_of_the_formula(mixture, monkeypatch):
     state = mixture()
     batches = loaded(state)
+    # Two micro-batches of one entry and one of the other: shares of 2/3 and 1/3, whose weights
+    # differ.
     assert sorted(b.entry for b in batches) == [0, 0, 1]
     state.encoder.train()
     expected = expected_loss(state, batches)
@@ -182,6 +184,7 @@ def test_dropout_is_drawn_from_seed_step_and_stream():
         for step in (0, 1, 7)
         for stream in (0, 1, 2)
     }
+    # All of 2 x 3 x 3 differ.
     assert len(seeds) == 18
     assert all(0 <= s < 2**63 for s in seeds)
     assert module._dropout_seed(3, 5, 1) == module._dropout_seed(3, 5, 1)
@@ -190,6 +193,7 @@ def test_dropout_is_drawn_from_seed_step_and_stream():
 def test_a_gradient_that_is_not_finite_stops_before_anything_is_updated(mixture, monkeypatch):
     state = mixture()
     batches = loaded(state)
+    # As if a norm had overflowed, with losses that are all finite.
     monkeypatch.setattr(module, "clip_gradients", lambda *_: math.inf)
     before = [p.detach().clone() for p in state.encoder.parameters()]
     with pytest.raises(TrainingError, match=r"step 1: the gradient is not finite \(norm inf\)"):

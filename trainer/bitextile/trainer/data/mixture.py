@@ -170,6 +170,8 @@ class MicroBatchStream:
             if not ready:
                 ready.extend(self._draw(entry, cursor))
             example, key, after = ready[0]
+            # Useful tokens, not positions: how inputs are packed must not decide what a batch
+            # holds.
             tokens_left -= example.n_tokens
             # An example longer than the budget is a micro-batch of its own: nothing is dropped.
             if (tokens_left < 0 and examples) or len(examples) == self.batch_rows:

@@ -38,6 +38,7 @@ class GradientSums:
             if total is None:
                 self._totals[i] = parameter.grad.double()
             else:
+                # Into the float64 sum: torch widens the float32 gradient as it adds.
                 total += parameter.grad
             parameter.grad = None
 

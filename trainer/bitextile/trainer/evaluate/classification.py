@@ -122,6 +122,7 @@ class ClassificationTask:
         from bitextile.trainer.finetune.model import pair_tokenizer, save_classifier
 
         entry = state.entries[0]
+        # The only entry's module has index 0 in the run's ModuleDict.
         head = {n.removeprefix("0."): t for n, t in tensors.objectives.items()}
         save_classifier(folder, state.encoder, entry.labels, body=tensors.model, head=head)
         pair_tokenizer(state.tokenizer).save_pretrained(folder)

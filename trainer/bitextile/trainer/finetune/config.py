@@ -86,6 +86,7 @@ class FinetuneConfig(RunConfig):
         >>> whole.steps, whole.warmup_steps, whole.evaluate_every, whole.checkpoint_every
         (63, 6, 32, 32)
         """
+        # Rounded up: what is due after each epoch must not come before its last row.
         epoch = math.ceil(n_rows / self.batch_rows)
         steps = self.steps or math.ceil(self.epochs * n_rows / self.batch_rows)
         return self.model_copy(

@@ -91,6 +91,7 @@ class CandidatesConfig:
     no single wrongly tagged sentence decides (our choice)."""
 
     def __post_init__(self) -> None:
+        # NaN is in no range, so these comparisons refuse it too.
         shares = 0 <= self.min_probability <= 1 and -1 <= self.min_cosine <= 1
         if not (self.languages and self.top_k >= 1 and shares and self.min_count >= 1):
             raise ConfigError(

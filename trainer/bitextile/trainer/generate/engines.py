@@ -24,5 +24,6 @@ def translator_engine(
         digest: of its files.
         config: how to translate.
     """
+    # By isinstance, not by type: the parts of a recipe are subclasses of these settings.
     kind = next(engine for known, engine in TRANSLATORS.items() if isinstance(config, known))
     return kind(folder=folder, digest=digest, config=config)

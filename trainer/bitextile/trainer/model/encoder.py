@@ -33,6 +33,7 @@ class Encoder(nn.Module):
         self.languages = tuple(languages)
         self.language = language_table(len(languages), mlm.config) if languages else None
         self.flex = flex
+        # Called for its error: a model without a known head is refused before training.
         head_of(mlm)
         _set_attention(mlm, "flex_attention" if flex else "sdpa")
 

@@ -25,6 +25,8 @@ from bitextile.trainer.objectives.objective import Objective
 from bitextile.trainer.objectives.tlm import Tlm
 from bitextile.trainer.objectives.weam import Weam
 
+# Apart from the classes of settings, which must be read before torch is loaded; a test holds the
+# two lists to one order.
 OBJECTIVES: dict[type[EntrySettings], Any] = {
     MlmSettings: Mlm,
     TlmSettings: Tlm,

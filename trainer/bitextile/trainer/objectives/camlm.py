@@ -105,6 +105,7 @@ class Camlm:
     def examples(self, rows: pa.Table, epochs: I64, tokenizer: Tokenizer) -> list[Example]:
         """Returns one concatenated pair per row."""
         ids, keys = records(rows)
+        # Without the coin the order of the dataset, which may be one language always first.
         tgt_first = np.zeros(len(keys), bool)
         if self.random_pair_order:
             tgt_first = draws(keys, epochs, seed=self.seed, operation="camlm/coin") < 0.5

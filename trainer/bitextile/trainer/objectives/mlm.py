@@ -90,6 +90,7 @@ class Mlm:
 def predict(encoder: Encoder, batch: MaskedBatch) -> LossSum:
     """Returns - sum log p(x_k | R_k) over the predicted positions of packed rows."""
     vectors = encoder.vectors(batch.packed)[batch.predicted]
+    # Predicted positions are gathered before the head, which is the costliest layer.
     return masked_lm(encoder.logits(vectors), batch.targets)
 
 

@@ -231,6 +231,7 @@ class Weam:
         if not self.exchange_layer:
             return None
         layer = nn.Linear(encoder.width, encoder.width)
+        # The identity: a run with the layer begins as one without it.
         nn.init.eye_(layer.weight)
         nn.init.zeros_(layer.bias)
         return layer
@@ -243,6 +244,7 @@ class Weam:
         kept = vectors[batch.predicted]
         swapped = exchange_vectors(vectors, kept, batch.links)
         if objective_module is not None:
+            # On the exchanged vectors alone: `mp` stays what TLM minimises.
             swapped = objective_module(swapped)
         return {
             "mp": masked_lm(encoder.logits(kept), batch.targets),

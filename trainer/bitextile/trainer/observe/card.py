@@ -24,6 +24,7 @@ def write_card(
         entries: the mixture.
         facts: steps, tokens, parameters and the last losses.
     """
+    # Front matter that the model hub reads: languages, library, task.
     languages = sorted({tag for e in entries for tag in e.dataset.languages})
     rows = "\n".join(
         f"| {e.objective.name} | {e.weight:g} | {Path(e.dataset.path).name} | "

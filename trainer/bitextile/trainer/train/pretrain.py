@@ -187,6 +187,7 @@ def _languages(config: PretrainConfig, entries: tuple[DatasetEntry, ...]) -> tup
 
 
 def _geometry(config: PretrainConfig, encoder: Encoder, device: torch.device) -> Geometry | None:
+    # What is given goes first: names of devices do not tell slower cards apart.
     peak = config.peak_flops or peak_of(device)
     return None if peak is None else geometry_of(encoder, peak)
 

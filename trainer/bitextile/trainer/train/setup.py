@@ -68,6 +68,8 @@ def build_state(
     if config.parallel == "fsdp" and group.size > 1:
         shard(parts.encoder, group, parts.device)
     if config.compile:
+        # In place and the body alone: names of parameters stay, and heads see other shapes each
+        # time.
         parts.encoder.mlm.base_model.compile()
     n = config.grad_accumulation
     streams = [
