@@ -277,12 +277,14 @@ def write_lexicon() -> Callable[..., str]:
             for s, t, *shares in pairs
         ]
         table = pa.Table.from_pylist(rows, kind.schema)
-        shard = write_shard(str(path), shard_path("ar-en", 0, 1), table, kind)
+        # Without a pair no file either: one that the manifest does not list is refused.
+        parts = [table] if pairs else []
+        shards = tuple(write_shard(str(path), shard_path("ar-en", 0, 1), t, kind) for t in parts)
         manifest = Manifest(
             kind="lexicon",
             schema_version=1,
             columns={c.name: str(c.type) for c in kind.columns},
-            shards=(shard,) if pairs else (),
+            shards=shards,
             counts=Counts(read=len(rows), kept=len(rows)),
             keys={"ar-en": {"rows": len(rows), "languages": ["ar", "en"]}},
         )

@@ -58,7 +58,7 @@ def check_parallelism(
 
 
 def shard(encoder: Encoder, group: ProcessGroup, device: torch.device) -> None:
-    """Deals the encoder's parameters out over the ranks, in place.
+    """Shards the encoder's parameters over the ranks, in place.
 
     Args:
         encoder: on the device, the same on every rank.

@@ -163,13 +163,13 @@ class Report:
     progress: Bar | Lines | None = None
 
     def step(self, values: dict[str, Any]) -> None:
-        """Tells of a step."""
+        """Writes and shows the metrics of a step."""
         if self.metrics is not None and self.progress is not None:
             self.metrics.write(values)
             self.progress.step(values)
 
     def validation(self, values: dict[str, Any]) -> None:
-        """Tells of validation losses: `step`, and `valid` by name of the entry."""
+        """Writes and shows validation losses: `step`, and `valid` by name of the entry."""
         if self.metrics is not None and self.progress is not None:
             self.metrics.write(values)
             self.progress.validation(values["valid"])

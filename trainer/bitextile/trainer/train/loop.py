@@ -68,7 +68,7 @@ class TrainingJob(Protocol):
 
 @dataclass(frozen=True)
 class RunSummary:
-    """What a run came to.
+    """The outcome of a run.
 
     Attributes:
         out: the run's folder, itself a model folder once the run is complete.
