@@ -170,6 +170,8 @@ BINARY = {
     "Zstandard": COMPRESSED[".txt.zst"](b"one\n"),
     "zip": zipped(),
     "tar": tarred(),
+    "LZ4": b"\x04\x22\x4d\x18\x64\x40\xa7",
+    "compress": b"\x1f\x9d\x90\x61\xc4",
     "7-Zip": b"7z\xbc\xaf\x27\x1c\0\4",
     "Parquet": b"PAR1\x15\4",
     "PDF": b"%PDF-1.7\n",

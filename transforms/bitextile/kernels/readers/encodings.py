@@ -34,6 +34,8 @@ _BINARY = {
     b"PK\3\4": "zip (.zip; a spreadsheet is one, too)",
     b"7z\xbc\xaf\x27\x1c": "7-Zip",
     b"Rar!\x1a\x07": "RAR",
+    b"\x04\x22\x4d\x18": "LZ4",
+    b"\x1f\x9d": "compress (.Z)",
     b"PAR1": "Parquet (.parquet)",
     b"%PDF-": "PDF",
     b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": "an old Word or Excel file",
