@@ -37,7 +37,13 @@ def test_words_are_counted_for_each_side() -> None:
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("我们明", 3 / 1.5), ("ひらカ", 3 / 1.9), ("หมาว", 4 / 4.0), ("a 我 b", 2 + 1 / 1.5)],
+    [
+        ("我们明", 3 / 1.5),
+        ("ひらカ", 3 / 1.9),
+        ("หมาว", 4 / 4.0),
+        ("a 我 b", 2 + 1 / 1.5),
+        ("ខ្ញុំ\u200bទៅ", 7 / 4.5),
+    ],
 )
 def test_characters_of_unspaced_scripts_are_parts_of_a_word(text: str, words: float) -> None:
     assert estimate_words(pa.array([text]))[0] == pytest.approx(words)

@@ -11,9 +11,22 @@ MAX_NAME_WORDS = 3.0
 
 # Characters that make a word, so that lengths compare across scripts. Measured on Tatoeba: Han
 # 1.55 per jieba word (21,007 Chinese sentences), kana 1.86 per Sudachi mode-A word (43,953 Japanese
-# ones, least squares beside Han). Thai is our estimate.
-_CHARS_PER_WORD = {r"\p{Han}": 1.5, r"[\p{Hiragana}\p{Katakana}ー]": 1.9, r"\p{Thai}": 4.0}
-_SPACED = r"[^\s\p{Han}\p{Hiragana}\p{Katakana}ー\p{Thai}]+"
+# ones, least squares beside Han). The others are our estimates; marks count as characters.
+_CHARS_PER_WORD = {
+    r"\p{Han}": 1.5,
+    r"[\p{Hiragana}\p{Katakana}ー]": 1.9,
+    r"\p{Thai}": 4.0,
+    r"\p{Lao}": 4.0,
+    r"\p{Khmer}": 4.5,
+    r"\p{Myanmar}": 5.5,
+    r"\p{Tibetan}": 4.5,
+    r"[\p{Javanese}\p{Balinese}]": 4.5,
+    r"[\p{Tai_Le}\p{New_Tai_Lue}\p{Tai_Tham}\p{Tai_Viet}]": 4.0,
+    r"[\p{Yi}\p{Bopomofo}\p{Nushu}\p{Tangut}]": 1.5,
+}
+_UNSPACED = "".join(script.strip("[]") for script in _CHARS_PER_WORD)
+# The zero-width space parts words of these scripts, which are counted by their characters.
+_SPACED = rf"[^\s\x{{200B}}{_UNSPACED}]+"
 
 
 def estimate_words(text: pa.StringArray) -> F64:
