@@ -17,6 +17,7 @@ def naive(logits: torch.Tensor, targets: torch.Tensor) -> tuple[float, int]:
     ):
         if target == IGNORE:
             continue
+        # Less the maximum, as exp of 710 is beyond float64.
         top = max(row)
         partition = math.fsum(math.exp(x - top) for x in row)
         total -= row[target] - top - math.log(partition)
@@ -61,6 +62,7 @@ def test_parts_add_up_to_the_whole(seed, cut):
 
 def test_padding_has_no_effect():
     logits, targets = batch(3)
+    # Logits that would swamp the sum if one of them counted.
     padding = torch.full((5, 4, 11), 1e4)
     padded = masked_lm(
         torch.cat([logits, padding], 1), torch.cat([targets, torch.full((5, 4), IGNORE)], 1)
@@ -76,6 +78,7 @@ def test_finite_at_large_logits(dtype):
     assert loss.total.dtype == torch.float32
     assert torch.isfinite(loss.total)
     assert torch.isfinite(logits.grad).all()
+    # 2e4 from each row, but for log 2 of the two equal maxima; bf16 has 8 bits for 1e4.
     assert loss.total.item() == pytest.approx(4e4, rel=5e-3)
 
 

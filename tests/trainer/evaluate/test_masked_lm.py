@@ -28,6 +28,7 @@ def test_masked_perplexity_equals_the_obvious_way(model, datasets):
         with torch.no_grad():
             scores = embedder.encoder.mlm(input_ids=shown).logits[0].log_softmax(-1)
         for place, target in zip(batch.predicted.tolist(), batch.targets.tolist()):
+            # None kept or random: what is measured is prediction alone.
             assert shown[0, place] == tokenizer.mask
             total, count = total - float(scores[place, target]), count + 1
     report = evaluate(model, task="perplexity", data=[datasets["mono"]], split="all")

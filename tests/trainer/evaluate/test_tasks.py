@@ -24,6 +24,7 @@ def test_every_task_is_found_by_its_name_and_has_defaults():
 
 
 def test_an_option_means_the_same_in_every_task():
+    # One option of the command serves all tasks that have it, so its type and default must be one.
     seen: dict[str, tuple] = {}
     for task in TASKS:
         for field in fields(task.options):
@@ -34,6 +35,7 @@ def test_an_option_means_the_same_in_every_task():
 
 
 def test_listing_tasks_imports_no_torch():
+    # In a process of its own: here torch has long been imported by other tests.
     code = (
         "import sys; import bitextile.trainer.evaluate.tasks; "
         "sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"

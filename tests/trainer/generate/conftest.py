@@ -44,6 +44,7 @@ def save_random(tmp_path_factory, tokenizer) -> Callable[..., str]:
             with torch.no_grad():
                 for name, parameter in encoder.named_parameters():
                     if parameter.dim() == 2:
+                        # Embeddings too, or all sentences would get nearly the same tokens.
                         parameter.mul_(8 if "embeddings" not in name else 4)
         save_model(folder, encoder, of, gather_run_tensors(encoder, torch.nn.ModuleDict()))
         datasets = [{"objective": o, "kind": "pairs", "digest": "sha256:0"} for o in objectives]

@@ -45,6 +45,7 @@ def test_rows_come_in_their_order_whatever_is_batched(copying, requests) -> None
         assert row["score"] == pytest.approx(-lengths[row["src"]] / 3, abs=6e-4)
         assert row["generator"] == "copy sha256:0"
     sizes = [[len(ids) for ids in batch.ids] for batch in copying.batches]
+    # Longest first over all batches, and each within the budget as it is padded.
     flat = [n for batch in sizes for n in batch]
     assert flat == sorted(flat, reverse=True)
     assert all(len(batch) == 1 or len(batch) * batch[0] <= 12 for batch in sizes)

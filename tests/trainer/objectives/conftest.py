@@ -28,6 +28,7 @@ class Table(nn.Module):
     def __init__(self, vocabulary: int = 200, width: int = 6, scale: float = 1.0) -> None:
         super().__init__()
         generator = torch.Generator().manual_seed(3)
+        # float64, so that gradients can be checked by finite differences.
         drawn = torch.randn(2, vocabulary, width, generator=generator, dtype=torch.float64)
         self.vector = nn.Parameter(drawn[0])
         self.head = nn.Parameter(drawn[1] * scale)
@@ -69,6 +70,8 @@ def random_encoder() -> Callable[..., Encoder]:
         with torch.no_grad():
             for name, parameter in encoder.named_parameters():
                 if parameter.dim() == 2 and "embeddings" not in name:
+                    # Fresh weights attend almost uniformly, and a wrong mask would hide within the
+                    # tolerances.
                     parameter.mul_(8)
         return encoder.eval()
 
@@ -93,6 +96,7 @@ def look() -> Callable[..., list[Seen]]:
         groups = batch.packed.groups.flatten()
         seen = []
         for i, start in enumerate(batch.packed.starts.tolist()):
+            # Group i + 1 is input i; 0 is padding.
             mine = groups[batch.predicted] == i + 1
             seen.append(
                 Seen(

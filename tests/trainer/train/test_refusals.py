@@ -89,6 +89,7 @@ def test_a_folder_that_is_no_dataset(refused, datasets, tmp_path, objective):
 def test_a_shard_without_rows_is_no_hindrance(config, make_dataset, tmp_path):
     path = make_dataset(tmp_path / "mono", "mono", rows=9, shards=12)
     shards = json.loads((tmp_path / "mono" / "manifest.json").read_text())["shards"]
+    # Nine rows in twelve shards, so some have none.
     assert 0 in [s["rows"] for s in shards]
     data = [{"objective": "mlm", "dataset": path}]
     summary = pretrain(config(data=data, steps=2), str(tmp_path / "run"))
