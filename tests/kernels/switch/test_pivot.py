@@ -1,4 +1,4 @@
-"""Several translations mixed in one sentence, and words replaced by a model's candidates."""
+"""Several translations mixed in one sentence."""
 
 import numpy as np
 import pyarrow as pa
@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bitextile.kernels.switch.candidates import CandidatesSwitchConfig, switch_by_candidates
 from bitextile.kernels.switch.core import rates_of
 from bitextile.kernels.switch.pivot import (
     MultilingualSwitchConfig,
@@ -14,9 +13,9 @@ from bitextile.kernels.switch.pivot import (
     switch_multilingual,
 )
 from bitextile.schema.checks import check_rows
-from bitextile.schema.errors import ConfigError, RowError
-from bitextile.schema.ids import stable_id, text_ids
-from bitextile.schema.kinds import CANDIDATES, CODESWITCH, REJECTS
+from bitextile.schema.errors import ConfigError
+from bitextile.schema.ids import text_ids
+from bitextile.schema.kinds import CODESWITCH, REJECTS
 
 EN = ("en", "The dog runs.")
 ROWS = (
@@ -100,50 +99,6 @@ def test_groups_may_be_split_and_every_sentence_is_accounted_for(aligned_batches
     if made.counters and all(part.counters for part in parts):
         sums = np.sum([rates_of(part.counters) for part in parts], axis=0)
         assert tuple(sums.tolist()) == rates_of(made.counters)
-
-
-def candidates(*rows) -> pa.RecordBatch:
-    made = []
-    for n, (text, words) in enumerate(rows):
-        spans, at = [], 0
-        for word, _ in words:
-            at = text.index(word, at)
-            spans.append({"start": at, "end": at + len(word)})
-            at += len(word)
-        lists = [[dict(zip(("text", "lang", "score"), c)) for c in found] for _, found in words]
-        made.append(
-            {"text_id": stable_id(str(n), text), "lang": "en", "text": text}
-            | {"spans": spans, "candidates": lists}
-        )
-    return pa.RecordBatch.from_pylist(made, schema=CANDIDATES.schema)
-
-
-def test_candidates_are_drawn_in_proportion_to_their_probability() -> None:
-    words = [("The", []), ("dog", [("Hund", "de", 0.6), ("犬", "ja", 0.2), ("dog", "en", 0.9)])]
-    batch = candidates(*((f"The dog {n}", words) for n in range(3_000)))
-    made = switch_by_candidates(batch, config=CandidatesSwitchConfig(token_rate=0.5))
-    check_rows(made.kept, CODESWITCH, "codeswitch")
-    tally = made.counters["en"]
-    n = tally["words_drawn"]
-    assert tally["words"] == 3_000
-    for drawn, of, rate in ((n, 3_000, 0.5), (tally["words_to_de"], n, 0.75)):
-        assert abs(drawn - of * rate) <= 3 * np.sqrt(of * rate * (1 - rate))
-    assert tally["words_to_de"] + tally["words_to_ja"] == n
-    change = made.kept.to_pylist()[0]["replacements"][0]
-    assert (change["original"], change["origin"]) == ("dog", "model")
-    assert made.kept.num_rows + made.rejects.num_rows == 3_000
-
-
-def test_words_without_usable_candidates_stay() -> None:
-    words = [("dog", [("dog", "en", 0.9), ("Hund", "de", 0.0), ("", "de", 0.5)])]
-    made = switch_by_candidates(
-        candidates(("dog", words), ("", [])), config=CandidatesSwitchConfig()
-    )
-    assert made.rejects["rule"].to_pylist() == ["no_eligible_words/1"] * 2
-    uneven = candidates(("dog", words)).to_pylist()[0] | {"candidates": []}
-    batch = pa.RecordBatch.from_pylist([uneven], schema=CANDIDATES.schema)
-    with pytest.raises(RowError, match="differ in number"):
-        switch_by_candidates(batch, config=CandidatesSwitchConfig())
 
 
 @pytest.mark.parametrize(("score", "rows"), [(0.5, 1), (0.75, 0)])
