@@ -45,6 +45,68 @@ def test_tei_gives_definitions_and_quotes_without_notes(tmp_path) -> None:
     assert entries(read) == [("dog", "jibwa", "n"), ("dog", "mbwa", "n"), ("of", "ya", None)]
 
 
+@pytest.mark.parametrize(
+    ("text", "format", "found"),
+    [
+        (
+            "# Version :: 1.9\nhouse {n} | houses {pl} :: Haus; Gebäude | Häuser\n"
+            "red {adj} :: rot\n"
+            "to drink {v} :: trinken\nday {n} | days :: Tag\n",
+            "ding",
+            [
+                ("drink", "trinken"),
+                ("house", "Gebäude"),
+                ("house", "Haus"),
+                ("houses", "Häuser"),
+                ("red", "rot"),
+            ],
+        ),
+        (
+            "# EN-DE vocabulary database\ndog [animal]\tHund {m}\tnoun\nto drink\ttrinken\tverb\n",
+            "dictcc",
+            [("dog", "Hund"), ("drink", "trinken")],
+        ),
+        (
+            "dog, Hund.\n&quot;red&quot; rot)\netc. usw.\n&amp; u.\nSmith&#39;s (Schmidts\n",
+            "space",
+            [
+                ("&", "u"),
+                ("Smith's", "Schmidts"),
+                ("dog", "Hund"),
+                ("etc.", "usw."),
+                ("red", "rot"),
+            ],
+        ),
+    ],
+)
+def test_marks_and_notes_are_no_part_of_words(tmp_path, text, format, found) -> None:
+    read = read_dictionary(source(written(tmp_path, text), columns="src,tgt"), known={})
+    assert read.source.format == format
+    assert [entry[:2] for entry in entries(read)] == found
+    assert read.counts.get("malformed", 0) == (format == "ding")
+
+
+def test_cedict_gives_both_scripts_and_its_meanings(tmp_path) -> None:
+    text = "# CC-CEDICT\n#! version=1\n狗 狗 [gou3] /dog/CL:隻|只[zhi1]/\n"
+    text += "貓 猫 [mao1] /(zool.) cat; tom/\n"
+    read = read_dictionary(source(written(tmp_path, text), "zh"), known={})
+    assert (read.source.format, read.source.columns) == ("cedict", "tgt,src")
+    assert [entry[:2] for entry in entries(read)] == [
+        ("cat", "猫"),
+        ("cat", "貓"),
+        ("dog", "狗"),
+        ("tom", "猫"),
+        ("tom", "貓"),
+    ]
+
+
+def test_lines_that_are_no_text_are_counted(tmp_path) -> None:
+    path = tmp_path / "d.txt"
+    path.write_bytes("dog 犬\n".encode() * 3 + b"caf\xe9 \xe9\n" + b"one two three\n")
+    read = read_dictionary(source(path, "ja", format="space"))
+    assert read.counts == {"entries": 1, "duplicate": 2, "malformed": 1, "unreadable": 1}
+
+
 def test_entities_are_refused(tmp_path) -> None:
     bomb = '<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "aaaa">]><TEI>&a;</TEI>'
     with pytest.raises(InputError, match="TEI"):

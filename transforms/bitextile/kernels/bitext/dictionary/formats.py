@@ -1,5 +1,6 @@
 """Dictionary files as lines, and lines as entries: one parser a format."""
 
+import html
 import itertools
 import unicodedata
 from collections import Counter
@@ -8,15 +9,23 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import regex
 
+from bitextile.kernels.bitext.dictionary.glossaries import (
+    RawEntry,
+    is_cedict,
+    is_dictcc,
+    is_ding,
+    parse_cedict,
+    parse_dictcc,
+    parse_ding,
+)
 from bitextile.kernels.readers.corpus import read_corpus
 from bitextile.kernels.readers.source import CorpusSource
 from bitextile.schema.errors import ConfigError, InputError
 
-FormatName = Literal["auto", "space", "tab", "at", "wiktionary", "tei", "lexicon"]
+FormatName = Literal[
+    "auto", "space", "tab", "at", "wiktionary", "ding", "dictcc", "cedict", "tei", "lexicon"
+]
 """What an option may name."""
-
-RawEntry = tuple[str, str, str | None]
-"""First column, second column, part of speech."""
 
 _LOOKED_AT = 1_000
 """Lines at the head of a file that tell its format."""
@@ -29,8 +38,8 @@ class LineFormat(NamedTuple):
     parse: Callable[[str], Iterator[RawEntry | None]]
 
 
-def read_lines(path: str) -> list[str]:
-    """Returns the lines of a text file, uncompressed; those that are not UTF-8 are left out."""
+def read_lines(path: str) -> tuple[list[str], int]:
+    """Returns the lines of a text file, uncompressed, and how many could not be read as text."""
     corpus = CorpusSource(
         corpus="dictionary",
         languages=("und",),
@@ -38,7 +47,12 @@ def read_lines(path: str) -> list[str]:
         names=(path,),
         format="lines",
     )
-    return [line for part in read_corpus(corpus) for line in part.kept.column("text").to_pylist()]
+    lines: list[str] = []
+    unreadable = 0
+    for part in read_corpus(corpus):
+        lines += part.kept.column("text").to_pylist()
+        unreadable += part.rejects.num_rows
+    return lines, unreadable
 
 
 def detect_format(lines: list[str], path: str) -> str:
@@ -54,6 +68,8 @@ def detect_format(lines: list[str], path: str) -> str:
     head = [line for line in lines[:_LOOKED_AT] if line.strip() and not line.startswith("#")]
     if head and head[0].lstrip("\ufeff ").startswith(("<?xml", "<TEI")):
         return "tei"
+    if any(map(is_ding, head)):
+        return "ding"
     for name, (fits, _) in LINE_FORMATS.items():
         # Nine in ten, as real files have bad lines, which `parse_entries` counts.
         if head and sum(map(fits, head)) >= 0.9 * len(head):
@@ -83,7 +99,7 @@ def parse_entries(lines: list[str], format: str, path: str) -> tuple[list[RawEnt
     if format == "tei":
         found: Iterator[RawEntry | None] = _tei(lines, path)
     else:
-        content = (line for line in lines if line.strip() and not line.startswith("# "))
+        content = (line for line in lines if line.strip() and not _COMMENT.match(line))
         parse = LINE_FORMATS[format].parse
         found = itertools.chain.from_iterable(map(parse, content))
     raw = []
@@ -91,12 +107,24 @@ def parse_entries(lines: list[str], format: str, path: str) -> tuple[list[RawEnt
         if entry is None:
             counts["malformed"] += 1
             continue
-        first, second = (unicodedata.normalize("NFC", side).strip() for side in entry[:2])
+        first, second = _tidy(entry[0], entry[1])
         if first and second:
             raw.append((first, second, entry[2]))
         else:
             counts["empty"] += 1
     return raw, counts
+
+
+def _tidy(first: str, second: str) -> tuple[str, str]:
+    """Returns an entry's sides NFC, with characters for HTML's entities and no marks at the edges.
+
+    A full stop stays if both sides end with one, as abbreviations do; a mark alone stays, too.
+    """
+    sides = [unicodedata.normalize("NFC", html.unescape(side)).strip() for side in (first, second)]
+    abbreviated = all(side.endswith(".") for side in sides)
+    edges = _EDGE_MARKS if abbreviated else _EDGE_MARKS + "."
+    bare = [side.lstrip(_EDGE_MARKS).rstrip(edges).strip() or side for side in sides]
+    return bare[0], bare[1]
 
 
 def _split_line(separator: str | None) -> Callable[[str], Iterator[RawEntry | None]]:
@@ -112,6 +140,8 @@ def _split_line(separator: str | None) -> Callable[[str], Iterator[RawEntry | No
     return parse
 
 
+_COMMENT = regex.compile(r"#(?:[ !]|$)")
+_EDGE_MARKS = ' ,;:!?¡¿"“”„«»()[]{}、，。；：！？（）「」『』،؛؟।'
 _HEADWORD = regex.compile(r"^.*?(?=\s*(?:[{(\[]|SEE:|$))")
 _POS = regex.compile(r"\{([^}]*)\}")
 _NOTES = regex.compile(r"\{[^}]*\}|\[[^\]]*\]|\([^)]*\)|/[^/]*/|SEE:.*")
@@ -129,8 +159,11 @@ def _wiktionary(line: str) -> Iterator[RawEntry | None]:
 
 # The rarest mark first: a line of any format has spaces, and notes may hold tabs.
 LINE_FORMATS = {
+    "cedict": LineFormat(is_cedict, parse_cedict),
+    "ding": LineFormat(is_ding, parse_ding),
     "wiktionary": LineFormat(lambda line: "::" in line, _wiktionary),
     "at": LineFormat(lambda line: line.count(" @ ") == 1, _split_line(" @ ")),
+    "dictcc": LineFormat(is_dictcc, parse_dictcc),
     "tab": LineFormat(lambda line: "\t" in line, _split_line("\t")),
     "space": LineFormat(lambda line: len(line.split()) == 2, _split_line(None)),
 }

@@ -4,6 +4,9 @@
     tab        talk<TAB>トーク                    MUSE jp, TSV
     at         bylo @ was                       CoSDA's .dict, usually the translation first
     wiktionary aardwolf {n} (...) :: hyena {f}  Buchmeier's extracts; several translations a line
+    ding       Haus {n} | Häuser {pl} :: house; building | houses
+    dictcc     Hund {m}<TAB>dog [animal]<TAB>noun
+    cedict     貓 猫 [mao1] /cat/CL:隻|只[zhi1]/
     tei        <entry><orth>..</orth>..<def>    FreeDict
     lexicon    a folder                         a dataset of kind lexicon
 
@@ -127,8 +130,8 @@ class Dictionary:
     Attributes:
         source: with format and columns settled.
         entries: columns ENTRIES, each (src, tgt, pos) once, sorted.
-        counts: of what was met: "entries", "duplicate", "empty", "malformed", "unwanted" (by
-            min_count, min_probability or pos).
+        counts: of what was met: "entries", "duplicate", "empty", "malformed", "unreadable"
+            (lines that are not text), "unwanted" (by min_count, min_probability or pos).
         reason: how the column order was found.
     """
 
@@ -155,9 +158,10 @@ def read_dictionary(
     """
     if exists(f"{source.path}/{FILE_NAME}") or source.format == "lexicon":
         return _read_lexicon(source)
-    lines = read_lines(source.path)
+    lines, unreadable = read_lines(source.path)
     format = source.format if source.format != "auto" else detect_format(lines, source.path)
     raw, counts = parse_entries(lines, format, source.path)
+    counts["unreadable"] += unreadable
     if not raw:
         raise InputError(f"{source.path}: no entry in format {format}; name another --format")
     columns, reason = settle_columns(
