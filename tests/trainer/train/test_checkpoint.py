@@ -94,7 +94,7 @@ def test_where_all_are_damaged_the_run_says_so(config, settings, tmp_path):
     pretrain(config(**settings), str(run))
     for folder in checkpoints(run):
         flip(folder / "model.safetensors")
-    with pytest.raises(TrainingError, match=r"no checkpoint can be used: .*start anew") as caught:
+    with pytest.raises(TrainingError, match=r"no checkpoint can be used: .*start over") as caught:
         pretrain(config(**settings), str(run), resume=True)
     assert str(caught.value).count("is damaged") == 3
 
