@@ -173,9 +173,11 @@ def test_a_corpus_that_is_held_out_loses_nothing_to_one_to_train_on(
         {"corpus": "gold", "languages": gold, "files": [f"gold.{lang}" for lang in gold]}
         | {"split": "test"},
     ]
+    lines(tmp_path / "crawl.th", ["แมวนอน", "หมาวิ่ง", "ปลาว่ายน้ำ", "แมวนอน"])
+    lines(tmp_path / "gold.th", ["แมวนอน", "หมาวิ่ง"])
     mono = [
-        {"corpus": "web", "language": "en", "files": ["crawl.en"]},
-        {"corpus": "set", "language": "en", "files": ["gold.en"], "split": "valid"},
+        {"corpus": "web", "language": "th", "files": ["crawl.th"]},
+        {"corpus": "set", "language": "th", "files": ["gold.th"], "split": "valid"},
     ]
     recipe = write_recipe(tmp_path, bitext=bitext[::order], mono=mono[::order])
     succeed(recipe, "--out", str(tmp_path / "out"))
@@ -185,9 +187,55 @@ def test_a_corpus_that_is_held_out_loses_nothing_to_one_to_train_on(
     assert sorted(found) == [("crawl", 3, "train"), ("gold", 1, "test"), ("gold", 2, "test")]
     sentences = verify_dataset(str(tmp_path / "out" / "mono"))
     assert sentences.manifest.counts.rejected == {"held_out/1": 3}
-    assert sentences.manifest.keys["en"]["corpus"] == {"set": 2, "web": 1}
+    assert sentences.manifest.keys["th"]["corpus"] == {"set": 2, "web": 1}
     assert "corpus gold (test)" in rejects(pairs)[0]["detail"]
     assert "corpus set (valid)" in rejects(sentences)[0]["detail"]
+
+
+@pytest.fixture
+def multi_parallel(tmp_path) -> str:
+    """A recipe of English with three languages, and of its sentences alone; nothing is held out."""
+    n = 40
+    english = [f"Sentence {i // 2} of the book." for i in range(n)]
+    lines(tmp_path / "en", english)
+    for lang, word in (("de", "Satz"), ("th", "ประโยค"), ("ar", "جملة")):
+        lines(tmp_path / lang, [f"{word} {i} {word}" for i in range(n)])
+    names = [("en", "de"), ("th", "en"), ("en", "ar")]
+    bitext = [
+        {"corpus": f"book-{a}-{b}", "languages": [a, b], "files": [a, b]}
+        | {"split": "test" if b == "ar" else ""}
+        for a, b in names
+    ]
+    (tmp_path / "ar").write_text("\n" * 30 + "".join(f"جملة {i}\n" for i in range(10)))
+    mono = [{"corpus": "alone", "language": lang, "files": [lang]} for lang in ("en", "de")]
+    return write_recipe(tmp_path, bitext=bitext, mono=mono, splits={"valid": 0.2, "test": 0.2})
+
+
+def test_no_sentence_of_valid_or_test_is_trained_on_in_another_pair_or_alone(
+    multi_parallel: str, tmp_path
+) -> None:
+    succeed(multi_parallel, "--out", str(tmp_path / "out"))
+    pairs, mono = (verify_dataset(str(tmp_path / "out" / name)) for name in ("pairs", "mono"))
+    splits: dict[tuple[str, str], set[str]] = {}
+    for row in [*pairs.table().to_pylist(), *mono.table().to_pylist()]:
+        sides = [("lang", "text")] if "text" in row else [("src_lang", "src"), ("tgt_lang", "tgt")]
+        for lang, text in sides:
+            splits.setdefault((row[lang], row[text]), set()).add(row["split"])
+    assert {len(found) for found in splits.values()} == {1}
+    assert set().union(*splits.values()) == {"train", "valid", "test"}
+    # Ten pairs are held out: five English sentences, each with two of German and Thai.
+    assert pairs.manifest.keys["ar-en"]["split"] == {"test": 10}
+    assert pairs.manifest.counts.rejected == {"empty/1": 30, "held_out/1": 20}
+    assert mono.manifest.counts.rejected == {"duplicate/1": 20, "held_out/1": 5}
+    details = {row["detail"] for row in rejects(pairs) if row["rule"] == "held_out/1"}
+    assert details == {"shares a sentence with corpus book-en-ar (test)"}
+
+
+@pytest.mark.slow
+def test_splits_are_the_same_in_two_processes(multi_parallel: str, tmp_path) -> None:
+    for workers in ("1", "2"):
+        succeed(multi_parallel, "--out", str(tmp_path / workers), "--workers", workers)
+    assert digests(tmp_path / "1") == digests(tmp_path / "2")
 
 
 def texts(out: Path) -> set[str]:

@@ -148,8 +148,43 @@ def test_large_groups_are_cut_back_to_the_usual_size() -> None:
     assert pa.Table.from_batches(cut).num_rows == batch.num_rows
 
 
-def test_splits_are_drawn_where_none_is_given() -> None:
-    batches = [mono(*(f"جملة {i}" for i in range(200))), mono("قط", split="test")]
-    drawn, given = batches | Normalise(MONO) | AssignSplits(SplitConfig(valid=0.3, test=0.3))
-    assert set(drawn.column("split").to_pylist()) == {"train", "valid", "test"}
-    assert given.column("split").to_pylist() == ["test"]
+def test_splits_are_drawn_where_none_is_given(pipeline) -> None:
+    with pipeline() as root:
+        batches = [mono(*(f"جملة {i}" for i in range(200))), mono("قط", split="test")]
+        rows_in = root | beam.Create(batches) | Normalise(MONO)
+        out = {"mono": rows_in} | AssignSplits(SplitConfig(valid=0.3, test=0.3))
+        assert isinstance(out["mono"], TrackedRows)
+        splits = out["mono"].kept | rows("text", "split")
+        assert_that(
+            splits | "Splits" >> beam.Values() | beam.Distinct(),
+            equal_to(["train", "valid", "test"]),
+            label="drawn",
+        )
+        cats = splits | beam.Filter(lambda row: row[0] == "قط")
+        assert_that(cats, equal_to([("قط", "test")]), label="given")
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_what_shares_a_sentence_with_a_held_out_pair_is_rejected_in_every_kind(
+    pipeline, reverse: bool
+) -> None:
+    batches = [
+        pairs(("Hund", "狗"), corpus="gold", split="test"),
+        pairs(("Hund", "犬"), ("Katze", "猫"), tgt_lang="ja", corpus="web"),
+    ]
+    with pipeline() as root:
+        both = root | "P" >> beam.Create(batches[:: -1 if reverse else 1]) | "NP" >> Normalise()
+        sentences = root | "M" >> beam.Create([mono("Hund", "Katze", "Maus", lang="de")])
+        sentences = sentences | "NM" >> Normalise(MONO)
+        out = {"pairs": both, "mono": sentences} | AssignSplits(SplitConfig(valid=0, test=0))
+        kept = out["pairs"].kept | "K" >> rows("src", "tgt", "split")
+        expected = [("Hund", "狗", "test"), ("Katze", "猫", "train")]
+        assert_that(kept, equal_to(expected), label="pairs")
+        kept = out["mono"].kept | "KM" >> rows("text", "split")
+        assert_that(kept, equal_to([("Katze", "train"), ("Maus", "train")]), label="mono")
+        for name, tgt in (("pairs", "犬"), ("mono", None)):
+            dropped = out[name].rejects[0] | f"R{name}" >> rows("rule", "src", "tgt", "detail")
+            detail = "shares a sentence with corpus gold (test)"
+            assert_that(
+                dropped, equal_to([("held_out/1", "Hund", tgt, detail)]), label=f"rejects {name}"
+            )

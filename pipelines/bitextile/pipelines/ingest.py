@@ -1,5 +1,6 @@
 """`bitextile ingest`: corpora -> DIR/pairs and DIR/mono, normalised, filtered, each once."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,9 +59,7 @@ def ingest_corpora(
     input_bytes = sum(int(i["bytes"]) * 3 for output in outputs for i in output.inputs)
 
     def build_all(root: Any, places: dict[str, str]) -> None:
-        for output in outputs:
-            kind, found = jobs[output.path]
-            build(root, recipe, found, kind=kind, output=output, place=places[output.path])
+        build(root, recipe, dict(jobs.values()), outputs, places)
 
     # One pipeline for both datasets: workers start once, and both appear or neither.
     made = run_pipeline(build_all, outputs, options, input_bytes=input_bytes)
@@ -72,39 +71,47 @@ def ingest_corpora(
 def build(
     root: Any,
     recipe: Recipe,
-    sources: tuple[CorpusSource, ...],
-    *,
-    kind: Kind,
-    output: Output,
-    place: str,
+    sources: dict[Kind, tuple[CorpusSource, ...]],
+    outputs: Sequence[Output],
+    places: dict[str, str],
 ) -> None:
-    """Adds the steps from files to dataset to a pipeline.
+    """Adds the steps from files to datasets to a pipeline.
 
     Args:
         root: the pipeline.
         recipe: the configuration.
-        sources: files of this kind.
-        kind: PAIRS or MONO.
-        output: what the manifest says of it.
-        place: folder to write to.
+        sources: files of each kind, PAIRS or MONO.
+        outputs: what the manifests say of the datasets, one of each kind in their order.
+        places: path of an output to the folder to write to.
     """
-    from bitextile.transforms import ingest as do
+    from bitextile.transforms.ingest import AssignSplits
     from bitextile.transforms.write import WriteDataset
+
+    rows = {kind.name: _distinct_rows(root, recipe, kind, found) for kind, found in sources.items()}
+    # Of all kinds at once: a sentence of a test pair must not be trained on by itself.
+    rows = rows | "AssignSplits" >> AssignSplits(recipe.splits)
+    for kind, output in zip(sources, outputs, strict=True):
+        rows[kind.name] | f"Write{kind.name.title()}" >> WriteDataset(
+            places[output.path],
+            kind,
+            config=output.config,
+            inputs=output.inputs,
+            software=software(),
+        )
+
+
+def _distinct_rows(root: Any, recipe: Recipe, kind: Kind, sources: tuple[CorpusSource, ...]) -> Any:
+    from bitextile.transforms import ingest as do
 
     # Of duplicates what is held out stays, else what the recipe names first.
     order = tuple(dict.fromkeys(source.corpus for source in sources))
     label = kind.name.title()
     # Normalised before filtered, so that rules see what would be kept; duplicates last of the
     # rules, among rows that passed, or a row could be dropped for one that is dropped itself.
-    rows = root | f"Read{label}" >> do.ReadCorpora(sources)
-    (
-        rows
+    return (
+        root
+        | f"Read{label}" >> do.ReadCorpora(sources)
         | f"Normalise{label}" >> do.Normalise(kind)
         | f"Filter{label}" >> do.Filter(recipe.filters, kind)
         | f"DropDuplicates{label}" >> do.DropDuplicates(order, kind)
-        | f"AssignSplits{label}" >> do.AssignSplits(recipe.splits)
-        | f"Write{label}"
-        >> WriteDataset(
-            place, kind, config=output.config, inputs=output.inputs, software=software()
-        )
     )

@@ -22,11 +22,12 @@ from apache_beam.metrics import Metrics
 from apache_beam.typehints.decorators import no_annotations
 
 from bitextile.kernels.rejects import Filtered
+from bitextile.kernels.splits import Assigned
 from bitextile.kernels.switch.core import Counters, SwitchOutput
 from bitextile.transforms.coders import RecordBatchCoder
 
 MapKernel = Callable[[pa.RecordBatch], pa.RecordBatch]
-FilterKernel = Callable[[pa.RecordBatch], Filtered | SwitchOutput]
+FilterKernel = Callable[..., Filtered | SwitchOutput | Assigned]
 
 REJECTS_TAG = "rejects"
 COUNTERS_TAG = "counters"
@@ -128,14 +129,21 @@ class FilterBatches(beam.PTransform):
         kernel: RecordBatch -> (kept, rejects), as `Filtered`, or (kept, rejects, counters), as
             `SwitchOutput`; picklable.
         outputs_per_row: how many rows, kept or rejected, the kernel makes of one (variants).
+        side_inputs: what the kernel takes after the batch, such as an `AsSingleton`.
 
     Counters, in the namespace of the label: `in`, `kept` and `rejected/RULE`, in rows.
     """
 
     def __init__(
-        self, kernel: FilterKernel, label: str | None = None, *, outputs_per_row: int = 1
+        self,
+        kernel: FilterKernel,
+        label: str | None = None,
+        *,
+        outputs_per_row: int = 1,
+        side_inputs: tuple[beam.pvalue.AsSideInput, ...] = (),
     ) -> None:
         super().__init__(label)
+        self.side_inputs = side_inputs
         self.kernel = kernel
         self.outputs_per_row = outputs_per_row
 
@@ -143,7 +151,9 @@ class FilterBatches(beam.PTransform):
     def expand(self, rows: AnyRows) -> TrackedRows:
         """Returns the kept rows, with rejects and counters beside those of earlier steps."""
         rows = track(rows)
-        do = beam.ParDo(_Filter(self.kernel, self.label)).with_output_types(pa.RecordBatch)
+        do = beam.ParDo(_Filter(self.kernel, self.label), *self.side_inputs).with_output_types(
+            pa.RecordBatch
+        )
         out = rows.kept | "Apply" >> do.with_outputs(REJECTS_TAG, COUNTERS_TAG, main="kept")
         # Rejects of each step stay a PCollection of their own and are flattened once, in
         # `WriteDataset`; a Flatten in every step would add a stage each.
@@ -174,11 +184,11 @@ class _Filter(beam.DoFn):
         self.kernel = kernel
         self.namespace = namespace
 
-    def process(self, batch: pa.RecordBatch) -> Iterator[Any]:
+    def process(self, batch: pa.RecordBatch, *side_inputs: Any) -> Iterator[Any]:
         Metrics.counter(self.namespace, "in").inc(batch.num_rows)
         # `Filtered` has two fields and `SwitchOutput` three; both are tuples so that this one DoFn
         # takes either.
-        kept, rejects, *counters = self.kernel(batch)
+        kept, rejects, *counters = self.kernel(batch, *side_inputs)
         Metrics.counter(self.namespace, "kept").inc(kept.num_rows)
         if kept.num_rows:
             yield kept

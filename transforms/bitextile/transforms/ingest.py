@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import apache_beam as beam
@@ -14,7 +15,7 @@ from bitextile.kernels.filters.rules import FilterConfig, filter_rows
 from bitextile.kernels.readers.corpus import read_corpus
 from bitextile.kernels.readers.source import CorpusSource
 from bitextile.kernels.sharding import record_hash, split_by_bucket, split_by_language
-from bitextile.kernels.splits import SplitConfig, assign_splits
+from bitextile.kernels.splits import SplitConfig, assign_splits, draw_splits, edges_of
 from bitextile.kernels.text.normalise import normalise_mono, normalise_pairs
 from bitextile.schema.dataset import BATCH_ROWS
 from bitextile.schema.kinds import PAIRS, Kind
@@ -25,6 +26,7 @@ from bitextile.transforms.batches import (
     FilterBatches,
     MapBatches,
     TrackedRows,
+    kept_of,
     track,
 )
 
@@ -145,11 +147,42 @@ def _slices(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
 
 @dataclass(eq=False)
 class AssignSplits(beam.PTransform):
-    """Draws train, valid or test for each row by its id."""
+    """Gives each row without a split train, valid or test: all rows connected by a sentence one.
+
+    Rows that share a sentence with a corpus that is held out become rejects (`held_out/1`).
+
+        {"pairs": pairs, "mono": sentences} | AssignSplits(config)
+
+    Attributes:
+        config: the shares.
+    """
 
     config: SplitConfig = field(default_factory=SplitConfig)
 
     @no_annotations
-    def expand(self, batches: AnyRows) -> AnyRows:
-        """Returns the batches with `split` filled."""
-        return batches | MapBatches(partial(assign_splits, config=self.config), "AssignSplits")
+    def expand(self, rows: dict[str, AnyRows]) -> dict[str, TrackedRows]:
+        """Returns rows of all kinds given, under the same names, with `split` filled."""
+        # A sentence of a pair may stand alone in another corpus, so all kinds are one graph.
+        edges = [
+            kept_of(of_kind)
+            | f"ListEdges{name.title()}" >> beam.Map(edges_of).with_output_types(pa.RecordBatch)
+            for name, of_kind in rows.items()
+        ]
+        drawn = (
+            edges[0].pipeline
+            | "Once" >> beam.Create([None])
+            | "DrawSplits"
+            >> beam.Map(
+                _draw, *(beam.pvalue.AsList(of_kind) for of_kind in edges), config=self.config
+            ).with_output_types(pa.RecordBatch)
+        )
+        kernel = partial(assign_splits, config=self.config)
+        sides = (beam.pvalue.AsSingleton(drawn),)
+        return {
+            name: of_kind | FilterBatches(kernel, f"AssignSplits{name.title()}", side_inputs=sides)
+            for name, of_kind in rows.items()
+        }
+
+
+def _draw(_: None, *edges: list[pa.RecordBatch], config: SplitConfig) -> pa.RecordBatch:
+    return draw_splits(chain.from_iterable(edges), config=config)
