@@ -18,7 +18,13 @@ from pathlib import Path
 import pyarrow as pa
 
 from bitextile.kernels.bitext.dictionary.source import DictionarySource, read_dictionary
-from bitextile.kernels.bitext.lexicon import LexiconConfig, count_links, lexicon_rows, merge_counts
+from bitextile.kernels.bitext.lexicon import (
+    LexiconConfig,
+    count_links,
+    join_spellings,
+    lexicon_rows,
+    merge_counts,
+)
 from bitextile.kernels.text.folding import fold_word
 from bitextile.schema.dataset import Dataset, open_dataset
 
@@ -34,14 +40,14 @@ ORDER = {"muse/en-cs.dict.gz": "tgt,src"}
 def best(dataset: Dataset, lang: str, min_count: int) -> dict[str, tuple[str, int]]:
     """Returns each English word's most probable translation, and its count."""
     key = "-".join(sorted(("en", lang)))
-    counts = merge_counts(count_links(batch) for batch in dataset.batches(key=key))
+    counts = join_spellings(merge_counts(count_links(batch) for batch in dataset.batches(key=key)))
     config = LexiconConfig(min_count=min_count)
     rows = lexicon_rows(pa.Table.from_batches([counts]), config=config).kept.to_pylist()
     en, other = ("src", "tgt") if lang > "en" else ("tgt", "src")
     p = f"p_{other}_given_{en}"
     found: dict[str, tuple[str, int]] = {}
     for row in sorted(rows, key=lambda row: (row[p], row["count"], row[other])):
-        found[row[en]] = (row[other], row["count"])
+        found[fold_word(row[en])] = (fold_word(row[other]), row["count"])
     return found
 
 
