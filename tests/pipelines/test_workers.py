@@ -1,5 +1,9 @@
-"""One worker and two give the same digests, for every command that runs on Beam."""
+"""One worker and two, compiled functions and cached ones: the digests are the same."""
 
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
@@ -68,3 +72,60 @@ def test_rows_come_from_the_sample(one_worker: Chain) -> None:
     assert pairs.manifest.counts.rejected == {"duplicate/1": 107}
     split = pairs.table(columns=["corpus", "split"]).to_pylist()
     assert {row["split"] for row in split if row["corpus"] == "gold"} == {"test"}
+
+
+MULTI30K = Path(__file__).resolve().parents[3] / "shared" / "data" / "parallel" / "multi30k"
+ALIGN = """
+import sys
+from bitextile.kernels.align.hmm.config import HmmConfig
+from bitextile.pipelines.align import align
+from bitextile.pipelines.runner.options import RunOptions
+pairs, out, workers = sys.argv[1:]
+made = align(pairs, out, config=HmmConfig(), options=RunOptions(workers=int(workers)))
+print(made.dataset.manifest.digest)
+"""
+
+
+def digest_of(pairs: str, cache: Path, workers: int) -> str:
+    """Aligns in a process of its own, whose compiled functions are kept in the folder `cache`."""
+    out = cache.with_name(f"{cache.name}-{workers}-{cache.exists()}")
+    # Beam's workers inherit the folder too.
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(cache), "PYTHONPATH": ":".join(sys.path)}
+    done = subprocess.run(
+        [sys.executable, "-c", ALIGN, pairs, str(out), str(workers)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert list(cache.rglob("*.nbi")), "nothing was compiled into this cache"
+    return done.stdout.strip()
+
+
+def test_a_warm_cache_aligns_the_sample_as_a_cold_one_does(
+    one_worker: Chain, tmp_path: Path
+) -> None:
+    pairs, cache = one_worker["pairs"].dataset.path, tmp_path / "cache"
+    cold = digest_of(pairs, cache, 1)
+    # In this process the functions were compiled, or loaded from the machine's own cache.
+    assert cold == one_worker["aligned"].dataset.manifest.digest
+    assert cold == digest_of(pairs, cache, 2)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not MULTI30K.exists(), reason=f"{MULTI30K} is not on this machine")
+def test_29000_pairs_align_to_the_same_bytes_with_any_cache_and_workers(tmp_path: Path) -> None:
+    corpus = {"corpus": "multi30k", "languages": ["en", "de"]}
+    corpus |= {"files": [str(MULTI30K / f"train.{lang}.gz") for lang in ("en", "de")]}
+    (tmp_path / "recipe.yaml").write_text(json.dumps({"bitext": [corpus]}))
+    options = RunOptions(workers=1)
+    [made] = ingest(str(tmp_path / "recipe.yaml"), str(tmp_path), options=options)
+    # Sums of so many pairs are where another order of additions shows.
+    assert made.dataset.manifest.rows > 28_900
+    digests = {
+        (cache, state, workers): digest_of(made.dataset.path, tmp_path / cache, workers)
+        for cache, workers in (("a", 1), ("b", 2))
+        for state in ("cold", "warm")
+    }
+    assert len(set(digests.values())) == 1, digests

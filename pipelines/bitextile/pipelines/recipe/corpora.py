@@ -69,7 +69,8 @@ class Bitext(Strict):
     """What a unit of a TMX file does that is not well-formed. fail ends the run, reject leaves the
     unit out."""
     split: Split = ""
-    """Of every row; empty draws it by id."""
+    """Of every row; empty draws it. valid and test hold the corpus out: other corpora lose the rows
+    that share a sentence with it."""
 
 
 class Mono(Strict):
@@ -98,7 +99,8 @@ class Mono(Strict):
     """What a unit of a TMX file does that is not well-formed. fail ends the run, reject leaves the
     unit out."""
     split: Split = ""
-    """Of every row; empty draws it by id."""
+    """Of every row; empty draws it. valid and test hold the corpus out: other corpora lose the rows
+    that share a sentence with it."""
 
 
 @dataclass(frozen=True)
