@@ -13,7 +13,14 @@ def test_scripts_are_found_by_their_share_of_letters() -> None:
 
 @pytest.mark.parametrize(
     ("lang", "expected"),
-    [("zh-Hant", {"Han"}), ("jpn", {"Han", "Hiragana", "Katakana"}), ("sr", {"Cyrillic"})],
+    [
+        ("zh-Hant", {"Han"}),
+        ("jpn", {"Han", "Hiragana", "Katakana"}),
+        ("sr", {"Cyrillic"}),
+        ("srp_Latn", {"Latin"}),
+        ("uz-Cyrl", {"Cyrillic"}),
+        ("ara", {"Arabic"}),
+    ],
 )
 def test_a_language_names_its_scripts(lang: str, expected: set) -> None:
     assert scripts_of_language(lang) == expected

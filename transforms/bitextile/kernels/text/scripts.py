@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable
 from functools import lru_cache
 
-from bitextile.schema.languages import language_of
+from bitextile.schema.languages import canonical_tag, language_of
 
 _LANGUAGES_OF_SCRIPT = {
     "Han": "zh ja yue",
@@ -28,6 +28,18 @@ _LANGUAGES_OF_SCRIPT = {
     "Georgian": "ka",
     "Armenian": "hy",
 }
+_SUBTAGS = {
+    "Latn": ("Latin",),
+    "Cyrl": ("Cyrillic",),
+    "Arab": ("Arabic",),
+    "Hans": ("Han",),
+    "Hant": ("Han",),
+    "Deva": ("Devanagari",),
+    "Beng": ("Bengali",),
+    "Grek": ("Greek",),
+    "Hebr": ("Hebrew",),
+}
+"""Unicode's names of scripts that tags of languages written in several name."""
 _MIN_SHARE = 0.05
 """A script with a larger share of a language's letters is one of its own."""
 RTL_SCRIPTS = frozenset(
@@ -48,11 +60,14 @@ def scripts_of_language(lang: str) -> frozenset[str]:
     """Returns the Unicode scripts a language is usually written in; Latin for any not listed.
 
     Args:
-        lang: BCP-47 tag; its language decides.
+        lang: BCP-47 tag; its script decides if it names one, else its language.
 
     >>> sorted(scripts_of_language("ja-JP")), sorted(scripts_of_language("sw"))
     (['Han', 'Hiragana', 'Katakana'], ['Latin'])
     """
+    named = next((part for part in canonical_tag(lang).split("-")[1:] if part in _SUBTAGS), None)
+    if named is not None:
+        return frozenset(_SUBTAGS[named])
     base = language_of(lang)
     return frozenset(
         s for s, langs in _LANGUAGES_OF_SCRIPT.items() if base in langs.split()
