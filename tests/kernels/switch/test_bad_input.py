@@ -125,7 +125,7 @@ def test_a_sentence_of_one_word_and_one_of_none(aligned, name) -> None:
         found = [r.get("text", (r.get("src_exchanged"), r.get("tgt_exchanged"))) for r in rows]
         assert found == texts[name]
     elif name == "lexicon":
-        assert [(row["src"], row["tgt"]) for row in rows] == [("hund", "dog")]
+        assert [(row["src"], row["tgt"]) for row in rows] == [("Hund", "dog")]
     else:
         assert len(rows) >= 2
 
