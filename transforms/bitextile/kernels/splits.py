@@ -157,8 +157,8 @@ def connected_components(u: I64, v: I64, n: int) -> I64:
 def draw_splits(edges: Iterable[pa.RecordBatch], *, config: SplitConfig) -> pa.RecordBatch:
     """Returns what `assign_splits` must know of connected rows, of kind DRAWN.
 
-    All edges meet here, in one process: a million rows, of which two in a hundred share a sentence
-    and one in a hundred a hub, are 29 MB of edges, take 190 MiB more for 3 s, and make 13 MB to
+    All edges meet here, in one process: a million random rows, one in a hundred of
+    which shares one sentence, are 29 MB of edges, take 190 MiB more for 3 s, and make 13 MB to
     look up in every worker. The order of the edges changes nothing.
 
     Args:
