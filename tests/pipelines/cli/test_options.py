@@ -67,6 +67,8 @@ class Round:
     """From the centre to the rim."""
     seed: int = 1
     """Seed of all draws."""
+    margin: float = 0.0
+    """Space around a ball."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +79,8 @@ class Square:
     """A box."""
     side: float = 2.0
     """From corner to corner."""
+    margin: float = 0.0
+    """Space around a box."""
     seed: int = 2
     """Seed of all draws."""
 
@@ -194,7 +198,9 @@ def test_help_names_the_alternatives_that_read_an_option() -> None:
     assert "round: A ball; square: A box [default: round]" in text
     assert "round: From the centre to the rim" in text
     assert "square: From corner to corner [default: 2.0]" in text
-    assert text.count("--seed") == 1
+    assert text.count("--seed") == text.count("--margin") == 1
+    # One name with two meanings: each alternative says its own.
+    assert "round: Space around a ball; square: Space around a box [default: 0.0]" in text
     assert "Seed of all draws [default: 1 (round); 2 (square)]" in text
 
 

@@ -208,10 +208,8 @@ class Configuration:
         # takes them all, and the configuration refuses what is not its own.
         if choices := {c: None for o in readers.values() for c in choices_of(o.hint)}:
             hint = Literal[tuple(choices)]
-        doc = first_sentence(option.doc)
-        if len(readers) < len(self.kinds):
-            doc = f"{', '.join(readers)}: {doc}"
         syntax = syntax_of(hint)
+        doc = self._doc(readers)
         doc += ("; repeatable" if syntax.repeated else "") + _defaults(readers)
         # typer would show None, the default of every generated parameter; the dataclass's is in
         # `doc`.
@@ -221,6 +219,15 @@ class Configuration:
         annotation = syntax.type if required else syntax.type | None
         default = inspect.Parameter.empty if required else None
         return _parameter(name, Annotated[annotation, info], default)
+
+    def _doc(self, readers: Mapping[str, Option]) -> str:
+        """Returns what the alternatives that read an option say of it, each sentence once."""
+        by_doc: dict[str, list[str]] = {}
+        for reader, option in readers.items():
+            by_doc.setdefault(first_sentence(option.doc), []).append(reader)
+        if len(by_doc) == 1 and len(readers) == len(self.kinds):
+            return next(iter(by_doc))
+        return "; ".join(f"{', '.join(names)}: {doc}" for doc, names in by_doc.items())
 
 
 def _unless_named(value: Any, hint: Any) -> Any:

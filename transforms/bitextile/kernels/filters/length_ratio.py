@@ -16,10 +16,10 @@ class LengthRatioOptions:
     """Options of `length_ratio`."""
 
     max_length_ratio: float = 3.0
-    """Of the longer side to the shorter, in words, after adding `length_smoothing` to both; 3 is
-    our choice (it drops 25 of 447,179 real pairs)."""
+    """Largest ratio of the longer side to the shorter, in words. `length_smoothing` is added to
+    both; 3 is our choice (it drops 25 of 447,179 real pairs)."""
     length_smoothing: float = 3.0
-    """Words added to both sides, so that "Go." may be "Va t'en d'ici !"."""
+    """Words added to both sides before the ratio is taken. So "Go." may be "Va t'en d'ici !"."""
 
     def __post_init__(self) -> None:
         """Raises ConfigError for values out of range."""

@@ -16,8 +16,8 @@ class LongLineOptions:
     """Options of `long_line`."""
 
     max_chars: int = 5_000
-    """Characters of a side; 200 words of 25 characters, so that it catches what `max_words` cannot
-    count: scripts without spaces, tables, encoded files."""
+    """Most characters of a side. 200 words of 25 characters, so that it catches what `max_words`
+    cannot count: scripts without spaces, tables, encoded files."""
 
     def __post_init__(self) -> None:
         """Raises ConfigError for a limit that would drop everything."""

@@ -13,8 +13,8 @@ class TooLongOptions:
     """Options of `too_long`."""
 
     max_words: int = 200
-    """Words of a side; our choice: 200 words fill most of the 512 positions that the usual encoders
-    have."""
+    """Most words of a side. Our choice: 200 words fill most of the 512 positions that the usual
+    encoders have."""
 
     def __post_init__(self) -> None:
         """Raises ConfigError for a limit that would drop everything."""
