@@ -94,6 +94,8 @@ def changes_behaviour(spec: MutationSpec, source: str) -> bool:
     if SKIPPED.search(spec.operator_name):
         return False
     start, end = tuple(spec.start_pos), tuple(spec.end_pos)
+    if source.splitlines()[start[0] - 1][start[1] : start[1] + 2] == "*,":
+        return False  # the mark of keyword-only parameters is taken for a product
     return not any(low <= start and end <= high for low, high in places_without_behaviour(source))
 
 

@@ -140,3 +140,22 @@ def test_the_defaults_are_those_of_the_readme() -> None:
     config = FilterConfig()
     assert (config.max_words, config.max_length_ratio) == (200, 3.0)
     assert (config.length_smoothing, config.drop_identical) == (3.0, True)
+
+
+def test_rules_and_limits_are_as_documented() -> None:
+    assert [rule.id for rule in RULES] == [
+        "empty/1",
+        "long_line/1",
+        "long_word/1",
+        "too_long/1",
+        "length_ratio/1",
+        "identical/1",
+    ]
+    assert FilterConfig() == FilterConfig(
+        max_chars=5_000,
+        max_word_chars=200,
+        max_words=200,
+        max_length_ratio=3.0,
+        length_smoothing=3.0,
+        drop_identical=True,
+    )
