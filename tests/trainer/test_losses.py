@@ -102,3 +102,9 @@ def test_the_mean_divides_by_the_summed_weight():
     a = LossSum(torch.tensor(3.0), torch.tensor(1))
     b = LossSum(torch.tensor(1.0), torch.tensor(3))
     assert float((a + b).mean()) == 1.0
+
+
+@pytest.mark.parametrize(("weight", "mean"), [(0, 0.0), (1, 3.0), (2, 1.5)])
+def test_the_mean_divides_by_the_weight_and_is_zero_without_any(weight: int, mean: float) -> None:
+    total = torch.tensor(3.0 if weight else 0.0)
+    assert LossSum(total, torch.tensor(weight)).mean() == mean

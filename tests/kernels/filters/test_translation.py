@@ -132,6 +132,8 @@ def test_a_copy_counts_from_four_words_on() -> None:
     assert rules_of("Anna Maria Schmidt", "Anna Maria Schmidt", max_copied_source=0.0) == []
     four = "Anna Maria Schmidt 1990"
     assert rules_of(four, four, max_copied_source=0.0) == ["copied_source/1"]
+    # The words of the target count, not those of the source.
+    assert rules_of(f"{four} Berlin", "Anna Maria Schmidt", max_copied_source=0.0) == []
 
 
 SHARES = ("max_repetition", "max_copied_source", "max_other_script")
