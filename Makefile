@@ -21,7 +21,7 @@ check: $(VENV)/.dev
 	PYTHONPATH=pipelines:transforms:trainer $(BIN)/lint-imports
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n logical
 
 mutate: $(VENV)/.dev
 	$(PIP) install -c constraints.txt --group mutate
