@@ -1,4 +1,4 @@
-"""The rule `identical`: untranslated pairs, but not names and numbers."""
+"""The rule `identical`: pairs with identical source and target, but not names and numbers."""
 
 import pytest
 

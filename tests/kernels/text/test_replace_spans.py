@@ -27,7 +27,7 @@ WORD = st.text(LETTERS + ".'", min_size=1, max_size=4)
 
 @st.composite
 def edited(draw) -> tuple[str, list[tuple[int, int]], list[str]]:
-    """A text, stretches of it, and what they become."""
+    """A text, spans of it, and what they become."""
     text = draw(TEXT)
     cuts = sorted(draw(st.sets(st.integers(0, len(text)), max_size=8)))
     spans = list(zip(cuts[::2], cuts[1::2]))
