@@ -11,7 +11,7 @@ from bitextile.schema.ids import language_key
 from bitextile.schema.kinds import REJECTS
 from bitextile.schema.shards import read_shard
 
-_KEPT_ELSEWHERE = ("duplicate", "near_duplicate", "held_out")
+_KEPT_ELSEWHERE = ("duplicate", "held_out")
 """Rules that drop a row because its like is kept in this corpus or another one."""
 _HINTS = {
     "missing_columns": "check its `languages`, `format`, `columns` and `header`",

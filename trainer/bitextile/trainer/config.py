@@ -152,4 +152,4 @@ FREE_ON_RESUME = frozenset(
     }
 )
 """Settings a resumed run may change: they touch neither the sequence of records nor the weights'
-meaning. `steps` stretches the schedule, which is what someone who trains on wants."""
+meaning. A larger `steps` lengthens the schedule, as continued training needs."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import apache_beam as beam
 import pyarrow as pa
+import pyarrow.compute as pc
 from apache_beam.metrics import Metrics
 from apache_beam.pvalue import AsDict
 from apache_beam.typehints.decorators import no_annotations
@@ -138,8 +139,8 @@ def _by_direction(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
     for _, rows in split_by_language(batch, PAIRS):
         first = rows.column("src_lang")[0]
         # Of one language pair a row has one of two directions, so its source tells which.
-        forward = pa.compute.equal(rows.column("src_lang"), first)
-        for part in (rows.filter(forward), rows.filter(pa.compute.invert(forward))):
+        forward = pc.equal(rows.column("src_lang"), first)
+        for part in (rows.filter(forward), rows.filter(pc.invert(forward))):
             if part.num_rows:
                 yield part
 

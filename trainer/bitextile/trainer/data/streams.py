@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from bitextile.kernels.arrays import I64, Bool
@@ -124,7 +125,7 @@ class DatasetStream:
         if self.split is not None:
             # Read with the rest and dropped here: no objective needs it.
             split = table.column("split")
-            wanted = pa.compute.equal(split, self.split).to_numpy()
+            wanted = pc.equal(split, self.split).to_numpy()
             table = table.select(list(self.columns))
         decoded = _Decoded(window.start, epoch, table, window.order, wanted)
         # The newest first; an older one is of readers that lag behind.
@@ -182,7 +183,7 @@ def split_rows(
     for batch in dataset.batches(key=key, columns=list(dict.fromkeys(read))):
         rows = pa.Table.from_batches([batch])
         if split is not None:
-            rows = rows.filter(pa.compute.equal(rows.column("split"), split))
+            rows = rows.filter(pc.equal(rows.column("split"), split))
         tables.append(rows.slice(0, limit - found).select(list(columns)))
         found += len(tables[-1])
         if found >= limit:

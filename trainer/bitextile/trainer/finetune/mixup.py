@@ -19,6 +19,7 @@ from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 
 from bitextile.kernels.arrays import F32, I32, U64, Bool
@@ -137,7 +138,7 @@ def read_choices(dataset: Dataset, wanted: Collection[str], tokens: Tokens) -> d
     found = {}
     ids = pa.array(sorted(wanted), pa.string())
     for batch in dataset.batches():
-        rows = batch.filter(pa.compute.is_in(batch.column("text_id"), ids)).to_pylist()
+        rows = batch.filter(pc.is_in(batch.column("text_id"), ids)).to_pylist()
         texts = {c["text"] for row in rows for word in row["candidates"] for c in word}
         known_ids = tokens.candidate_ids(sorted(texts))
         for row in rows:

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import regex
 import torch
 
@@ -136,7 +137,7 @@ def _by_language(rows: pa.Table | None) -> Iterator[tuple[str, pa.StringArray]]:
     if rows is None:
         return
     for tag in rows.column(0).unique().to_pylist():
-        texts = rows.filter(pa.compute.equal(rows.column(0), tag)).column(1)
+        texts = rows.filter(pc.equal(rows.column(0), tag)).column(1)
         yield tag, pa.array(texts.to_pylist(), pa.string())
 
 
@@ -224,7 +225,7 @@ class CandidateFinder:
         """
         kept, rejects = [], []
         for lang, part in split_by_language(batch, MONO):
-            rows = np.flatnonzero(pa.compute.equal(batch.column("lang"), lang).to_numpy(False))
+            rows = np.flatnonzero(pc.equal(batch.column("lang"), lang).to_numpy(False))
             sides = self.checkpoint.tokenizer.encode(part.column("text").to_pylist())
             # <s> sentence </s> sentence </s>
             lengths = np.asarray([2 * len(s.ids) + 3 for s in sides], np.int64)

@@ -6,6 +6,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from torch import nn
 
 from bitextile.kernels.arrays import I32, U64
@@ -146,5 +147,5 @@ def list_slices(column: pa.ChunkedArray, fields: tuple[str, ...]) -> list[np.nda
     lists = column.combine_chunks()
     flat = lists.flatten()
     values = np.stack([flat.field(f).to_numpy().astype(np.int32) for f in fields], axis=1)
-    lengths = pa.compute.list_value_length(lists).to_numpy()
+    lengths = pc.list_value_length(lists).to_numpy()
     return np.split(values, np.cumsum(lengths)[:-1])
