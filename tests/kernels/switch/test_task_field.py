@@ -68,6 +68,19 @@ def test_files_of_other_length_are_refused(tmp_path) -> None:
         TaskFieldSwitchConfig(weights={"de": -1.0})
 
 
+def test_examples_without_a_class_are_rejects_and_lend_no_translation(tmp_path) -> None:
+    en = "He left.\tShe stayed.\tneutral\nA dog.\tA cat.\t-\nA hen.\tA cow.\t\nA.\tB.\tneutral\n"
+    de = "Er ging.\tSie blieb.\tneutral\nx\ty\t-\nz\tw\tneutral\nC.\tD.\t-\n"
+    task = read_task(nli(tmp_path, en=en, de=de))
+    assert task.kept["line"].to_pylist() == [1, 4]
+    told = [(r["rule"], r["line"]) for r in task.rejects.to_pylist()]
+    assert told == [("no_label/1", 2), ("no_label/1", 3)]
+    assert [len(found) for found in task.kept["translations"].to_pylist()] == [2, 0]
+    stray = en.replace("A cat.", "A\tcat.")
+    with pytest.raises(InputError, match="line 2: 4 cells, expected 3"):
+        read_task(nli(tmp_path, en=stray, de=de))
+
+
 def qa(path: Path, context: str, question: str, answer: str, start: int) -> str:
     qas = [{"id": "1", "question": question, "answers": [{"text": answer, "answer_start": start}]}]
     paragraph = {"context": context, "qas": qas}

@@ -1,7 +1,7 @@
 import pytest
 
 from bitextile.kernels.derive.config import DeriveConfig
-from bitextile.kernels.tasks.nli import nli_sentences
+from bitextile.kernels.tasks.nli import nli_sentences, read_nli
 from bitextile.kernels.tasks.tasks import derive_task
 from bitextile.schema.checks import check_rows
 from bitextile.schema.errors import InputError
@@ -59,3 +59,70 @@ def test_nli_labels_stay(tmp_path) -> None:
     path = file(tmp_path, "\U000f0061\tb\tc\n", "p.tsv")
     with pytest.raises(InputError, match="private-use"):
         derive_task("nli", path, lang="en", config=DeriveConfig())
+
+
+FORMS = {
+    "xnli": (None, ("premise", "hypothesis", "label")),
+    "snli": ("gold_label sentence1 sentence2 pairID", ("sentence1", "sentence2", "gold_label")),
+    "sick": (
+        "pair_ID sentence_A sentence_B entailment_label",
+        ("sentence_A", "sentence_B", "entailment_label"),
+    ),
+    "capitals": ("Premise Hypothesis Label", ("Premise", "Hypothesis", "Label")),
+}
+PAIRS = [
+    ("A dog runs.", "An animal moves.", "entailment"),
+    ("他走了。", "他留下了。", "contradiction"),
+    ("ركض الكلب.", "ينام القط.", "-"),
+    ("Der Hund läuft.", "Ein Tier schläft.", ""),
+    ("Il court.", "Il pleut.", "neutral"),
+]
+
+
+def write_form(tmp_path, form: str, *, stray: int | None = None) -> str:
+    """Writes PAIRS as a published file has them; `stray` is a row with a tab in its premise."""
+    names, (premise, hypothesis, label) = FORMS[form]
+    header = [premise, hypothesis, label] if names is None else names.split()
+    lines = [] if names is None else ["\t".join(header)]
+    for n, pair in enumerate(PAIRS):
+        cells = dict.fromkeys(header, "7") | dict(zip((premise, hypothesis, label), pair))
+        if n == stray:
+            cells[premise] = cells[premise].replace(pair[0][1], "\t", 1)
+        lines.append("\t".join(cells[name] for name in header))
+    return file(tmp_path, "\r\n".join(lines) + "\r\n", f"{form}.tsv")
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_labels_without_consensus_are_none(form, tmp_path) -> None:
+    table = read_nli(write_form(tmp_path, form))
+    assert table.labels == ["entailment", "contradiction", "", "", "neutral"]
+    made = nli_sentences(write_form(tmp_path, form), lang="en")
+    assert made.kept["text"].to_pylist() == [
+        t for p in PAIRS if p[2] not in ("", "-") for t in p[:2]
+    ]
+    assert made.rejects["rule"].to_pylist() == ["no_label/1"] * 4
+    begin = 1 if FORMS[form][0] is None else 2
+    assert made.rejects["line"].to_pylist() == [begin + 2, begin + 2, begin + 3, begin + 3]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_stray_tab_is_named_with_its_line(form, tmp_path) -> None:
+    path = write_form(tmp_path, form, stray=1)
+    line, expected = (2, 3) if FORMS[form][0] is None else (3, len(FORMS[form][0].split()))
+    with pytest.raises(
+        InputError, match=f"line {line}: {expected + 1} cells, expected {expected} "
+    ):
+        read_nli(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("premise\thypothesis\tlabel\na\tb\n", "line 2: 2 cells, expected 3 .as line 1 names"),
+        ("sentence1\tsentence2\tclass\na\tb\tyes\n", "line 1: names .*none of them the label"),
+        ("one\ttwo\tthree\na\tb\tyes\nc\td\tno\ne\tf\tno\n", "line 1: the label 'three'"),
+    ],
+)
+def test_lines_of_names_that_do_not_fit_are_refused(content, message, tmp_path) -> None:
+    with pytest.raises(InputError, match=message):
+        read_nli(file(tmp_path, content, "names.tsv"))

@@ -1,6 +1,7 @@
 """Labelled sentence pairs: what is a row, what is left out, and what is refused with its line."""
 
 import pytest
+from pydantic import ValidationError
 
 from bitextile.schema.errors import InputError
 from bitextile.schema.ids import stable_id, text_ids
@@ -10,7 +11,7 @@ from bitextile.trainer.evaluate.sentence_pairs import (
     read_file,
     read_source,
 )
-from bitextile.trainer.finetune.config import TaskSource
+from bitextile.trainer.finetune.config import FinetuneConfig, TaskSource
 
 
 @pytest.fixture
@@ -69,3 +70,73 @@ def test_labels_are_sorted_over_all_files_and_one_is_not_enough(write):
     assert labels_of([one, two]) == ("maybe", "no", "yes")
     with pytest.raises(InputError, match=r"one\.tsv: every row has the label 'no'"):
         labels_of([one])
+
+
+def rows_of(*counts: tuple[str, int]) -> str:
+    """Returns a file of so many rows of each label."""
+    labels = [label for label, n in counts for _ in range(n)]
+    return "".join(f"premise {i}\thypothesis {i}\t{label}\n" for i, label in enumerate(labels))
+
+
+def test_rows_without_a_class_are_left_out_and_counted(write):
+    data = read_file(write("a\tb\tyes\nc\td\t-\ne\tf\t \nNS\tg\tno\nNS\th\t-\ni\tj\tyes\n"))
+    assert (len(data.rows), data.left_out, data.unlabelled) == (2, 1, 3)
+    named = write("label\tsentence1\tsentence2\n0\ta\tb\n1\tc\td\n2\te\tf\n-1\tg\th\n")
+    assert (read_file(named).unlabelled, labels_of([read_file(named)])) == (1, ("0", "1", "2"))
+    with pytest.raises(InputError, match="among 3 has a label, 3 have none"):
+        read_file(write(rows_of(("-", 3))))
+
+
+@pytest.mark.parametrize(
+    ("counts", "message"),
+    [
+        # A hypothesis where the label should be, or a slip of the pen: one row among many.
+        (
+            [("0", 60), ("1", 60), ("a house", 1)],
+            "begins 'premise 120' has .*'a house', which 1 of",
+        ),
+        ([("yes", 40), ("no", 40), ("on", 4)], "'on', which 4 of 84 rows have"),
+        # Few rows in all, but the labels are those of natural language inference.
+        (
+            [("entailment", 3), ("neutral", 3), ("contradiction", 2), ("entailement", 2)],
+            "'entailement', beside labels of the set contradiction, entailment, neutral",
+        ),
+        (
+            [("entailment", 30), ("neutral", 30), ("contradiction", 20), ("contradictory", 20)],
+            "'contradictory', beside labels",
+        ),
+        ([("neutral", 30), ("Neutral", 30), ("other", 5)], "which differs from .* in case alone"),
+    ],
+)
+def test_labels_that_are_hardly_classes_are_refused(write, counts, message):
+    data = [read_file(write(rows_of(*counts)))]
+    with pytest.raises(InputError, match=message):
+        labels_of(data)
+    declared = sorted(label for label, _ in counts)
+    assert labels_of(data, declared) == tuple(declared)
+    with pytest.raises(InputError, match="but labels are declared to be"):
+        labels_of(data, declared[1:])
+
+
+@pytest.mark.parametrize(
+    "counts",
+    [
+        [("0", 100), ("1", 100), ("2", 50), ("3", 20), ("4", 5)],
+        [("entailment", 30), ("not_entailment", 20)],
+        [("contradictory", 10), ("entailment", 10), ("neutral", 10)],
+        [("ENTAILMENT", 3), ("NEUTRAL", 2), ("CONTRADICTION", 1)],
+        [("-1", 10), ("0", 10), ("1", 10)],
+        [("a", 1), ("b", 1)],
+    ],
+)
+def test_classes_of_published_and_small_data_are_taken(write, counts):
+    assert labels_of([read_file(write(rows_of(*counts)))]) == tuple(sorted(c for c, _ in counts))
+
+
+def test_declared_labels_may_be_numbers_and_stand_in_their_order():
+    source = {"file": "en.tsv", "language": "en"}
+    config = FinetuneConfig.model_validate({"model": "m", "train": [source], "labels": [1, 0]})
+    assert config.labels == ("1", "0")
+    for labels in (["a"], ["a", "a"], [True, False]):
+        with pytest.raises(ValidationError):
+            FinetuneConfig.model_validate({"model": "m", "train": [source], "labels": labels})

@@ -14,7 +14,7 @@ def test_the_card_names_data_labels_and_settings(tuning, tmp_path):
     card = (tmp_path / "README.md").read_text(encoding="utf-8")
     _, front, text = card.split("---\n", 2)
     assert yaml.safe_load(front)["pipeline_tag"] == "text-classification"
-    assert "| train.tsv | 2 | 3 | `sha256:12` |" in text
+    assert "| train.tsv | 2 | 3 | 0 | `sha256:12` |" in text
     assert "Labels: no, yes." in text
     assert "- steps: 7\n- fields with switched copies: 2\n" in text
     assert yaml.safe_load(text.split("```yaml\n")[1].split("```")[0])["epochs"] == 2.0

@@ -40,12 +40,14 @@ class Accuracy:
         accuracy: share of rows whose most probable class is theirs.
         rows: how many were scored.
         left_out: rows without a sentence in a field, which have nothing to tell.
+        unlabelled: rows without a class (no consensus, an empty cell); left out as well.
         truncated: rows that were too long for the model.
     """
 
     accuracy: Estimate
     rows: int
     left_out: int
+    unlabelled: int
     truncated: int
 
 
@@ -77,7 +79,7 @@ class ClassificationTask:
         found, n_truncated = predict(prepared, fields)
         right = np.stack([found == wanted, np.ones(len(wanted))], axis=1).astype(np.float64)
         estimate = bootstrap(right, lambda s: s[0] / s[1], operation="classification")
-        return Accuracy(estimate, len(wanted), data.left_out, n_truncated)
+        return Accuracy(estimate, len(wanted), data.left_out, data.unlabelled, n_truncated)
 
     def settings(self, prepared: "LoadedClassifier", options: NoOptions) -> dict[str, Any]:
         """Returns the classes of the model."""
@@ -87,9 +89,9 @@ class ClassificationTask:
         """Returns the rows of a file or a dataset of switched task data."""
         return read_source(source)
 
-    def labels(self, data: Sequence[TaskData]) -> tuple[str, ...]:
-        """Returns the labels of the training data, sorted; their places are the classes."""
-        return labels_of(data)
+    def labels(self, data: Sequence[TaskData], declared: Sequence[str] = ()) -> tuple[str, ...]:
+        """Returns the labels declared, or those of the data; their places are the classes."""
+        return labels_of(data, declared)
 
     def targets(self, data: TaskData, labels: Sequence[str]) -> pa.Table:
         """Returns the rows with their `class`."""

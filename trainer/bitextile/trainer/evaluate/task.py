@@ -71,12 +71,14 @@ class TaskData:
         rows: [n] in file order: `record`, and of each field its text and its `<field>_id`.
         left_out: rows without a sentence in a field (PAWS-X has empty ones, and "NS").
         digest: sha256 of the file, or the dataset's.
+        unlabelled: rows without a class, left out as well: no consensus, or an empty cell.
     """
 
     path: str
     rows: pa.Table
     left_out: int
     digest: str
+    unlabelled: int = 0
 
 
 @dataclass(frozen=True)
@@ -113,8 +115,16 @@ class FinetuneTask(Task[Any, TaskData, Any], Protocol):
             DatasetError: a dataset is not whole, or none of this task.
         """
 
-    def labels(self, data: Sequence[TaskData]) -> tuple[str, ...]:
-        """Returns the names of the classes that the data have, in order; () where it has none."""
+    def labels(self, data: Sequence[TaskData], declared: Sequence[str] = ()) -> tuple[str, ...]:
+        """Returns the names of the classes, in order; () where the task has none.
+
+        Args:
+            data: what is learned from.
+            declared: what the configuration says they are, if it does.
+
+        Raises:
+            InputError: a label of the data is none of those declared, or hardly a class.
+        """
 
     def targets(self, data: TaskData, labels: Sequence[str]) -> pa.Table:
         """Returns the rows with what is to be learned of each, as the objective reads it.

@@ -27,7 +27,9 @@ def write_card(
         facts: steps, the last loss and what was augmented.
     """
     rows = "\n".join(
-        f"| {Path(t.path).name} | {len(t.rows):,} | {t.left_out:,} | `{t.digest}` |" for t in train
+        f"| {Path(t.path).name} | {len(t.rows):,} | {t.left_out:,} | {t.unlabelled:,} "
+        f"| `{t.digest}` |"
+        for t in train
     )
     facts_text = "\n".join(f"- {name}: {value}" for name, value in facts.items())
     content = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
@@ -40,7 +42,8 @@ def write_card(
         "was trained on,\nfields truncated to "
         f"{config.max_length} tokens together.\n\n"
         f"## Run\n\n{facts_text}\n\n## Data\n\n"
-        "| file | rows | left out (no sentence) | digest |\n|---|---|---|---|\n"
+        "| file | rows | left out (no sentence) | left out (no label) | digest |\n"
+        "|---|---|---|---|---|\n"
         f"{rows}\n\n## Configuration\n\n```yaml\n{content}```\n",
         encoding="utf-8",
     )

@@ -44,6 +44,9 @@ class FinetuneConfig(RunConfig):
     """Local folder of the encoder with its tokenizer; weights in safetensors."""
     train: Annotated[tuple[TaskSource, ...], Field(min_length=1)]
     """Where the rows come from, all shuffled together."""
+    labels: tuple[str, ...] = ()
+    """The classes, in the order of their numbers; a row with another label is an error. By default
+    the labels of `train`, sorted, where each has more than a handful of rows."""
     copies: tuple[FilePath, ...] = ()
     """Datasets of kind codeswitch with switched copies of fields (SALT: `codeswitch --method
     candidates`); a row that has one is learned from in both forms."""
@@ -67,6 +70,20 @@ class FinetuneConfig(RunConfig):
     """Steps between checkpoints; 0 is after each epoch, as it is for `evaluate_every`."""
     keep_checkpoints: Positive = 1
     """Checkpoints kept. A fine-tuning is short, so the last alone stays."""
+
+    @field_validator("labels", mode="before")
+    @classmethod
+    def _numbers_are_names(cls, value: object) -> object:
+        # PAWS-X has 0 and 1, which YAML reads as numbers; a bool is left to be refused.
+        given = value if isinstance(value, list | tuple) else ()
+        return [str(v) if type(v) is int else v for v in given] if given else value
+
+    @field_validator("labels")
+    @classmethod
+    def _told_apart(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(value) == 1 or len(set(value)) < len(value):
+            raise ValueError(f"labels are {', '.join(value)}; give two or more, each once")
+        return value
 
     @model_validator(mode="after")
     def _equal_micro_batches(self) -> "FinetuneConfig":

@@ -162,7 +162,7 @@ def _entry(config: FinetuneConfig, tokenizer: Tokenizer) -> tuple[TaskEntry, dic
     task = get_finetune_task(config.task)
     digest = encoder_digest(config.model)
     train = tuple(task.read_source(source) for source in config.train)
-    labels = task.labels(train)
+    labels = task.labels(train, config.labels)
     rows = pa.concat_tables([task.targets(part, labels) for part in train]).combine_chunks()
     wanted = {i for name in task.fields for i in rows.column(f"{name}_id").to_pylist()}
     augmentation, digests = read_augmentation(config, wanted, tokenizer, digest)

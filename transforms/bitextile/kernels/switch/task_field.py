@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bitextile.kernels.arrays import I64, list_offsets, offsets_of, rows_of
-from bitextile.kernels.rejects import join, reject_rows
+from bitextile.kernels.rejects import join, split_rejects
 from bitextile.kernels.switch.core import (
     Substitutes,
     SwitchConfig,
@@ -117,8 +117,9 @@ def read_task(files: TaskFiles) -> SwitchOutput:
         files: the data set.
 
     Returns:
-        Kept: one row per example, columns `task_schema`. Rejects: "duplicate/1", examples whose
-        text was there before (value: the line it was on). Counters: "translations_LANG".
+        Kept: one row per example, columns `task_schema`. Rejects: "no_label/1", examples without a
+        class (no consensus among annotators); "duplicate/1", examples whose text was there before
+        (value: the line it was on). Counters: "translations_LANG".
 
     Raises:
         InputError: a file is not of its form, or line-aligned files differ in length.
@@ -135,17 +136,18 @@ def read_task(files: TaskFiles) -> SwitchOutput:
     # By key and not by position: question answering is translated in part (MLQA), in any order.
     by_key = {lang: {e.key: e for e in translated} for lang, translated in others.items()}
     rows = [_row(files, e, line, by_key) for line, e in enumerate(examples, 1)]
-    first: dict[str, int] = {}
-    # True for a text that was there on an earlier line.
-    again = [first.setdefault(row["text_id"], row["line"]) != row["line"] for row in rows]
     batch = pa.RecordBatch.from_pylist(rows, schema=task_schema(files.task))
-    copies = batch.filter(pa.array(again, pa.bool_()))
-    value = np.array([first[i] for i in copies.column("text_id").to_pylist()], np.float64)
-    rejects = reject_rows(copies, rule="duplicate/1", value=value)
-    kept = batch.filter(pa.array(np.logical_not(again)))
+    labelled = np.array([fields.has_label(e.label) for e in examples], bool)
+    batch, unlabelled = split_rejects(batch, labelled, rule="no_label/1", value=0.0)
+    ids, lines = (batch.column(name).to_pylist() for name in ("text_id", "line"))
+    first: dict[str, int] = {}
+    at = np.array([first.setdefault(i, line) for i, line in zip(ids, lines)], np.float64)
+    # At its own line a text is new; elsewhere it was there on an earlier one.
+    own = np.array(lines) == at
+    kept, copies = split_rejects(batch, own, rule="duplicate/1", value=at)
     used = Counter(kept.column("translations").flatten().field("lang").to_pylist())
     counts = {f"translations_{lang}": n for lang, n in sorted(used.items())}
-    return SwitchOutput(kept, join([rejects]), {files.language: counts})
+    return SwitchOutput(kept, join([unlabelled, copies]), {files.language: counts})
 
 
 def switch_task_fields(batch: pa.RecordBatch, *, config: TaskFieldSwitchConfig) -> SwitchOutput:

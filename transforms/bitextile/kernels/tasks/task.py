@@ -33,6 +33,10 @@ def _any_labels_agree(label: Any, translated: Any) -> bool:
     return True
 
 
+def _any_label(label: Any) -> bool:
+    return True
+
+
 @dataclass(frozen=True, kw_only=True)
 class TextFields:
     """The two text fields of a task's examples, and which may be replaced by their translations.
@@ -44,6 +48,7 @@ class TextFields:
         read: from a file's path to its examples.
         by_line: whether line n of a translated file translates line n; else keys tie them.
         labels_agree: of an example and its translation; where not, the translation is left out.
+        has_label: whether a label is one; examples without are left out.
     """
 
     names: tuple[str, str]
@@ -52,6 +57,7 @@ class TextFields:
     read: Callable[[str], list[TaskExample]]
     by_line: bool
     labels_agree: Callable[[Any, Any], bool] = _any_labels_agree
+    has_label: Callable[[Any], bool] = _any_label
 
 
 @dataclass(frozen=True, kw_only=True)
