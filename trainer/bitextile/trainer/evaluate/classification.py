@@ -104,11 +104,14 @@ class ClassificationTask:
         max_length: int,
         seed: int = 0,
         augmentation: Augmentation = NO_AUGMENTATION,
+        model: str | None = None,
     ) -> "Classify":
         """Returns cross-entropy over the classes, of a head on the first token."""
         from bitextile.trainer.finetune.classify import Classify
 
-        return Classify(self.fields, labels, max_length, seed=seed, augmentation=augmentation)
+        return Classify(
+            self.fields, labels, max_length, seed=seed, augmentation=augmentation, model=model
+        )
 
     def score(self, state: "FinetuneState", data: TaskData) -> dict[str, float]:
         """Returns loss and accuracy on held-out rows."""

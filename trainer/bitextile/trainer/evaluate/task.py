@@ -140,8 +140,9 @@ class FinetuneTask(Task[Any, TaskData, Any], Protocol):
         max_length: int,
         seed: int = 0,
         augmentation: Augmentation = NO_AUGMENTATION,
+        model: str | None = None,
     ) -> "LossObjective":
-        """Returns what is minimised; its `module` is the head."""
+        """Returns what is minimised; its `module` is the head, with what the folder `model` has."""
 
     def score(self, state: "FinetuneState", data: TaskData) -> dict[str, float]:
         """Returns figures on held-out rows while a model is trained; every rank calls it."""

@@ -97,6 +97,7 @@ class Classify:
         max_length: tokens of an input with special tokens; longer fields are truncated at a word.
         seed: of the run.
         augmentation: what SALT adds to the fields.
+        model: the encoder's folder, which may have layers of the head; None for a fresh head.
     """
 
     fields: tuple[str, ...]
@@ -104,6 +105,7 @@ class Classify:
     max_length: int
     seed: int = 0
     augmentation: Augmentation = NO_AUGMENTATION
+    model: str | None = None
     name: str = "classify"
 
     @property
@@ -205,8 +207,8 @@ class Classify:
         )
 
     def module(self, encoder: Encoder) -> Classifier:
-        """Returns the head, fresh."""
-        return fresh_classifier(encoder, self.labels)
+        """Returns the head, fresh but for layers that the encoder's folder has."""
+        return fresh_classifier(encoder, self.labels, folder=self.model)
 
     def losses(
         self, encoder: Encoder, objective_module: Classifier, batch: ClassificationBatch

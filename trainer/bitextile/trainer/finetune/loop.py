@@ -167,7 +167,11 @@ def _entry(config: FinetuneConfig, tokenizer: Tokenizer) -> tuple[TaskEntry, dic
     wanted = {i for name in task.fields for i in rows.column(f"{name}_id").to_pylist()}
     augmentation, digests = read_augmentation(config, wanted, tokenizer, digest)
     objective = task.objective(
-        labels, max_length=config.max_length, seed=config.seed, augmentation=augmentation
+        labels,
+        max_length=config.max_length,
+        seed=config.seed,
+        augmentation=augmentation,
+        model=config.model,
     )
     valid = task.read(config.valid, task.options())
     for part in valid.values():

@@ -5,7 +5,8 @@
     ModernBERT             dense, GELU, norm, dropout, linear
 
 No head of our own, so that what is written is what `AutoModelForSequenceClassification` loads, to
-the last bit. The body is the encoder that was pre-trained; the head starts from fresh weights.
+the last bit. The body is the encoder that was pre-trained. Of the head, what its folder has (BERT's
+pooler, ModernBERT's dense layer and norm) is kept, as transformers does it; the rest is fresh.
 """
 
 from copy import deepcopy
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 from tokenizers.processors import TemplateProcessing
 from torch import nn
 from transformers import AutoModelForSequenceClassification
@@ -21,6 +23,8 @@ from bitextile.schema.errors import ConfigError
 from bitextile.trainer.data.tokens import Tokenizer
 from bitextile.trainer.model.build import quiet
 from bitextile.trainer.model.encoder import Encoder
+
+_LAST_LAYERS = ("classifier.out_proj.", "classifier.weight", "classifier.bias")
 
 
 class Classifier(nn.Module):
@@ -43,13 +47,49 @@ class Classifier(nn.Module):
         return vectors.reshape(n, -1)
 
 
-def fresh_classifier(encoder: Encoder, labels: tuple[str, ...]) -> Classifier:
+def fresh_classifier(
+    encoder: Encoder, labels: tuple[str, ...], *, folder: str | None = None
+) -> Classifier:
     """Returns the head for an encoder, its weights drawn from torch's generator.
 
+    Args:
+        encoder: gives the architecture.
+        labels: name of each class.
+        folder: the encoder's; the layers of the head that it has are taken from there, all but the
+            last. None for fresh ones.
+
     Raises:
-        ConfigError: the architecture has none that we know.
+        ConfigError: the architecture has none that we know, or the folder's layer has another size.
     """
-    return Classifier(_head_of(_sequence_model(encoder, labels)))
+    model = _sequence_model(encoder, labels)
+    head = Classifier(_head_of(model))
+    if folder is not None:
+        _keep_pretrained(model, head, Path(folder))
+    return head
+
+
+def _keep_pretrained(model: Any, head: Classifier, folder: Path) -> None:
+    """Takes layers of the head, but the last, from a folder that has them."""
+    own = {id(p) for p in head.parameters()}
+    wanted = {
+        name: parameter
+        for name, parameter in model.named_parameters()
+        # The last layer is of the classes: even of as many, a folder's are those of another task.
+        if id(parameter) in own and not name.startswith(_LAST_LAYERS)
+    }
+    # A body that was saved alone has its names without the prefix of the whole.
+    names = {name.removeprefix(f"{model.base_model_prefix}."): name for name in wanted}
+    names |= {name: name for name in wanted}
+    for path in sorted(folder.glob("*.safetensors")):
+        with safe_open(path, framework="pt") as file:
+            for key in names.keys() & set(file.keys()):
+                parameter, found = wanted[names[key]], file.get_tensor(key)
+                if found.shape != parameter.shape:
+                    raise ConfigError(
+                        f"{path}: {key} is {list(found.shape)}, expected "
+                        f"{list(parameter.shape)}; is config.json that of the same model?"
+                    )
+                parameter.data.copy_(found)
 
 
 def _sequence_model(encoder: Encoder, labels: tuple[str, ...]) -> Any:
