@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +22,11 @@ from bitextile.trainer.distributed.process_group import (
     ProcessGroup,
     fail_on_all,
     init_distributed,
+    stay_on_loopback,
 )
 from bitextile.trainer.train.checkpoint import checkpoints
 from bitextile.trainer.train.pretrain import pretrain
+from listening import family, is_loopback, listening
 from run_processes import LIMIT_S, assert_same_run, free_port, started, step_reached
 
 
@@ -44,6 +47,54 @@ def test_without_torchrun_a_process_is_alone(monkeypatch):
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     with init_distributed() as group:
         assert group is SINGLE_PROCESS
+
+
+def test_ranks_of_one_machine_stay_on_its_loopback_interface():
+    torchrun = {"LOCAL_WORLD_SIZE": "2"}
+    here = dict(torchrun)
+    stay_on_loopback(here, size=2)
+    assert here == torchrun | {"GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo"}
+    named = torchrun | {"GLOO_SOCKET_IFNAME": "eth1"}
+    stay_on_loopback(named, size=2)
+    assert named["GLOO_SOCKET_IFNAME"] == "eth1"
+    on_two_machines, unknown = dict(torchrun), {}
+    stay_on_loopback(on_two_machines, size=4)
+    stay_on_loopback(unknown, size=2)
+    assert on_two_machines == torchrun
+    assert unknown == {}
+
+
+RANK = """
+import pathlib, time
+from bitextile.trainer.distributed.process_group import init_distributed
+here = pathlib.Path({here!r})
+with init_distributed() as group:
+    group.collect(lambda: 1)
+    (here / f"rank{{group.rank}}").touch()
+    while not (here / "done").exists():
+        time.sleep(0.02)
+"""
+
+
+def test_ranks_that_torchrun_starts_listen_on_the_loopback_interface_alone(tmp_path):
+    script = tmp_path / "rank.py"
+    script.write_text(RANK.format(here=str(tmp_path)))
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    address = ["--master-addr", "127.0.0.1", "--master-port", str(free_port())]
+    process = subprocess.Popen([*torchrun, *address, str(script)], stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + LIMIT_S
+        while len(list(tmp_path.glob("rank?"))) < 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        launcher, *ranks = family(process.pid)
+        assert listening(ranks)
+        assert all(map(is_loopback, listening(ranks)))
+        # docs/scale.md tells of this one, which torch offers no way to bind elsewhere.
+        assert sum(not is_loopback(address) for address in listening([launcher])) == 1
+    finally:
+        (tmp_path / "done").touch()
+        assert process.wait(LIMIT_S) == 0
 
 
 @pytest.mark.parametrize("size", [1, 2, 3])

@@ -5,7 +5,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from bitextile.pipelines.runner.options import RunOptions
@@ -37,7 +37,8 @@ def execute(build: Callable[[Any], None], options: RunOptions, *, input_bytes: i
     arguments = list(options.beam)
     beam_options = PipelineOptions(arguments)
     runner: Any = beam_options.view_as(StandardOptions).runner
-    if runner in (None, "DirectRunner"):
+    local = runner in (None, "DirectRunner")
+    if local:
         # Beam passes over options it does not know; a misspelt one would do nothing without a word.
         # Other runners have options of their own, known only to them.
         _check_arguments(beam_options, arguments)
@@ -55,7 +56,7 @@ def execute(build: Callable[[Any], None], options: RunOptions, *, input_bytes: i
         ) from error
     build(pipeline)
     try:
-        with _quiet_workers():
+        with _quiet_workers(), _closed_ports() if local else nullcontext():
             pipeline.run().wait_until_finish()
     except BitextileError as error:
         raise type(error)(_without_step(str(error))) from error
@@ -63,6 +64,13 @@ def execute(build: Callable[[Any], None], options: RunOptions, *, input_bytes: i
         if "KeyboardInterrupt" in str(error):  # Ctrl-C reached a step; Beam wraps it as a failure
             raise KeyboardInterrupt from error
         raise unwrap_worker_error(error) from error
+
+
+def _closed_ports() -> AbstractContextManager[None]:
+    # Not at the top: it imports Beam.
+    from bitextile.pipelines.runner.local_workers import closed_ports
+
+    return closed_ports()
 
 
 def _check_arguments(beam_options: Any, arguments: list[str]) -> None:

@@ -14,7 +14,8 @@ the last backward is all there is to do. What is lost is the overlap of that sum
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+import socket
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -203,12 +204,31 @@ def init_distributed() -> Iterator[ProcessGroup]:
         torch.cuda.set_device(local_rank % torch.cuda.device_count())
     # gloo carries messages and sums on CPUs, nccl the tensors of GPUs.
     backend = "cpu:gloo,cuda:nccl" if cuda else "gloo"
+    stay_on_loopback(os.environ, size=size)
     with _peer_errors(rank):
         dist.init_process_group(backend, timeout=TIMEOUT)
     try:
         yield ProcessGroup(rank, size, local_rank)
     finally:
         dist.destroy_process_group()
+
+
+def stay_on_loopback(environment: MutableMapping[str, str], *, size: int) -> None:
+    """Makes gloo and nccl use the loopback interface alone if all ranks are on this machine.
+
+    Else they listen on the interface of the machine's own name, without authentication. An
+    interface that the user has named stays.
+
+    Args:
+        environment: of this process, as torchrun sets it; changed.
+        size: how many ranks there are, on all machines.
+    """
+    if environment.get("LOCAL_WORLD_SIZE") != str(size):
+        return
+    loopback = [name for _, name in socket.if_nameindex() if name in ("lo", "lo0")]
+    for name in ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"):
+        if loopback:
+            environment.setdefault(name, loopback[0])
 
 
 def fail_on_all(group: ProcessGroup, error: BitextileError) -> None:
