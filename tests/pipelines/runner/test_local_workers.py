@@ -117,7 +117,6 @@ def test_a_worker_that_is_killed_ends_the_run_with_an_error(tmp_path) -> None:
 import os, signal, apache_beam as beam
 from bitextile.pipelines.runner.beam import execute
 from bitextile.pipelines.runner.options import RunOptions
-from listening import family, is_loopback, listening, port_of
 execute(
     lambda root: root | beam.Create([1, 2]) | beam.Map(lambda row: os.kill(os.getpid(), 9)),
     RunOptions(workers=2), input_bytes=1,
