@@ -1,5 +1,6 @@
 """A tiny bilingual world: two languages in two scripts, their sentences, links and tokenizer."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,8 @@ import yaml
 from transformers import PreTrainedTokenizerFast
 
 from bitextile.kernels.randomness import uniform
+from bitextile.kernels.tokenizer.fast import fast_tokenizer
+from bitextile.kernels.tokenizer.unigram import SPECIAL_ROLES
 from bitextile.schema.dataset import open_dataset
 from bitextile.schema.ids import pair_ids, text_ids
 from bitextile.schema.kinds import KINDS
@@ -190,6 +193,27 @@ def word_tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
     named = {f"{name}_token": token for name, token in specials.items()}
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, **named).save_pretrained(path)
     return load_tokenizer(path)
+
+
+@pytest.fixture(scope="session")
+def byte_tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
+    """As `bitextile tokenizer` writes it, with few words; all else is spelled in letters or bytes.
+
+    A bare mark and a byte of a character are tokens that spell nothing by themselves.
+    """
+    names = ["<s>", "<pad>", "</s>", "<unk>", *(f"<0x{byte:02X}>" for byte in range(256))]
+    vocab = [[name, 0.0] for name in names]
+    vocab += [[word, -5.0] for word in ("▁dog", "▁red", "▁am", "▁Am", "房子", "เห็น", "ផ្ទះ", "狗")]
+    vocab += [
+        [sign, -9.0] for sign in "▁abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ<>/0.,"
+    ]
+    vocab += [[sign, -9.0] for sign in "房子看见红色的กขคงเห็น"]
+    path = tmp_path_factory.mktemp("bytes")
+    body = fast_tokenizer([*vocab, ["<mask>", 0.0]])
+    (path / "tokenizer.json").write_text(json.dumps(body), "utf-8")
+    settings = SPECIAL_ROLES | {"tokenizer_class": "PreTrainedTokenizerFast"}
+    (path / "tokenizer_config.json").write_text(json.dumps(settings), "utf-8")
+    return load_tokenizer(str(path))
 
 
 @pytest.fixture(scope="session")

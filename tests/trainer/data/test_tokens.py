@@ -113,6 +113,95 @@ def test_a_split_loses_nothing_that_it_does_not_count(widths, limit, parts):
         assert pieces[-1].n_truncated == 0
 
 
+# Letters and marks that no piece spells, ASCII, flags, a family, stacked Khmer, Hangul jamo.
+CLUSTERS = [
+    "a",
+    "é",
+    "e\u0301\u0323",
+    "☃",
+    "👨\u200d👩\u200d👧",
+    "🇩🇪",
+    "ខ្ញុំ",
+    "क्षि",
+    "ᄒ\u1161ᆫ",
+    "房子",
+    " ",
+]
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.sampled_from(CLUSTERS), max_size=14), st.integers(1, 30), st.integers(1, 4))
+def test_no_cut_is_within_a_grapheme_cluster(byte_tokenizer, clusters, limit, parts):
+    """By the clusters that the text was made of, however many bytes each is spelled in."""
+    text = "".join(clusters)
+    (side,) = byte_tokenizer.encode([text])
+    ends = np.cumsum([len(c) for c in clusters], dtype=int).tolist()
+    pieces = split_subwords(side, limit, text, parts=parts)
+    for piece in (truncate(side, limit, text), *pieces):
+        assert len(piece.ids) <= limit
+        spelled = piece.offsets[piece.offsets[:, 0] < piece.offsets[:, 1]]
+        if len(spelled):
+            assert {int(spelled[0, 0]), int(spelled[-1, 1])} <= {0, *ends}
+            # Whole characters, so that nothing becomes U+FFFD.
+            decoded = byte_tokenizer.pretrained.backend_tokenizer.decode(piece.ids.tolist())
+            assert decoded.strip() == text[spelled[0, 0] : spelled[-1, 1]].strip()
+    assert sum(len(p.ids) for p in pieces) + pieces[-1].n_truncated == len(side.ids)
+    kept = truncate(side, limit, text)
+    assert len(kept.ids) + kept.n_truncated == len(side.ids)
+
+
+def test_a_cluster_longer_than_an_input_is_left_out(byte_tokenizer):
+    text = "dog 👨\u200d👩\u200d👧 dog"  # 18 bytes
+    (side,) = byte_tokenizer.encode([text])
+    pieces = split_subwords(side, 5, text, parts=9)
+    assert [p.ids.tolist() for p in pieces] == [side.ids[:1].tolist(), side.ids[-1:].tolist()]
+    assert pieces[-1].n_truncated == 19  # and the mark before it
+    assert truncate(byte_tokenizer.encode(["👨\u200d👩"])[0], 3, "👨\u200d👩").n_truncated == 12
+
+
+def test_pieces_have_the_character_they_are_part_of(byte_tokenizer):
+    (side,) = byte_tokenizer.encode(["é☃ dog狗"])
+    tokens = byte_tokenizer.pretrained.convert_ids_to_tokens(side.ids.tolist())
+    assert list(zip(tokens, map(tuple, side.offsets.tolist()))) == [
+        ("▁", (0, 0)),  # stands for nothing in the text
+        ("<0xC3>", (0, 1)),
+        ("<0xA9>", (0, 1)),
+        ("<0xE2>", (1, 2)),
+        ("<0x98>", (1, 2)),
+        ("<0x83>", (1, 2)),
+        ("▁dog", (2, 6)),
+        ("狗", (6, 7)),
+    ]
+
+
+@pytest.mark.parametrize("text", ["dog </s> dog", "<mask>", "a<unk>房子 <0x41>", "<s>คน"])
+def test_special_tokens_in_text_are_text(byte_tokenizer, tokenizer, text):
+    (side,) = byte_tokenizer.encode([text])
+    assert byte_tokenizer.is_ordinary[side.ids].all()
+    assert byte_tokenizer.pretrained.backend_tokenizer.decode(side.ids.tolist()) == text
+    (side,) = tokenizer.encode([text])  # one that has no piece for most of it
+    specials = set(tokenizer.pretrained.all_special_ids) - {tokenizer.pretrained.unk_token_id}
+    assert not specials & set(side.ids.tolist())
+
+
+@pytest.mark.parametrize("text", ["dog é☃ 房子", "👨\u200d👩 dog", "", "red"])
+def test_generated_subwords_are_located_in_what_they_spell(byte_tokenizer, text):
+    (side,) = byte_tokenizer.encode([text])
+    located, spelled = byte_tokenizer.locate(side.ids)
+    assert spelled == text
+    whole = side.offsets[:, 0] < side.offsets[:, 1]
+    assert located.offsets[whole].tolist() == side.offsets[whole].tolist()
+
+
+def test_a_broken_character_of_a_generator_is_located_too(byte_tokenizer):
+    ids = [byte_tokenizer.vocabulary[t] for t in ("▁dog", "<0xE2>", "▁red", "<0x98>")]
+    located, spelled = byte_tokenizer.locate(np.asarray(ids, np.int32))
+    assert spelled.startswith("dog")
+    assert " red" in spelled
+    assert (np.diff(located.offsets[:, 0]) >= 0).all()
+    assert located.offsets[-1, 1] == len(spelled)
+
+
 def test_a_split_spares_words():
     text = "aa bbbb cc dddd"
     side = side_of([(0, 2), (3, 5), (5, 7), (8, 10), (11, 13), (13, 15)])

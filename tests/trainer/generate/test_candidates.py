@@ -128,6 +128,38 @@ def test_a_word_of_several_tokens_is_not_eligible(tokenizer) -> None:
     assert 0 < len(found) < 4
 
 
+@pytest.mark.parametrize(
+    ("text", "lang", "expected"),
+    [
+        ("dog ქ red", "ka", {0: "▁dog", 2: "▁red"}),  # ქ is three bytes
+        ("ქ", "ka", {}),
+        ("狗 é dog", "fr", {0: "狗", 2: "▁dog"}),
+        ("房子", "zh", {0: "房子"}),  # with a bare mark before it
+        ("ё</s> dog", "ru", {2: "▁dog"}),  # a tag is one word
+    ],
+)
+def test_a_byte_a_mark_and_the_unknown_are_no_words(byte_tokenizer, text, lang, expected) -> None:
+    (side,) = byte_tokenizer.encode([text])
+    words = [(s["start"], s["end"]) for s in segment(pa.array([text]), lang).to_pylist()[0]]
+    found = single_tokens(byte_tokenizer, side, text, words)
+    names = byte_tokenizer.pretrained.convert_ids_to_tokens(side.ids.tolist())
+    assert {word: names[place] for word, place in found.items()} == expected
+
+
+def test_bytes_are_not_counted(byte_tokenizer, make_dataset, tmp_path) -> None:
+    """All of the Arabic is spelled in bytes, and no English word but `red` and `dog` is a piece."""
+    counts = count_words(byte_tokenizer, [make_dataset(tmp_path / "pairs", "pairs")])
+    assert not counts["ar"].any()
+    names = byte_tokenizer.pretrained.convert_ids_to_tokens(np.flatnonzero(counts["en"]).tolist())
+    assert {name for name in names if len(name) > 1} == {"▁dog", "▁red"}
+
+
+def test_the_unknown_token_is_not_counted(word_tokenizer) -> None:
+    text = "dog zebra"
+    (side,) = word_tokenizer.encode([text])
+    assert single_tokens(word_tokenizer, side, text, [(0, 3), (4, 9)]) == {0: 0}
+
+
 def test_batches_languages_and_order_do_not_matter(model, datasets, requests) -> None:
     run = engine(model, datasets, languages=("ar", "en")).load()
     english, arabic = asked(requests, TEXTS), asked(requests, ARABIC, "ar")

@@ -57,3 +57,17 @@ def test_many_generated_tokens_are_cut_and_counted(rows, word_tokenizer):
     assert len(pair.tokens) == 16
     src = len(word_tokenizer.encode(rows("pseudo", 1)["src"].to_pylist())[0].ids)
     assert 16 + example.n_truncated == 3 + src + 50
+
+
+def test_generated_bytes_of_a_character_are_cut_together(rows, byte_tokenizer):
+    """Three bytes each, and a family of 18, which is one cluster."""
+    tokens = [f"<0x{byte:02X}>" for byte in ("☃" * 9 + "👨\u200d👩\u200d👧" + "☃" * 9).encode()]
+    for length in range(30, 60):
+        (example,) = Btmlm(length).examples(
+            pseudo(rows, [tokens]), np.zeros(1, int), byte_tokenizer
+        )
+        (pair,) = example.inputs
+        kept = pair.tokens[pair.sides == 1][:-1].tolist()
+        decoded = byte_tokenizer.pretrained.backend_tokenizer.decode(kept)
+        assert decoded.count("☃") * 3 + 18 * ("👨\u200d👩\u200d👧" in decoded) == len(kept)
+        assert "\ufffd" not in decoded

@@ -71,6 +71,50 @@ def test_a_subword_over_two_words_takes_the_union_of_their_links():
     assert dense(links, 7)[1].tolist() == [0, 0, 0, 0.5, 0, 0.5, 0]
 
 
+SPELLED_IN_BYTES = [
+    ("☃é☃", [(0, 1), (1, 2), (2, 3)]),
+    ("ქართული", [(0, 3), (3, 7)]),
+    ("ភាសាខ្មែរ", [(0, 4), (4, 9)]),  # an unspaced script
+]
+
+
+@pytest.mark.parametrize(("text", "spans"), SPELLED_IN_BYTES)
+def test_bytes_take_from_the_partners_of_their_own_word(byte_tokenizer, text, spans):
+    """One subword `dog` for each word; a byte's row is the one partner of the word it is in."""
+    tgt = "dog " * len(spans)
+    s, t = byte_tokenizer.encode([text, tgt.strip()])
+    partners = words(*((4 * k, 4 * k + 3) for k in range(len(spans))))
+    links = subword_links(
+        s, t, (words(*spans), partners), np.asarray([[k, k] for k in range(len(spans))], np.int32)
+    )
+    matrix = dense(links, 3 + len(s.ids) + len(t.ids))
+    of_word = [k for k, (a, b) in enumerate(spans) for _ in text[a:b].encode()]
+    mark = len(s.ids) - len(of_word)  # the bare mark before the text, which is in no word
+    assert mark == 1
+    assert not matrix[1].any()
+    for byte, word in enumerate(of_word):
+        row = matrix[1 + mark + byte]
+        assert np.flatnonzero(row).tolist() == [2 + len(s.ids) + word]
+        assert row.sum() == 1.0
+
+
+@pytest.mark.parametrize("text", ["房子 dog", "เห็น dog", "☃ dog"])
+def test_the_first_subword_is_not_the_bare_mark(byte_tokenizer, text):
+    spans = words((0, text.index(" ")), (text.index(" ") + 1, len(text)))
+    s, t = byte_tokenizer.encode([text, "dog dog"])
+    links = subword_links(
+        s,
+        t,
+        (spans, words((0, 3), (4, 7))),
+        np.asarray([[0, 0], [1, 1]], np.int32),
+        first_subword_only=True,
+    )
+    first = byte_tokenizer.pretrained.convert_ids_to_tokens(
+        s.ids[links.rows[links.rows <= len(s.ids)] - 1]
+    )
+    assert first == [{"房": "房子", "เ": "เห็น", "☃": "<0xE2>"}[text[0]], "▁dog"]
+
+
 def test_words_that_were_cut_off_are_out_of_the_exchange():
     s, t = side((0, 1)), side((0, 1), (2, 3))
     spans = (words((0, 1), (2, 3)), words((0, 1), (2, 3)))

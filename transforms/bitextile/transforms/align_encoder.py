@@ -16,6 +16,7 @@ import numpy as np
 from bitextile.kernels.align.encoder.tokens import ContextWindow, Subwords, context_windows
 from bitextile.kernels.arrays import F32, I64
 from bitextile.kernels.model_digest import encoder_digest
+from bitextile.kernels.tokenizer.text_encoder import TextEncoder
 from bitextile.schema.errors import ConfigError, InputError
 
 BATCH_TOKENS = {"cpu": 512, "cuda": 65_536}
@@ -53,6 +54,11 @@ class TorchEncoder:
         self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         self.model = _load_model(folder, half=self.device != "cpu").to(self.device)
         self._tokenizer = _load_tokenizer(folder)
+        self._text_encoder = TextEncoder(
+            self._tokenizer.backend_tokenizer,
+            special_ids=self._tokenizer.all_special_ids,
+            unknown_id=self._tokenizer.unk_token_id,
+        )
         self._prefix, self._suffix = _special_ids(self._tokenizer)
         self._pad = int(self._tokenizer.pad_token_id or 0)
         # A tokenizer that names no maximum gives 1e30 here, one of transformers' constants; the
@@ -72,13 +78,11 @@ class TorchEncoder:
         """
         # The Rust tokenizer itself: `__call__` of transformers would pad, truncate and build
         # tensors that are taken apart again here.
-        encoded = self._tokenizer.backend_tokenizer.encode_batch(
-            sentences, is_pretokenized=True, add_special_tokens=False
-        )
+        encoded = self._text_encoder.encode_batch(sentences, is_pretokenized=True)
         ids = [e.ids for e in encoded]
         at = np.zeros(len(ids) + 1, np.int64)
         np.cumsum([len(i) for i in ids], out=at[1:])
-        words = (w for e in encoded for w in e.word_ids)
+        words = (w for e in encoded for w in e.words)
         flat = np.fromiter((i for sentence in ids for i in sentence), np.int64, at[-1])
         return Subwords(flat, at, np.fromiter(words, np.int64, at[-1]))
 

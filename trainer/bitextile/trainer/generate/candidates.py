@@ -36,6 +36,7 @@ from bitextile.trainer.data.examples import Input, join
 from bitextile.trainer.data.packed import flatten, language_ids, map_tensors, pack_inputs
 from bitextile.trainer.data.streams import split_rows
 from bitextile.trainer.data.tokens import Encoding, Tokenizer
+from bitextile.trainer.data.words import one_piece_words
 from bitextile.trainer.generate.checkpoint import (
     Checkpoint,
     known_languages,
@@ -185,14 +186,8 @@ def single_tokens(
     Returns:
         Index of the word to index of its subword.
     """
-    places = {}
-    for place, (start, end) in enumerate(side.offsets.tolist()):
-        while start < end and text[start].isspace():
-            start += 1  # the space before a word is part of its token in SentencePiece
-        if tokenizer.is_ordinary[side.ids[place]]:
-            places[start, end] = place
-    spelled = ((word, span, text[slice(*span)]) for word, span in enumerate(words))
-    return {w: places[s] for w, s, text in spelled if s in places and _WORD.fullmatch(text)}
+    places = one_piece_words(tokenizer, side, text, words)
+    return {w: place for w, place in places.items() if _WORD.fullmatch(text[slice(*words[w])])}
 
 
 @dataclass(frozen=True)
@@ -260,11 +255,9 @@ class CandidateFinder:
     def _allowed(self, lang: str) -> _Allowed:
         pairs = [(tag, i) for tag, ids in self._vocabulary if tag != lang for i in ids]
         ids = [i for _, i in pairs]
-        texts = self.checkpoint.tokenizer.pretrained.backend_tokenizer.decode_batch(
-            [[i] for i in ids]
-        )
+        texts = self.checkpoint.tokenizer.spell(ids)
         on_device = torch.tensor(ids, dtype=torch.int64, device=self.checkpoint.device)
-        return _Allowed(on_device, [tag for tag, _ in pairs], [text.strip() for text in texts])
+        return _Allowed(on_device, [tag for tag, _ in pairs], texts)
 
     def _input(self, side: Encoding, place: int, lang: str) -> Input:
         """Returns a sentence and its copy, in which the token at `place` may be masked alone."""

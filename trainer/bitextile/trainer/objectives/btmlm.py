@@ -57,8 +57,10 @@ class Btmlm:
         languages = list(zip(*texts_of(rows, "src_lang", "tgt_lang")))
         pseudo = _pseudo_sides(rows, tgt, tokenizer)
         examples = []
-        for i, (s, t) in enumerate(zip(tokenizer.encode(src), pseudo)):
-            s, t = truncate_pair(s, t, (src[i], tgt[i]), self.max_length)
+        for i, (s, (t, spelled)) in enumerate(zip(tokenizer.encode(src), pseudo)):
+            if spelled is None and len(s.ids) + len(t.ids) + 3 > self.max_length:
+                t, spelled = tokenizer.locate(t.ids)
+            s, t = truncate_pair(s, t, (src[i], spelled or ""), self.max_length)
             pair = _source_only(join(tokenizer, s, t, languages=languages[i]))
             n_truncated = s.n_truncated + t.n_truncated
             examples.append(Example(ids[i], keys[i], int(epochs[i]), (pair,), n_truncated))
@@ -88,12 +90,15 @@ def _source_only(pair: Input) -> Input:
     return Input(pair.tokens, pair.maskable & (pair.sides == 0), pair.sides, pair.languages)
 
 
-def _pseudo_sides(rows: pa.Table, tgt: list[str], tokenizer: Tokenizer) -> list[Encoding]:
-    sides = tokenizer.encode(tgt)
+def _pseudo_sides(
+    rows: pa.Table, tgt: list[str], tokenizer: Tokenizer
+) -> list[tuple[Encoding, str | None]]:
+    """Returns the subwords of each translation and their text; None for generated ones."""
+    sides: list[tuple[Encoding, str | None]] = list(zip(tokenizer.encode(tgt), tgt))
     vocabulary = tokenizer.vocabulary
     for i, tokens in enumerate(rows.column("tgt_tokens").to_pylist()):
         if tokens and all(token in vocabulary for token in tokens):
             ids = np.asarray([vocabulary[token] for token in tokens], np.int32)
-            # Generated tokens have no place in a text; a cut between any two will do.
-            sides[i] = Encoding(ids, np.zeros((len(ids), 2), np.int32))
+            # Where they stand in a text is asked only where there are too many, as it takes long.
+            sides[i] = Encoding(ids, np.zeros((len(ids), 2), np.int32)), None
     return sides

@@ -17,6 +17,21 @@ _PARTS = regex.compile(
 _CLUSTER = regex.compile(rf"\X(?:(?<=[{STACKERS}])(?=\p{{L}})\X)*")
 
 
+def inside_clusters(text: str) -> set[int]:
+    """Returns the code points of a text at which it must not be cut in two.
+
+    >>> sorted(inside_clusters("e\u0301 ឆ្កែ"))
+    [1, 4, 5, 6]
+    """
+    if not _PARTS.search(text):
+        return set()
+    return {
+        place
+        for cluster in _CLUSTER.finditer(text)
+        for place in range(cluster.start() + 1, cluster.end())
+    }
+
+
 def whole_graphemes(text: str, spans: Iterable[Span]) -> list[Span]:
     """Returns spans of a text, those that begin inside a cluster joined to the one before.
 
@@ -27,13 +42,7 @@ def whole_graphemes(text: str, spans: Iterable[Span]) -> list[Span]:
     >>> whole_graphemes("ឆ្កែ", [(0, 2), (2, 4)]), whole_graphemes("ab", [(0, 1), (1, 2)])
     ([(0, 4)], [(0, 1), (1, 2)])
     """
-    if not _PARTS.search(text):
-        return list(spans)
-    inside = {
-        place
-        for cluster in _CLUSTER.finditer(text)
-        for place in range(cluster.start() + 1, cluster.end())
-    }
+    inside = inside_clusters(text)
     whole: list[Span] = []
     for start, end in spans:
         if start in inside and whole and whole[-1][1] == start:

@@ -12,7 +12,7 @@ def fast_tokenizer(vocab: list[list[Any]]) -> dict[str, Any]:
     over the whole text; no piece has a mark but at its start, so cutting at marks changes no path.
     Where the mark before the text is a token of its own, its offsets are those of the first
     character, as in XLM-R. Text that spells a byte piece, "<0x41>", or a special one is read as
-    that piece here; SentencePiece spells it out.
+    that piece here; SentencePiece spells it out, and so does `text_encoder`.
 
     Args:
         vocab: pieces and their log probabilities, by id.
