@@ -294,23 +294,25 @@ def write_lexicon() -> Callable[..., str]:
     """Writes a lexicon of pairs (src, tgt), or (src, tgt, p_tgt_given_src, p_src_given_tgt)."""
     kind = KINDS["lexicon"]
 
-    def write(path: Path, pairs: list[tuple]) -> str:
+    def write(path: Path, pairs: list[tuple], languages: tuple[str, str] = ("ar", "en")) -> str:
         rows = [
-            {"src_lang": "ar", "tgt_lang": "en", "src": s, "tgt": t, "count": 3}
+            dict(zip(("src_lang", "tgt_lang"), languages))
+            | {"src": s, "tgt": t, "count": 3}
             | dict(zip(("p_tgt_given_src", "p_src_given_tgt"), shares or (0.5, 0.5)))
             for s, t, *shares in pairs
         ]
         table = pa.Table.from_pylist(rows, kind.schema)
         # Without a pair no file either: one that the manifest does not list is refused.
         parts = [table] if pairs else []
-        shards = tuple(write_shard(str(path), shard_path("ar-en", 0, 1), t, kind) for t in parts)
+        key = "-".join(languages)
+        shards = tuple(write_shard(str(path), shard_path(key, 0, 1), t, kind) for t in parts)
         manifest = Manifest(
             kind="lexicon",
             schema_version=1,
             columns={c.name: str(c.type) for c in kind.columns},
             shards=shards,
             counts=Counts(read=len(rows), kept=len(rows)),
-            keys={"ar-en": {"rows": len(rows), "languages": ["ar", "en"]}},
+            keys={key: {"rows": len(rows), "languages": list(languages)}},
         )
         write_manifest(str(path), manifest)
         return str(path)

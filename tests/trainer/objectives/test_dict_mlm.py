@@ -6,7 +6,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from bitextile.kernels.text.segment import segmenter_for
+from bitextile.schema.errors import ConfigError
 from bitextile.trainer.data.tokens import Encoding
+from bitextile.trainer.data.words import one_piece_words, word_spans
+from bitextile.trainer.objectives.config import DictMlmSettings
 from bitextile.trainer.objectives.dict_mlm import DictMlm
 from bitextile.trainer.objectives.dictionary import TokenEntries, token_entries
 from bitextile.trainer.objectives.mlm import Mlm
@@ -50,10 +54,16 @@ def translated(one, plain, variant) -> list[tuple[int, int, int]]:
     ]
 
 
+def one_entry(tokenizer) -> TokenEntries:
+    """dog (en) -> كلب (ar)"""
+    translation = np.asarray([tokenizer.vocabulary["كلب"]])
+    return TokenEntries({("en", "dog"): 0}, translation, ("ar",), np.asarray([0, 1]), np.ones(1))
+
+
 def may_become(entries: TokenEntries, tokenizer) -> dict[int, dict[int, float]]:
     ids = tokenizer.vocabulary
     table = {}
-    for word, row in entries.rows.items():
+    for (_, word), row in entries.rows.items():
         at = slice(entries.starts[row], entries.starts[row + 1])
         shares = np.diff(entries.cumulative[at], prepend=0.0)
         table[ids[word]] = dict(zip(entries.translations[at].tolist(), shares.tolist()))
@@ -124,9 +134,7 @@ def test_both_variants_translate_the_same_positions_alike(both):
 
 
 def test_a_word_outside_of_the_dictionary_is_left_alone(both, entries, word_tokenizer):
-    few = TokenEntries(
-        {"dog": 0}, np.asarray([word_tokenizer.vocabulary["كلب"]]), np.asarray([0, 1]), np.ones(1)
-    )
+    few = one_entry(word_tokenizer)
     mine, mlm = both("from_synonym", rate=1.0, epochs=10, known=few)
     originals = Counter(
         original
@@ -135,11 +143,6 @@ def test_a_word_outside_of_the_dictionary_is_left_alone(both, entries, word_toke
     )
     assert set(originals) == {word_tokenizer.vocabulary["dog"]}
     assert originals.total() > 20
-
-
-def of_pieces(text: str, *pieces: tuple[int, int]) -> tuple[Encoding, str]:
-    ids = np.arange(len(pieces), dtype=np.int32)
-    return Encoding(ids, np.asarray(pieces, np.int32).reshape(-1, 2)), text
 
 
 @pytest.mark.parametrize(
@@ -161,11 +164,16 @@ def of_pieces(text: str, *pieces: tuple[int, int]) -> tuple[Encoding, str]:
         ("dog", [(0, 0), (0, 3)], [-1, 1]),
     ],
 )
-def test_only_whole_words_are_looked_up(text, pieces, want):
+def test_only_whole_words_are_looked_up(word_tokenizer, text, pieces, want):
     words = {"the": 0, "dog": 1, "كلب": 2, "क": 3, "cafe": 4, "می": 5}
-    none = np.zeros(0, np.int64)
-    objective = DictMlm(24, TokenEntries(words, none, none, np.zeros(0)))
-    assert objective._rows(*of_pieces(text, *pieces)).tolist() == want
+    ids = np.full(len(pieces), word_tokenizer.ordinary[0], np.int32)
+    side = Encoding(ids, np.asarray(pieces, np.int32).reshape(-1, 2))
+    found = one_piece_words(word_tokenizer, side, text, word_spans([("en", text)])[0])
+    rows = {
+        place: words.get(text[slice(*pieces[place])].strip().lower(), -1)
+        for place in found.values()
+    }
+    assert [rows.get(k, -1) for k in range(len(pieces))] == want
 
 
 def test_words_of_several_subwords_take_no_part(datasets, tokenizer, rows, collation):
@@ -178,7 +186,7 @@ def test_words_of_several_subwords_take_no_part(datasets, tokenizer, rows, colla
         want = [-1]
         for word in text.split():
             n = len(tokenizer.encode([word])[0].ids)
-            want += [entries.rows.get(word, -1)] if n == 1 else [-1] * n
+            want += [entries.row("en", word)] if n == 1 else [-1] * n
         assert example.translations.tolist() == [*want, -1]
 
 
@@ -208,7 +216,7 @@ def test_a_pair_gives_the_side_that_mlm_reads(rows, entries, word_tokenizer):
 def test_a_batch_by_hand(variant, word_tokenizer, collation, table, look):
     """One word, selected and translated for certain."""
     ids = word_tokenizer.vocabulary
-    entries = TokenEntries({"dog": 0}, np.asarray([ids["كلب"]]), np.asarray([0, 1]), np.ones(1))
+    entries = one_entry(word_tokenizer)
     row = pa.table({"text_id": ["0" * 32], "lang": ["en"], "text": ["dog"]})
     objective = DictMlm(24, entries, variant=variant, rate=1.0)
     batch = objective.collate(
@@ -223,3 +231,81 @@ def test_a_batch_by_hand(variant, word_tokenizer, collation, table, look):
     want = -encoder.logits(encoder.vector[shown]).log_softmax(-1)[target]
     part = objective.losses(encoder, None, batch)["dict_mlm"]
     assert part.total.item() == pytest.approx(want.item())
+
+
+def mono(*texts: tuple[str, str]) -> pa.Table:
+    ids = [f"{n:032x}" for n in range(len(texts))]
+    langs, written = zip(*texts)
+    return pa.table({"text_id": ids, "lang": list(langs), "text": list(written)})
+
+
+@pytest.mark.parametrize(
+    ("lang", "text", "listed", "token"),
+    [
+        ("zh", "dog看见房子", "房子", "房子"),
+        ("th", "คนเห็นคน", "เห็น", "เห็น"),
+        ("ja", "房子、狗。", "狗", "狗"),
+        ("en", "a red dog.", "dog", "▁dog"),
+    ],
+)
+def test_words_of_any_script_are_found(
+    tmp_path, byte_tokenizer, write_lexicon, lang, text, listed, token
+):
+    path = write_lexicon(tmp_path / "lexicon", [(listed, "am", 1.0, 1.0)], (lang, "fi"))
+    entries = token_entries(path, byte_tokenizer, fraction=1.0, seed=0)
+    (example,) = DictMlm(64, entries).examples(mono((lang, text)), np.zeros(1, int), byte_tokenizer)
+    tokens = byte_tokenizer.pretrained.convert_ids_to_tokens(example.inputs[0].tokens.tolist())
+    found = {tokens[k] for k in np.flatnonzero(example.translations >= 0)}
+    assert found <= {token}
+    # Without its dictionary a segmenter takes characters for words, and finds no word of two.
+    assert found or segmenter_for(lang).name == "characters"
+
+
+def test_a_word_is_translated_in_its_own_language_only(
+    tmp_path, byte_tokenizer, write_lexicon, collation, look
+):
+    """`am` is a word of both; only the German one is in the dictionary."""
+    path = write_lexicon(tmp_path / "lexicon", [("am", "red", 1.0, 1.0)], ("de", "en"))
+    entries = token_entries(path, byte_tokenizer, fraction=1.0, seed=0)
+    table = mono(("de", "am am am"), ("en", "am am am"), ("de-AT", "Am am am"), ("fr", "am am am"))
+    objective = DictMlm(24, entries, rate=1.0)
+    examples = objective.examples(table, np.zeros(4, int), byte_tokenizer)
+    seen = look(objective.collate(examples, collation(byte_tokenizer, rate=1.0)))
+    red = byte_tokenizer.vocabulary["▁red"]
+    assert [one.targets.count(red) for one in seen] == [3, 0, 3, 0]
+
+
+@each
+@pytest.mark.parametrize("swap", [False, True])
+def test_a_translated_position_gets_the_language_of_the_translation(
+    variant, swap, word_tokenizer, collation
+):
+    objective = DictMlm(24, one_entry(word_tokenizer), variant, 1.0, swap)
+    assert objective.languages == (("ar",) if swap else ())
+    examples = objective.examples(mono(("en", "red dog red")), np.zeros(1, int), word_tokenizer)
+    chosen = collation(word_tokenizer, rate=1.0, languages={"ar": 5, "en": 7})
+    batch = objective.collate(examples, chosen)
+    dog = 2  # behind [CLS] red
+    expected = [7, 7, 5 if swap else 7, 7, 7]
+    assert batch.packed.languages.flatten().tolist()[:5] == expected
+    assert objective.collate(examples, collation(word_tokenizer)).packed.languages is None
+    assert len(batch.targets) == 3
+    assert dog in batch.predicted
+
+
+@pytest.mark.parametrize("n_rows", [8, 21, None])
+def test_random_tokens_come_from_the_first_rows(word_tokenizer, collation, rows, entries, n_rows):
+    objective = DictMlm(24, entries, rate=0.0, random_rows=n_rows)
+    examples = objective.examples(rows("mono", 60), np.zeros(60, int), word_tokenizer)
+    batch = objective.collate(examples, collation(word_tokenizer, rate=0.9, masked=0.0, random=1.0))
+    shown = set(batch.packed.inputs.flatten()[batch.predicted].tolist())
+    n_tokens = word_tokenizer.size if n_rows is None else n_rows
+    assert shown == set(range(5, n_tokens))  # behind the special ones
+
+
+def test_rows_that_are_all_special_are_refused(datasets, word_tokenizer):
+    settings = DictMlmSettings(
+        objective="dict_mlm", dataset="d", lexicon=datasets["lexicon"], random_rows=5
+    )
+    with pytest.raises(ConfigError, match=r"random_rows is 5, but the first 5 .* special; give"):
+        DictMlm.build(settings, word_tokenizer, max_length=24, seed=0)

@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bitextile.kernels.text.folding import fold_word
 from bitextile.schema.errors import DatasetError, SchemaError
-from bitextile.trainer.data.tokens import Encoding
-from bitextile.trainer.objectives.dict_mlm import DictMlm
 from bitextile.trainer.objectives.dictionary import (
     TokenEntries,
     _pairs,
@@ -68,7 +67,7 @@ def test_a_share_is_about_that_share(tmp_path, word_tokenizer, write_lexicon):
 
 
 def translations(entries: TokenEntries, tokenizer, word: str) -> dict[str, float]:
-    row = entries.rows[word]
+    row = entries.rows["en" if word.isascii() else "ar", word]
     start, end = entries.starts[row], entries.starts[row + 1]
     shares = np.diff(entries.cumulative[start:end], prepend=0.0)
     words = tokenizer.pretrained.convert_ids_to_tokens(entries.translations[start:end].tolist())
@@ -83,7 +82,8 @@ def test_tokens_are_read_in_both_directions_with_their_probabilities(
         [("بيت", "house", 0.6, 1.0), ("كلب", "dog", 0.75, 0.5), ("كلب", "red", 0.25, 1.0)],
     )
     entries = token_entries(path, word_tokenizer, fraction=1.0, seed=0)
-    assert set(entries.rows) == {"كلب", "بيت", "dog", "red", "house"}
+    english, arabic = ("dog", "red", "house"), ("كلب", "بيت")
+    assert set(entries.rows) == {*(("en", w) for w in english), *(("ar", w) for w in arabic)}
     assert translations(entries, word_tokenizer, "كلب") == {"dog": 0.75, "red": 0.25}
     # Probabilities are among the translations that take part.
     assert translations(entries, word_tokenizer, "بيت") == {"house": 1.0}
@@ -108,14 +108,65 @@ def test_each_direction_has_its_own_probabilities(tmp_path, word_tokenizer, writ
     assert translations(entries, word_tokenizer, "red") == {"بيت": 1.0}
 
 
-def test_words_are_looked_up_lower_cased(tmp_path, word_tokenizer, write_lexicon):
-    entries = token_entries(
-        write_lexicon(tmp_path / "lexicon", [("كلب", "dog", 1.0, 1.0)]),
-        word_tokenizer, fraction=1.0, seed=0,
-    )  # fmt: skip
-    objective = DictMlm(64, entries)
-    found = objective._rows(Encoding(np.arange(2), np.asarray([[0, 3], [4, 7]])), "DOG Dog")
-    assert found.tolist() == [entries.rows["dog"]] * 2
+def test_words_are_looked_up_by_their_language(tmp_path, byte_tokenizer, write_lexicon):
+    """German `am` is not English `am`, nor is French `am` either."""
+    path = write_lexicon(tmp_path / "lexicon", [("Am", "red"), ("dog", "am")], ("de", "en"))
+    entries = token_entries(path, byte_tokenizer, fraction=1.0, seed=0)
+    assert set(entries.rows) == {("de", "am"), ("en", "red"), ("de", "dog"), ("en", "am")}
+
+    def names(lang, word):
+        row = entries.row(lang, word)
+        if row < 0:
+            return None
+        at = slice(entries.starts[row], entries.starts[row + 1])
+        tokens = byte_tokenizer.pretrained.convert_ids_to_tokens(entries.translations[at].tolist())
+        return list(zip(tokens, entries.languages[at]))
+
+    assert names("de", "am") == names("de-AT", "AM") == [("▁red", "en")]
+    assert names("en", "am") == names("en-GB", "Am") == [("▁dog", "de")]
+    assert names("fr", "am") is names("de", "red") is names("en", "dog") is None
+
+
+@pytest.mark.parametrize(
+    ("lang", "listed", "written"),
+    [
+        ("tr", "ışık", "IŞIK"),
+        ("ar", "الكتاب", "الكِتَابُ"),
+        ("de", "Straße", "STRAßE"),
+        ("el", "σοφος", "ΣΟΦΟΣ"),
+        ("ru", "дом", "Дом"),
+    ],
+)
+def test_words_are_compared_by_the_rules_of_their_language(lang, listed, written):
+    rows = {(lang, fold_word(listed, lang)): 0}
+    none = np.zeros(0, np.int64)
+    entries = TokenEntries(rows, none, (), none, np.zeros(0))
+    assert entries.row(lang, written) == 0
+
+
+@pytest.mark.parametrize(
+    ("pair", "languages", "tokens"),
+    [
+        (("房子", "dog"), ("zh", "en"), ("房子", "▁dog")),
+        (("เห็น", "red"), ("th", "en"), ("เห็น", "▁red")),
+        (("狗", "房子"), ("ja", "zh"), ("狗", "房子")),
+    ],
+)
+def test_words_of_unspaced_scripts_are_one_token_beside_a_bare_mark(
+    tmp_path, byte_tokenizer, write_lexicon, pair, languages, tokens
+):
+    path = write_lexicon(tmp_path / "lexicon", [(*pair, 1.0, 1.0), ("☃", "dog")], languages)
+    entries = token_entries(path, byte_tokenizer, fraction=1.0, seed=0)
+    assert list(entries.rows) == list(zip(languages, pair))
+    names = byte_tokenizer.pretrained.convert_ids_to_tokens(entries.translations.tolist())
+    assert tuple(names) == tokens[::-1]
+
+
+def test_a_word_that_begins_without_its_mark_is_left_out(tmp_path, byte_tokenizer, write_lexicon):
+    """`x` alone is ▁ and x; the x would be written to the word before it."""
+    path = write_lexicon(tmp_path / "lexicon", [("x", "dog"), ("red", "dog")], ("fr", "en"))
+    entries = token_entries(path, byte_tokenizer, fraction=1.0, seed=0)
+    assert set(entries.rows) == {("fr", "red"), ("en", "dog")}
 
 
 def test_only_words_of_one_token_take_part(datasets, tokenizer, rows):
@@ -123,7 +174,7 @@ def test_only_words_of_one_token_take_part(datasets, tokenizer, rows):
     table = rows("lexicon", 99)
     pairs = list(zip(*(table[c].to_pylist() for c in ("src", "tgt"))))
     single = {w: len(tokenizer.encode([w])[0].ids) == 1 for pair in pairs for w in pair}
-    want = {w for s, t in pairs if single[s] and single[t] for w in (s, t)}
+    want = {w for s, t in pairs if single[s] and single[t] for w in (("ar", s), ("en", t))}
     assert set(entries.rows) == want
     assert 4 < len(want) < len(single)
 
@@ -140,7 +191,7 @@ def test_a_draw_equals_the_obvious_way(shares, data):
     for row, share in enumerate(shares):
         # As `token_entries` makes it: the last of a row is 1, not a rounding beside it.
         cumulative[starts[row] + len(share) - 1] = 1.0
-    entries = TokenEntries({}, ids, starts, cumulative)
+    entries = TokenEntries({}, ids, ("en",) * len(ids), starts, cumulative)
     rows = np.asarray(data.draw(st.lists(st.integers(0, len(shares) - 1), max_size=9)), np.int64)
     size = len(rows)
     places = np.asarray(
@@ -159,11 +210,11 @@ def test_a_draw_equals_the_obvious_way(shares, data):
 
 def test_draws_come_by_probability(datasets, word_tokenizer):
     entries = token_entries(datasets["lexicon"], word_tokenizer, fraction=1.0, seed=0)
-    row = entries.rows["ال"]
+    row = entries.rows["ar", "ال"]
     assert translations(entries, word_tokenizer, "ال") == {"the": 0.75, "red": 0.25}
     # Evenly spread, not drawn: the counts come out exactly.
     places = (np.arange(1000) + 0.5) / 1000
-    drawn = entries.draw(np.full(1000, row), places)
+    drawn = entries.translations[entries.draw(np.full(1000, row), places)]
     words = word_tokenizer.pretrained.convert_ids_to_tokens(drawn.tolist())
     assert (words.count("the"), words.count("red")) == (750, 250)
 

@@ -1,7 +1,10 @@
-"""Which words of a text are one subword each."""
+"""The words of texts, and which of them are one subword each."""
 
 from collections.abc import Sequence
 
+import pyarrow as pa
+
+from bitextile.kernels.text.segment import segment
 from bitextile.trainer.data.tokens import Encoding, Tokenizer
 
 
@@ -37,3 +40,18 @@ def one_piece_words(
         if apart and tokenizer.is_spelled[side.ids[place]]:
             alone[start, end] = place
     return {w: alone[span] for w, span in enumerate(words) if span in alone}
+
+
+def word_spans(texts: Sequence[tuple[str, str]]) -> list[list[tuple[int, int]]]:
+    """Returns the spans of each text's words, by the segmenter of its language.
+
+    Args:
+        texts: (language, text) of each.
+    """
+    found: list[list[tuple[int, int]]] = [[]] * len(texts)
+    for lang in sorted({lang for lang, _ in texts}):
+        rows = [i for i, (own, _) in enumerate(texts) if own == lang]
+        spans = segment(pa.array([texts[i][1] for i in rows], pa.string()), lang).to_pylist()
+        for i, words in zip(rows, spans):
+            found[i] = [(word["start"], word["end"]) for word in words]
+    return found

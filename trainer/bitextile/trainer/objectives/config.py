@@ -120,6 +120,12 @@ class DictMlmSettings(EntrySettings):
     is)."""
     rate: Fraction = 0.5
     """Probability that a selected dictionary word is translated; 0.5 in the paper."""
+    swap_language: bool = False
+    """A translated position gets the language embedding of the translation, as in the released code
+    (our choice: off, that of its sentence)."""
+    random_rows: Positive | None = None
+    """Random tokens come from so many first rows of the vocabulary; in the released code from its
+    first half, where the second holds the derived language. None for all of it."""
     lexicon_fraction: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
     """Fraction of the dictionary to use."""
 

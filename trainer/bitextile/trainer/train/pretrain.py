@@ -180,10 +180,11 @@ def _open_entry(
 
 
 def _languages(config: PretrainConfig, entries: tuple[DatasetEntry, ...]) -> tuple[str, ...]:
-    """Returns the tags that get an embedding: those of all datasets, sorted."""
+    """Returns the tags that get an embedding: of datasets and of what objectives translate to."""
     if not config.language_embeddings:
         return ()
-    return tuple(sorted({tag for e in entries for tag in e.dataset.languages}))
+    of_objectives = {tag for e in entries for tag in getattr(e.objective, "languages", ())}
+    return tuple(sorted({tag for e in entries for tag in e.dataset.languages} | of_objectives))
 
 
 def _geometry(config: PretrainConfig, encoder: Encoder, device: torch.device) -> Geometry | None:

@@ -24,9 +24,10 @@ _CHARS_PER_WORD = {
     r"[\p{Tai_Le}\p{New_Tai_Lue}\p{Tai_Tham}\p{Tai_Viet}]": 4.0,
     r"[\p{Yi}\p{Bopomofo}\p{Nushu}\p{Tangut}]": 1.5,
 }
-_UNSPACED = "".join(script.strip("[]") for script in _CHARS_PER_WORD)
+UNSPACED = "".join(script.strip("[]") for script in _CHARS_PER_WORD)
+"""Scripts written without spaces between words, as the inside of a character class."""
 # The zero-width space parts words of these scripts, which are counted by their characters.
-_SPACED = rf"[^\s\x{{200B}}{_UNSPACED}]+"
+_SPACED = rf"[^\s\x{{200B}}{UNSPACED}]+"
 
 
 def estimate_words(text: pa.StringArray) -> F64:
