@@ -51,7 +51,7 @@ def test_every_entry_that_a_configuration_may_have_has_an_objective_of_its_name(
     ("settings", "expected"),
     [
         (MlmSettings(objective="mlm", dataset=""), Mlm(24)),
-        (TlmSettings(objective="tlm", dataset=""), Tlm(24)),
+        (TlmSettings(objective="tlm", dataset=""), Tlm(24, seed=7)),
         (BtmlmSettings(objective="btmlm", dataset=""), Btmlm(24)),
         (WeamSettings(objective="weam", dataset=""), Weam(24)),
         (
@@ -65,6 +65,10 @@ def test_every_entry_that_a_configuration_may_have_has_an_objective_of_its_name(
         (
             WeamSettings(objective="weam", dataset="", one_to_one_only=True),
             Weam(24, one_to_one_only=True),
+        ),
+        (
+            TlmSettings(objective="tlm", dataset="", random_pair_order=True),
+            Tlm(24, random_pair_order=True, seed=7),
         ),
         (
             CamlmSettings(objective="camlm", dataset="", mask_rate=0.5, random_pair_order=False),

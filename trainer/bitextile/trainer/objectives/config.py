@@ -39,6 +39,9 @@ class TlmSettings(EntrySettings):
 
     kinds: ClassVar[tuple[Kind, ...]] = (PAIRS, ALIGNED, EXCHANGE)
     objective: Literal["tlm"]
+    random_pair_order: bool = False
+    """A coin per pair and epoch decides which sentence comes first, as in PPA (our choice: off, the
+    order of the dataset, which WEAM has too)."""
 
 
 class CamlmSettings(EntrySettings):

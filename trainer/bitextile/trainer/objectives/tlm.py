@@ -4,7 +4,8 @@
     L = - sum_{k in M} log p(x_k | R_k)          M: 15 % of the positions of both sides
 
 Source: Conneau and Lample 2019 (XLM, arXiv 1901.07291), section 3.4. Positions are not reset, as
-in PPA (arXiv 2010.12547). It is exactly WEAM's L_mp: the control run.
+in PPA (arXiv 2010.12547). It is exactly WEAM's L_mp: the control run. PPA's random order of a pair
+is the option `random_pair_order`.
 
 From an `exchange` dataset it reads the sentences with their words exchanged.
 """
@@ -18,6 +19,7 @@ from bitextile.kernels.arrays import I64, Bool
 from bitextile.schema.kinds import EXCHANGE, Kind
 from bitextile.trainer.data.collate import Collation, MaskedBatch, collate
 from bitextile.trainer.data.examples import Example, Input, join
+from bitextile.trainer.data.masking import draws
 from bitextile.trainer.data.tokens import Tokenizer
 from bitextile.trainer.losses import LossSum
 from bitextile.trainer.model.encoder import Encoder
@@ -28,13 +30,18 @@ from bitextile.trainer.objectives.objective import records, texts_of, truncate_p
 
 @dataclass(frozen=True)
 class Tlm:
-    """Adapter: `[CLS] s [SEP] t [SEP]`, sides in the order of the dataset.
+    """Adapter: `[CLS] s [SEP] t [SEP]`.
 
     Attributes:
         max_length: tokens of an input with special tokens.
+        random_pair_order: a coin per pair and epoch decides which sentence comes first; else the
+            order is that of the dataset.
+        seed: of the coin.
     """
 
     max_length: int
+    random_pair_order: bool = False
+    seed: int = 0
     name: str = "tlm"
 
     @classmethod
@@ -42,7 +49,7 @@ class Tlm:
         cls, settings: TlmSettings, tokenizer: Tokenizer, *, max_length: int, seed: int
     ) -> "Tlm":
         """Returns the objective of an entry."""
-        return cls(max_length)
+        return cls(max_length, random_pair_order=settings.random_pair_order, seed=seed)
 
     def columns(self, kind: Kind) -> tuple[str, ...]:
         """Returns the columns read."""
@@ -54,7 +61,10 @@ class Tlm:
     def examples(self, rows: pa.Table, epochs: I64, tokenizer: Tokenizer) -> list[Example]:
         """Returns one concatenated pair per row."""
         ids, keys = records(rows)
-        pairs = joined_pairs(rows, tokenizer, self.max_length)
+        tgt_first = None
+        if self.random_pair_order:
+            tgt_first = draws(keys, epochs, seed=self.seed, operation="tlm/coin") < 0.5
+        pairs = joined_pairs(rows, tokenizer, self.max_length, tgt_first=tgt_first)
         return [
             Example(ids[i], keys[i], int(epochs[i]), (pair,), n_truncated)
             for i, (pair, n_truncated) in enumerate(pairs)
