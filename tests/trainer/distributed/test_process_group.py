@@ -238,10 +238,42 @@ def test_workers_end_with_a_run_that_is_killed(written, tmp_path):
         workers = workers_of(processes.ranks[0])
         assert len(workers) == 2
         processes.ranks[0].kill()
-        # A worker looks for its parent every 5 s.
         gone, left = psutil.wait_procs(workers, timeout=LIMIT_S)
     assert not left
     assert len(gone) == 2
+
+
+# As torchrun starts a rank; the other one never comes, so it waits for 15 minutes.
+AGENT = """
+import os, subprocess, sys
+rank = "from bitextile.trainer.distributed import process_group as p; p.init_distributed()"
+rank += ".__enter__()"
+place = {"WORLD_SIZE": "2", "RANK": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": sys.argv[1]}
+place |= {"TORCHELASTIC_RUN_ID": "none"}
+subprocess.run([sys.executable, "-c", rank], env=os.environ | place)
+"""
+
+
+def test_a_rank_ends_with_a_torchrun_that_is_killed():
+    environment = os.environ | {"PYTHONPATH": ":".join(sys.path)}
+    agent = subprocess.Popen([sys.executable, "-c", AGENT, str(free_port())], env=environment)
+    ranks: list[psutil.Process] = []
+    try:
+        # Once torch is loaded, it has a thread that waits for its parent.
+        deadline = time.monotonic() + LIMIT_S
+        while not any(p.num_threads() > 1 for p in ranks):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+            ranks = psutil.Process(agent.pid).children()
+        agent.kill()
+        agent.wait()
+        gone, left = psutil.wait_procs(ranks, timeout=LIMIT_S)
+    finally:
+        for process in [agent, *ranks]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+    assert not left
+    assert len(gone) == 1
 
 
 def test_ctrl_c_reaches_run_and_workers_and_ends_the_step(written, tmp_path):

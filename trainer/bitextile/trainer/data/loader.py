@@ -10,11 +10,13 @@ import signal
 from collections.abc import Generator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from multiprocessing import parent_process
 from typing import Any
 
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from bitextile.schema.errors import BitextileError
+from bitextile.schema.processes import end_with
 from bitextile.trainer.data.collate import Collation
 from bitextile.trainer.data.mixture import MicroBatchStream
 from bitextile.trainer.data.packed import map_tensors
@@ -112,7 +114,7 @@ def steps(
     """Yields the batches of each step, in the order of the streams, for ever.
 
     Its worker processes start with the first batch and end when the generator is closed, or
-    within seconds when this process is killed.
+    within a second when this process is killed.
 
     Args:
         streams: of this rank, where they stand.
@@ -167,6 +169,9 @@ def _received(shares: Iterator[list[CollatedBatch] | BitextileError]) -> list[Co
 
 
 def _begin_worker(worker: int) -> None:
+    if (parent := parent_process()) and parent.pid:
+        # torch asks for its parent every few seconds, and only while it waits for work.
+        end_with(parent.pid)
     # Ctrl-C and a batch system's SIGTERM reach every process of the group; the run itself ends
     # its step and writes a checkpoint, for which the workers must stay.
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -26,6 +26,7 @@ import torch.distributed as dist
 from safetensors.torch import load, save
 
 from bitextile.schema.errors import BitextileError
+from bitextile.schema.processes import end_with
 from bitextile.trainer.errors import TrainingError
 
 T = TypeVar("T")
@@ -194,6 +195,10 @@ def init_distributed() -> Iterator[ProcessGroup]:
     Raises:
         TrainingError: the others do not join in time.
     """
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        # torchrun ends its ranks, unless it is killed itself. Not after other parents: a shell may
+        # end on purpose, as after `nohup`.
+        end_with(os.getppid())
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
         yield SINGLE_PROCESS

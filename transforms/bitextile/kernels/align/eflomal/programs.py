@@ -6,13 +6,13 @@ bitextile.
 
 import os
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bitextile.kernels.align.eflomal.config import EflomalOptions
 from bitextile.schema.errors import BitextileError, ConfigError
+from bitextile.schema.processes import run_bound
 
 ALIGN = "eflomal-align"
 MAKE_PRIORS = "eflomal-makepriors"
@@ -99,14 +99,7 @@ def run_make_priors(
 def _run(command: list[str], folder: str, n_threads: int | None) -> None:
     threads = {} if n_threads is None else {"OMP_NUM_THREADS": str(n_threads)}
     try:
-        done = subprocess.run(
-            command,
-            cwd=folder,
-            env={**os.environ, **threads},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=False,
-        )
+        done = run_bound(command, cwd=folder, env={**os.environ, **threads})
     except OSError as error:
         raise ConfigError(f"{command[0]} cannot be run: {error}; install eflomal again") from error
     if done.returncode:
