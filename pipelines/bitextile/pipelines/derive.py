@@ -135,7 +135,7 @@ def derive_file(
         "software": software(),
     }
     # After the work: a file that cannot be derived leaves no folder.
-    with staged([out], overwrite=overwrite) as places:
+    with staged([out], overwrite=overwrite, inputs=[file], marker=MARKER) as places:
         folder = Path(places[out])
         (folder / name).write_text("\n".join(made.lines) + "\n", encoding="utf-8")
         (folder / RECORDS).write_text("\n".join(made.records) + "\n", encoding="utf-8")

@@ -66,7 +66,7 @@ def export_dataset(
     # `staged` checks as well; asked first, a wrong `out` is told before a dataset is opened.
     check_free(out, overwrite=overwrite, marker=MARKER)
     source = open_dataset(dataset, list(wanted.kinds))
-    with staged([out], overwrite=overwrite, marker=MARKER) as places:
+    with staged([out], overwrite=overwrite, inputs=[dataset], marker=MARKER) as places:
         folder = places[out]
         rows = {key: _export_key(source, key, folder, wanted) for key in source.keys}
         files = tuple(sorted(os.listdir(folder)))

@@ -1,5 +1,6 @@
 """`bitextile ingest`: corpora -> DIR/pairs and DIR/mono, normalised, filtered, each once."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -31,11 +32,18 @@ def ingest(recipe: str, out: str, *, options: RunOptions) -> list[DatasetResult]
             were rejected, which leaves the datasets and their rejects to look at.
     """
     folder = Path(recipe).absolute().parent
-    return ingest_corpora(load_recipe(recipe), folder, out, options=options)
+    return ingest_corpora(
+        load_recipe(recipe), folder, out, options=options, reads=(os.fspath(recipe),)
+    )
 
 
 def ingest_corpora(
-    recipe: Recipe, folder: Path, out: str, *, options: RunOptions
+    recipe: Recipe,
+    folder: Path,
+    out: str,
+    *,
+    options: RunOptions,
+    reads: tuple[str, ...] = (),
 ) -> list[DatasetResult]:
     """Does what `ingest` does, with a recipe that is parsed already.
 
@@ -44,6 +52,7 @@ def ingest_corpora(
         folder: what its paths are relative to.
         out: folder for the datasets.
         options: how to run.
+        reads: files that are read besides the corpora, such as the recipe's.
     """
     sources = find_files(recipe.bitext, recipe.mono, folder)
     whole = recipe.model_dump(mode="json")
@@ -61,8 +70,12 @@ def ingest_corpora(
     def build_all(root: Any, places: dict[str, str]) -> None:
         build(root, recipe, dict(jobs.values()), outputs, places)
 
+    # In full: manifests name files as the recipe does.
+    files = [file for _, found in jobs.values() for source in found for file in source.files]
     # One pipeline for both datasets: workers start once, and both appear or neither.
-    made = run_pipeline(build_all, outputs, options, input_bytes=input_bytes)
+    made = run_pipeline(
+        build_all, outputs, options, input_bytes=input_bytes, reads=(*reads, *files)
+    )
     for result, (_, found) in zip(made, jobs.values(), strict=True):
         refuse_lost_corpora(result.dataset, found)
     return made

@@ -26,6 +26,7 @@ from bitextile.kernels.tokenizer.unigram import SPECIAL_ROLES, TokenizerConfig, 
 from bitextile.pipelines.runner.atomic import check_free, staged
 from bitextile.schema.dataset import Dataset, open_dataset
 from bitextile.schema.errors import ConfigError, InputError
+from bitextile.schema.inputs import refuse_inputs_in
 from bitextile.schema.kinds import ALIGNED, MONO, PAIRS
 from bitextile.schema.storage import is_local
 
@@ -80,6 +81,7 @@ def train_tokenizer(
     if not is_local(out):
         raise ConfigError(f"{out}: a tokenizer is written to a local folder; give one and copy it")
     check_free(out, overwrite=overwrite, marker=MANIFEST)
+    refuse_inputs_in(out, datasets)
     opened = [open_dataset(path, [PAIRS, MONO, ALIGNED]) for path in datasets]
     # Held-out sentences are left out: pieces fitted to them would flatter every later measurement.
     samples = _read(opened, cap=config.max_sentences)
@@ -92,7 +94,7 @@ def train_tokenizer(
     model = train_unigram(texts, config)
     digest = sha256(model).hexdigest()
     summary = TokenizerSummary(out, config.vocab_size, sentences, sampled, digest)
-    with staged([out], overwrite=overwrite, marker=MANIFEST) as places:
+    with staged([out], overwrite=overwrite, inputs=datasets, marker=MANIFEST) as places:
         _write(Path(places[out]), model, summary, config, opened)
     return summary
 

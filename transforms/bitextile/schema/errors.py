@@ -17,6 +17,10 @@ class OutputExistsError(ConfigError):
     """The output is already there and neither `--overwrite` nor `--reuse` was given."""
 
 
+class OutputInUseError(OutputExistsError):
+    """Another run is writing the output at this moment."""
+
+
 class InputError(BitextileError):
     """An input file is missing, damaged, or not what the recipe says it is."""
 

@@ -1,57 +1,80 @@
-"""Outputs that appear whole or not at all, and replace nothing but their like."""
+"""Outputs that appear whole or not at all, and replace nothing but their like.
 
+For an output `DIR/NAME` there are, while a run writes it, `DIR/.NAME.lock` and the staging folder
+`DIR/.NAME.TOKEN.partial`, which is moved to `DIR/NAME` at the end; what it replaces is
+`DIR/.NAME.TOKEN.old` for a moment. A run that is killed leaves some of them, and the next one that
+writes there removes them, or puts the old output back if the new one was not yet in its place.
+"""
+
+import logging
 import os
+import re
+import secrets
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from bitextile.schema.errors import OutputExistsError
+from bitextile.schema.inputs import refuse_inputs_in
+from bitextile.schema.locks import Lock, hold
 from bitextile.schema.manifest import FILE_NAME
 from bitextile.schema.storage import exists, filesystem, is_local
+
+logger = logging.getLogger(__name__)
 
 
 @contextmanager
 def staged(
-    paths: Sequence[str], *, overwrite: bool, marker: str = FILE_NAME
+    paths: Sequence[str], *, overwrite: bool, inputs: Sequence[str] = (), marker: str = FILE_NAME
 ) -> Iterator[dict[str, str]]:
     """Yields for each output path a place to write it; on success they are moved, else removed.
 
-    On an object store, where folders cannot be moved, the place is the path itself, and it is the
-    manifest, written last, that makes a dataset of it. What is to be replaced is removed there
-    first, or the old shards would lie among the new ones.
+    A path that is a symbolic link is followed: the output stands where it points.
+
+    On an object store, where folders cannot be moved and files not be locked, the place is the path
+    itself, and it is the manifest, written last, that makes a dataset of it. What is to be replaced
+    is removed there first, or the old shards would lie among the new ones.
 
     Args:
         paths: folders to be.
         overwrite: replace folders that are there.
+        inputs: files and folders that are read; what holds one of them is not replaced.
         marker: the file by which such a folder is known; one without it is never replaced.
 
     Raises:
-        OutputExistsError: a path is there, and may not or must not be replaced.
+        OutputExistsError: a path is there, and may not or must not be replaced; or it is being
+            written by another run.
+        BitextileError: another run has taken an output over in the meantime.
     """
-    for path in paths:
+
+    def check(path: str) -> None:
         check_free(path, overwrite=overwrite, marker=marker)
-    places = {path: _staging(path) if is_local(path) else path for path in paths}
-    local = {path: place for path, place in places.items() if path != place}
-    # Parents that are made for the output go again if it fails, the innermost first.
-    made = [folder for place in local.values() for folder in _missing_folders(Path(place).parent)]
-    try:
-        for place in local.values():
-            shutil.rmtree(place, ignore_errors=True)
-            Path(place).mkdir(parents=True)
+        refuse_inputs_in(path, inputs)
+
+    for path in paths:
+        check(path)
+    with ExitStack() as stack:
+        targets = {path: Path(os.path.realpath(filesystem(path)[1])) for path in paths}
+        local = [
+            stack.enter_context(_target(path, targets[path], marker))
+            for path in paths
+            if is_local(path)
+        ]
+        places = {path: path for path in paths} | {t.path: str(t.staging) for t in local}
+        for path in paths:
+            check(path)  # again, since another run may have ended between check and lock
+            if places[path] == path:
+                _remove(path, marker)
+        yield places
         # All outputs are written before the first is moved: if a pipeline fails, none of them has
         # changed.
-        for path in places.keys() - local.keys():
-            _remove(path, marker)
-        yield places
-        for path, place in local.items():
-            _replace(place, filesystem(path)[1])
-    finally:
-        for place in local.values():
-            shutil.rmtree(place, ignore_errors=True)
-        for folder in made:
-            with suppress(OSError):  # it holds an output by now
-                folder.rmdir()
+        for target in local:
+            target.lock.check()
+            check(target.path)
+        for target in local:
+            target.move(overwrite=overwrite)
 
 
 def check_free(path: str, *, overwrite: bool, marker: str = FILE_NAME) -> None:
@@ -82,22 +105,88 @@ def _remove(path: str, marker: str) -> None:
         filesystem_.delete_dir_contents(place)
 
 
+@dataclass(frozen=True)
+class _Target:
+    """A local output that is being written.
+
+    Attributes:
+        path: as the user named it.
+        target: where it will stand.
+        staging: where it is written: in the same folder, thus on the same file system, where a
+            rename is atomic.
+        lock: held.
+    """
+
+    path: str
+    target: Path
+    staging: Path
+    lock: Lock
+
+    def move(self, *, overwrite: bool) -> None:
+        """Moves the output to its place; raises OutputExistsError if something has come there."""
+        old = self.staging.with_suffix(".old")
+        # Two renames: for a moment the path is absent, but it never holds half of an output.
+        if overwrite and self.target.exists():
+            os.rename(self.target, old)
+        try:
+            # No folder that holds something is ever replaced by a rename. Should this fail, the old
+            # output lies in `old`, whole.
+            os.rename(self.staging, self.target)
+        except OSError as error:
+            if not self.target.exists():
+                raise
+            raise OutputExistsError(
+                f"{self.path} came to be while this run was writing it, and is left alone; give "
+                "another --out, or --overwrite to replace it"
+            ) from error
+        if old.exists():
+            # From here on it is not whole, and must not be put back.
+            os.rename(old, self.staging)
+            shutil.rmtree(self.staging, ignore_errors=True)
+
+
+@contextmanager
+def _target(path: str, target: Path, marker: str) -> Iterator[_Target]:
+    # Parents that are made for the output go again if it fails, the innermost first.
+    made = _missing_folders(target.parent)
+    try:
+        with _locked(path, target) as lock:
+            _clean_up(path, target, marker)
+            staging = target.with_name(f".{target.name}.{secrets.token_hex(8)}.partial")
+            staging.mkdir()
+            try:
+                yield _Target(path, target, staging, lock)
+            finally:
+                shutil.rmtree(staging, ignore_errors=True)
+    finally:
+        for folder in made:
+            with suppress(OSError):  # it holds an output by now
+                folder.rmdir()
+
+
+@contextmanager
+def _locked(path: str, target: Path) -> Iterator[Lock]:
+    with ExitStack() as stack:
+        while True:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with suppress(FileNotFoundError):  # another run failed and removed the parent it made
+                lock = stack.enter_context(hold(target.with_name(f".{target.name}.lock"), path))
+                break
+        yield lock
+
+
 def _missing_folders(folder: Path) -> list[Path]:
     return [folder, *_missing_folders(folder.parent)] if not folder.exists() else []
 
 
-def _staging(path: str) -> str:
-    # In the same folder, thus on the same file system, where a rename is atomic.
-    target = Path(filesystem(path)[1])
-    return str(target.with_name(f".{target.name}.partial"))
-
-
-def _replace(place: str, path: str) -> None:
-    old = f"{place}.old"
-    shutil.rmtree(old, ignore_errors=True)
-    # Two renames: for a moment the path is absent, but it never holds half of an output.
-    if os.path.exists(path):
-        os.rename(path, old)
-    # Should this fail, the old output lies in `old`: nothing has been deleted yet.
-    os.rename(place, path)
-    shutil.rmtree(old, ignore_errors=True)
+def _clean_up(path: str, target: Path, marker: str) -> None:
+    """Removes what runs that were killed have left; to be called while the lock is held."""
+    name = re.escape(target.name)
+    # Of versions up to 0.1 without a token.
+    left = re.compile(rf"\.{name}\.(([0-9a-f]{{16}}\.)?partial|partial\.old|[0-9a-f]{{16}}\.old)")
+    for found in sorted(p for p in target.parent.iterdir() if left.fullmatch(p.name)):
+        if found.suffix == ".old" and not target.exists() and (found / marker).exists():
+            os.rename(found, target)
+            logger.warning("%s: put back; a run that was to replace it was killed", path)
+        elif found.suffix != ".old" or (target / marker).exists():
+            shutil.rmtree(found, ignore_errors=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
 
+from bitextile.kernels.readers.archives import archive_member
 from bitextile.pipelines.runner.atomic import staged
 from bitextile.pipelines.runner.beam import execute
 from bitextile.pipelines.runner.options import RunOptions
@@ -55,6 +56,7 @@ def run_pipeline(
     options: RunOptions,
     *,
     input_bytes: int = 0,
+    reads: Sequence[str] | None = None,
 ) -> list[DatasetResult]:
     """Runs a pipeline that writes `outputs`, staged beside their places and moved there at the end.
 
@@ -63,6 +65,8 @@ def run_pipeline(
         outputs: what the pipeline writes.
         options: how to run.
         input_bytes: about how much is read; decides on the number of local workers.
+        reads: files and folders that are read; what holds one is not replaced. None for those that
+            `outputs` name as inputs.
 
     Returns:
         The finished datasets, in the order of `outputs`.
@@ -75,7 +79,11 @@ def run_pipeline(
     # Before anything else, so that a finished step costs no start of Beam.
     if reused := _reusable(outputs, options):
         return reused
-    with staged([output.path for output in outputs], overwrite=options.overwrite) as places:
+    if reads is None:
+        reads = [entry["path"] for output in outputs for entry in output.inputs]
+    inputs = [archive_member(path)[0] for path in reads]
+    paths = [output.path for output in outputs]
+    with staged(paths, overwrite=options.overwrite, inputs=inputs) as places:
         execute(lambda root: build(root, places), options, input_bytes=input_bytes)
     seconds = time.monotonic() - started
     return [DatasetResult(open_dataset(output.path), seconds) for output in outputs]
