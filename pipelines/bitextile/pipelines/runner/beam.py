@@ -5,7 +5,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any
 
 from bitextile.pipelines.runner.options import RunOptions
@@ -54,6 +54,10 @@ def execute(build: Callable[[Any], None], options: RunOptions, *, input_bytes: i
         raise ConfigError(
             f"Beam does not accept what follows --: {' '.join(str(error).split())}"
         ) from error
+    with suppress(OSError):
+        # For files of external transforms, of which there are none here. Beam removes it when the
+        # pipeline ends, but not if it is never run or the process is killed.
+        os.rmdir(pipeline.local_tempdir)
     build(pipeline)
     try:
         with _quiet_workers(), _closed_ports() if local else nullcontext():
@@ -102,6 +106,9 @@ def quiet_beam() -> None:
     """Keeps Beam's notes about itself off the terminal; bitextile's warnings and errors stay."""
     for name in ("apache_beam", "root", "apitools"):
         logging.getLogger(None if name == "root" else name).setLevel(logging.CRITICAL)
+    ours = logging.getLogger("bitextile")
+    # Else it would have the root's level from now on.
+    ours.setLevel(ours.level or logging.WARNING)
 
 
 @contextmanager

@@ -22,6 +22,8 @@ from apache_beam.portability.api import endpoints_pb2
 from apache_beam.runners.portability.fn_api_runner import worker_handlers
 from google.protobuf import json_format, text_format
 
+from bitextile.pipelines.runner import worker
+
 LOOPBACK = "127.0.0.1"
 """Where workers and runner meet. The number, not `localhost`: that name may mean ::1 too, where
 another user could listen on the same port."""
@@ -76,7 +78,7 @@ class LocalWorker(worker_handlers.GrpcWorkerHandler):
             # In the environment, which other users cannot read; a command line they can.
             "WORKER_ID": self.worker_id,
         }
-        command = [sys.executable, "-m", "apache_beam.runners.worker.sdk_worker_main"]
+        command = [sys.executable, "-m", worker.__name__, str(os.getpid())]
         self._process = subprocess.Popen(command, env=os.environ | given)
         self._ended.start()
 
