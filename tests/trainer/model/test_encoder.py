@@ -8,6 +8,8 @@ from bitextile.trainer.config import ModelConfig
 from bitextile.trainer.data.examples import Input
 from bitextile.trainer.data.packed import flatten, pack_inputs
 from bitextile.trainer.model.build import build_encoder
+from bitextile.trainer.model.encoder import Encoder
+from bitextile.trainer.model.heads import head_of
 
 SIZE = {
     "hidden_size": 32,
@@ -61,3 +63,36 @@ def test_parts_give_the_logits_of_the_whole(tokenizer, model_type, tmp_path):
     again = build(tokenizer, {"checkpoint": str(tmp_path)})
     for (name, a), (_, b) in zip(encoder.named_parameters(), again.named_parameters()):
         assert torch.equal(a, b), name
+
+
+@pytest.mark.parametrize("model_type", ["bert", "xlm-roberta", "modernbert"])
+def test_rows_that_are_no_token_are_never_predicted(tokenizer, model_type):
+    """A table that was rounded up; without those rows a model says the same of the others."""
+    n = tokenizer.size
+    geometry = {"config": SIZE | {"model_type": model_type, "vocab_size": n + 42}}
+    encoder = build(tokenizer, geometry).eval()
+    vectors = torch.randn(7, encoder.width, generator=torch.Generator().manual_seed(1))
+    logits = encoder.logits(vectors)
+    assert logits.shape == (7, n + 42)
+    assert (logits[:, n:] == -torch.inf).all()
+    whole = vectors
+    for part in head_of(encoder.mlm):
+        whole = part(whole)
+    assert torch.equal(logits[:, :n], whole[:, :n])
+    torch.nn.functional.cross_entropy(logits, torch.arange(7)).backward()
+    gradient = encoder.mlm.get_output_embeddings().weight.grad
+    assert not gradient[n:].any()
+    assert gradient[:n].any()
+    assert torch.isfinite(gradient).all()
+    assert "unused_rows" not in encoder.state_dict()
+
+
+def test_ids_of_no_token_are_never_predicted(tokenizer):
+    """Between others, as a tokenizer has them of which tokens were removed."""
+    mlm = build(tokenizer, {"config": SIZE | {"model_type": "xlm-roberta"}}).mlm
+    is_piece = np.ones(tokenizer.size, bool)
+    is_piece[[9, 77]] = False
+    encoder = Encoder(mlm, is_piece=is_piece).eval()
+    logits = encoder.logits(torch.zeros(1, encoder.width))
+    assert torch.isinf(logits[0]).nonzero().flatten().tolist() == [9, 77]
+    assert Encoder(mlm, is_piece=np.ones(tokenizer.size, bool)).unused_rows is None

@@ -68,6 +68,13 @@ class Tokenizer:
         return dict(self.pretrained.get_vocab())
 
     @cached_property
+    def is_piece(self) -> Bool:
+        """[size] False at ids that no token has."""
+        is_piece = np.zeros(self.size, bool)
+        is_piece[list(self.vocabulary.values())] = True
+        return is_piece
+
+    @cached_property
     def digest(self) -> str:
         """`sha256:...` over the tokenizer's whole definition; equal digests give equal ids."""
         # The definition as the library writes it, not the file: a folder that is saved again keeps
@@ -195,6 +202,46 @@ def load_tokenizer(path: str) -> Tokenizer:
         ordinary=np.flatnonzero(is_ordinary).astype(np.int32),
         is_ordinary=is_ordinary,
     )
+
+
+_VOCABULARY_FILES = ("tokenizer.json", "vocab.*", "*.model", "*.spm")
+
+
+def check_same_pieces(folder: str, tokenizer: Tokenizer) -> None:
+    """Checks that the tokenizer in a model's folder has the pieces of another one.
+
+    Two vocabularies of one size may give each row of the embeddings another meaning.
+
+    Args:
+        folder: of the model; without a tokenizer in it nothing can be compared.
+        tokenizer: to use the model with.
+
+    Raises:
+        ConfigError: an id stands for another piece in the folder's tokenizer, or that cannot be
+            loaded.
+    """
+    path = Path(folder)
+    if not any(found for name in _VOCABULARY_FILES for found in path.glob(name)):
+        return
+    if path.resolve() == Path(tokenizer.path).resolve():
+        return
+    try:
+        known = AutoTokenizer.from_pretrained(folder, local_files_only=True).get_vocab()
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(
+            f"{folder}: its tokenizer cannot be loaded, to be compared with {tokenizer.path} "
+            f"({reason}); put the right one there"
+        ) from error
+    own, mine = ({i: p for p, i in v.items()} for v in (known, tokenizer.vocabulary))
+    differ = [i for i in sorted(own.keys() | mine.keys()) if own.get(i) != mine.get(i)]
+    if differ:
+        at = differ[0]
+        raise ConfigError(
+            f"{folder}: its tokenizer has {own.get(at, 'nothing')!r} for id {at}, {tokenizer.path} "
+            f"has {mine.get(at, 'nothing')!r} ({len(differ)} ids differ); give the tokenizer in "
+            "that folder"
+        )
 
 
 def _special(pretrained: Any, path: str, *names: str) -> int:

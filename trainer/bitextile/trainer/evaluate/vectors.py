@@ -51,7 +51,7 @@ def load_embedder(model: str, *, layer: int | None = None) -> Embedder:
         ConfigError: no such model or layer.
     """
     tokenizer = load_tokenizer(model)
-    encoder = Encoder(load_masked_lm(model))
+    encoder = Encoder(load_masked_lm(model), is_piece=tokenizer.is_piece)
     chosen = round(encoder.layers * 2 / 3) if layer is None else layer
     if not 0 <= chosen <= encoder.layers:
         raise ConfigError(f"layer is {layer}, but {model} has layers 0 to {encoder.layers}")

@@ -11,7 +11,7 @@ from transformers.utils import logging as transformers_logging
 
 from bitextile.schema.errors import ConfigError
 from bitextile.trainer.config import ModelConfig
-from bitextile.trainer.data.tokens import Tokenizer
+from bitextile.trainer.data.tokens import Tokenizer, check_same_pieces
 from bitextile.trainer.model.encoder import Encoder, first_position
 from bitextile.trainer.model.languages import load_languages
 
@@ -57,11 +57,12 @@ def build_encoder(
         flex: FlexAttention instead of SDPA; None for wherever the model allows it.
 
     Raises:
-        ConfigError: no such checkpoint, none in safetensors, too few positions or too small a
-            vocabulary, attention dropout under FlexAttention, or a configuration transformers
-            does not accept.
+        ConfigError: no such checkpoint, none in safetensors, one with other pieces in its
+            tokenizer, too few positions or too small a vocabulary, attention dropout under
+            FlexAttention, or a configuration transformers does not accept.
     """
     if model.checkpoint is not None:
+        check_same_pieces(model.checkpoint, tokenizer)
         mlm = load_masked_lm(model.checkpoint)
     else:
         mlm = _fresh(model.config or PRESETS[model.preset or "mini"], tokenizer, max_length, seed)
@@ -73,7 +74,7 @@ def build_encoder(
     # Fresh language embeddings follow the seed; the caller's generator does not move.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        encoder = Encoder(mlm, languages, flex=flex)
+        encoder = Encoder(mlm, languages, flex=flex, is_piece=tokenizer.is_piece)
     if model.checkpoint is not None and encoder.language is not None:
         load_languages(Path(model.checkpoint), encoder.languages, encoder.language)
     return encoder

@@ -3,9 +3,11 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
+from bitextile.kernels.arrays import Bool
 from bitextile.schema.errors import ConfigError
 from bitextile.trainer.data.packed import Packed
 from bitextile.trainer.model.attention import block_mask, dense_mask
@@ -25,9 +27,29 @@ class Encoder(nn.Module):
             pre-training (ERNIE-M, section 3.2) and ignored by whoever loads `mlm` alone.
         language: that table, or None.
         flex: FlexAttention instead of SDPA with a dense mask.
+        unused_rows: [n] int64 rows of the embeddings that are no token of the tokenizer, as in a
+            table that was rounded up; they are never predicted. None where there are none.
     """
 
-    def __init__(self, mlm: Any, languages: Sequence[str] = (), *, flex: bool = False) -> None:
+    unused_rows: torch.Tensor | None
+
+    def __init__(
+        self,
+        mlm: Any,
+        languages: Sequence[str] = (),
+        *,
+        flex: bool = False,
+        is_piece: Bool | None = None,
+    ) -> None:
+        """Takes a model apart.
+
+        Args:
+            mlm: masked language model of transformers.
+            languages: tags that get an embedding of their own.
+            flex: FlexAttention instead of SDPA.
+            is_piece: [ids of the tokenizer] False where an id stands for nothing; None where every
+                row of the embeddings is a token.
+        """
         super().__init__()
         self.mlm: Any = mlm
         self.languages = tuple(languages)
@@ -36,6 +58,8 @@ class Encoder(nn.Module):
         # Called for its error: a model without a known head is refused before training.
         head_of(mlm)
         _set_attention(mlm, "flex_attention" if flex else "sdpa")
+        # Not saved: what is a token follows from the tokenizer, which is.
+        self.register_buffer("unused_rows", _unused_rows(mlm, is_piece), persistent=False)
 
     @property
     def width(self) -> int:
@@ -101,12 +125,24 @@ class Encoder(nn.Module):
     def logits(self, vectors: torch.Tensor) -> torch.Tensor:
         """Returns the head's scores of vectors [M, width] as [M, vocabulary].
 
+        Those of rows that are no token are -inf: they get no probability, and no gradient.
+
         Only for positions that are predicted: on a CPU with 15 % of 32,000-word logits that is
         most of a mini model's time.
         """
         for part in head_of(self.mlm):
             vectors = part(vectors)
+        if self.unused_rows is not None:
+            vectors = vectors.index_fill(1, self.unused_rows, -torch.inf)
         return vectors
+
+
+def _unused_rows(mlm: Any, is_piece: Bool | None) -> torch.Tensor | None:
+    if is_piece is None:
+        return None
+    used: Bool = np.zeros(mlm.get_input_embeddings().num_embeddings, bool)
+    used[: len(is_piece)] = is_piece[: len(used)]
+    return None if used.all() else torch.from_numpy(np.flatnonzero(~used))
 
 
 def first_position(body: Any) -> int:
