@@ -12,7 +12,12 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from bitextile.schema.errors import ConfigError
+from bitextile.trainer.config_file import parse_config
 from bitextile.trainer.data.tokens import Encoding, limits, load_tokenizer, split_subwords, truncate
+from bitextile.trainer.evaluate.evaluate import evaluate
+from bitextile.trainer.finetune.config import FinetuneConfig
+from bitextile.trainer.finetune.loop import finetune
+from bitextile.trainer.train.pretrain import pretrain
 
 
 def test_offsets_count_code_points_and_cover_the_text(tokenizer_folder):
@@ -220,3 +225,57 @@ def test_limits_fill_the_room_and_exceed_no_side(n_src, n_tgt, room):
     assert 0 <= s <= n_src
     assert 0 <= t <= n_tgt
     assert s + t == min(room, n_src + n_tgt)
+
+
+SPECIALS = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+
+
+def word_level(words: list[str]) -> tuple[Tokenizer, dict[str, int]]:
+    ids = {n: i for i, n in enumerate(SPECIALS)} | {w: 40 * i for i, w in enumerate(words, 1)}
+    tokenizer = Tokenizer(models.WordLevel(ids, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    return tokenizer, ids
+
+
+def word_piece(words: list[str]) -> tuple[Tokenizer, dict[str, int]]:
+    # The holes lie before the special tokens here, so that the largest id is the mask's.
+    pieces = [words[0], *(f"##{w}" for w in words)]
+    ids = {w: 3 * i for i, w in enumerate([*words, *dict.fromkeys(pieces[1:])])}
+    ids |= {n: 880 + 5 * i for i, n in enumerate(SPECIALS)}
+    tokenizer = Tokenizer(models.WordPiece(ids, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    return tokenizer, ids
+
+
+def bpe(words: list[str]) -> tuple[Tokenizer, dict[str, int]]:
+    letters = sorted({c for word in words for c in word})
+    ids = {n: i for i, n in enumerate(SPECIALS)} | {c: 900 - 7 * i for i, c in enumerate(letters)}
+    tokenizer = Tokenizer(models.BPE(ids, [], unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    return tokenizer, ids
+
+
+@pytest.mark.parametrize("make", [word_level, word_piece, bpe])
+def test_ids_with_holes_are_trained_on_tuned_and_evaluated(make, config, tmp_path, capfd):
+    """22 tokens, the largest id 900: what needs a row for each token needs one for each id."""
+    backend, ids = make(["the", "red", "dog", "sees", "a", "كلب", "أحمر", "يرى"])
+    named = ("bos", "pad", "eos", "unk", "mask")
+    folder = str(tmp_path / "tokenizer")
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=backend, **dict(zip((f"{n}_token" for n in named), SPECIALS))
+    )
+    fast.save_pretrained(folder)
+    capfd.readouterr()  # the library warns of the holes as it writes them
+    tokenizer = load_tokenizer(folder)
+    assert tokenizer.size == max(ids.values()) + 1 > len(tokenizer.vocabulary)
+    assert tokenizer.ordinary.tolist() == sorted(i for n, i in ids.items() if n not in SPECIALS)
+    run = str(tmp_path / "run")
+    pretrain(config(tokenizer=folder, steps=2), run)
+    (tmp_path / "task.tsv").write_text("the dog\tكلب\tyes\nred\tأحمر\tno\n" * 4, "utf-8")
+    source = {"file": str(tmp_path / "task.tsv"), "language": "en"}
+    settings = {"model": run, "train": [source], "epochs": 1, "max_length": 32, "device": "cpu"}
+    made = parse_config(FinetuneConfig, settings, base=tmp_path)
+    assert finetune(made, str(tmp_path / "tuned")).loss > 0
+    pairs = config().data[0].dataset
+    found = evaluate(run, task="perplexity", data=[pairs], split="all")["results"]["aligned"]
+    assert all(1 < figures["perplexity"]["value"] < 2000 for figures in found.values())

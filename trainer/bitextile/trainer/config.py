@@ -56,8 +56,9 @@ class RunConfig(Settings):
     """Weight decay of AdamW, on matrices only (biases and norms are spared)."""
     max_grad_norm: Annotated[float, Field(ge=0.0)] = 1.0
     """Largest gradient norm; 0 turns clipping off."""
-    seed: Count = 0
-    """Seed of all random draws: order, mixture, masks, dropout, fresh weights."""
+    seed: Annotated[int, Field(ge=0, lt=2**64)] = 0
+    """Seed of all random draws: order, mixture, masks, dropout, fresh weights; those of the entries
+    of a mixture are drawn apart."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Device: auto (cuda if there is one), cpu or cuda."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"

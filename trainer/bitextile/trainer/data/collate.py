@@ -1,7 +1,7 @@
 """From examples to tensors: masked and packed. A pure function of its input."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from bitextile.trainer.data.packed import (
     map_tensors,
     pack_inputs,
 )
+from bitextile.trainer.data.seeds import entry_seed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +39,11 @@ class Collation:
     width: int
     fixed: bool = False
     languages: Mapping[str, int] | None = None
+
+    def of_entry(self, entry: int) -> "Collation":
+        """Returns the collation of an entry of the mixture, which masks apart from the others."""
+        seed = entry_seed(self.masking.seed, entry)
+        return replace(self, masking=replace(self.masking, seed=seed))
 
 
 @dataclass(frozen=True)

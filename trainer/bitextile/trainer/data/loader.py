@@ -67,7 +67,7 @@ def collated_batch(stream: MicroBatchStream, collation: Collation) -> CollatedBa
     """Returns a stream's next micro-batch as tensors and moves the stream on."""
     micro = stream.next()
     objective = stream.entries[micro.entry].objective
-    batch = objective.collate(micro.examples, collation)
+    batch = objective.collate(micro.examples, collation.of_entry(micro.entry))
     return CollatedBatch(
         stream=stream.index,
         entry=micro.entry,

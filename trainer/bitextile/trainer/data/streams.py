@@ -50,7 +50,7 @@ class DatasetStream:
         dataset: opened.
         key: a language pair or language.
         columns: what to read besides `split`.
-        seed: of the run.
+        seed: of the entry.
         split: the only one to be yielded; None if the kind has no splits.
     """
 

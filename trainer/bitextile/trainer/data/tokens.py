@@ -44,7 +44,8 @@ class Tokenizer:
         sep: id that ends each sentence.
         pad: id behind the last one.
         mask: id of a hidden position.
-        ordinary: [v] ids that are not special, ascending; what a random token is drawn from.
+        ordinary: [v] ids of tokens that are not special, ascending; what a random token is drawn
+            from.
         is_ordinary: [size] True at those ids.
     """
 
@@ -59,8 +60,8 @@ class Tokenizer:
 
     @property
     def size(self) -> int:
-        """Rows an embedding table needs."""
-        return len(self.pretrained)
+        """Rows an embedding table needs: the largest id + 1, whatever ids are left out below it."""
+        return len(self.is_ordinary)
 
     @cached_property
     def vocabulary(self) -> dict[str, int]:
@@ -190,7 +191,11 @@ def load_tokenizer(path: str) -> Tokenizer:
     # tokenizer.json may ask for both; inputs are cut at words and packed instead.
     pretrained.backend_tokenizer.no_truncation()
     pretrained.backend_tokenizer.no_padding()
-    is_ordinary = np.ones(len(pretrained), bool)
+    ids = list(pretrained.get_vocab().values())
+    # Not the number of tokens: ids may have holes, as where tokens were removed or added far behind
+    # the others. A hole is no token to predict or to draw.
+    is_ordinary = np.zeros(max(ids, default=-1) + 1, bool)
+    is_ordinary[ids] = True
     is_ordinary[list(pretrained.all_special_ids)] = False
     return Tokenizer(
         pretrained,

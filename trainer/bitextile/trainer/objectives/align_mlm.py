@@ -24,6 +24,7 @@ from bitextile.kernels.randomness import uniform
 from bitextile.schema.kinds import Kind
 from bitextile.trainer.data.collate import Collation, MaskedBatch, collate
 from bitextile.trainer.data.examples import Example
+from bitextile.trainer.data.seeds import run_seed
 from bitextile.trainer.data.tokens import Tokenizer
 from bitextile.trainer.losses import LossSum
 from bitextile.trainer.model.encoder import Encoder
@@ -106,7 +107,8 @@ class AlignMlm:
     ) -> "AlignMlm":
         """Reads the dictionary and returns the objective of an entry."""
         fraction = settings.lexicon_fraction
-        entries = subword_entries(settings.lexicon, tokenizer, fraction=fraction, seed=seed)
+        common = run_seed(seed)
+        entries = subword_entries(settings.lexicon, tokenizer, fraction=fraction, seed=common)
         return cls(max_length, entries, alpha=settings.alpha, sample=settings.sample, seed=seed)
 
     def columns(self, kind: Kind) -> tuple[str, ...]:

@@ -49,7 +49,7 @@ def build_objective(
         settings: the entry.
         tokenizer: tokenises dictionaries.
         max_length: tokens of an input.
-        seed: of the run.
+        seed: of the entry; what it draws, but for the part of a lexicon to use, is keyed by it.
 
     Raises:
         DatasetError: the entry's dictionary is not whole.

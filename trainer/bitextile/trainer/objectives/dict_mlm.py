@@ -33,6 +33,7 @@ from bitextile.schema.kinds import Kind
 from bitextile.trainer.data.collate import Collation, MaskedBatch, Selection, pack_selection, select
 from bitextile.trainer.data.examples import Example, join
 from bitextile.trainer.data.masking import Masking, draws
+from bitextile.trainer.data.seeds import run_seed
 from bitextile.trainer.data.tokens import Tokenizer, truncate
 from bitextile.trainer.data.words import one_piece_words, word_spans
 from bitextile.trainer.losses import LossSum
@@ -72,7 +73,8 @@ class DictMlm:
     ) -> "DictMlm":
         """Reads the dictionary and returns the objective of an entry."""
         fraction = settings.lexicon_fraction
-        entries = token_entries(settings.lexicon, tokenizer, fraction=fraction, seed=seed)
+        common = run_seed(seed)
+        entries = token_entries(settings.lexicon, tokenizer, fraction=fraction, seed=common)
         n_rows = settings.random_rows
         if n_rows is not None and not (tokenizer.ordinary < n_rows).any():
             raise ConfigError(

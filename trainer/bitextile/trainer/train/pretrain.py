@@ -11,6 +11,7 @@ from bitextile.kernels.model_digest import encoder_digest
 from bitextile.schema.dataset import open_dataset
 from bitextile.schema.errors import DatasetError, OutputExistsError, SchemaError
 from bitextile.trainer.config import FREE_ON_RESUME, ModelConfig, PretrainConfig
+from bitextile.trainer.data.seeds import entry_seed
 from bitextile.trainer.data.streams import DatasetStream
 from bitextile.trainer.data.tokens import Tokenizer, load_tokenizer
 from bitextile.trainer.distributed.fsdp import check_parallelism
@@ -160,7 +161,8 @@ def _open_parts(
 def _open_entry(
     config: PretrainConfig, tokenizer: Tokenizer, index: int, settings: AnyObjectiveSettings
 ) -> DatasetEntry:
-    objective = build_objective(settings, tokenizer, max_length=config.max_length, seed=config.seed)
+    seed = entry_seed(config.seed, index)
+    objective = build_objective(settings, tokenizer, max_length=config.max_length, seed=seed)
     dataset = open_dataset(settings.dataset)
     if dataset.kind not in settings.kinds:
         wanted = " or ".join(k.name for k in settings.kinds)
@@ -173,9 +175,7 @@ def _open_entry(
     columns = objective.columns(dataset.kind)
     # Pseudo translations and the like have no split: all of them are to be learned from.
     split = "train" if "split" in dataset.kind.schema.names else None
-    row_streams = tuple(
-        DatasetStream(dataset, key, columns, config.seed, split) for key in dataset.keys
-    )
+    row_streams = tuple(DatasetStream(dataset, key, columns, seed, split) for key in dataset.keys)
     return DatasetEntry(objective, dataset, settings.weight, row_streams, config.language_alpha)
 
 

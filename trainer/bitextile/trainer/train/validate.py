@@ -61,7 +61,8 @@ def _mean(sums: list[Sums], part: str) -> float:
 
 def _valid_batches(state: TrainState, entry: DatasetEntry) -> Iterator[Any]:
     config, objective, dataset = state.config, entry.objective, entry.dataset
-    # Keyed apart from training, and without an epoch: the same masks at every validation.
+    # Keyed apart from training, and without an epoch: the same masks at every validation, and for
+    # every entry, so that losses of entries on one dataset can be compared.
     masking = replace(state.collation.masking, operation="mask/valid")
     collation = replace(state.collation, masking=masking)
     # Equally many of each language, rounded up so that each has some.
