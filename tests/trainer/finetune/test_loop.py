@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pyarrow as pa
@@ -23,13 +24,17 @@ from bitextile.kernels.switch.task_field import (
 from bitextile.schema.kinds import KINDS
 from bitextile.schema.manifest import Counts, Manifest, write_manifest
 from bitextile.schema.shards import shard_path, write_shard
+from bitextile.trainer.data.loader import steps
+from bitextile.trainer.distributed.process_group import SINGLE_PROCESS
 from bitextile.trainer.evaluate import tasks
 from bitextile.trainer.evaluate.classification import ClassificationTask
 from bitextile.trainer.evaluate.evaluate import evaluate
-from bitextile.trainer.finetune.loop import finetune
+from bitextile.trainer.finetune.loop import FinetuneJob, finetune
 from bitextile.trainer.observe.metrics import Metrics
 from bitextile.trainer.train.checkpoint import checkpoints
+from bitextile.trainer.train.pretrain import save_initial
 
+DROPOUTS = ("hidden_dropout_prob", "attention_probs_dropout_prob")
 AUGMENTED = {"epochs": 3, "grad_accumulation": 2, "keep_checkpoints": 9}
 
 
@@ -112,6 +117,71 @@ def test_an_epoch_has_every_row_once_in_any_number_of_micro_batches(tuning, tmp_
         rows = [m["rows"] for m in metrics(run)]
         assert rows == [4] * 10
         assert [m["epoch"] for m in metrics(run)] == [0] * 5 + [1] * 5
+
+
+def few(task_rows, n: int) -> list[tuple[str, str, str]]:
+    """So many rows, whose first label is not the only one of its kind, as a header would be."""
+    return [(p, h, ("yes", "no")[i % 2]) for i, (p, h, _) in enumerate(task_rows[:n])]
+
+
+def records_read(config) -> list[str]:
+    """What the streams of a whole run give, row by row."""
+    state = FinetuneJob(config).open(None, SINGLE_PROCESS)
+    batches = steps(state.streams, state.collation)
+    found = [b for _ in range(state.config.steps) for b in next(batches)]
+    batches.close()
+    return [record for batch in found for record in batch.records]
+
+
+@pytest.mark.parametrize(
+    ("rows", "epochs", "batch_rows", "micro_batches"),
+    [(5, 2, 4, 1), (5, 2, 4, 2), (5, 2, 8, 4), (7, 3, 6, 3), (20, 0.35, 3, 1), (3, 1, 32, 8)],
+)
+def test_a_run_reads_its_rows_as_often_as_its_epochs_say(
+    tuning, write_task, task_rows, tmp_path, rows, epochs, batch_rows, micro_batches
+):
+    source = {"file": write_task(few(task_rows, rows)), "language": "en"}
+    config = tuning(
+        train=[source], epochs=epochs, batch_rows=batch_rows, grad_accumulation=micro_batches
+    )
+    total = round(rows * epochs)
+    read = Counter(records_read(config))
+    assert sum(read.values()) == total
+    assert max(read.values()) - (min(read.values()) if epochs >= 1 else 1) == 0
+    finetune(config, str(tmp_path / "run"))
+    in_steps = [m["rows"] for m in metrics(tmp_path / "run")]
+    # Full steps, and the rest in the last one; with twelve rows read, two would count twice.
+    full, rest = divmod(total, batch_rows)
+    assert in_steps == [batch_rows] * full + ([rest] if rest else [])
+    assert all(m["loss"] > 0 for m in metrics(tmp_path / "run"))
+
+
+def test_micro_batches_without_a_row_change_nothing(
+    tuning, write_task, task_rows, config, tmp_path
+):
+    plain = config().model.config | dict.fromkeys(DROPOUTS, 0.0) | {"initializer_range": 0.2}
+    save_initial(config(model={"config": plain}), str(tmp_path / "plain"))
+    source = {"file": write_task(few(task_rows, 5)), "language": "en"}
+    settings = {"model": str(tmp_path / "plain"), "train": [source], "epochs": 2, "batch_rows": 8}
+    found = []
+    for n in (1, 4):
+        # Of the second step's four micro-batches two have a row each, and two have none.
+        run = tmp_path / str(n)
+        finetune(tuning(**settings, grad_accumulation=n), str(run))
+        found.append([(m["rows"], m["loss"], m["gradient_norm"]) for m in metrics(run)])
+    assert found[1] == [pytest.approx(step, rel=1e-5) for step in found[0]]
+
+
+def test_a_run_that_is_lengthened_reads_all_rows_of_its_epochs(
+    tuning, write_task, task_rows, tmp_path
+):
+    source = {"file": write_task(few(task_rows, 5)), "language": "en"}
+    run = tmp_path / "run"
+    for epochs in (2, 3):
+        # The first run ends on a step of two rows; four steps of four would miss a row after it.
+        finetune(tuning(train=[source], epochs=epochs, batch_rows=4), str(run), resume=epochs > 2)
+        assert sum(m["rows"] for m in metrics(run)) == 5 * epochs
+    assert [m["rows"] for m in metrics(run)] == [4, 4, 2, 4, 1]
 
 
 def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(tuning, salt, tmp_path, monkeypatch):
@@ -212,7 +282,7 @@ def test_switched_task_data_and_files_are_learned_from_together(
     train = [{"file": task_file, "language": "en"}, {"dataset": folder}]
     run = tmp_path / "run"
     finetune(tuning(train=train, epochs=1, batch_rows=4), str(run))
-    assert sum(m["rows"] for m in metrics(run)) >= 20 + switched.num_rows
+    assert sum(m["rows"] for m in metrics(run)) == 20 + switched.num_rows
     assert metrics(run)[-1]["step"] == -(-(20 + switched.num_rows) // 4)
     card = (run / "README.md").read_text(encoding="utf-8")
     assert "| fields |" in card

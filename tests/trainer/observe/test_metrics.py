@@ -25,6 +25,18 @@ def test_a_line_and_scalars_per_step(tmp_path):
     assert (event.step, event.value) == (1, 2.5)
 
 
+def test_a_step_in_which_nothing_is_masked_has_no_scalar_and_says_so(tmp_path, capsys):
+    nothing = STEP | {"loss": None, "losses": {}}
+    metrics = Metrics(tmp_path, step=0)
+    metrics.write(nothing)
+    metrics.close()
+    assert json.loads((tmp_path / METRICS).read_text())["loss"] is None
+    board = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    assert set(board.Tags()["scalars"]) == {"tokens_per_s", "data_wait"}
+    Lines(total=1, done=0).step(nothing)
+    assert "nothing masked  1,200 tokens/s" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("step", "kept"), [(0, []), (2, [1, 2]), (9, [1, 2, 3])])
 def test_a_resumed_run_writes_anew_what_lies_behind_its_step(tmp_path, step, kept):
     lines = [json.dumps({"step": i}) + "\n" for i in (1, 2, 3)]

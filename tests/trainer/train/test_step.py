@@ -40,6 +40,51 @@ def test_a_part_that_nothing_weighs_is_multiplied_by_its_share():
     assert StepStats((stats(0, 0, a=0),)).factor((0, "a")) == 1.0
 
 
+def test_an_entry_without_anything_to_predict_has_no_part_in_the_loss_of_a_step():
+    step = StepStats((stats(0, 0, a=3), stats(1, 0, a=1), stats(2, 1, b=0), stats(3, 2, c=2)))
+    assert step.loss({(0, "a"): 3.0, (2, "c"): 6.0}) == pytest.approx(3.0 * 2 / 3 + 6.0 / 3)
+    assert step.loss({(0, "a"): 3.0}) == pytest.approx(3.0)
+    assert step.loss({}) is None
+    whole = StepStats((stats(0, 0, a=3, d=1), stats(1, 1, b=2)))
+    assert whole.loss({(0, "a"): 3.0, (0, "d"): 1.0, (1, "b"): 6.0}) == pytest.approx(5.0)
+
+
+@pytest.mark.parametrize(
+    ("objective", "kind"),
+    [
+        ("mlm", "mono"),
+        ("tlm", "pairs"),
+        ("camlm", "pairs"),
+        ("weam", "aligned"),
+        ("btmlm", "pseudo"),
+        ("dict_mlm", "mono"),
+        ("align_mlm", "mono"),
+        ("moco", "pairs"),
+    ],
+)
+def test_a_part_that_nothing_is_predicted_for_is_no_loss_of_0(config, datasets, objective, kind):
+    more = {"lexicon": datasets["lexicon"]} if objective in ("dict_mlm", "align_mlm") else {}
+    entry = {"objective": objective, "dataset": datasets[kind]} | more
+    state = open_pretraining(config(data=[entry], mask_rate=0.01, batch_tokens=64, steps=60))
+    batches = steps(state.streams, state.collation)
+    seen = set()
+    for _ in range(30):
+        (batch,) = made = next(batches)
+        metrics = train_step(state, iter([made]))
+        named = {n.split("/")[-1]: loss for n, loss in metrics["losses"].items()}
+        # Exactly the parts that have a position or pair, by the loader's count.
+        weighed = {n for n, weight in batch.weights.items() if weight}
+        assert set(named) == weighed
+        predicted = {n: v for n, v in named.items() if n not in ("contrast", "align")}
+        assert all(loss > 0 for loss in predicted.values())
+        if named:
+            assert metrics["loss"] == pytest.approx(sum(named.values()))
+        else:
+            assert metrics["loss"] is None
+        seen.add(bool(predicted))
+    assert seen == {True, False}
+
+
 @pytest.fixture
 def plain(config) -> dict:
     """A model without dropout, so that a second forward pass gives the same."""

@@ -33,6 +33,16 @@ def test_a_loss_is_the_sum_of_the_means_of_its_parts(state):
     assert validate(state) == {"weam": pytest.approx(expected, rel=1e-5)}
 
 
+def test_rows_in_which_nothing_is_masked_have_no_loss(config, datasets):
+    entries = [
+        {"objective": "mlm", "dataset": datasets["mono"]},
+        {"objective": "camlm", "dataset": datasets["pairs"], "mask_rate": 0.9},
+    ]
+    found = validate(open_pretraining(config(data=entries, mask_rate=1e-6)))
+    assert found.keys() == {"camlm"}
+    assert found["camlm"] > 0
+
+
 def test_it_reads_the_valid_split_up_to_the_limit(state, config, datasets):
     def n_rows(state) -> int:
         return sum(len(b.packed.starts) for b in module._valid_batches(state, state.entries[0]))

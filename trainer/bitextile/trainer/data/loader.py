@@ -42,6 +42,7 @@ class CollatedBatch:
         n_split: rows that gave several inputs.
         epoch: the highest of a row.
         state: counters of the stream behind this batch.
+        is_filler: True where nothing is learned from it, and no number above counts it.
     """
 
     stream: int
@@ -55,6 +56,7 @@ class CollatedBatch:
     n_split: int
     epoch: int
     state: dict[str, Any]
+    is_filler: bool = False
 
     # DataLoader calls this method of a batch that is none of the types it knows.
     def pin_memory(self) -> "CollatedBatch":
@@ -68,19 +70,23 @@ def collated_batch(stream: MicroBatchStream, collation: Collation) -> CollatedBa
     micro = stream.next()
     objective = stream.entries[micro.entry].objective
     batch = objective.collate(micro.examples, collation.of_entry(micro.entry))
+    weights = objective.weights(batch)
+    counted = () if micro.is_filler else micro.examples
+    packs = () if micro.is_filler else batch.packs
     return CollatedBatch(
         stream=stream.index,
         entry=micro.entry,
         batch=batch,
-        weights=objective.weights(batch),
+        weights=dict.fromkeys(weights, 0) if micro.is_filler else weights,
         # Ids, not counters: two runs have seen the same data if these are the same.
-        records=tuple(e.record for e in micro.examples),
-        n_tokens=sum(p.n_tokens for p in batch.packs),
-        n_positions=sum(p.inputs.numel() for p in batch.packs),
-        n_truncated=sum(e.n_truncated > 0 for e in micro.examples),
-        n_split=sum(len(e.inputs) > 1 for e in micro.examples),
-        epoch=max(e.epoch for e in micro.examples),
+        records=tuple(e.record for e in counted),
+        n_tokens=sum(p.n_tokens for p in packs),
+        n_positions=sum(p.inputs.numel() for p in packs),
+        n_truncated=sum(e.n_truncated > 0 for e in counted),
+        n_split=sum(len(e.inputs) > 1 for e in counted),
+        epoch=max((e.epoch for e in counted), default=0),
         state=stream.state(),
+        is_filler=micro.is_filler,
     )
 
 

@@ -98,10 +98,13 @@ class MicroBatch:
     Attributes:
         entry: index in the mixture.
         examples: in the order in which they were drawn.
+        is_filler: True where the stream has no row left, while other streams have: one example
+            keeps ranks in step, and nothing is learned from it.
     """
 
     entry: int
     examples: tuple[Example, ...]
+    is_filler: bool = False
 
 
 def entry_of(index: int, weights: Iterable[float]) -> int:
@@ -139,6 +142,7 @@ class MicroBatchStream:
         batch_tokens: most useful tokens of a micro-batch.
         seed: of the run.
         batch_rows: most rows of a micro-batch; None where the tokens alone decide.
+        max_rows: rows of the run, over all streams of a mixture of one entry; None for no end.
         batches: micro-batches made so far.
     """
 
@@ -149,6 +153,7 @@ class MicroBatchStream:
     batch_tokens: int
     seed: int
     batch_rows: int | None = None
+    max_rows: int | None = None
     batches: int = 0
     _cursors: list[_Cursor] = field(init=False)
     _ready: list[deque[tuple[Example, str, int]]] = field(init=False)
@@ -165,16 +170,20 @@ class MicroBatchStream:
         cursor, ready = self._cursors[entry], self._ready[entry]
         examples: list[Example] = []
         tokens_left = self.batch_tokens
+        max_rows = self._max_rows(cursor)
         while True:
             # Read ahead by CHUNK; counters move only with what is used, so nothing is skipped.
             if not ready:
                 ready.extend(self._draw(entry, cursor))
             example, key, after = ready[0]
+            if max_rows == 0:
+                self.batches += 1
+                return MicroBatch(entry, (example,), is_filler=True)
             # Useful tokens, not positions: how inputs are packed must not decide what a batch
             # holds.
             tokens_left -= example.n_tokens
             # An example longer than the budget is a micro-batch of its own: nothing is dropped.
-            if (tokens_left < 0 and examples) or len(examples) == self.batch_rows:
+            if (tokens_left < 0 and examples) or len(examples) == max_rows:
                 break
             ready.popleft()
             examples.append(example)
@@ -182,6 +191,15 @@ class MicroBatchStream:
             cursor.positions[key] = after
         self.batches += 1
         return MicroBatch(entry, tuple(examples))
+
+    def _max_rows(self, cursor: _Cursor) -> int | None:
+        """Returns how many rows the next micro-batch may have; None where tokens decide."""
+        if self.max_rows is None:
+            return self.batch_rows
+        # Rows index, index + count, index + 2 count, ... below max_rows are the stream's.
+        own = len(range(self.index, self.max_rows, self.count))
+        left = max(0, own - cursor.draws)
+        return left if self.batch_rows is None else min(self.batch_rows, left)
 
     def state(self) -> dict[str, Any]:
         """Returns the counters, as JSON holds them."""

@@ -6,9 +6,9 @@ need equally many micro-batches, and objectives with equally many passes: `check
 """
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -22,15 +22,36 @@ from bitextile.trainer.distributed.process_group import ProcessGroup
 from bitextile.trainer.model.encoder import Encoder
 
 
-def check_parallelism(
-    config: RunConfig, group: ProcessGroup, encoder_passes: Mapping[str, int]
-) -> None:
+class EncoderUse(NamedTuple):
+    """How an objective uses the encoder.
+
+    Attributes:
+        objective: its name.
+        passes: forward passes with gradient that its loss on a batch takes.
+        head: whether the loss depends on the head of masked language modelling.
+    """
+
+    objective: str
+    passes: int
+    head: bool
+
+    def __str__(self) -> str:
+        """Returns the use in words.
+
+        >>> str(EncoderUse("moco", 2, True)), str(EncoderUse("moco", 1, False))
+        ('moco: 2 passes', 'moco: 1 pass, head not used')
+        """
+        passes = f"{self.passes} pass{'es' * (self.passes > 1)}"
+        return f"{self.objective}: {passes}{'' if self.head else ', head not used'}"
+
+
+def check_parallelism(config: RunConfig, group: ProcessGroup, uses: Sequence[EncoderUse]) -> None:
     """Checks that micro-batches and objectives can be shared by the ranks.
 
     Args:
         config: of the run.
         group: its processes.
-        encoder_passes: of each objective of its mixture, by name.
+        uses: of each entry of its mixture.
 
     Raises:
         ConfigError: they cannot.
@@ -49,11 +70,13 @@ def check_parallelism(
             f"grad_accumulation is {config.grad_accumulation}, not a multiple of the {group.size} "
             "ranks; under fsdp each needs equally many micro-batches"
         )
-    if len(set(encoder_passes.values())) > 1:
-        several = " and ".join(sorted(name for name, n in encoder_passes.items() if n > 1))
+    # Ranks gather layers pass by pass, and sum the gradients of what a pass has used.
+    if len({(use.passes, use.head) for use in uses}) > 1:
+        others = sorted({use.objective for use in uses if use.passes > 1 or not use.head})
         raise ConfigError(
-            f"under fsdp {several} cannot be mixed with other objectives: it passes through the "
-            "encoder more than once, they once, and all ranks must pass together; use parallel: ddp"
+            f"under fsdp {' and '.join(others)} cannot be mixed with other objectives: all ranks "
+            "must use the encoder alike, and the entries do not "
+            f"({'; '.join(str(use) for use in uses)}); use parallel: ddp"
         )
 
 
@@ -94,6 +117,12 @@ def gather_root(encoder: Encoder) -> None:
     """Gathers embeddings and head ahead of the forward pass, where objectives begin with them."""
     if isinstance(encoder, FSDPModule):
         encoder.unshard()
+
+
+def reshard_root(encoder: Encoder) -> None:
+    """Shards embeddings and head again, so that the parameters are those of the optimiser."""
+    if isinstance(encoder, FSDPModule):
+        encoder.reshard()
 
 
 def is_sharded(encoder: Encoder) -> bool:

@@ -94,8 +94,25 @@ class FinetuneConfig(RunConfig):
             )
         return self
 
-    def with_steps(self, n_rows: int) -> "FinetuneConfig":
+    def rows_in_all(self, n_rows: int) -> int | None:
+        """Returns how many rows the run reads; None where `steps` says how long it is.
+
+        Args:
+            n_rows: of an epoch.
+
+        >>> source = TaskSource(file="en.tsv", language="en")
+        >>> FinetuneConfig(model="model", train=(source,), epochs=2).rows_in_all(5)
+        10
+        """
+        return None if self.steps else max(1, round(self.epochs * n_rows))
+
+    def with_steps(self, n_rows: int, *, steps: int = 0, rows: int = 0) -> "FinetuneConfig":
         """Returns the configuration with the steps that follow from the number of rows.
+
+        Args:
+            n_rows: of an epoch.
+            steps: done before, where a run is resumed.
+            rows: read in them.
 
         >>> source = TaskSource(file="en.tsv", language="en")
         >>> plain = FinetuneConfig(model="model", train=(source,), epochs=2, valid=("de.tsv",))
@@ -105,7 +122,10 @@ class FinetuneConfig(RunConfig):
         """
         # Rounded up: what is due after each epoch must not come before its last row.
         epoch = math.ceil(n_rows / self.batch_rows)
-        steps = self.steps or math.ceil(self.epochs * n_rows / self.batch_rows)
+        # The last step has what is left of the rows. A run that is resumed with more epochs may
+        # have such a step behind it.
+        left = max(0, (self.rows_in_all(n_rows) or 0) - rows)
+        steps = self.steps or steps + math.ceil(left / self.batch_rows)
         return self.model_copy(
             update={
                 "steps": steps,

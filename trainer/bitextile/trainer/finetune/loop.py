@@ -11,7 +11,7 @@ import pyarrow as pa
 from bitextile.kernels.model_digest import encoder_digest
 from bitextile.trainer.config import ModelConfig
 from bitextile.trainer.data.tokens import Tokenizer, load_tokenizer
-from bitextile.trainer.distributed.fsdp import check_parallelism
+from bitextile.trainer.distributed.fsdp import EncoderUse, check_parallelism
 from bitextile.trainer.distributed.process_group import ProcessGroup
 from bitextile.trainer.evaluate.task import FinetuneTask, TaskData
 from bitextile.trainer.evaluate.tasks import get_finetune_task
@@ -20,7 +20,7 @@ from bitextile.trainer.finetune.config import FREE, FinetuneConfig
 from bitextile.trainer.finetune.stream import TaskStream
 from bitextile.trainer.generate.checkpoint import model_tokenizer
 from bitextile.trainer.observe.card import write_provenance
-from bitextile.trainer.train.checkpoint import RunTensors
+from bitextile.trainer.train.checkpoint import RunTensors, load_state
 from bitextile.trainer.train.loop import RunFlags, RunSummary, run_training
 from bitextile.trainer.train.setup import (
     RunParts,
@@ -90,18 +90,20 @@ class FinetuneJob:
 
     def open(self, last: Path | None, group: ProcessGroup) -> FinetuneState:
         """Opens task data and model."""
-        check_parallelism(self.config, group, {self.config.task: 1})
+        check_parallelism(self.config, group, [EncoderUse(self.config.task, 1, head=False)])
         parts, fingerprint = group.on_all(lambda: _open_parts(self.config, last, group))
         # Now, not before: the rows of an epoch are known once they have been read.
-        config = self.config.with_steps(len(parts.entries[0].row_streams[0].rows))
+        n_rows = len(parts.entries[0].row_streams[0].rows)
+        steps, rows = _done(last)
         return build_state(
-            config,
+            self.config.with_steps(n_rows, steps=steps, rows=rows),
             parts,
             group=group,
             # Nothing is predicted but the class.
             mask_rate=0.0,
             fingerprint=fingerprint,
-            batch_rows=config.batch_rows // config.grad_accumulation,
+            batch_rows=self.config.batch_rows // self.config.grad_accumulation,
+            max_rows=self.config.rows_in_all(n_rows),
         )
 
     def validate(self, state: FinetuneState) -> dict[str, float]:
@@ -142,6 +144,15 @@ class FinetuneJob:
         entry.task.save(state, folder, tensors, facts)
         written = {"tokenizer": load_tokenizer(str(folder)).digest}
         write_provenance(folder, self.provenance(state) | written)
+
+
+def _done(last: Path | None) -> tuple[int, int]:
+    """Returns the steps behind a checkpoint, and the rows that were read in them."""
+    if last is None:
+        return 0, 0
+    saved = load_state(last)
+    rows = sum(entry["draws"] for stream in saved["streams"] for entry in stream["entries"])
+    return saved["step"], rows
 
 
 def _open_parts(

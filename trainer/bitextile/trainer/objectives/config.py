@@ -18,13 +18,21 @@ class EntrySettings(Settings):
 
     kinds: ClassVar[tuple[Kind, ...]]
     """Dataset kinds the objective can learn from."""
-    encoder_passes: ClassVar[int] = 1
-    """Forward passes through the encoder, with gradient, that its loss on a batch takes."""
 
     dataset: FilePath
     """Folder of a finished dataset."""
     weight: Annotated[float, Field(gt=0.0)] = 1.0
     """Share of the micro-batches relative to the other entries; 1 makes all equal."""
+
+    @property
+    def encoder_passes(self) -> int:
+        """Forward passes through the encoder, with gradient, that its loss on a batch takes."""
+        return 1
+
+    @property
+    def trains_head(self) -> bool:
+        """Whether it learns the head of masked language modelling."""
+        return True
 
 
 class MlmSettings(EntrySettings):
@@ -81,8 +89,6 @@ class MocoSettings(EntrySettings):
     """Contrast of sentences with a momentum queue, from pairs or aligned."""
 
     kinds: ClassVar[tuple[Kind, ...]] = (PAIRS, ALIGNED)
-    # The sentence alone, and the pair for TLM; the key encoder is a copy that no rank shards.
-    encoder_passes: ClassVar[int] = 2
     objective: Literal["moco"]
     queue: Positive = 32_000
     """Keys that serve as negatives; 32,000 (our choice)."""
@@ -94,6 +100,17 @@ class MocoSettings(EntrySettings):
     """Size of the compared vectors; 128 (our choice)."""
     tlm: bool = True
     """Add TLM on the same pairs, which makes it PPA's whole loss."""
+
+    @property
+    def encoder_passes(self) -> int:
+        """Two with TLM: the sentence alone, and the pair."""
+        # The key encoder is a copy that no rank shards.
+        return 2 if self.tlm else 1
+
+    @property
+    def trains_head(self) -> bool:
+        """Only TLM predicts words."""
+        return self.tlm
 
 
 class AlignMlmSettings(EntrySettings):

@@ -143,7 +143,8 @@ def _note(values: dict[str, Any]) -> str:
     mfu = f"  MFU {values['mfu']:.0%}" if "mfu" in values else ""
     # Below a twentieth the loader keeps up, and the number is noise.
     waits = f"  waits for data {values['data_wait']:.0%}" if values["data_wait"] > 0.05 else ""
-    return f"loss {values['loss']:.3f}  {values['tokens_per_s']:,.0f} tokens/s{mfu}{waits}"
+    loss = "nothing masked" if values["loss"] is None else f"loss {values['loss']:.3f}"
+    return f"{loss}  {values['tokens_per_s']:,.0f} tokens/s{mfu}{waits}"
 
 
 def _validation(losses: dict[str, float]) -> str:

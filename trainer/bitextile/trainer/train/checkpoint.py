@@ -29,7 +29,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from bitextile.trainer.data.tokens import Tokenizer
-from bitextile.trainer.distributed.fsdp import full_cpu, shard_like
+from bitextile.trainer.distributed.fsdp import full_cpu, reshard_root, shard_like
 from bitextile.trainer.errors import TrainingError
 from bitextile.trainer.model.build import quiet
 from bitextile.trainer.model.encoder import Encoder
@@ -74,6 +74,8 @@ def gather_run_tensors(
         objective_modules: of the run.
         optimiser: an AdamW over the parameters of both; None leaves its moments out.
     """
+    # A validation leaves embeddings and head gathered, in parameters that have no moments.
+    reshard_root(encoder)
     # Not by torch.distributed.checkpoint: its set_optimizer_state_dict takes no parameter without
     # moments, and here are some: of each head or pooler that no objective of the mixture uses.
     moments = {

@@ -74,7 +74,7 @@ class RunSummary:
         out: the run's folder, itself a model folder once the run is complete.
         steps: done in all, over every resumption.
         tokens: useful tokens learned from, likewise.
-        loss: of the last step; None if this call did no step.
+        loss: of the last step that had one; None if this call did none.
         seconds: this call took.
         interrupted: a SIGTERM or Ctrl-C ended it early; `resume` goes on from there.
     """
@@ -196,7 +196,8 @@ def _train(job: TrainingJob, state: TrainState, folder: Path) -> tuple[float | N
         stack.enter_context(closing(batches))
         while state.step < config.steps and not stop:
             values = train_step(state, batches)
-            loss = values["loss"]
+            # A step in which nothing is masked has none.
+            loss = loss if values["loss"] is None else values["loss"]
             # A signal that has reached any rank stops all of them, behind the same step.
             stop = any(group.collect(partial(_report_step, report, values, stop_requested)))
             if _due(state, config.evaluate_every):

@@ -14,7 +14,7 @@ from bitextile.trainer.config import FREE_ON_RESUME, ModelConfig, PretrainConfig
 from bitextile.trainer.data.seeds import entry_seed
 from bitextile.trainer.data.streams import DatasetStream
 from bitextile.trainer.data.tokens import Tokenizer, load_tokenizer
-from bitextile.trainer.distributed.fsdp import check_parallelism
+from bitextile.trainer.distributed.fsdp import EncoderUse, check_parallelism
 from bitextile.trainer.distributed.process_group import SINGLE_PROCESS, ProcessGroup
 from bitextile.trainer.model.encoder import Encoder
 from bitextile.trainer.objectives.build import build_objective
@@ -146,7 +146,8 @@ def resume_fingerprint(config: PretrainConfig, parts: RunParts[DatasetEntry]) ->
 def _open_parts(
     config: PretrainConfig, last: Path | None, group: ProcessGroup
 ) -> RunParts[DatasetEntry]:
-    check_parallelism(config, group, {e.objective: e.encoder_passes for e in config.data})
+    uses = [EncoderUse(e.objective, e.encoder_passes, e.trains_head) for e in config.data]
+    check_parallelism(config, group, uses)
     device = device_of_rank(config, group)
     tokenizer = load_tokenizer(config.tokenizer)
     entries = tuple(_open_entry(config, tokenizer, i, e) for i, e in enumerate(config.data))

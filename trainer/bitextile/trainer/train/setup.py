@@ -51,6 +51,7 @@ def build_state(
     fingerprint: dict[str, Any],
     batch_tokens: int = sys.maxsize,
     batch_rows: int | None = None,
+    max_rows: int | None = None,
     geometry: Geometry | None = None,
 ) -> TrainState[C, E]:
     """Returns a run at its beginning; every rank must call it.
@@ -63,6 +64,7 @@ def build_state(
         fingerprint: what must not change when the run is resumed.
         batch_tokens: most useful tokens of a micro-batch.
         batch_rows: most rows of a micro-batch; None where the tokens alone decide.
+        max_rows: rows of the whole run; None for no end.
         geometry: for the metric `mfu`.
     """
     if config.parallel == "fsdp" and group.size > 1:
@@ -74,7 +76,14 @@ def build_state(
     n = config.grad_accumulation
     streams = [
         MicroBatchStream(
-            parts.entries, parts.tokenizer, index, n, batch_tokens, config.seed, batch_rows
+            parts.entries,
+            parts.tokenizer,
+            index,
+            n,
+            batch_tokens,
+            config.seed,
+            batch_rows,
+            max_rows,
         )
         for index in group.share(n)
     ]

@@ -3,7 +3,7 @@
 import hashlib
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
@@ -83,8 +83,23 @@ class StepStats:
 
     def factor(self, part: Part) -> float:
         """Returns what a sum of the part's losses is multiplied by: share / weight."""
-        # A step without a position to predict has weight 0, and losses that are 0.
+        # A step without a position to predict has weight 0, and a gradient of 0.
         return self.share(part[0]) / max(self.weights[part], 1)
+
+    def loss(self, losses: Mapping[Part, float]) -> float | None:
+        """Returns the loss of the step, over the entries that have one; None where none has.
+
+        Args:
+            losses: mean of each part that has a weight.
+        """
+        learned = {entry for entry, _ in losses}
+        if not learned:
+            return None
+        total = math.fsum(self.share(entry) * loss for (entry, _), loss in losses.items())
+        if all(m.entry in learned for m in self.micro_batches):
+            return total
+        # An entry without anything to predict would count as loss 0.
+        return total / math.fsum(self.share(entry) for entry in learned)
 
 
 def learning_rate(config: RunConfig, step: int) -> float:
@@ -108,6 +123,9 @@ def learning_rate(config: RunConfig, step: int) -> float:
 
 def train_step(state: TrainState, batches: Iterator[list[CollatedBatch]]) -> dict[str, Any]:
     """Does one step and returns its metrics, on every rank the same.
+
+    A part of the loss that nothing in the step is predicted for is left out of `losses`; `loss` is
+    None where that holds for all.
 
     The step's loss is, over entries and parts of their losses, `share * sum / weight`: a sum over
     the whole step, divided once by its weight over the whole step, so that the result does not
@@ -136,9 +154,8 @@ def train_step(state: TrainState, batches: Iterator[list[CollatedBatch]]) -> dic
     state.step += 1
     metrics = _throughput(state, stats, time.perf_counter() - began, waited)
     state.tokens += metrics["tokens"]
-    loss = math.fsum(stats.share(entry) * loss for (entry, _), loss in losses.items())
     named = _named_losses(state, losses)
-    head = {"step": state.step, "loss": loss, "losses": named, "lr": rate}
+    head = {"step": state.step, "loss": stats.loss(losses), "losses": named, "lr": rate}
     return head | {"gradient_norm": norm} | metrics
 
 
@@ -172,7 +189,9 @@ def _stats(state: TrainState, batch: CollatedBatch) -> MicroBatchStats:
         n_truncated=batch.n_truncated,
         n_split=batch.n_split,
         epoch=batch.epoch,
-        flops=step_flops(state.geometry, batch.batch) if state.geometry else 0.0,
+        flops=step_flops(state.geometry, batch.batch)
+        if state.geometry and not batch.is_filler
+        else 0.0,
     )
 
 
@@ -222,11 +241,13 @@ def _backward_of(
     # Multiplied before the backward pass, so gradients only ever have to be added.
     loss = torch.zeros((), device=state.device)
     for name, part in parts.items():
-        loss = loss + stats.factor((batch.entry, name)) * part.total
+        # A filler goes through the encoder all the same: under FSDP all ranks pass together.
+        factor = 0.0 if batch.is_filler else stats.factor((batch.entry, name))
+        loss = loss + factor * part.total
     loss.backward()
     if sums is not None:
         sums.add_micro_batch()
-    return {name: part.total.detach() for name, part in parts.items()}
+    return {} if batch.is_filler else {name: part.total.detach() for name, part in parts.items()}
 
 
 def _dropout_seed(seed: int, step: int, stream: int) -> int:
@@ -235,11 +256,11 @@ def _dropout_seed(seed: int, step: int, stream: int) -> int:
 
 
 def _mean_losses(totals: Totals, stats: StepStats) -> dict[Part, float]:
-    """Returns the mean of each part over the step."""
+    """Returns the mean of each part over the step, of those that have a weight."""
     # fsum rounds once, so that the mean does not depend on the order of the ranks.
-    parts = sorted({part for total in totals.values() for part in total})
+    parts = sorted({part for total in totals.values() for part in total if stats.weights[part]})
     return {
-        part: math.fsum(t[part] for t in totals.values() if part in t) / max(stats.weights[part], 1)
+        part: math.fsum(t[part] for t in totals.values() if part in t) / stats.weights[part]
         for part in parts
     }
 

@@ -18,7 +18,7 @@ from bitextile.trainer.train.state import TrainState
 
 
 def validate(state: TrainState) -> dict[str, float]:
-    """Returns the mean loss of each entry on its `valid` rows; entries without any are left out.
+    """Returns the mean loss of each entry on its `valid` rows; entries without one are left out.
 
     The batches are shared by the ranks; under FSDP, where all pass through the encoder together,
     every rank does them all. Every rank must call it.
@@ -34,8 +34,10 @@ def validate(state: TrainState) -> dict[str, float]:
         else:
             reports = group.collect(partial(_sums, state, index, group.rank, group.size))
             found = [sums for report in reports for sums in report]
-        if found:
-            losses[label] = math.fsum(_mean(found, part) for part in found[0])
+        means = [_mean(found, part) for part in found[0] if _weight(found, part)] if found else []
+        # Rows in which nothing is masked have no loss, least of all 0.
+        if means:
+            losses[label] = math.fsum(means)
     return losses
 
 
@@ -55,8 +57,12 @@ def _sums(state: TrainState, index: int, first: int, every: int) -> list[Sums]:
     return found
 
 
+def _weight(sums: list[Sums], part: str) -> int:
+    return sum(s[part][1] for s in sums)
+
+
 def _mean(sums: list[Sums], part: str) -> float:
-    return math.fsum(s[part][0] for s in sums) / max(1, sum(s[part][1] for s in sums))
+    return math.fsum(s[part][0] for s in sums) / _weight(sums, part)
 
 
 def _valid_batches(state: TrainState, entry: DatasetEntry) -> Iterator[Any]:
