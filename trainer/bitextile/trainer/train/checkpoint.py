@@ -3,6 +3,7 @@
 RUN/checkpoints/step-00001000/
     config.json, model.safetensors, tokenizer.json ...   save_pretrained
     languages.safetensors                                language embeddings, if any
+    projection.safetensors                               projection of a contrastive objective
     objectives.safetensors                               what objectives have of their own, if any
     optimiser.safetensors                                AdamW's moments by parameter name
     state.json                                           step, counters of the streams, config, and
@@ -34,6 +35,7 @@ from bitextile.trainer.errors import TrainingError
 from bitextile.trainer.model.build import quiet
 from bitextile.trainer.model.encoder import Encoder
 from bitextile.trainer.model.languages import save_languages
+from bitextile.trainer.model.projection import save_projections
 from bitextile.trainer.observe.card import write_provenance
 
 FOLDER = "checkpoints"
@@ -153,12 +155,16 @@ def save_checkpoint(
 
 
 def save_model(folder: Path, encoder: Encoder, tokenizer: Tokenizer, tensors: RunTensors) -> None:
-    """Writes model and tokenizer as transformers does, in safetensors; and language embeddings."""
+    """Writes model and tokenizer as transformers does, in safetensors; and what lies beside.
+
+    That is language embeddings and the projection of a contrastive objective.
+    """
     with quiet():
         encoder.mlm.save_pretrained(folder, state_dict=tensors.model)
     tokenizer.pretrained.save_pretrained(folder)
     if tensors.language is not None:
         save_languages(folder, encoder.languages, tensors.language)
+    save_projections(folder, tensors.objectives)
 
 
 @contextmanager
