@@ -77,6 +77,18 @@ def test_retrieval_of_a_dataset_and_of_files(model, datasets, tmp_path):
     )
 
 
+@pytest.mark.parametrize("key", ["ar-en", "en-ar", "eng-ara", "en,arb_Arab"])
+def test_a_key_is_named_in_any_form(model, datasets, key):
+    report = evaluate(model, task="retrieval", data=[datasets["pairs"]], key=key)
+    assert list(report["results"]) == ["ar-en"]
+
+
+@pytest.mark.parametrize("key", ["de-en", "en-US-ar", "english"])
+def test_a_key_that_is_not_there_is_refused(model, datasets, key):
+    with pytest.raises(ConfigError, match=f"has no language pair {key}; it has ar-en$"):
+        evaluate(model, task="retrieval", data=[datasets["pairs"]], key=key)
+
+
 def test_a_pair_is_turned_to_the_order_of_its_key():
     row = {"src_lang": "en", "tgt_lang": "ar", "src": "dog", "tgt": "كلب"}
     other = {"src_lang": "ar", "tgt_lang": "en", "src": "بيت", "tgt": "house"}

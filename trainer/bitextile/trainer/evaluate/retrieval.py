@@ -60,7 +60,8 @@ class RetrievalOptions(LayerOptions, SplitOptions):
     """Vector of a sentence: `mean` of its subwords, `cls` (the first token's) or `projection` (of
     that one, as moco compares it). By default what the run's objectives trained, else mean."""
     key: str | None = None
-    """The one language pair of the dataset to measure, such as de-en. By default each."""
+    """The one language pair of the dataset to measure, such as de-en, in any order and form of the
+    tags. By default each."""
     languages: tuple[Language, ...] = ()
     """Languages of two text files, for the embeddings of languages that a run may have."""
 
@@ -225,12 +226,13 @@ def _hits(
 
 def _read_dataset(path: str, options: RetrievalOptions) -> dict[str, Bitext]:
     dataset = open_dataset(path, (PAIRS, ALIGNED))
-    if options.key is not None and options.key not in dataset.keys:
+    named = None if options.key is None else dataset.named_key(options.key)
+    if options.key is not None and named is None:
         raise ConfigError(
             f"{path} has no language pair {options.key}; it has {', '.join(dataset.keys)}"
         )
     bitexts = {}
-    for name in [options.key] if options.key else dataset.keys:
+    for name in dataset.keys if named is None else [named]:
         rows = split_rows(dataset, name, PAIR, split=options.only_split, limit=options.max_rows)
         if rows is not None and rows.num_rows > 1:  # one pair alone is no task
             found = rows.to_pylist()

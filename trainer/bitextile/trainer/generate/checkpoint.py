@@ -9,6 +9,7 @@ import torch
 from safetensors import safe_open
 
 from bitextile.schema.errors import ConfigError
+from bitextile.schema.languages import canonical_tag
 from bitextile.trainer.config import ModelConfig
 from bitextile.trainer.data.tokens import Tokenizer, load_tokenizer
 from bitextile.trainer.generate.packed_linear import pack_linear_layers
@@ -38,12 +39,12 @@ class Checkpoint:
 
 
 def known_languages(folder: str) -> tuple[str, ...]:
-    """Returns the tags that a model folder has an embedding for; () without embeddings."""
+    """Returns the tags, canonical, that a folder has an embedding for; () without embeddings."""
     path = Path(folder) / LANGUAGES
     if not path.is_file():
         return ()
     with safe_open(path, framework="pt") as file:
-        return tuple(json.loads(file.metadata()["languages"]))
+        return tuple(canonical_tag(tag) for tag in json.loads(file.metadata()["languages"]))
 
 
 def model_tokenizer(folder: str) -> Tokenizer:

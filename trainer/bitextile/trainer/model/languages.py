@@ -10,6 +10,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
 
+from bitextile.schema.languages import canonical_tag
+
 LANGUAGES = "languages.safetensors"
 """Language embeddings beside a model, which transformers does not read."""
 
@@ -44,10 +46,10 @@ def load_languages(folder: Path, languages: Sequence[str], table: nn.Embedding) 
     if not (folder / LANGUAGES).is_file():
         return
     with safe_open(folder / LANGUAGES, framework="pt") as file:
-        known = json.loads(file.metadata()["languages"])
+        known = [canonical_tag(tag) for tag in json.loads(file.metadata()["languages"])]
         found = file.get_tensor("language")
     # By tag, not by row: another mixture has other languages, and new ones stay fresh.
     with torch.no_grad():
         for row, tag in enumerate(languages):
-            if tag in known:
-                table.weight[row] = found[known.index(tag)]
+            if canonical_tag(tag) in known:
+                table.weight[row] = found[known.index(canonical_tag(tag))]
