@@ -61,6 +61,7 @@ from bitextile.schema.kinds import MONO, PAIRS, PSEUDO
 from bitextile.trainer.config import PretrainConfig
 from bitextile.trainer.config_file import parse_config
 from bitextile.trainer.evaluate.evaluate import evaluate
+from bitextile.trainer.evaluate.task import WITHOUT
 from bitextile.trainer.generate.camlm import CamlmEngine
 from bitextile.trainer.generate.checkpoint import model_tokenizer
 from bitextile.trainer.generate.config import CamlmConfig
@@ -327,9 +328,15 @@ def measure_learner(work: Path, name: str, seed: int, steps: int) -> dict[str, f
 
 def measure(model: str, pairs: str, mono: str) -> dict[str, float]:
     """Returns the figures of one model of question 2."""
-    (pair,) = evaluate(model, task="retrieval", data=[pairs])["results"].values()
-    alone = evaluate(model, task="perplexity", data=[mono])["results"]["mono"]
-    given = evaluate(model, task="conditional-perplexity", data=[pairs])["results"]["pairs"]
+    # Language embeddings are of pre-training only: what is measured is the model as users have it.
+    pair, alone, given = (
+        next(iter(evaluate(model, task=task, data=[data])["results"].values()))[WITHOUT]
+        for task, data in (
+            ("retrieval", pairs),
+            ("perplexity", mono),
+            ("conditional-perplexity", pairs),
+        )
+    )
     return {
         "retrieval": pair["mean"]["value"],
         "alone": alone["de"]["perplexity"]["value"],

@@ -131,3 +131,39 @@ def test_languages_are_those_of_all_keys_sorted(tmp_path) -> None:
     dataset = Dataset(str(tmp_path), manifest, PAIRS)
     assert dataset.languages == ("de", "en", "zh")
     assert dataset.languages_of("de-zh") == ("zh", "de")
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("de-en", "de-en"),
+        ("en-de", "de-en"),
+        ("deu-eng", "de-en"),
+        ("ENG,deu_Latn", "de-en"),
+        ("zh-TW-en", "en-zh-Hant"),
+        ("zho_Hant,eng_Latn", "en-zh-Hant"),
+        ("por_BR-fr", "fr-pt-BR"),
+        ("pt-BR", None),
+        ("en", None),
+        ("zh-en", None),
+        ("en-xx", None),
+        ("", None),
+    ],
+)
+@pytest.mark.parametrize("listed", [True, False])
+def test_a_key_is_found_in_any_form(tmp_path, name, key, listed) -> None:
+    """Whether the manifest lists its languages, as ours do, or its name alone tells them."""
+    pairs = (("de", "en"), ("en", "zh-Hant"), ("fr", "pt-BR"))
+    keys = {"-".join(p): {"rows": 0} | ({"languages": list(p)} if listed else {}) for p in pairs}
+    manifest = Manifest(
+        kind="pairs", schema_version=1, columns={}, shards=(), counts=Counts(0, 0), keys=keys
+    )
+    assert Dataset(str(tmp_path), manifest, PAIRS).named_key(name) == key
+
+
+def test_a_dataset_with_other_tags_is_found_by_ours(tmp_path) -> None:
+    keys = {"deu-eng": {"rows": 0, "languages": ["deu", "eng"]}}
+    manifest = Manifest(
+        kind="pairs", schema_version=1, columns={}, shards=(), counts=Counts(0, 0), keys=keys
+    )
+    assert Dataset(str(tmp_path), manifest, PAIRS).named_key("en-de") == "deu-eng"

@@ -25,4 +25,12 @@ def test_stages_are_compared_metric_by_metric() -> None:
         {"name": "aer", "before": 0.5, "after": 0.25, "unit": ""},
         {"name": "p", "before": 9.0, "after": 4.0, "unit": ""},
     ]
+    more = second | {"p, with language embeddings": (3.0, "")}
+    assert compare_stages([first, second, more])[2] == {
+        "name": "p, with language embeddings",
+        "before": None,
+        "after": 3.0,
+        "unit": "",
+        "between": [None],
+    }
     assert [row["between"] for row in compare_stages([first, second, first])] == [[0.25], [4.0]]

@@ -33,6 +33,9 @@ def test_loss_curves_and_evaluations():
 
 def test_stages_of_training_stand_side_by_side():
     rows = [{"name": "aer", "before": None, "after": 0.25, "unit": ""}]
+    rows.append({"name": "q", "before": None, "between": [None], "after": 2.0, "unit": ""})
+    assert evaluation_rows(rows)[1].between == ("–",)
+    rows.pop()
     rows.append({"name": "p", "before": 90.0, "between": [50.0], "after": 40.0, "unit": ""})
     links, perplexity = evaluation_rows(rows)
     assert (links.before, links.between, links.after, links.change) == ("–", ("–",), "0.25", "")

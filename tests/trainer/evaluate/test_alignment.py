@@ -145,3 +145,18 @@ def test_alignment_by_vectors(model, datasets, tmp_path):
     report = evaluate(model, task="alignment", data=[str(path)])
     assert (report["links"], report["layer"]) == ("vectors", 1)
     assert report["results"]["gold.jsonl"]["recall"]["value"] == 1.0
+
+
+def test_words_behind_the_cut_have_no_link_and_are_counted(model, tmp_path):
+    text = " ".join(["dog"] * 300 + ["red"])
+    spans = [[4 * i, 4 * i + 3] for i in range(301)]
+    row = {"src_lang": "en", "tgt_lang": "en", "src": text, "tgt": "red dog"}
+    row |= {"src_spans": spans, "tgt_spans": [[0, 3], [4, 7]], "sure": [[0, 1]], "possible": []}
+    short = row | {"src": "dog", "src_spans": [[0, 3]]}
+    report = evaluate(model, task="alignment", data=[write(tmp_path / "g.jsonl", [row, short])])
+    result = report["results"]["g.jsonl"]
+    assert (result["pairs"], result["truncated"]) == (2, 1)
+    # Words that the model did not see are like no other, not even like each other.
+    none = np.zeros((2, 3))
+    assert argmax_intersection(none, none) == frozenset()
+    assert argmax_intersection(none, -np.ones((2, 3))) == frozenset()

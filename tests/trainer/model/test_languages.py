@@ -6,6 +6,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from bitextile.trainer.generate.checkpoint import known_languages
+from bitextile.trainer.model.languages import load_languages, save_languages
 from bitextile.trainer.train.pretrain import pretrain
 
 
@@ -30,3 +32,16 @@ def test_language_embeddings_go_round_and_on_to_the_next_run(config, settings, d
     taken = load_file(second / "languages.safetensors")["language"]
     # Sorted tags: row 0 is ar, row 1 en.
     assert torch.allclose(taken, table[1:], atol=1e-9)
+
+
+@pytest.mark.parametrize("written", ["fra", "fr_XX", "fra_Latn", "fr"])
+def test_languages_of_a_folder_are_known_by_their_tags(tmp_path, written):
+    """Whatever form the folder's tags have; `de` is new and stays fresh."""
+    table = torch.randn(2, 4, generator=torch.Generator().manual_seed(1))
+    save_languages(tmp_path, ["eng_Latn", written], table)
+    assert known_languages(str(tmp_path)) == ("en", "fr")
+    fresh = torch.nn.Embedding(3, 4)
+    before = fresh.weight.detach().clone()
+    load_languages(tmp_path, ["de", "en", "fr"], fresh)
+    assert torch.equal(fresh.weight[1:], table)
+    assert torch.equal(fresh.weight[0], before[0])

@@ -8,6 +8,7 @@ import pyarrow as pa
 from bitextile.schema.checks import check_rows
 from bitextile.schema.errors import DatasetError, SchemaError
 from bitextile.schema.kinds import REJECTS, Kind
+from bitextile.schema.languages import canonical_tag, key_readings
 from bitextile.schema.manifest import Manifest, Shard, read_manifest
 from bitextile.schema.shards import (
     check_content,
@@ -45,6 +46,21 @@ class Dataset:
     def languages(self) -> tuple[str, ...]:
         """Tags of all languages in it, sorted."""
         return tuple(sorted({tag for key in self.keys for tag in self.languages_of(key)}))
+
+    def named_key(self, name: str) -> str | None:
+        """Returns the language pair or language that a user names, in any form; None for no such.
+
+        Args:
+            name: such as `en-de`, `deu-eng` or `zh_TW,en`.
+        """
+        if name in self.keys:
+            return name
+        meant = key_readings(name)
+        for key in self.keys:
+            tags = tuple(sorted(canonical_tag(tag) for tag in self.languages_of(key)))
+            if tags in meant or (not tags and set(key_readings(key)) & set(meant)):
+                return key
+        return None
 
     def languages_of(self, key: str) -> tuple[str, ...]:
         """Returns the tags of one language pair or language, as the manifest lists them."""

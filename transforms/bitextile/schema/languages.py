@@ -17,6 +17,9 @@ from importlib import resources
 
 _ENCODING = re.compile(r"\..*")  # of a POSIX locale: de_DE.UTF-8
 _REGION = re.compile("[a-z]{2}|[0-9]{3}", re.IGNORECASE)
+_TAG = re.compile(
+    "[a-z]{2,3}([-_][a-z]{4})?([-_]([a-z]{2}|[0-9]{3}))?([-_][a-z0-9]{5,8})*", re.IGNORECASE
+)
 _LOCALE_SCRIPTS = {"latin": "Latn", "cyrillic": "Cyrl", "devanagari": "Deva", "arabic": "Arab"}
 _HAN_REGIONS = {"CN": "Hans", "SG": "Hans", "MY": "Hans", "TW": "Hant", "HK": "Hant", "MO": "Hant"}
 _HAN_USUAL = {"Hans": "CN", "Hant": "TW"}
@@ -131,3 +134,23 @@ def is_variety_of(tag: str, language: str) -> bool:
     """
     found, wanted = canonical_tag(tag), canonical_tag(language)
     return found == wanted or found.startswith(wanted + "-")
+
+
+def key_readings(name: str) -> list[tuple[str, ...]]:
+    """Returns the ways to read the name of a language pair or language, as canonical tags.
+
+    Args:
+        name: one tag or two, in any form and order, parted by a hyphen or a comma.
+
+    >>> key_readings("eng-deu"), key_readings("en,zh_TW"), key_readings("fra")
+    ([('de', 'en')], [('en', 'zh-Hant')], [('fr',)])
+    >>> key_readings("zh-Hans-en"), key_readings("pt-BR")
+    ([('en', 'zh-Hans')], [('br', 'pt'), ('pt-BR',)])
+    """
+    parts = name.replace(",", "-").split("-")
+    splits = [["-".join(parts[:k]), "-".join(parts[k:])] for k in range(1, len(parts))]
+    return [
+        tuple(sorted(canonical_tag(tag) for tag in tags))
+        for tags in (*splits, ["-".join(parts)])
+        if all(_TAG.fullmatch(tag) and not problem_with(tag) for tag in tags)
+    ]

@@ -6,6 +6,7 @@ from typing import Any
 
 from bitextile.pipelines.recipe.recipe import Evaluate
 from bitextile.schema.errors import ConfigError
+from bitextile.trainer.evaluate.task import WITH, WITHOUT
 
 Evaluation = dict[str, Any]
 """Name, unit, `before` and `after`; `between` where there were several stages of training."""
@@ -64,16 +65,32 @@ def model_metrics(model: str, part: Evaluate, folder: Path, out: str) -> Metrics
         entry.name: [_existing(file, folder) for file in entry.files] for entry in part.retrieval
     }
     for name, data in sets.items():
-        for key, result in evaluate(model, task="retrieval", data=data)["results"].items():
-            metrics |= _retrieval_metrics(name if key == "files" else f"{name} {key}", result)
+        for key, found in evaluate(model, task="retrieval", data=data)["results"].items():
+            for way, result in _ways(found).items():
+                own = name if key == "files" else f"{name} {key}"
+                metrics |= _retrieval_metrics(f"{own}{way}", result)
     for gold in part.alignment:
         found = evaluate(model, task="alignment", data=[_existing(gold.gold, folder)])
-        (result,) = found["results"].values()
-        metrics[f"{gold.name}: encoder, aer"] = (result["aer"]["value"], "")
+        (both,) = found["results"].values()
+        for way, result in _ways(both).items():
+            metrics[f"{gold.name}: encoder, aer{way}"] = (result["aer"]["value"], "")
     perplexity = evaluate(model, task="perplexity", data=[f"{out}/pairs"])["results"]["pairs"]
-    for lang, result in perplexity.items():
-        metrics[f"masked perplexity {lang}"] = (result["perplexity"]["value"], "")
+    for way, languages in _ways(perplexity).items():
+        for lang, result in languages.items():
+            metrics[f"masked perplexity {lang}{way}"] = (result["perplexity"]["value"], "")
     return metrics
+
+
+def _ways(result: dict[str, Any]) -> dict[str, Any]:
+    """Returns the figures of a model by what their names end in.
+
+    A model without language embeddings has one set of figures, under the name that those without
+    such have in a model that has both: they are what is compared from stage to stage.
+    """
+    if WITHOUT not in result:
+        return {"": result}
+    ways = {"": result[WITHOUT], ", with language embeddings": result.get(WITH)}
+    return {way: found for way, found in ways.items() if found is not None}
 
 
 def _retrieval_metrics(name: str, result: dict[str, Any]) -> Metrics:
@@ -94,9 +111,10 @@ def compare_stages(found: Sequence[Metrics]) -> list[Evaluation]:
     [{'name': 'p', 'before': 9.0, 'after': 4.0, 'unit': '', 'between': [5.0]}]
     """
     rows = []
-    # All models are measured by the same calls, so the last one names every metric.
+    # All models are measured by the same calls, and those that come later can have more to add.
     for name, (last, unit) in found[-1].items():
-        first, *between = [metrics[name][0] for metrics in found[:-1]]
+        # A model without language embeddings has no figure with them.
+        first, *between = [metrics.get(name, (None, unit))[0] for metrics in found[:-1]]
         row = {"name": name, "before": first, "after": last, "unit": unit}
         rows.append(row | ({"between": between} if between else {}))
     return rows

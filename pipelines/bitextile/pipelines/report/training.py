@@ -169,7 +169,7 @@ def evaluation_rows(evaluations: Sequence[dict[str, Any]]) -> list[EvaluationRow
 
     Args:
         evaluations: name, before, after (numbers, or None where not measured) and unit; `between`,
-            a number after each stage but the last, where there were several.
+            a number, or None, after each stage but the last, where there were several.
 
     Raises:
         ConfigError: a row has other names or other values.
@@ -181,7 +181,7 @@ def evaluation_rows(evaluations: Sequence[dict[str, Any]]) -> list[EvaluationRow
         between = [*row.get("between", ())]
         numbers = [value for value in (before, after) if value is not None]
         if set(row) - {"name", "before", "between", "after", "unit"} or not all(
-            isinstance(value, int | float) for value in (*numbers, *between)
+            isinstance(value, int | float | None) for value in (*numbers, *between)
         ):
             raise ConfigError(
                 f"evaluation is {row!r}, expected name, unit, and numbers before and after"

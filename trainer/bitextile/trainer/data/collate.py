@@ -18,6 +18,7 @@ from bitextile.trainer.data.packed import (
     language_ids,
     map_tensors,
     pack_inputs,
+    side_positions,
 )
 from bitextile.trainer.data.seeds import entry_seed
 
@@ -32,6 +33,7 @@ class Collation:
         width: most tokens of a packed row.
         fixed: rows of exactly that width, for compiled models.
         languages: index of each language's embedding; None without such embeddings.
+        reset_positions: positions start again in the second sentence of an input.
     """
 
     masking: Masking
@@ -39,6 +41,7 @@ class Collation:
     width: int
     fixed: bool = False
     languages: Mapping[str, int] | None = None
+    reset_positions: bool = False
 
     def of_entry(self, entry: int) -> "Collation":
         """Returns the collation of an entry of the mixture, which masks apart from the others."""
@@ -147,6 +150,7 @@ def pack_selection(
         attention_roles=attention_roles,
         visibility=visibility,
         languages=language_ids(selection.inputs, selection.flat, collation.languages),
+        position_ids=side_positions(selection.flat) if collation.reset_positions else None,
     )
 
 

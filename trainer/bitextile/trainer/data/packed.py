@@ -99,6 +99,7 @@ def pack_inputs(
     attention_roles: np.ndarray | None = None,
     visibility: Visibility = FULL,
     languages: np.ndarray | None = None,
+    position_ids: np.ndarray | None = None,
 ) -> tuple[Packed, I64]:
     """Packs inputs into rows.
 
@@ -111,6 +112,7 @@ def pack_inputs(
         attention_roles: [n] index into `visibility`; None for 0 everywhere.
         visibility: [roles, roles], by query and key.
         languages: [n] index of the language embedding; None without such embeddings.
+        position_ids: [n] positions that the model is told; None for those in the input.
 
     Returns:
         The rows, and [n] the flat index r * W + w of each element of `flat`.
@@ -127,7 +129,7 @@ def pack_inputs(
 
     packed = Packed(
         inputs=grid(shown, pad, np.int64),
-        positions=grid(flat.positions, 0, np.int64),
+        positions=grid(flat.positions if position_ids is None else position_ids, 0, np.int64),
         groups=grid(flat.owner + 1, 0, np.int32),
         attention_roles=grid(0 if attention_roles is None else attention_roles, 0, np.int64),
         visibility=torch.tensor(visibility, dtype=torch.bool),
@@ -136,6 +138,15 @@ def pack_inputs(
         n_tokens=int(flat.lengths.sum()),
     )
     return packed, flat_indices
+
+
+def side_positions(flat: Flat) -> I32:
+    """Returns [n] the position of each element within its sentence: 0 where a new one begins."""
+    starts = np.cumsum(flat.lengths) - flat.lengths
+    first = np.bincount(flat.owner, flat.sides == 0, len(flat.lengths)).astype(np.int64)
+    # Of an element of side 1: what its own side 0 has, [CLS] and separator included.
+    inside = np.arange(len(flat.owner)) - starts[flat.owner]
+    return (inside - np.where(flat.sides == 1, first[flat.owner], 0)).astype(np.int32)
 
 
 def language_ids(

@@ -10,6 +10,7 @@ The links are those of an aligned dataset, or of an encoder's word vectors.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
 class LinkSource(Protocol):
     """Where links come from."""
 
-    def links(self, gold: Sequence[GoldPair]) -> tuple[list[Links], list[GoldPair]]:
-        """Returns the links of the pairs that were found, and these pairs, in the gold's order."""
+    def score(self, gold: Sequence[GoldPair]) -> Any:
+        """Returns an `AlignmentResult`, or several by name."""
 
     def settings(self) -> dict[str, Any]:
         """Returns what a report says of it."""
@@ -58,14 +59,11 @@ class AlignmentTask:
             return DatasetLinks(model)
         from bitextile.trainer.evaluate.vectors import load_embedder
 
-        return EncoderLinks(load_embedder(model, layer=options.layer))
+        return EncoderLinks(load_embedder(model, layer=options.layer, prefix=options.prefix))
 
-    def metrics(
-        self, prepared: LinkSource, data: list[GoldPair], options: LayerOptions
-    ) -> "AlignmentResult":
+    def metrics(self, prepared: LinkSource, data: list[GoldPair], options: LayerOptions) -> Any:
         """Returns alignment error rate, precision and recall."""
-        links, found = prepared.links(data)
-        return score_links(links, found, missing=len(data) - len(found))
+        return prepared.score(data)
 
     def settings(self, prepared: LinkSource, options: LayerOptions) -> dict[str, Any]:
         """Returns where the links come from."""
@@ -78,9 +76,10 @@ class DatasetLinks:
 
     path: str
 
-    def links(self, gold: Sequence[GoldPair]) -> tuple[list[Links], list[GoldPair]]:
-        """Returns the links of the gold pairs that are in the dataset."""
-        return dataset_links(self.path, gold)
+    def score(self, gold: Sequence[GoldPair]) -> "AlignmentResult":
+        """Returns the result on the gold pairs that are in the dataset."""
+        links, found = dataset_links(self.path, gold)
+        return score_links(links, found, missing=len(gold) - len(found))
 
     def settings(self) -> dict[str, Any]:
         """Returns that it is a dataset."""
@@ -93,17 +92,35 @@ class EncoderLinks:
 
     embedder: "Embedder"
 
-    def links(self, gold: Sequence[GoldPair]) -> tuple[list[Links], list[GoldPair]]:
-        """Returns the links of every pair."""
-        from bitextile.trainer.evaluate.vectors import word_vectors
+    def score(self, gold: Sequence[GoldPair]) -> Any:
+        """Returns the result on all pairs; of a run with language embeddings also with these."""
+        from bitextile.trainer.evaluate.vectors import with_and_without_languages
 
-        src = word_vectors(self.embedder, [g.src for g in gold], [g.src_spans for g in gold])
-        tgt = word_vectors(self.embedder, [g.tgt for g in gold], [g.tgt_spans for g in gold])
-        return [argmax_intersection(a, b) for a, b in zip(src, tgt)], list(gold)
+        return with_and_without_languages(self.embedder, partial(_score, gold=gold))
 
     def settings(self) -> dict[str, Any]:
-        """Returns the layer of the vectors."""
-        return {"links": "vectors", "layer": self.embedder.layer}
+        """Returns layer, prefix and language embeddings of the vectors."""
+        return {"links": "vectors"} | self.embedder.settings()
+
+
+def _score(embedder: "Embedder", *, gold: Sequence[GoldPair]) -> "AlignmentResult | None":
+    from bitextile.trainer.evaluate.vectors import embed_words
+
+    known = [g for g in gold if embedder.knows((g.src_lang, g.tgt_lang))]
+    if not known:
+        return None
+    src, tgt = (
+        embed_words(
+            embedder,
+            [getattr(g, side) for g in known],
+            [getattr(g, f"{side}_spans") for g in known],
+            [getattr(g, f"{side}_lang") for g in known],
+        )
+        for side in ("src", "tgt")
+    )
+    links = [argmax_intersection(a, b) for a, b in zip(src.vectors, tgt.vectors)]
+    truncated = int((src.truncated | tgt.truncated).sum())
+    return score_links(links, known, missing=len(gold) - len(known), truncated=truncated)
 
 
 @dataclass(frozen=True)
@@ -117,6 +134,7 @@ class AlignmentResult:
         links: found in all.
         pairs: gold pairs scored.
         missing: gold pairs for which nothing was to be found; they are not scored.
+        truncated: pairs with a sentence that was too long for the model.
     """
 
     aer: Estimate
@@ -125,10 +143,11 @@ class AlignmentResult:
     links: int
     pairs: int
     missing: int
+    truncated: int
 
 
 def score_links(
-    found: Sequence[Links], gold: Sequence[GoldPair], *, missing: int = 0
+    found: Sequence[Links], gold: Sequence[GoldPair], *, missing: int = 0, truncated: int = 0
 ) -> AlignmentResult:
     """Scores links against gold.
 
@@ -136,6 +155,7 @@ def score_links(
         found: links of each pair, in the gold's word indices.
         gold: as many pairs.
         missing: gold pairs left out, to be reported.
+        truncated: pairs that were too long, to be reported.
 
     Raises:
         InputError: there is no pair to score.
@@ -153,6 +173,7 @@ def score_links(
         links=int(terms[:, 2].sum()),
         pairs=len(gold),
         missing=missing,
+        truncated=truncated,
     )
 
 
@@ -178,10 +199,14 @@ def argmax_intersection(src: F64, tgt: F64) -> Links:
     """
     if not len(src) or not len(tgt):
         return frozenset()
+    # A word that the model did not see has a zero vector, to which no other is near.
+    seen, seen_too = (np.flatnonzero(np.any(side, axis=1)).tolist() for side in (src, tgt))
     # Whole, not in blocks: the words of one pair of sentences are few.
     similarity = unit_rows(src) @ unit_rows(tgt).T
     forward, back = similarity.argmax(axis=1), similarity.argmax(axis=0)
-    return frozenset((i, int(j)) for i, j in enumerate(forward) if back[j] == i)
+    return frozenset(
+        (i, int(j)) for i, j in enumerate(forward) if back[j] == i and i in seen and j in seen_too
+    )
 
 
 def dataset_links(path: str, gold: Sequence[GoldPair]) -> tuple[list[Links], list[GoldPair]]:

@@ -35,6 +35,9 @@ def masked_examples(
         split: train, valid or test; None for all.
         max_rows: of a language pair or language at most.
         conditional: show the other side of a pair too, unmasked, in the order of the dataset.
+
+    Returns:
+        Without sentences that are shown in a language of which the embedder has no embedding.
     """
     sides = dataset.kind.sides
     columns = (dataset.kind.id_columns[0], *(c for side in sides for c in side))
@@ -45,35 +48,62 @@ def masked_examples(
             continue
         ids, keys = records(rows)
         texts = [rows.column(text).to_pylist() for _, text in sides]
-        for masked, (lang, _) in enumerate(sides):
-            for i, language in enumerate(rows.column(lang).to_pylist()):
-                shown = [column[i] for column in texts] if conditional else [texts[masked][i]]
-                inputs = _input(embedder, shown, masked if conditional else 0)
+        languages = [rows.column(lang).to_pylist() for lang, _ in sides]
+        for masked in range(len(sides)):
+            for i, language in enumerate(languages[masked]):
+                shown = list(range(len(sides))) if conditional else [masked]
+                tags = tuple(languages[side][i] for side in shown)
+                if not embedder.knows(tags):
+                    continue
+                inputs, n_truncated = _input(
+                    embedder, [texts[side][i] for side in shown], tags, shown.index(masked)
+                )
                 # Epoch 0 and the row's key: every model is asked for the same positions.
-                found.setdefault(language, []).append(Example(ids[i], keys[i], 0, (inputs,)))
+                example = Example(ids[i], keys[i], 0, (inputs,), n_truncated)
+                found.setdefault(language, []).append(example)
     return found
 
 
-def _input(embedder: Embedder, texts: list[str], masked: int) -> Input:
-    """Returns one or two sentences as an input of which only sentence `masked` may be masked."""
+def _input(
+    embedder: Embedder, texts: list[str], languages: tuple[str, ...], masked: int
+) -> tuple[Input, int]:
+    """Returns one or two sentences as an input of which only sentence `masked` may be masked.
+
+    And how many of their subwords did not fit.
+    """
     tokenizer = embedder.tokenizer
     # Half for each of two sentences, whatever their lengths: what is predicted of one must not
     # depend on how long the other is.
     room = (embedder.max_length - 1 - len(texts)) // len(texts)
     sides = [truncate(side, room, text) for side, text in zip(tokenizer.encode(texts), texts)]
-    joined = join(tokenizer, *sides, languages=("",) * len(sides))
-    return replace(joined, maskable=joined.maskable & (joined.sides == masked))
+    joined = join(tokenizer, *sides, languages=languages)
+    one = replace(joined, maskable=joined.maskable & (joined.sides == masked))
+    return one, sum(side.n_truncated for side in sides)
 
 
-def likelihoods(embedder: Embedder, examples: list[Example]) -> list[tuple[float, int]]:
-    """Returns of each example the summed negative log likelihood, nats, and the predictions."""
-    return list(_likelihoods(embedder, examples))
+def likelihoods(
+    embedder: Embedder, examples: list[Example], *, reset_positions: bool = False
+) -> list[tuple[float, int]]:
+    """Returns of each example the summed negative log likelihood, nats, and the predictions.
 
-
-def _likelihoods(embedder: Embedder, examples: list[Example]) -> Iterator[tuple[float, int]]:
+    Args:
+        embedder: the model.
+        examples: as `masked_examples` gives them.
+        reset_positions: positions start again in the second sentence.
+    """
     collation = Collation(
-        masking=_masking(embedder.tokenizer), pad=embedder.tokenizer.pad, width=embedder.max_length
+        masking=_masking(embedder.tokenizer),
+        pad=embedder.tokenizer.pad,
+        width=embedder.max_length,
+        languages=embedder.languages,
+        reset_positions=reset_positions,
     )
+    return list(_likelihoods(embedder, examples, collation))
+
+
+def _likelihoods(
+    embedder: Embedder, examples: list[Example], collation: Collation
+) -> Iterator[tuple[float, int]]:
     for group in batch_by_tokens(BATCH_TOKENS, examples):
         batch = collate(group, collation).to(embedder.device)
         logits = _logits(embedder, batch)

@@ -9,7 +9,7 @@ perplexity per subword: comparable between models with the same tokenizer only.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
@@ -31,11 +31,13 @@ class PerplexityResult:
         perplexity: per masked subword.
         sentences: read.
         predictions: masked subwords.
+        truncated: inputs that were too long for the model.
     """
 
     perplexity: Estimate
     sentences: int
     predictions: int
+    truncated: int
 
 
 class PerplexityTask:
@@ -57,27 +59,56 @@ class PerplexityTask:
 
         return load_embedder(model)
 
-    def metrics(
-        self, prepared: "Embedder", data: Dataset, options: SplitOptions
-    ) -> dict[str, PerplexityResult]:
-        """Returns the perplexity of each language."""
+    def metrics(self, prepared: "Embedder", data: Dataset, options: SplitOptions) -> Any:
+        """Returns the perplexity of each language; see `with_and_without_languages`."""
+        from bitextile.trainer.evaluate.vectors import with_and_without_languages
+
+        return with_and_without_languages(
+            prepared, lambda embedder: self._by_language(embedder, data, options)
+        )
+
+    def _by_language(
+        self, embedder: "Embedder", data: Dataset, options: SplitOptions
+    ) -> dict[str, PerplexityResult] | None:
         from bitextile.trainer.evaluate.masked_lm import likelihoods, masked_examples
 
         examples = masked_examples(
-            prepared,
+            embedder,
             data,
             split=options.only_split,
             max_rows=options.max_rows,
             conditional=self.conditional,
         )
-        if not examples:
+        if not examples and embedder.languages is None:
             split = options.only_split
             raise InputError(f"{data.path}: no row of split {split!r}; give --split, or all")
-        return {lang: perplexity(likelihoods(prepared, e)) for lang, e in sorted(examples.items())}
+        reset = self.resets_positions(embedder, options)
+        results = {
+            lang: perplexity(
+                likelihoods(embedder, found, reset_positions=reset),
+                truncated=sum(e.n_truncated > 0 for e in found),
+            )
+            for lang, found in sorted(examples.items())
+        }
+        return results or None
+
+    def resets_positions(self, prepared: "Embedder", options: SplitOptions) -> bool:
+        """Returns False: there is one sentence."""
+        return False
 
     def settings(self, prepared: "Embedder", options: SplitOptions) -> dict[str, Any]:
-        """Returns the split."""
-        return {"split": options.split}
+        """Returns the split, and languages with an embedding."""
+        languages = list(prepared.languages or ())
+        return {"split": options.split} | ({"language_embeddings": languages} if languages else {})
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConditionalOptions(SplitOptions):
+    """Which rows, and how a pair is shown."""
+
+    positions: Literal["continued", "reset"] | None = None
+    """Positions of the second sentence: `continued` from the first, or `reset` to 0 (XLM). By
+    default as `tlm` of the run had them."""
 
 
 class ConditionalPerplexityTask(PerplexityTask):
@@ -85,15 +116,30 @@ class ConditionalPerplexityTask(PerplexityTask):
 
     name = "conditional-perplexity"
     data = "pairs or aligned datasets"
+    options = ConditionalOptions
     kinds = (PAIRS, ALIGNED)
     conditional = True
 
+    def resets_positions(self, prepared: "Embedder", options: ConditionalOptions) -> bool:  # type: ignore[override]
+        """Returns whether the second sentence begins at position 0."""
+        if options.positions is None:
+            return prepared.resets_positions
+        return options.positions == "reset"
 
-def perplexity(terms: Sequence[tuple[float, int]]) -> PerplexityResult:
+    def settings(self, prepared: "Embedder", options: ConditionalOptions) -> dict[str, Any]:  # type: ignore[override]
+        """Returns also how positions were counted."""
+        reset = self.resets_positions(prepared, options)
+        return super().settings(prepared, options) | {
+            "positions": "reset" if reset else "continued"
+        }
+
+
+def perplexity(terms: Sequence[tuple[float, int]], *, truncated: int = 0) -> PerplexityResult:
     """Returns the perplexity of sentences.
 
     Args:
         terms: of each sentence the summed negative log likelihood, nats, and the predictions.
+        truncated: inputs that were too long, to be reported.
 
     Raises:
         InputError: there is no prediction.
@@ -109,4 +155,5 @@ def perplexity(terms: Sequence[tuple[float, int]]) -> PerplexityResult:
         bootstrap(sums, lambda s: math.exp(s[0] / max(s[1], 1.0)), operation="mlm"),
         sentences=len(sums),
         predictions=int(sums[:, 1].sum()),
+        truncated=truncated,
     )

@@ -30,6 +30,10 @@ D = TypeVar("D")
 O = TypeVar("O", contravariant=True)  # noqa: E741
 
 
+WITHOUT, WITH = "without_language_embeddings", "with_language_embeddings"
+"""The two ways in which a run with language embeddings is measured, as a report names them."""
+
+
 class Task(Protocol[M, D, O]):
     """One thing that `evaluate` measures: M is the prepared model, D its data, O its options."""
 
@@ -164,7 +168,9 @@ class LayerOptions:
 
     layer: int | None = None
     """Layer whose vectors are compared; 0 is the embeddings. By default two thirds up, where
-    words of two languages are closest (vectors.py)."""
+    words of two languages are closest (vectors.py); the last one of poolings other than mean."""
+    prefix: str = ""
+    """Text put before each sentence, such as "query: " for an encoder that was trained with it."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -43,7 +43,8 @@ class Seq2seqConfig:
     top_k: int = 1
     """Draw each token among so many most probable ones. 1 takes the beam search instead."""
     language_codes: Mapping[Language, str] = field(default_factory=dict)
-    """The tokenizer's code of each language, where it is not the tag, as de=deu_Latn (NLLB)."""
+    """The tokenizer's code of a language, where it is not found by the tag, as zh=zho_Hans (NLLB,
+    which has two)."""
     seed: int = 0
     """Seed of all random draws."""
 
@@ -63,7 +64,8 @@ class Ctranslate2Config:
     beam_size: int = 4
     """Hypotheses that the beam search keeps. 4 is usual for Marian models."""
     language_codes: Mapping[Language, str] = field(default_factory=dict)
-    """The tokenizer's code of each language, where it is not the tag, as de=deu_Latn (NLLB)."""
+    """The tokenizer's code of a language, where it is not found by the tag, as zh=zho_Hans (NLLB,
+    which has two)."""
     seed: int = 0
     """Seed of the draw of target languages. The search itself draws nothing."""
 

@@ -2,8 +2,8 @@
 
     requests --one direction at a time--> token ids --batches, longest first--> tokens, scores
 
-A model of one direction takes no languages; a multilingual one gets both as its tokenizer's
-codes, which are the tags unless others are given (NLLB: de=deu_Latn).
+A model of one direction takes no languages; a multilingual one gets them as its tokenizer's codes
+(`language_codes`).
 """
 
 import warnings
@@ -18,10 +18,18 @@ from transformers import AutoTokenizer
 
 from bitextile.kernels.arrays import U64
 from bitextile.kernels.backtranslate import GENERATED, TOO_LONG_FOR_MODEL, generated_rows
-from bitextile.kernels.model_folder import load_pretrained
 from bitextile.kernels.randomness import hash64
 from bitextile.kernels.rejects import Filtered, merge_by_row, split_rejects
+from bitextile.kernels.tokenizer.text_encoder import TextEncoder
 from bitextile.schema.errors import ConfigError
+from bitextile.trainer.generate.language_codes import (
+    code_id,
+    code_of,
+    names_source,
+    prefixes_source,
+)
+
+LOCAL = {"local_files_only": True, "trust_remote_code": False}
 
 C = TypeVar("C")
 
@@ -58,32 +66,16 @@ def load_pretrained_tokenizer(folder: str) -> Any:
     Raises:
         ConfigError: there is none that transformers can load.
     """
-    with warnings.catch_warnings():
-        # Marian's recommends sacremoses, which normalises punctuation; our text is normalised.
-        warnings.filterwarnings("ignore", message="Recommended: pip install sacremoses")
-        return load_pretrained(AutoTokenizer, folder, expected="tokenizer")
-
-
-def has_codes(tokenizer: Any) -> bool:
-    """Returns whether the tokenizer tells languages apart."""
-    return hasattr(tokenizer, "src_lang")
-
-
-def code_id(tokenizer: Any, code: str, *, tag: str, folder: str) -> int:
-    """Returns the token of a language.
-
-    Raises:
-        ConfigError: the tokenizer has none.
-    """
-    # M2M-100 has a table (de -> __de__); to NLLB the code itself is the token.
-    token = getattr(tokenizer, "lang_code_to_token", {}).get(code, code)
-    found = tokenizer.convert_tokens_to_ids(token)
-    if found is None or found == tokenizer.unk_token_id:
+    try:
+        with warnings.catch_warnings():
+            # Marian's recommends sacremoses, which normalises punctuation; our text is normalised.
+            warnings.filterwarnings("ignore", message="Recommended: pip install sacremoses")
+            return AutoTokenizer.from_pretrained(folder, **LOCAL)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        reason = str(error).splitlines()[0]
         raise ConfigError(
-            f"{folder}: knows no language {code!r}; name its code for {tag} "
-            f"(--language-code {tag}=CODE)"
-        )
-    return int(found)
+            f"{folder}: no tokenizer that transformers can load ({reason})"
+        ) from error
 
 
 def check_directions(
@@ -98,7 +90,7 @@ def check_directions(
     Args:
         tokenizer: of the model.
         directions: (source, target) languages.
-        codes: language tag to code, where that is another.
+        codes: language tag to code, where the user named one.
         folder: of the model, to name it.
 
     Returns:
@@ -107,9 +99,11 @@ def check_directions(
     Raises:
         ConfigError: a language has no code, or several directions are wanted of a model of one.
     """
-    if has_codes(tokenizer):
-        tags = sorted({tag for direction in directions for tag in direction})
-        return [code_id(tokenizer, codes.get(t, t), tag=t, folder=folder) for t in tags]
+    told = [tag for _, tag in directions] if prefixes_source(tokenizer) else []
+    told = [tag for pair in directions for tag in pair] if names_source(tokenizer) else told
+    if told:
+        found = {t: code_of(tokenizer, t, given=codes, folder=folder) for t in sorted(set(told))}
+        return [code_id(tokenizer, code, tag=t, folder=folder) for t, code in found.items()]
     if len(directions) > 1:
         asked = ", ".join(f"{src} -> {tgt}" for src, tgt in sorted(directions))
         raise ConfigError(f"{folder}: translates one way only, but {asked} are asked for")
@@ -161,12 +155,21 @@ class Translator(ABC):
         Args:
             folder: of the model.
             generator: what rows call it.
-            codes: language tag to the tokenizer's code, where that is another.
+            codes: language tag to the tokenizer's code, where the user named one.
         """
         self.folder = folder
         self.generator = generator
         self.codes = dict(codes)
         self.tokenizer = load_pretrained_tokenizer(folder)
+        self.text_encoder: TextEncoder | None = None
+        if getattr(self.tokenizer, "is_fast", False):
+            self.tokenizer.backend_tokenizer.no_truncation()
+            self.tokenizer.backend_tokenizer.no_padding()
+            self.text_encoder = TextEncoder(
+                self.tokenizer.backend_tokenizer,
+                special_ids=self.tokenizer.all_special_ids,
+                unknown_id=self.tokenizer.unk_token_id,
+            )
 
     @abstractmethod
     def translate(self, batches: Sequence[TranslationBatch]) -> list[list[Hypothesis]]:
@@ -184,7 +187,7 @@ class Translator(ABC):
         for pair in sorted(set(langs)):
             rows = np.flatnonzero([pair == other for other in langs])
             part = batch.take(pa.array(rows))
-            ids = self._encode(part.column("text").to_pylist(), pair[0])
+            ids = self._encode(part.column("text").to_pylist(), *pair)
             lengths = np.asarray([len(i) for i in ids], np.int64)
             fits = lengths <= self.max_tokens
             found = split_rejects(part, fits, rule=TOO_LONG_FOR_MODEL, value=lengths.astype(float))
@@ -195,10 +198,13 @@ class Translator(ABC):
 
     def forced_prefix(self, lang: str) -> list[int]:
         """Returns the tokens that a translation into a language is made to begin with."""
-        if not has_codes(self.tokenizer):
-            return []
-        code = self.codes.get(lang, lang)
-        return [code_id(self.tokenizer, code, tag=lang, folder=self.folder)]
+        return [self._code_id(lang)] if names_source(self.tokenizer) else []
+
+    def _code(self, lang: str) -> str:
+        return code_of(self.tokenizer, lang, given=self.codes, folder=self.folder)
+
+    def _code_id(self, lang: str) -> int:
+        return code_id(self.tokenizer, self._code(lang), tag=lang, folder=self.folder)
 
     def max_length(self, ids: Sequence[Sequence[int]]) -> int:
         """Returns how many tokens a translation may have, forced ones included.
@@ -208,11 +214,27 @@ class Translator(ABC):
         """
         return min(self.max_tokens, 2 * max(len(i) for i in ids) + 10)
 
-    def _encode(self, texts: list[str], lang: str) -> list[list[int]]:
-        if has_codes(self.tokenizer):
+    def _encode(self, texts: list[str], src_lang: str, tgt_lang: str) -> list[list[int]]:
+        """Returns the tokens of sources; special tokens that are written in them are text."""
+        if not texts:
+            return []
+        if names_source(self.tokenizer):
             # The tokenizer itself puts the source language's token where its model expects it.
-            self.tokenizer.src_lang = self.codes.get(lang, lang)
-        return self.tokenizer(texts, truncation=False)["input_ids"] if texts else []
+            self.tokenizer.src_lang = self._code(src_lang)
+        first = [self._code_id(tgt_lang)] if prefixes_source(self.tokenizer) else []
+        if self.text_encoder is None:
+            # Marian takes >>fra<< at the beginning for a code, but not behind a space, which
+            # SentencePiece removes.
+            texts = [f" {text}" if text.startswith(">>") else text for text in texts]
+            found = self.tokenizer(texts, truncation=False, split_special_tokens=True)["input_ids"]
+            return [[*first, *ids] for ids in found]
+        frame = self.tokenizer.backend_tokenizer.encode("a")
+        real = [k for k, special in enumerate(frame.special_tokens_mask) if not special]
+        before, after = frame.ids[: real[0]], frame.ids[real[-1] + 1 :]
+        return [
+            [*first, *before, *pieces.ids, *after]
+            for pieces in self.text_encoder.encode_batch(texts)
+        ]
 
     def _translate_rows(
         self, requests: pa.RecordBatch, ids: list[list[int]], lang: str

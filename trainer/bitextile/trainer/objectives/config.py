@@ -12,12 +12,19 @@ from pydantic import Field
 from bitextile.schema.kinds import ALIGNED, EXCHANGE, MONO, PAIRS, PSEUDO, Kind
 from bitextile.trainer.settings import Count, FilePath, Fraction, Positive, Settings
 
+Pooling = Literal["mean", "cls", "projection"]
+"""The vector of a sentence: the mean of its subwords', that of the first special token, or the
+projection of the latter as `moco` compares it."""
+
 
 class EntrySettings(Settings):
     """The settings of every entry of the mixture."""
 
     kinds: ClassVar[tuple[Kind, ...]]
     """Dataset kinds the objective can learn from."""
+
+    pooling: ClassVar[Pooling | None] = None
+    """How it makes the vector of a sentence, if it trains any; `evaluate` then does the same."""
 
     dataset: FilePath
     """Folder of a finished dataset."""
@@ -50,6 +57,8 @@ class TlmSettings(EntrySettings):
     random_pair_order: bool = False
     """A coin per pair and epoch decides which sentence comes first, as in PPA (our choice: off, the
     order of the dataset, which WEAM has too)."""
+    reset_positions: bool = False
+    """Positions start again at 0 in the second sentence, as in XLM; else they go on (PPA)."""
 
 
 class CamlmSettings(EntrySettings):
@@ -89,6 +98,7 @@ class MocoSettings(EntrySettings):
     """Contrast of sentences with a momentum queue, from pairs or aligned."""
 
     kinds: ClassVar[tuple[Kind, ...]] = (PAIRS, ALIGNED)
+    pooling: ClassVar[Pooling | None] = "projection"
     objective: Literal["moco"]
     queue: Positive = 32_000
     """Keys that serve as negatives; 32,000 (our choice)."""

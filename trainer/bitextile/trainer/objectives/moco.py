@@ -34,6 +34,7 @@ from bitextile.trainer.data.packed import Packed, map_tensors
 from bitextile.trainer.data.tokens import Encoding, Tokenizer, truncate
 from bitextile.trainer.losses import LossSum
 from bitextile.trainer.model.encoder import Encoder
+from bitextile.trainer.model.projection import projection_head
 from bitextile.trainer.objectives.config import MocoSettings
 from bitextile.trainer.objectives.mlm import predict
 from bitextile.trainer.objectives.objective import Gather, records, texts_of, truncate_pair
@@ -91,11 +92,9 @@ class MomentumContrast(nn.Module):
 
     def __init__(self, encoder: Encoder, *, queue: int, projection: int, momentum: float) -> None:
         super().__init__()
-        width = encoder.width
         self.momentum = momentum
-        self.project = nn.Sequential(
-            nn.Linear(width, width), nn.ReLU(), nn.Linear(width, projection)
-        )
+        # By this name it is written beside the model too (model/projection.py).
+        self.project = projection_head(encoder.width, projection)
         # The key encoder starts as the query encoder (He et al. 2020, algorithm 1).
         self.key_body = copy.deepcopy(encoder.mlm.base_model).requires_grad_(False)
         self.key_project = copy.deepcopy(self.project).requires_grad_(False)

@@ -4,14 +4,19 @@
     L = - sum_{k in M} log p(x_k | R_k)          M: 15 % of the positions of both sides
 
 Source: Conneau and Lample 2019 (XLM, arXiv 1901.07291), section 3.4. Positions are not reset, as
-in PPA (arXiv 2010.12547). It is exactly WEAM's L_mp: the control run. PPA's random order of a pair
-is the option `random_pair_order`.
+in PPA (arXiv 2010.12547); with `reset_positions` they are, as in XLM and in ALIGN-MLM's baseline:
+
+    [CLS] s1 s2 [SEP] t1 t2 t3 [SEP]
+      0    1  2   3    0  1  2   3
+
+It is exactly WEAM's L_mp: the control run. PPA's random order of a pair is the option
+`random_pair_order`.
 
 From an `exchange` dataset it reads the sentences with their words exchanged.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
@@ -37,11 +42,13 @@ class Tlm:
         random_pair_order: a coin per pair and epoch decides which sentence comes first; else the
             order is that of the dataset.
         seed: of the coin.
+        reset_positions: positions start again in the second sentence.
     """
 
     max_length: int
     random_pair_order: bool = False
     seed: int = 0
+    reset_positions: bool = False
     name: str = "tlm"
 
     @classmethod
@@ -49,7 +56,12 @@ class Tlm:
         cls, settings: TlmSettings, tokenizer: Tokenizer, *, max_length: int, seed: int
     ) -> "Tlm":
         """Returns the objective of an entry."""
-        return cls(max_length, random_pair_order=settings.random_pair_order, seed=seed)
+        return cls(
+            max_length,
+            random_pair_order=settings.random_pair_order,
+            seed=seed,
+            reset_positions=settings.reset_positions,
+        )
 
     def columns(self, kind: Kind) -> tuple[str, ...]:
         """Returns the columns read."""
@@ -72,7 +84,7 @@ class Tlm:
 
     def collate(self, examples: Sequence[Example], collation: Collation) -> MaskedBatch:
         """Returns packed rows."""
-        return collate(examples, collation)
+        return collate(examples, replace(collation, reset_positions=self.reset_positions))
 
     def module(self, encoder: Encoder) -> None:
         """Returns None: the encoder and its head are all there is."""

@@ -3,6 +3,7 @@
 RUN/checkpoints/step-00001000/
     config.json, model.safetensors, tokenizer.json ...   save_pretrained
     languages.safetensors                                language embeddings, if any
+    projection.safetensors                               projection of a contrastive objective
     objectives.safetensors                               what objectives have of their own, if any
     optimiser.safetensors                                AdamW's moments by parameter name
     state.json                                           step, counters of the streams, config, and
@@ -34,6 +35,7 @@ from bitextile.trainer.errors import TrainingError
 from bitextile.trainer.model.build import quiet
 from bitextile.trainer.model.encoder import Encoder
 from bitextile.trainer.model.languages import save_languages
+from bitextile.trainer.model.projection import save_projections
 from bitextile.trainer.observe.card import write_provenance
 
 FOLDER = "checkpoints"
@@ -153,12 +155,16 @@ def save_checkpoint(
 
 
 def save_model(folder: Path, encoder: Encoder, tokenizer: Tokenizer, tensors: RunTensors) -> None:
-    """Writes model and tokenizer as transformers does, in safetensors; and language embeddings."""
+    """Writes model and tokenizer as transformers does, in safetensors; and what lies beside.
+
+    That is language embeddings and the projection of a contrastive objective.
+    """
     with quiet():
         encoder.mlm.save_pretrained(folder, state_dict=tensors.model)
     tokenizer.pretrained.save_pretrained(folder)
     if tensors.language is not None:
         save_languages(folder, encoder.languages, tensors.language)
+    save_projections(folder, tensors.objectives)
 
 
 @contextmanager
@@ -251,9 +257,7 @@ def verify(folder: Path) -> None:
     state = load_state(folder)
     if state.get("sha256") != _digest_of(state):
         raise _damaged(folder, f"{STATE} has changed since it was written")
-    wanted = state.get("files")
-    if not isinstance(wanted, dict):
-        raise _damaged(folder, f"{STATE} names no files")
+    wanted = state["files"]
     try:
         found = _digests(folder)
     except OSError as error:
@@ -285,7 +289,7 @@ def load_state(folder: Path) -> dict[str, Any]:
     """
     try:
         return dict(json.loads((folder / STATE).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, TypeError) as error:
         raise _damaged(folder, f"{STATE}: {error}") from error
 
 
@@ -316,8 +320,6 @@ def load_training_tensors(
             state = {
                 key: moments[f"{key}.{name}"] for key in _MOMENTS if f"{key}.{name}" in moments
             }
-            if any(value.ndim and value.shape != parameter.shape for value in state.values()):
-                raise _damaged(folder, f"{OPTIMISER} has {name} in another shape than the model")
             if state:
                 optimiser.state[parameter] = {
                     key: shard_like(value, parameter) for key, value in state.items()

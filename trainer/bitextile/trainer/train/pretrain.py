@@ -82,7 +82,8 @@ class PretrainJob:
                     "kind": e.dataset.kind.name,
                     "digest": e.dataset.manifest.digest,
                 }
-                for e in state.entries
+                | ({"options": options} if (options := _options(settings)) else {})
+                for e, settings in zip(state.entries, state.config.data, strict=True)
             ],
         }
         languages = list(state.encoder.languages)
@@ -101,6 +102,12 @@ class PretrainJob:
         save_model(folder, encoder, state.tokenizer, tensors)
         write_card(folder, state.config, state.entries, facts)
         write_provenance(folder, self.provenance(state))
+
+
+def _options(settings: AnyObjectiveSettings) -> dict[str, Any]:
+    """Returns what an entry says of its objective, other than defaults."""
+    others = {"objective", "weight", *DATASET_FIELDS}
+    return settings.model_dump(mode="json", exclude=others, exclude_defaults=True)
 
 
 def open_pretraining(
