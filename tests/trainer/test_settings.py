@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from bitextile.trainer.settings import FilePath, Settings
+from bitextile.trainer.settings import FilePath, Settings, paths_of
 
 
 class Example(Settings):
@@ -31,3 +31,17 @@ def test_an_unknown_key_is_an_error_and_nothing_changes():
         Example(one="a", two="b")
     with pytest.raises(ValidationError):
         Example(one="a").one = "b"
+
+
+class Whole(Settings):
+    name: str = "no/path"
+    first: FilePath | None = None
+    part: Example | None = None
+    parts: tuple[Example, ...] = ()
+
+
+def test_all_paths_of_a_configuration_are_known():
+    example = Example(one="/1", many=("/2", "/3"))
+    made = Whole(part=example, parts=(Example(one="/4"), example))
+    assert list(paths_of(made)) == ["/1", "/2", "/3", "/4", "/1", "/2", "/3"]
+    assert list(paths_of(Whole(first="/0"))) == ["/0"]

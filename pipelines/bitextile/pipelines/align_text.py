@@ -1,6 +1,7 @@
 """`bitextile align-text`: an aligner alone, from text lines to Pharaoh lines; no Beam."""
 
 import os
+import secrets
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -14,6 +15,7 @@ from bitextile.kernels.align.engine import Runtime, WordEncoder
 from bitextile.kernels.align.pharaoh import TextSummary, align_text
 from bitextile.kernels.align.threads import usable_threads
 from bitextile.schema.errors import ConfigError, InputError
+from bitextile.schema.inputs import refuse_part_of
 
 STANDARD = "-"
 Progress = Callable[[str], None]
@@ -50,6 +52,7 @@ def align_files(
         InputError: the input cannot be read.
     """
     _check_call(config, model, save_model, lexicon)
+    _check_files(_named(output, scores), _named(input, lexicon, model, *config.encoders))
     translations = None if lexicon is None else _read_lexicon(lexicon)
     # The links do not depend on it: each aligner adds up in an order of its own, not of its
     # threads.
@@ -87,6 +90,17 @@ def _check_call(
         raise ConfigError(
             f"--aligner {config.aligner} fits no model; leave --model and --save-model out"
         )
+
+
+def _named(*paths: str | None) -> list[str]:
+    return [path for path in paths if path is not None and path != STANDARD]
+
+
+def _check_files(outputs: list[str], inputs: list[str]) -> None:
+    for path in outputs:
+        refuse_part_of(path, inputs, written_before=lambda _: False)
+    if len({os.path.realpath(path) for path in outputs}) < len(outputs):
+        raise ConfigError(f"--output and --scores are both {outputs[0]}; give two files")
 
 
 def _read_lexicon(path: str) -> pa.Table:
@@ -127,7 +141,10 @@ def _writing(path: str) -> Iterator[TextIO]:
         # Standard output cannot be taken back, so lines appear on it as they come.
         yield sys.stdout
         return
-    partial = f"{path}.partial"
+    # A link is followed. What is no file, such as /dev/null, is written to as it is.
+    path = os.path.realpath(path)
+    in_place = os.path.exists(path) and not os.path.isfile(path)
+    partial = path if in_place else f"{path}.{secrets.token_hex(8)}.partial"
     try:
         file = open(partial, "w", encoding="utf-8")  # noqa: SIM115 - closed below, then renamed
     except OSError as error:
@@ -135,7 +152,9 @@ def _writing(path: str) -> Iterator[TextIO]:
     try:
         with file:
             yield file
-        os.replace(partial, path)
+        if not in_place:
+            os.replace(partial, path)
     finally:
-        with suppress(FileNotFoundError):
-            os.remove(partial)
+        if not in_place:
+            with suppress(FileNotFoundError):
+                os.remove(partial)

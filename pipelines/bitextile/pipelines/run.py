@@ -3,6 +3,7 @@
 import itertools
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,8 @@ from bitextile.pipelines.runner.job import DatasetResult
 from bitextile.pipelines.runner.options import RunOptions
 from bitextile.pipelines.tokenizer import same_tokenizer, train_tokenizer
 from bitextile.schema.errors import BitextileError, ConfigError, OutputExistsError
-from bitextile.schema.storage import exists, write_atomically
+from bitextile.schema.locks import LOCK, hold
+from bitextile.schema.storage import exists, is_local, write_atomically
 
 Progress = Callable[[str | DatasetResult], None]
 """Called with the name of each step when it begins, and with each dataset that was written."""
@@ -68,17 +70,20 @@ def run(
 
     Raises:
         ConfigError: the recipe is wrong; nothing was started.
+        OutputInUseError: another run is writing to `out`.
         BitextileError: a step failed; the steps before it stay, and --reuse goes on from there.
     """
     steps = _Run(recipe, folder, out, options, progress)
     # Everything that can be known from the recipe, before hours of work: files, names, languages,
     # the stages' configurations.
     steps.check()
-    steps.make_datasets()
-    steps.make_tokenizer()
-    steps.train()
-    steps.evaluate()
-    return steps.finish()
+    # Steps lock their folders as well, which a single command may write at the same time.
+    with hold(f"{out}/{LOCK}", out) if is_local(out) else nullcontext():
+        steps.make_datasets()
+        steps.make_tokenizer()
+        steps.train()
+        steps.evaluate()
+        return steps.finish()
 
 
 class _Run:

@@ -1,6 +1,7 @@
 """`evaluate` end to end on tiny models: vectors, perplexity, files, refusals."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +23,11 @@ def test_the_report_is_written_once(model, datasets, tmp_path):
     with pytest.raises(OutputExistsError):
         evaluate(model, task="retrieval", data=[datasets["pairs"]], out=str(out))
     evaluate(model, task="retrieval", data=[datasets["pairs"]], out=str(out), overwrite=True)
+    for part in (f"{model}/config.json", f"{datasets['pairs']}/manifest.json"):
+        before = Path(part).read_bytes()
+        with pytest.raises(ConfigError, match="is a part of the input"):
+            evaluate(model, task="retrieval", data=[datasets["pairs"]], out=part, overwrite=True)
+        assert Path(part).read_bytes() == before
 
 
 @pytest.mark.parametrize(

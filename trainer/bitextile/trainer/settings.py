@@ -1,7 +1,8 @@
 """What configurations are made of: frozen models, bounded numbers, paths that start at the file."""
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
 
@@ -26,3 +27,21 @@ def _resolve(path: str, info: ValidationInfo) -> str:
 
 FilePath = Annotated[str, AfterValidator(_resolve)]
 """A path, relative to the folder of the configuration where it is read from one; a URI as it is."""
+
+
+def paths_of(settings: Settings) -> Iterator[str]:
+    """Yields all files and folders that a configuration, or a part of one, names."""
+    for name, field in type(settings).model_fields.items():
+        value = getattr(settings, name)
+        values = value if isinstance(value, tuple) else (value,)
+        names_paths = _names_paths(field.rebuild_annotation())
+        for one in values:
+            if isinstance(one, Settings):
+                yield from paths_of(one)
+            elif names_paths and isinstance(one, str):
+                yield one
+
+
+def _names_paths(hint: Any) -> bool:
+    resolved = get_origin(hint) is Annotated and AfterValidator(_resolve) in hint.__metadata__
+    return resolved or any(_names_paths(part) for part in get_args(hint))

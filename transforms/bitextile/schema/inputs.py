@@ -40,20 +40,24 @@ def refuse_part_of(
         written_before: of the first bytes of a file, whether the command wrote it; a result may
             stand in a model's folder, and be replaced there.
     """
+    place = _place(out)
+    if place is not None and not place.is_file():
+        return  # new, or a device, of which nothing is replaced
     for path in inputs:
         if _same(out, path):
-            raise ConfigError(
-                f"{os.fspath(out)} is an input of this command, which is never replaced; give "
-                "another --out"
-            )
-        place = _place(out)
-        if place is not None and place.is_file() and _holds(path, out):
-            with place.open("rb") as file:
-                if not written_before(file.read(_BEGINNING)):
-                    raise ConfigError(
-                        f"{os.fspath(out)} is a part of the input {path}, which is never replaced; "
-                        "give another --out"
-                    )
+            what = "an input of this command"
+        elif place is None or not _holds(path, out) or written_before(_beginning(place)):
+            continue
+        else:
+            what = f"a part of the input {path}"
+        raise ConfigError(
+            f"{os.fspath(out)} is {what}, which is never replaced; give another name for the output"
+        )
+
+
+def _beginning(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(_BEGINNING)
 
 
 _BEGINNING = 4096

@@ -35,6 +35,9 @@ SILENT_S = 120.0
 """Seconds without one after which a run on another machine counts as ended. Network file systems
 show a file's time up to a minute late."""
 
+LOCK = ".lock"
+"""Name of the lock in a folder that a run writes into as it goes."""
+
 _MAX_BYTES = 4096
 
 logger = logging.getLogger(__name__)
@@ -100,7 +103,8 @@ class Lock:
     """
 
     def __init__(self, path: Path, what: str) -> None:
-        self.path, self.what = path, what
+        # Through links, so that the names of one folder are one lock.
+        self.path, self.what = Path(os.path.realpath(path.parent), path.name), what
         self.taken_over = False
         self._me = Holder(
             host=socket.gethostname(),
@@ -236,19 +240,34 @@ def hold(path: str | os.PathLike[str], what: str) -> Iterator[Lock]:
     """Holds a lock while the context lasts; only other processes that ask for it are kept out.
 
     Args:
-        path: of the lock's file; its folder is there.
+        path: of the lock's file. Folders that are made for it go again if nothing else has come
+            into them.
         what: the output it guards, as the user named it.
 
     Raises:
         OutputInUseError: another run, or another thread of this one, holds it.
     """
     lock = Lock(Path(path), what)
-    lock._take()
-    threading.Thread(target=lock._beat, name="lock", daemon=True).start()
+    made = _missing_folders(lock.path.parent)
     try:
-        yield lock
+        while True:
+            lock.path.parent.mkdir(parents=True, exist_ok=True)
+            with suppress(FileNotFoundError):  # another run has failed and removed what it had made
+                lock._take()
+                break
+        threading.Thread(target=lock._beat, name="lock", daemon=True).start()
+        try:
+            yield lock
+        finally:
+            lock._release()
     finally:
-        lock._release()
+        for folder in made:  # the innermost first
+            with suppress(OSError):
+                folder.rmdir()
+
+
+def _missing_folders(folder: Path) -> list[Path]:
+    return [folder, *_missing_folders(folder.parent)] if not folder.exists() else []
 
 
 def _write_new(path: Path, content: bytes) -> None:

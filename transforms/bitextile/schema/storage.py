@@ -2,12 +2,14 @@
 
 import hashlib
 import os
+import secrets
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow as pa
 from pyarrow import fs
 
-from bitextile.schema.errors import InputError
+from bitextile.schema.errors import InputError, OutputExistsError
 
 
 def filesystem(location: str | os.PathLike[str]) -> tuple[fs.FileSystem, str]:
@@ -51,10 +53,21 @@ def file_sha256(location: str | os.PathLike[str]) -> str:
     return digest.hexdigest()
 
 
-def write_atomically(location: str | os.PathLike[str], content: bytes) -> None:
+def write_atomically(
+    location: str | os.PathLike[str], content: bytes, *, overwrite: bool = True
+) -> None:
     """Writes a file so that a reader sees all of it or none.
 
-    Locally by fsync and rename; an object store shows an object only when it is complete.
+    Locally by fsync and rename, and a symbolic link is followed; an object store shows an object
+    only when it is complete.
+
+    Args:
+        location: of the file; its folder is made.
+        content: all of it.
+        overwrite: replace a file that is there.
+
+    Raises:
+        OutputExistsError: there is one, and `overwrite` is false.
     """
     filesystem_, path = filesystem(location)
     filesystem_.create_dir(str(Path(path).parent), recursive=True)
@@ -62,14 +75,49 @@ def write_atomically(location: str | os.PathLike[str], content: bytes) -> None:
         with filesystem_.open_output_stream(path) as stream:
             stream.write(content)
         return
-    # With the process id, so that two processes that write the same file never share a half.
-    temporary = f"{path}.{os.getpid()}.tmp"
-    with open(temporary, "wb") as file:
-        file.write(content)
-        file.flush()
-        # Without it, the rename can survive a power cut that the content does not.
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    path = os.path.realpath(path)
+    if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
+        # /dev/stdout, a named pipe: there is nothing to replace.
+        Path(path).write_bytes(content)
+        return
+    # A name of its own, so that two processes that write the same file never share a half.
+    temporary = f"{path}.{secrets.token_hex(8)}.tmp"
+    try:
+        with open(temporary, "wb") as file:
+            file.write(content)
+            file.flush()
+            # Without it, the rename can survive a power cut that the content does not.
+            os.fsync(file.fileno())
+        move_file(temporary, path, overwrite=overwrite)
+    finally:
+        with suppress(FileNotFoundError):
+            os.remove(temporary)
+
+
+def move_file(source: str, target: str, *, overwrite: bool) -> None:
+    """Gives a file another name in its folder, at once.
+
+    Args:
+        source: of the file.
+        target: its name to be.
+        overwrite: replace a file that is there.
+
+    Raises:
+        OutputExistsError: there is one, and `overwrite` is false.
+    """
+    try:
+        if not overwrite:
+            os.link(source, target)  # of all ways to give a name, the one that replaces nothing
+            return
+    except FileExistsError as error:
+        raise OutputExistsError(
+            f"{target} came to be while this run was writing it, and is left alone; give "
+            "--overwrite to replace it, or another name"
+        ) from error
+    except OSError:  # a file system without hard links
+        if os.path.exists(target):
+            raise
+    os.replace(source, target)
 
 
 def arrow_file(table: pa.Table) -> bytes:

@@ -41,6 +41,7 @@ def finetune(
 
 
 def _train(model: Any, train: Callable[..., Any], config: str, out: str, **flags: bool) -> None:
+    from bitextile.schema.inputs import refuse_inputs_in
     from bitextile.trainer.config_file import load_config
     from bitextile.trainer.distributed.process_group import PeerFailedError, init_distributed
 
@@ -50,6 +51,8 @@ def _train(model: Any, train: Callable[..., Any], config: str, out: str, **flags
             # Each rank reads the file; if one cannot, all stop together, where the others would
             # wait for it.
             settings = group.on_all(lambda: load_config(model, config))
+            if flags["overwrite"]:
+                group.on_all(lambda: refuse_inputs_in(out, [config]))
             made = train(settings, out, group=group, **flags)
     except PeerFailedError as error:  # the rank it began on says why
         raise typer.Exit(error.exit_code) from error

@@ -31,6 +31,7 @@ from bitextile.pipelines.report.training import evaluation_rows, loss_chart
 from bitextile.pipelines.report.typeset import direction, sanitized
 from bitextile.schema.dataset import Dataset, open_dataset
 from bitextile.schema.errors import ConfigError, OutputExistsError
+from bitextile.schema.inputs import refuse_part_of
 from bitextile.schema.storage import exists, write_atomically
 
 LANGUAGE_COLOURS = 8
@@ -117,7 +118,7 @@ def write_report(
         DatasetError: a dataset is incomplete or changed.
     """
     # Before the datasets are read, which takes much longer.
-    _check_output(out, overwrite=overwrite)
+    _check_output(out, datasets, overwrite=overwrite)
     extras = extras or {}
     if unknown := sorted(set(extras) - {"metrics", "evaluations"}):
         raise ConfigError(f"extras has {', '.join(unknown)}, expected metrics and evaluations")
@@ -130,14 +131,16 @@ def write_report(
     )
     # "replace": a lone surrogate in a manifest's path cannot be encoded, and a page with a "?" is
     # better than none.
-    write_atomically(out, page.encode("utf-8", "replace"))
+    write_atomically(out, page.encode("utf-8", "replace"), overwrite=overwrite)
 
 
-def _check_output(out: str, *, overwrite: bool) -> None:
+def _check_output(out: str, datasets: Sequence[str], *, overwrite: bool) -> None:
     if os.path.isdir(out):
         raise ConfigError(f"{out} is a folder, expected the name of an HTML file in it")
     if exists(out) and not overwrite:
         raise OutputExistsError(f"{out} exists already; give another name or --overwrite")
+    # A page may stand in a dataset's folder; its manifest and shards are no pages.
+    refuse_part_of(out, datasets, written_before=lambda start: b"<html" in start.lower())
 
 
 def _view(dataset: Dataset, n_examples: int) -> DatasetView:

@@ -12,7 +12,7 @@ import re
 import secrets
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -147,36 +147,14 @@ class _Target:
 
 @contextmanager
 def _target(path: str, target: Path, marker: str) -> Iterator[_Target]:
-    # Parents that are made for the output go again if it fails, the innermost first.
-    made = _missing_folders(target.parent)
-    try:
-        with _locked(path, target) as lock:
-            _clean_up(path, target, marker)
-            staging = target.with_name(f".{target.name}.{secrets.token_hex(8)}.partial")
-            staging.mkdir()
-            try:
-                yield _Target(path, target, staging, lock)
-            finally:
-                shutil.rmtree(staging, ignore_errors=True)
-    finally:
-        for folder in made:
-            with suppress(OSError):  # it holds an output by now
-                folder.rmdir()
-
-
-@contextmanager
-def _locked(path: str, target: Path) -> Iterator[Lock]:
-    with ExitStack() as stack:
-        while True:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with suppress(FileNotFoundError):  # another run failed and removed the parent it made
-                lock = stack.enter_context(hold(target.with_name(f".{target.name}.lock"), path))
-                break
-        yield lock
-
-
-def _missing_folders(folder: Path) -> list[Path]:
-    return [folder, *_missing_folders(folder.parent)] if not folder.exists() else []
+    with hold(target.with_name(f".{target.name}.lock"), path) as lock:
+        _clean_up(path, target, marker)
+        staging = target.with_name(f".{target.name}.{secrets.token_hex(8)}.partial")
+        staging.mkdir()
+        try:
+            yield _Target(path, target, staging, lock)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
 
 
 def _clean_up(path: str, target: Path, marker: str) -> None:

@@ -6,6 +6,7 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from bitextile.schema.errors import ConfigError, OutputExistsError
+from bitextile.schema.inputs import refuse_part_of
 from bitextile.schema.storage import exists, write_atomically
 from bitextile.trainer.evaluate.task import Task
 from bitextile.trainer.evaluate.tasks import get_task
@@ -37,15 +38,18 @@ def evaluate(
     Raises:
         ConfigError: an unknown task, an option that it does not have, a model or data that do not
             fit it.
-        OutputExistsError: `out` exists.
+        OutputExistsError: `out` exists and `overwrite` is false.
         InputError: data cannot be read or hold nothing to measure on.
     """
     chosen = get_task(task)
     settings = _options_of(chosen, options)
     if not data:
         raise ConfigError(f"task {task} needs data ({chosen.data}); give --data")
-    if out is not None and exists(out) and not overwrite:
-        raise OutputExistsError(f"{out}: exists already; give --overwrite or another --out")
+    if out is not None:
+        if exists(out) and not overwrite:
+            raise OutputExistsError(f"{out}: exists already; give --overwrite or another --out")
+        # Figures may stand in a model's folder; its configuration and weights are no figures.
+        refuse_part_of(out, [model, *data], written_before=lambda start: b'"task":' in start[:16])
     # Data first: what is wrong with them is reported before a model is loaded.
     named = chosen.read(data, settings)
     prepared = chosen.prepare(model, settings)
@@ -56,7 +60,7 @@ def evaluate(
     report |= chosen.settings(prepared, settings) | {"results": results}
     if out is not None:
         text = json.dumps(report, ensure_ascii=False, indent=1) + "\n"
-        write_atomically(out, text.encode())
+        write_atomically(out, text.encode(), overwrite=overwrite)
     return report
 
 

@@ -17,6 +17,7 @@ import hashlib
 import json
 import logging
 import os
+import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -170,8 +171,7 @@ def save_model(folder: Path, encoder: Encoder, tokenizer: Tokenizer, tensors: Ru
 @contextmanager
 def atomic_directory(target: Path) -> Iterator[Path]:
     """Gives a temporary folder that becomes `target` when the context ends well, else vanishes."""
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
     temporary.mkdir(parents=True)
     try:
         yield temporary

@@ -1,7 +1,6 @@
 """The training loop, whatever is learned: from a configuration to a folder transformers loads."""
 
 import os
-import shutil
 import signal
 import threading
 import time
@@ -13,9 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypedDict, Unpack
 
 import torch
-import yaml
 
-from bitextile.schema.errors import ConfigError, OutputExistsError
 from bitextile.trainer.config import RunConfig
 from bitextile.trainer.data.loader import steps
 from bitextile.trainer.distributed.process_group import SINGLE_PROCESS, ProcessGroup
@@ -26,15 +23,12 @@ from bitextile.trainer.train.checkpoint import (
     RunTensors,
     atomic_directory,
     gather_run_tensors,
-    latest_valid,
-    remove_stale,
     save_checkpoint,
 )
+from bitextile.trainer.train.folder import RunFolder
 from bitextile.trainer.train.resume import check_same_on_all, restore, run_state
 from bitextile.trainer.train.state import TrainState
 from bitextile.trainer.train.step import train_step
-
-RUN_CONFIG = "run.yaml"
 
 
 class TrainingJob(Protocol):
@@ -119,19 +113,24 @@ def run_training(job: TrainingJob, out: str, **options: Unpack[RunFlags]) -> Run
     group = options.get("group", SINGLE_PROCESS)
     overwrite, resume = options.get("overwrite", False), options.get("resume", False)
     began = time.perf_counter()
-    folder = Path(out)
-    name = group.on_main(
-        lambda: _name(_last_checkpoint(folder, overwrite=overwrite, resume=resume))
-    )
-    last = folder / FOLDER / name if name else None
-    # Fresh weights and dropout seed torch's generator; the caller's is left as it was.
-    with torch.random.fork_rng():
+    # Held by rank 0, the only one that writes, until the run ends.
+    with ExitStack() as stack:
+        folder = RunFolder(Path(out))
+
+        def open_folder() -> str | None:
+            last = folder.open(stack, job.config, overwrite=overwrite, resume=resume)
+            return None if last is None else last.name
+
+        name = group.on_main(open_folder)
+        last = folder.path / FOLDER / name if name else None
+        # Fresh weights and dropout seed torch's generator; the caller's is left as it was.
+        stack.enter_context(torch.random.fork_rng())
         state = job.open(last, group)
         check_same_on_all(state)
         if last is not None:
             group.on_all(lambda: restore(state, last))
         # Only now is the folder emptied: what can be wrong with data or model was found above.
-        group.on_main(lambda: _open_folder(folder, job.config, last))
+        group.on_main(lambda: folder.clear(job.config, last))
         loss, interrupted = _train(job, state, folder)
         if not interrupted:
             _publish(job, state, folder, loss)
@@ -139,56 +138,14 @@ def run_training(job: TrainingJob, out: str, **options: Unpack[RunFlags]) -> Run
     return RunSummary(out, state.step, state.tokens, loss, seconds, interrupted)
 
 
-def _name(path: Path | None) -> str | None:
-    return None if path is None else path.name
-
-
-def _open_folder(folder: Path, config: RunConfig, last: Path | None) -> None:
-    _clear(folder, last)
-    _write_config(folder, config)
-
-
-def _last_checkpoint(folder: Path, *, overwrite: bool, resume: bool) -> Path | None:
-    if overwrite and resume:
-        raise ConfigError("--overwrite and --resume exclude each other; give one")
-    if not folder.exists():
-        return None
-    # Only what a run has written may be deleted for another; an empty folder is nobody's.
-    is_run = (folder / RUN_CONFIG).is_file()
-    if resume and (is_run or not any(folder.iterdir())):
-        return latest_valid(folder)
-    if overwrite and (is_run or not any(folder.iterdir())):
-        return None
-    if resume or overwrite:
-        raise OutputExistsError(f"{folder}: exists and is not a bitextile run; give another --out")
-    raise OutputExistsError(
-        f"{folder}: exists already; give --resume to go on, --overwrite to replace it, "
-        "or another --out"
-    )
-
-
-def _clear(folder: Path, last: Path | None) -> None:
-    """Empties the folder, or removes what a resumed run will write again."""
-    if last is None and folder.exists():
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    if last is not None:
-        remove_stale(folder, last)
-
-
-def _write_config(folder: Path, config: RunConfig) -> None:
-    content = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-    (folder / RUN_CONFIG).write_text(content, encoding="utf-8")
-
-
-def _train(job: TrainingJob, state: TrainState, folder: Path) -> tuple[float | None, bool]:
+def _train(job: TrainingJob, state: TrainState, folder: RunFolder) -> tuple[float | None, bool]:
     """Runs the steps that are left; returns the last loss and whether a signal cut them short."""
     config, group = state.config, state.group
     loss, stop = None, False
     with ExitStack() as stack:
         stop_requested = stack.enter_context(_stop_requested())
         report = stack.enter_context(
-            reporting(folder, total=config.steps, done=state.step, silent=not group.is_main)
+            reporting(folder.path, total=config.steps, done=state.step, silent=not group.is_main)
         )
         # From page-locked memory a copy to the GPU runs beside its computing.
         pin = state.device.type == "cuda"
@@ -217,13 +174,14 @@ def _due(state: TrainState, every: int) -> bool:
     return every > 0 and state.step % every == 0
 
 
-def _checkpoint(job: TrainingJob, state: TrainState, folder: Path) -> None:
+def _checkpoint(job: TrainingJob, state: TrainState, folder: RunFolder) -> None:
     saved = run_state(state)
     tensors = gather_run_tensors(state.encoder, state.objective_modules, state.optimiser)
 
     def save() -> None:
+        folder.check()
         save_checkpoint(
-            folder,
+            folder.path,
             saved,
             job.provenance(state),
             encoder=state.encoder,
@@ -260,20 +218,22 @@ def _stop_requested() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def _publish(job: TrainingJob, state: TrainState, folder: Path, loss: float | None) -> None:
+def _publish(job: TrainingJob, state: TrainState, folder: RunFolder, loss: float | None) -> None:
     """Makes the run's folder a model folder: weights, tokenizer, card, and bitextile.json last."""
     # A complete run that is resumed has no step left and is a model folder already.
-    if state.group.on_main(lambda: (read_provenance(str(folder)) or {}).get("step")) == state.step:
+    place = folder.path
+    if state.group.on_main(lambda: (read_provenance(str(place)) or {}).get("step")) == state.step:
         return
     tensors = gather_run_tensors(state.encoder, state.objective_modules)
 
     def write() -> None:
-        final = folder / FOLDER / "final"
+        folder.check()
+        final = place / FOLDER / "final"
         with atomic_directory(final) as temporary:
             job.write(state, temporary, tensors, loss)
         # bitextile.json last: where it lies, the model beside it is complete.
         for path in sorted(final.iterdir(), key=lambda p: p.name == PROVENANCE):
-            os.replace(path, folder / path.name)
+            os.replace(path, place / path.name)
         final.rmdir()
 
     state.group.on_main(write)

@@ -1,6 +1,9 @@
 """`pretrain`: an encoder from datasets, by a mixture of objectives."""
 
+import os
+import shutil
 from dataclasses import dataclass
+from glob import escape
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -10,6 +13,8 @@ from torch import nn
 from bitextile.kernels.model_digest import encoder_digest
 from bitextile.schema.dataset import open_dataset
 from bitextile.schema.errors import DatasetError, OutputExistsError, SchemaError
+from bitextile.schema.inputs import refuse_inputs_in
+from bitextile.schema.locks import LOCK, hold
 from bitextile.trainer.config import FREE_ON_RESUME, ModelConfig, PretrainConfig
 from bitextile.trainer.data.seeds import entry_seed
 from bitextile.trainer.data.streams import DatasetStream
@@ -22,6 +27,7 @@ from bitextile.trainer.objectives.config import DATASET_FIELDS, AnyObjectiveSett
 from bitextile.trainer.objectives.objective import DatasetEntry
 from bitextile.trainer.observe.card import read_provenance, write_card, write_provenance
 from bitextile.trainer.observe.flops import Geometry, geometry_of, peak_of
+from bitextile.trainer.settings import paths_of
 from bitextile.trainer.train.checkpoint import (
     RunTensors,
     atomic_directory,
@@ -213,9 +219,17 @@ def save_initial(config: PretrainConfig, out: str, *, overwrite: bool = False) -
         ConfigError: as `pretrain`.
         OutputExistsError: `out` exists and may not be replaced.
     """
-    folder = Path(out)
-    if folder.exists() and not (overwrite and read_provenance(out)):
-        raise OutputExistsError(f"{folder}: exists already; give --overwrite or another folder")
+    folder = Path(os.path.realpath(out))
+    with hold(folder.with_name(f".{folder.name}{LOCK}"), out):
+        if folder.exists() and not (overwrite and read_provenance(out)):
+            raise OutputExistsError(f"{out}: exists already; give --overwrite or another folder")
+        for left in folder.parent.glob(f".{escape(folder.name)}.*.tmp"):
+            shutil.rmtree(left)  # of a run that was killed
+        refuse_inputs_in(folder, paths_of(config))
+        _save_initial(config, folder)
+
+
+def _save_initial(config: PretrainConfig, folder: Path) -> None:
     tokenizer = load_tokenizer(config.tokenizer)
     with atomic_directory(folder) as temporary:
         encoder = open_encoder(config.model, tokenizer, config=config)
