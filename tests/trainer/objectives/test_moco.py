@@ -11,10 +11,13 @@ from hypothesis import strategies as st
 from torch.nn.functional import normalize
 
 from bitextile.kernels.randomness import bits
+from bitextile.trainer.data.examples import Input
 from bitextile.trainer.losses import masked_lm
-from bitextile.trainer.objectives.moco import Moco, MomentumContrast, contrast
+from bitextile.trainer.model.encoder import Encoder
+from bitextile.trainer.objectives.moco import Moco, MomentumContrast, contrast, excluded
 from bitextile.trainer.objectives.objective import StepHook
 from bitextile.trainer.objectives.tlm import Tlm
+from bitextile.trainer.objectives.translations import sentence_ids
 
 
 def unit(generator, *shape):
@@ -33,6 +36,20 @@ def naive(query, key, queue, same, temperature) -> float:
         )
         total -= math.log(positive / (positive + negatives))
     return total
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**31), st.integers(0, 4), st.integers(0, 9), st.integers(0, 12))
+def test_what_a_query_excludes_equals_the_naive_loop(seed, n, queued, n_excluded):
+    generator = torch.Generator().manual_seed(seed)
+    # Few ids, the largest and the smallest among them, so that all sorts of equals occur.
+    ids = torch.tensor([-(2**63), -5, 0, 3, 2**63 - 1])
+    queue = ids[torch.randint(5, (queued,), generator=generator)]
+    wanted = ids[torch.randint(5, (n_excluded if n else 0,), generator=generator)]
+    rows = torch.randint(max(n, 1), (len(wanted),), generator=generator)
+    found = excluded(queue, wanted, rows, n)
+    pairs = set(zip(rows.tolist(), wanted.tolist()))
+    assert found.tolist() == [[(b, q) in pairs for q in queue.tolist()] for b in range(n)]
 
 
 @settings(max_examples=40, deadline=None)
@@ -194,6 +211,45 @@ def test_the_key_encoder_follows_exactly(encoder):
             assert not got.requires_grad
 
 
+def test_the_key_encoder_has_language_embeddings_of_its_own(
+    batch_of, word_tokenizer, random_encoder
+):
+    dropout = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    mlm = random_encoder(word_tokenizer.size, layers=1, **dropout).mlm
+    with torch.random.fork_rng():
+        torch.manual_seed(4)
+        encoder = Encoder(mlm, ("ar", "en"))
+    momentum, steps = 0.9, 3
+    own = module(encoder, momentum=momentum)
+    assert torch.equal(own.key_language.weight, encoder.language.weight)
+    assert not own.key_language.weight.requires_grad
+    batch = batch_of(Moco(24, projection=4), "pairs", 6, languages={"ar": 0, "en": 1})
+    before = own.keys(encoder, batch.key)
+    want, generator = encoder.language.weight.detach().clone(), torch.Generator().manual_seed(2)
+    for _ in range(steps):
+        with torch.no_grad():
+            encoder.language.weight.add_(torch.randn(2, 32, generator=generator))
+        # The query encoder has moved, the key encoder has not yet.
+        assert torch.equal(own.keys(encoder, batch.key), before)
+        want = momentum * want + (1 - momentum) * encoder.language.weight.detach()
+        body = copy.deepcopy(own.key_body.state_dict())
+        own.after_step(encoder, alone)
+        own.key_body.load_state_dict(body)
+        assert torch.allclose(own.key_language.weight, want, atol=1e-6)
+        now = own.keys(encoder, batch.key)
+        assert not torch.allclose(now, before, atol=1e-4)
+        before = now
+    # Through transformers, with the embeddings of tokens and of languages added by hand.
+    flat = batch.key.groups.flatten() == 1
+    tokens, tags = (t.flatten()[flat][None] for t in (batch.key.inputs, batch.key.languages))
+    with torch.no_grad():
+        embedded = own.key_body.get_input_embeddings()(tokens) + want[tags]
+        positions = torch.arange(tokens.shape[1])[None] + 2
+        hidden = own.key_body(inputs_embeds=embedded, position_ids=positions).last_hidden_state
+        expected = normalize(own.key_project(hidden[:, 0]), dim=-1)
+    assert torch.allclose(before[:1], expected, atol=1e-5)
+
+
 def test_no_gradient_goes_through_the_keys(encoder, batch_of):
     objective = Moco(24, queue=5, projection=4, temperature=1.0)
     own, batch = module(encoder), batch_of(objective, "pairs")
@@ -217,6 +273,10 @@ def test_no_gradient_goes_through_the_keys(encoder, batch_of):
     for name, parameter in own.project.named_parameters():
         assert parameter.grad.abs().max() > 1e-2
         assert torch.allclose(parameter.grad, expected[name], rtol=1e-4, atol=1e-5)
+
+
+def translation_of(row: dict, query: Input) -> str:
+    return row["tgt"] if query.languages == (row["src_lang"],) else row["src"]
 
 
 def test_the_whole_loss_equals_the_naive_loop(encoder, batch_of, rows, word_tokenizer):
@@ -243,7 +303,9 @@ def test_the_whole_loss_equals_the_naive_loop(encoder, batch_of, rows, word_toke
             q = own.project(encoder.mlm.base_model(input_ids=first).last_hidden_state[0, 0])
             k = own.key_project(own.key_body(input_ids=second).last_hidden_state[0, 0])
             q, k = (v / v.norm() for v in (q, k))
-            same = queue_ids == int(np.uint64(example.key).view(np.int64))
+            # The key's sentence, by its text alone.
+            text = translation_of(rows("pairs", 6).to_pylist()[i], example.sentences[0])
+            same = queue_ids == int(sentence_ids([text])[0])
             assert int(same.sum()) == (i < 2)
             total += naive(q[None], k[None], queue, same[None], 1.0)
         parts = objective.losses(encoder, own, batch)

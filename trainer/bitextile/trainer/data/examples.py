@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bitextile.kernels.arrays import F32, I8, I32, Bool
+from bitextile.kernels.arrays import F32, I8, I32, I64, Bool
 from bitextile.trainer.data.tokens import Encoding, Tokenizer
 
 
@@ -77,6 +77,8 @@ class Example:
         n_truncated: subwords that did not fit and are lost.
         links: for weam, between the positions of the only input.
         sentences: for moco, the query and the key sentence.
+        sentence_ids: for moco, ids of the query and the key sentence, then those of further
+            translations of either.
         translations: for dict_mlm, [L] row of its dictionary for each position of the only input,
             -1 where there is none.
     """
@@ -88,6 +90,7 @@ class Example:
     n_truncated: int = 0
     links: SubwordLinks | None = None
     sentences: tuple[Input, Input] | None = None
+    sentence_ids: I64 | None = None
     translations: I32 | None = None
 
     @property

@@ -82,6 +82,7 @@ class Encoder(nn.Module):
         *,
         layer: int | None = None,
         body: nn.Module | None = None,
+        language: nn.Module | None = None,
         change: Change | None = None,
     ) -> torch.Tensor:
         """Returns the vectors of all positions, flat.
@@ -90,6 +91,7 @@ class Encoder(nn.Module):
             packed: the rows.
             layer: 0 is the embeddings, `layers` or None the last one.
             body: computes in place of the encoder's own, a copy of it.
+            language: language embeddings in place of the encoder's own, a copy of them.
             change: gives other embeddings for those of the tokens; SALT's mixup.
 
         Returns:
@@ -100,8 +102,9 @@ class Encoder(nn.Module):
         embedded = table(packed.inputs)
         if change is not None:
             embedded = change(embedded, table.weight)
-        if self.language is not None and packed.languages is not None:
-            embedded = embedded + self.language(packed.languages)
+        language = self.language if language is None else language
+        if language is not None and packed.languages is not None:
+            embedded = embedded + language(packed.languages)
         # By embeddings, so that what is added to them goes through the body's own norm and dropout.
         # Positions must be given: a body counts along the row, and here several inputs begin in
         # one.

@@ -10,14 +10,16 @@ alone; a fair coin per pair decides which language goes to the query and which t
 
 Source: post-pretraining alignment (PPA, arXiv 2010.12547), section 3; momentum contrast: He et al.
 2020. Our choices: queue 32,000, m = 0.999, tau = 0.05, a two-layer projection to 128; the queue
-starts empty and enters the loss as far as it is filled; entries with the query's own pair id are no
-negatives; the keys of a step enter the queue when the step is done, sorted by pair id, so that the
-queue is the same on any number of devices. The queue is part of the checkpoint.
+starts empty and enters the loss as far as it is filled; the query's own sentence and key, and all
+translations of either in the dataset, are no negatives (translations.py), since in multi-parallel
+data a sentence stands in several pairs; the keys of a step enter the queue when the step is done,
+sorted by sentence, so that the queue is the same on any number of devices; language embeddings
+have a momentum copy as the body has. The queue is part of the checkpoint.
 """
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
@@ -26,6 +28,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy, normalize
 
 from bitextile.kernels.arrays import I64, U64, Bool
+from bitextile.schema.dataset import Dataset
 from bitextile.schema.kinds import Kind
 from bitextile.trainer.data.collate import Collation, MaskedBatch, collate, collate_plain
 from bitextile.trainer.data.examples import Example, Input, join
@@ -39,6 +42,12 @@ from bitextile.trainer.objectives.config import MocoSettings
 from bitextile.trainer.objectives.mlm import predict
 from bitextile.trainer.objectives.objective import Gather, records, texts_of, truncate_pair
 from bitextile.trainer.objectives.tlm import PAIR_COLUMNS
+from bitextile.trainer.objectives.translations import (
+    NO_TRANSLATIONS,
+    Translations,
+    read_translations,
+    sentence_ids,
+)
 
 Texts = tuple[str, ...]
 
@@ -57,7 +66,7 @@ def contrast(
         query: [B, D], unit norm.
         key: [B, D] of the translations, unit norm, without gradient.
         queue: [Q, D] of other sentences; Q may be 0, the loss is 0 then.
-        same: [B, Q] True where an entry of the queue is of the query's own pair.
+        same: [B, Q] True where an entry of the queue is the query or a translation of it.
         temperature: tau.
 
     >>> q, k = torch.tensor([[1.0, 0.0]]), torch.tensor([[1.0, 0.0]])
@@ -66,7 +75,7 @@ def contrast(
     0.1269
     """
     positive = (query * key).sum(dim=-1, keepdim=True)
-    # exp(-inf) = 0: the query's own pair is no negative.
+    # exp(-inf) = 0: what says the same as the query is no negative.
     negative = (query @ queue.T).masked_fill(same, -torch.inf)
     logits = torch.cat([positive, negative], dim=1)
     logits = (logits if logits.dtype == torch.float64 else logits.float()) / temperature
@@ -77,12 +86,38 @@ def contrast(
     return LossSum(total, torch.tensor(len(logits), device=logits.device))
 
 
+def excluded(
+    queue_ids: torch.Tensor, ids: torch.Tensor, rows: torch.Tensor, n: int
+) -> torch.Tensor:
+    """Returns [n, Q] True where an entry of the queue is a sentence that a query excludes.
+
+    Args:
+        queue_ids: [Q] sentence of each entry.
+        ids: [e] sentences to exclude.
+        rows: [e] the query that excludes each.
+        n: queries.
+
+    >>> excluded(torch.tensor([7, 5, 7]), torch.tensor([7, 6]), torch.tensor([1, 0]), 2).tolist()
+    [[False, False, False], [True, False, True]]
+    """
+    if not len(queue_ids):
+        return torch.zeros(n, 0, dtype=torch.bool, device=queue_ids.device)
+    # By bisection: a query may exclude thousands ("Yes."), and [e, Q] comparisons would not fit.
+    # What equals stands for all of its equals, which `first` finds again.
+    ordered = queue_ids.sort().values
+    first = torch.searchsorted(ordered, queue_ids)
+    at = torch.searchsorted(ordered, ids).clamp(max=len(ordered) - 1)
+    hits = torch.zeros(n, len(ordered), dtype=torch.int32, device=ordered.device)
+    hits.index_put_((rows, at), (ordered[at] == ids).int(), accumulate=True)
+    return hits[:, first] > 0
+
+
 class MomentumContrast(nn.Module):
     """The projection, the key encoder that follows by momentum, and the queue.
 
     Attributes:
         queue: [Q, D] keys, the oldest overwritten first.
-        queue_ids: [Q] the leading 64 bits of their pair ids.
+        queue_ids: [Q] ids of their sentences.
         queued: how many keys ever entered.
     """
 
@@ -98,16 +133,21 @@ class MomentumContrast(nn.Module):
         # The key encoder starts as the query encoder (He et al. 2020, algorithm 1).
         self.key_body = copy.deepcopy(encoder.mlm.base_model).requires_grad_(False)
         self.key_project = copy.deepcopy(self.project).requires_grad_(False)
+        self.key_language = copy.deepcopy(encoder.language)
+        if self.key_language is not None:
+            self.key_language.requires_grad_(False)
         self.register_buffer("queue", torch.zeros(queue, projection))
         self.register_buffer("queue_ids", torch.zeros(queue, dtype=torch.long))
         self.register_buffer("queued", torch.zeros((), dtype=torch.long))
         self._staged: list[tuple[torch.Tensor, torch.Tensor]] = []
 
-    # Through the same packing and language embeddings as the query, only the body is the copy.
+    # Through the same packing as the query; body and language embeddings are the copies.
     def keys(self, encoder: Encoder, sentences: Packed) -> torch.Tensor:
         """Returns [B, D] keys of sentences, without gradient."""
         with torch.no_grad():
-            vectors = encoder.vectors(sentences, body=self.key_body)[sentences.starts]
+            vectors = encoder.vectors(sentences, body=self.key_body, language=self.key_language)[
+                sentences.starts
+            ]
             return normalize(self.key_project(vectors).float(), dim=-1)
 
     def filled(self) -> tuple[torch.Tensor, torch.Tensor]:
@@ -116,7 +156,12 @@ class MomentumContrast(nn.Module):
         return self.queue[:n], self.queue_ids[:n]
 
     def stage_keys(self, keys: torch.Tensor, ids: torch.Tensor) -> None:
-        """Keeps keys for the queue until the step is done."""
+        """Keeps keys for the queue until the step is done.
+
+        Args:
+            keys: [B, D].
+            ids: [B] of their sentences.
+        """
         self._staged.append((keys.detach(), ids))
 
     def after_step(self, encoder: Encoder, gather: Gather) -> None:
@@ -124,6 +169,8 @@ class MomentumContrast(nn.Module):
         with torch.no_grad():
             _follow(self.key_body, encoder.mlm.base_model, self.momentum)
             _follow(self.key_project, self.project, self.momentum)
+            if self.key_language is not None and encoder.language is not None:
+                _follow(self.key_language, encoder.language, self.momentum)
             self._enqueue(gather(self._staged))
         self._staged = []
 
@@ -133,7 +180,7 @@ class MomentumContrast(nn.Module):
         device = self.queue.device
         ids = torch.cat([i.to(device) for _, i in staged])
         keys = torch.cat([k.to(device) for k, _ in staged])
-        # By pair id, not by rank: the queue is the same on any number of devices.
+        # By sentence, not by rank: the queue is the same on any number of devices.
         order = torch.argsort(ids, stable=True)[-len(self.queue) :]
         # A ring: the oldest keys are overwritten.
         slots = (int(self.queued) + torch.arange(len(order), device=device)) % len(self.queue)
@@ -154,13 +201,17 @@ class ContrastiveBatch:
         pair: concatenated and masked; None without TLM.
         query: [B] sentences alone.
         key: [B] their translations.
-        ids: [B] int64, the leading bits of the pair ids.
+        ids: [B] int64, of the keys' sentences.
+        excluded: [e] int64 sentences that are no negatives.
+        excluded_rows: [e] int64, of which query.
     """
 
     pair: MaskedBatch | None
     query: Packed
     key: Packed
     ids: torch.Tensor
+    excluded: torch.Tensor
+    excluded_rows: torch.Tensor
 
     @property
     def packs(self) -> tuple[Packed, ...]:
@@ -195,6 +246,7 @@ class Moco:
         projection: size of a projected vector.
         tlm: add TLM on the same pairs, PPA's whole loss.
         seed: of the coin.
+        translations: which sentences of the dataset have several, over all language pairs.
     """
 
     max_length: int
@@ -205,6 +257,7 @@ class Moco:
     tlm: bool = True
     seed: int = 0
     name: str = "moco"
+    translations: Translations = field(default=NO_TRANSLATIONS, repr=False)
 
     @classmethod
     def build(
@@ -221,6 +274,10 @@ class Moco:
             seed=seed,
         )
 
+    def of_dataset(self, dataset: Dataset) -> "Moco":
+        """Returns the objective, knowing the translations of a dataset."""
+        return replace(self, translations=read_translations(dataset))
+
     def columns(self, kind: Kind) -> tuple[str, ...]:
         """Returns the columns read."""
         return PAIR_COLUMNS
@@ -231,6 +288,7 @@ class Moco:
         src, tgt = texts_of(rows, "src", "tgt")
         languages = list(zip(*texts_of(rows, "src_lang", "tgt_lang")))
         src_is_query = self._coins(keys, epochs)
+        sentences_of = np.stack([sentence_ids(src), sentence_ids(tgt)], axis=1)
         examples = []
         for i, sides in enumerate(zip(tokenizer.encode(src), tokenizer.encode(tgt))):
             turn = 1 if src_is_query[i] else -1
@@ -238,9 +296,9 @@ class Moco:
             inputs, n_truncated, sentences = self._inputs(
                 tokenizer, sides[::turn], texts, languages[i][::turn]
             )
-            examples.append(
-                Example(ids[i], keys[i], int(epochs[i]), inputs, n_truncated, sentences=sentences)
-            )
+            example = Example(ids[i], keys[i], int(epochs[i]), inputs, n_truncated)
+            around = self.translations.around(sentences_of[i, ::turn])
+            examples.append(replace(example, sentences=sentences, sentence_ids=around))
         return examples
 
     def _coins(self, keys: U64, epochs: I64) -> Bool:
@@ -264,13 +322,15 @@ class Moco:
     def collate(self, examples: Sequence[Example], collation: Collation) -> ContrastiveBatch:
         """Returns packed rows of sentences and of pairs."""
         pairs = [(e.sentences[0], e.sentences[1]) for e in examples if e.sentences is not None]
+        around = [e.sentence_ids for e in examples if e.sentence_ids is not None]
+        rows = np.repeat(np.arange(len(around)), [len(ids) for ids in around])
         return ContrastiveBatch(
             collate(examples, collation) if self.tlm else None,
             collate_plain([query for query, _ in pairs], collation),
             collate_plain([key for _, key in pairs], collation),
-            # The same bits as int64, torch's integer: ids are compared and sorted, and any order
-            # will do as long as it is one.
-            torch.from_numpy(np.asarray([e.key for e in examples], np.uint64).view(np.int64)),
+            torch.from_numpy(np.asarray([ids[1] for ids in around], np.int64)),
+            torch.from_numpy(np.concatenate(around)),
+            torch.from_numpy(rows),
         )
 
     def module(self, encoder: Encoder) -> MomentumContrast:
@@ -287,7 +347,7 @@ class Moco:
         query = normalize(objective_module.project(vectors).float(), dim=-1)
         keys = objective_module.keys(encoder, batch.key)
         queue, ids = objective_module.filled()
-        same = batch.ids[:, None] == ids[None, :]
+        same = excluded(ids, batch.excluded, batch.excluded_rows, len(batch.ids))
         parts = {"contrast": contrast(query, keys, queue, same, temperature=self.temperature)}
         # Validation compares with the queue, and must not fill it.
         if objective_module.training:

@@ -91,6 +91,14 @@ class DatasetEntry:
         return powers / powers.sum()
 
 
+@runtime_checkable
+class KnowsDataset(Protocol):
+    """An objective that must know something of its whole dataset, beyond the rows of a batch."""
+
+    def of_dataset(self, dataset: Dataset) -> Objective:
+        """Returns the objective for a dataset."""
+
+
 Gather = Callable[[list[Any]], list[Any]]
 """Takes this process's items, returns those of all processes in the order of their ranks."""
 

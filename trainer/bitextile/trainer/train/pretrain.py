@@ -24,7 +24,7 @@ from bitextile.trainer.distributed.process_group import SINGLE_PROCESS, ProcessG
 from bitextile.trainer.model.encoder import Encoder
 from bitextile.trainer.objectives.build import build_objective
 from bitextile.trainer.objectives.config import DATASET_FIELDS, AnyObjectiveSettings
-from bitextile.trainer.objectives.objective import DatasetEntry
+from bitextile.trainer.objectives.objective import DatasetEntry, KnowsDataset
 from bitextile.trainer.observe.card import read_provenance, write_card, write_provenance
 from bitextile.trainer.observe.flops import Geometry, geometry_of, peak_of
 from bitextile.trainer.settings import paths_of
@@ -186,6 +186,8 @@ def _open_entry(
         )
     if not dataset.manifest.rows:
         raise DatasetError(f"data.{index}: {settings.dataset} has no rows; leave it out")
+    if isinstance(objective, KnowsDataset):
+        objective = objective.of_dataset(dataset)
     columns = objective.columns(dataset.kind)
     # Pseudo translations and the like have no split: all of them are to be learned from.
     split = "train" if "split" in dataset.kind.schema.names else None
