@@ -133,3 +133,25 @@ def test_modules_and_functions_are_short() -> None:
 def test_no_folder_is_crowded() -> None:
     folders = {path.parent for folder in LAYERS.values() for path in folder.rglob("*.py")}
     assert {str(f): n for f in folders if (n := len(list(f.glob("*.py")))) > 20} == {}
+
+
+LOADERS = {"from_pretrained", "from_config"}
+PICKLES = {"pickle", "marshal", "shelve", "joblib", "dill", "cloudpickle"}
+
+
+def test_one_function_loads_models_and_no_pickle_is_read() -> None:
+    """Reads the source: what may run code of a model folder stands in one file, or nowhere."""
+    for root in ("pipelines", "transforms", "trainer"):
+        for path in sorted((REPOSITORY / root / "bitextile").rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                where = f"{path}:{getattr(node, 'lineno', 0)}"
+                if isinstance(node, ast.Attribute) and path.name != "model_folder.py":
+                    assert node.attr not in LOADERS, f"{where}: use kernels/model_folder.py"
+                if isinstance(node, ast.Import | ast.ImportFrom):
+                    names = {alias.name.split(".")[0] for alias in node.names}
+                    module = getattr(node, "module", None) or ""
+                    assert not PICKLES & {*names, module.split(".")[0]}, where
+                if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                    called = ast.unparse(node.func)
+                    assert called not in {"torch.load", "np.load", "numpy.load"}, where
+                    assert called not in {"yaml.load", "yaml.unsafe_load", "yaml.full_load"}, where

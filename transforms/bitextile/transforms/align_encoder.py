@@ -16,6 +16,7 @@ import numpy as np
 from bitextile.kernels.align.encoder.tokens import ContextWindow, Subwords, context_windows
 from bitextile.kernels.arrays import F32, I64
 from bitextile.kernels.model_digest import encoder_digest
+from bitextile.kernels.model_folder import load_pretrained
 from bitextile.kernels.tokenizer.text_encoder import TextEncoder
 from bitextile.schema.errors import ConfigError, InputError
 
@@ -225,14 +226,12 @@ def _load_model(folder: str, *, half: bool) -> Any:
     import torch
     from transformers import AutoModel
 
-    model, report = AutoModel.from_pretrained(
+    model, report = load_pretrained(
+        AutoModel,
         folder,
+        expected="encoder",
+        weights=True,
         dtype=torch.float16 if half else torch.float32,
-        # An untrusted folder: no download, no pickle (which runs code when read), no code of its
-        # own.
-        local_files_only=True,
-        use_safetensors=True,
-        trust_remote_code=False,
         output_loading_info=True,
     )
     # A pooler that was never trained is made up at random, and not used here.
@@ -249,11 +248,12 @@ def _load_model(folder: str, *, half: bool) -> Any:
 def _load_tokenizer(folder: str) -> Any:
     from transformers import AutoTokenizer
 
-    options = {"local_files_only": True, "trust_remote_code": False}
-    tokenizer = AutoTokenizer.from_pretrained(folder, **options)
+    tokenizer = load_pretrained(AutoTokenizer, folder, expected="tokenizer")
     if getattr(tokenizer, "add_prefix_space", None) is False:
         # Byte-level BPE tells a word's beginning by the space before it; words come without one.
-        tokenizer = AutoTokenizer.from_pretrained(folder, add_prefix_space=True, **options)
+        tokenizer = load_pretrained(
+            AutoTokenizer, folder, expected="tokenizer", add_prefix_space=True
+        )
     if not tokenizer.is_fast:
         raise ConfigError(
             f"encoder {folder}: its tokenizer {type(tokenizer).__name__} has no tokenizer.json; "

@@ -11,6 +11,7 @@ import numpy as np
 from transformers import AutoTokenizer
 
 from bitextile.kernels.arrays import I32, I64, Bool
+from bitextile.kernels.model_folder import load_pretrained
 from bitextile.kernels.text.graphemes import inside_clusters
 from bitextile.kernels.tokenizer.text_encoder import TextEncoder, own_characters
 from bitextile.schema.errors import ConfigError
@@ -178,14 +179,7 @@ def load_tokenizer(path: str) -> Tokenizer:
     """
     if not Path(path).is_dir():
         raise ConfigError(f"{path}: no such tokenizer folder; `bitextile tokenizer` writes one")
-    try:
-        pretrained = AutoTokenizer.from_pretrained(path, local_files_only=True)
-    except (OSError, ValueError, KeyError) as error:
-        reason = str(error).splitlines()[0]
-        raise ConfigError(
-            f"{path}: no tokenizer that transformers can load; expected the folder of a finished "
-            f"model or of `bitextile tokenizer` ({reason})"
-        ) from error
+    pretrained = load_pretrained(AutoTokenizer, path, expected="tokenizer")
     if not getattr(pretrained, "is_fast", False):
         raise ConfigError(f"{path}: not a fast tokenizer, so without offsets; save tokenizer.json")
     # tokenizer.json may ask for both; inputs are cut at words and packed instead.
@@ -194,6 +188,8 @@ def load_tokenizer(path: str) -> Tokenizer:
     ids = list(pretrained.get_vocab().values())
     # Not the number of tokens: ids may have holes, as where tokens were removed or added far behind
     # the others. A hole is no token to predict or to draw.
+    if max(ids, default=-1) >= _MAX_IDS:
+        raise ConfigError(f"{path}: has the id {max(ids):,}, expected ids below {_MAX_IDS:,}")
     is_ordinary = np.zeros(max(ids, default=-1) + 1, bool)
     is_ordinary[ids] = True
     is_ordinary[list(pretrained.all_special_ids)] = False
@@ -208,6 +204,9 @@ def load_tokenizer(path: str) -> Tokenizer:
         is_ordinary=is_ordinary,
     )
 
+
+_MAX_IDS = 1 << 24
+"""Sixteen million: the largest published vocabularies have a quarter of a million pieces."""
 
 _VOCABULARY_FILES = ("tokenizer.json", "vocab.*", "*.model", "*.spm")
 
@@ -231,12 +230,11 @@ def check_same_pieces(folder: str, tokenizer: Tokenizer) -> None:
     if path.resolve() == Path(tokenizer.path).resolve():
         return
     try:
-        known = AutoTokenizer.from_pretrained(folder, local_files_only=True).get_vocab()
-    except (OSError, ValueError, KeyError, ImportError) as error:
-        reason = str(error).splitlines()[0]
+        known = load_pretrained(AutoTokenizer, folder, expected="tokenizer").get_vocab()
+    except ConfigError as error:
         raise ConfigError(
             f"{folder}: its tokenizer cannot be loaded, to be compared with {tokenizer.path} "
-            f"({reason}); put the right one there"
+            f"({error}); put the right one there"
         ) from error
     own, mine = ({i: p for p, i in v.items()} for v in (known, tokenizer.vocabulary))
     differ = [i for i in sorted(own.keys() | mine.keys()) if own.get(i) != mine.get(i)]

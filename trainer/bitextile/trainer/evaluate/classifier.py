@@ -4,7 +4,6 @@ The model is run as transformers has it, on padded inputs, so that the figures a
 user of the folder gets.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ import torch
 from transformers import AutoModelForSequenceClassification
 
 from bitextile.kernels.arrays import I64
+from bitextile.kernels.model_folder import load_pretrained, read_json
 from bitextile.schema.errors import ConfigError
 from bitextile.trainer.data.examples import join
 from bitextile.trainer.data.tokens import Tokenizer
@@ -56,8 +56,12 @@ def load_classifier(folder: str) -> LoadedClassifier:
     _refuse_other(folder)
     tokenizer = model_tokenizer(folder)
     with quiet():
-        model = AutoModelForSequenceClassification.from_pretrained(
-            folder, local_files_only=True, use_safetensors=True, dtype=torch.float32
+        model = load_pretrained(
+            AutoModelForSequenceClassification,
+            folder,
+            expected="sequence classifier",
+            weights=True,
+            dtype=torch.float32,
         )
     names = model.config.id2label
     labels = tuple(str(names[i]) for i in range(len(names)))
@@ -70,7 +74,7 @@ def load_classifier(folder: str) -> LoadedClassifier:
 def _refuse_other(folder: str) -> None:
     """Raises ConfigError unless the folder holds a classifier: another would get a random head."""
     path = Path(folder) / "config.json"
-    kinds = json.loads(path.read_text("utf-8")).get("architectures") if path.is_file() else None
+    kinds = read_json(path).get("architectures") if path.is_file() else None
     # transformers itself would only warn, and score with a head drawn at random.
     if not any(kind.endswith("ForSequenceClassification") for kind in kinds or []):
         if not path.is_file():

@@ -19,6 +19,7 @@ from tokenizers.processors import TemplateProcessing
 from torch import nn
 from transformers import AutoModelForSequenceClassification
 
+from bitextile.kernels.model_folder import build_from_config, model_errors
 from bitextile.schema.errors import ConfigError
 from bitextile.trainer.data.tokens import Tokenizer
 from bitextile.trainer.model.build import quiet
@@ -81,7 +82,7 @@ def _keep_pretrained(model: Any, head: Classifier, folder: Path) -> None:
     names = {name.removeprefix(f"{model.base_model_prefix}."): name for name in wanted}
     names |= {name: name for name in wanted}
     for path in sorted(folder.glob("*.safetensors")):
-        with safe_open(path, framework="pt") as file:
+        with model_errors(f"{path}: no weights"), safe_open(path, framework="pt") as file:
             for key in names.keys() & set(file.keys()):
                 parameter, found = wanted[names[key]], file.get_tensor(key)
                 if found.shape != parameter.shape:
@@ -96,13 +97,8 @@ def _sequence_model(encoder: Encoder, labels: tuple[str, ...]) -> Any:
     config = deepcopy(encoder.mlm.config)
     config.id2label = dict(enumerate(labels))
     config.label2id = {label: i for i, label in enumerate(labels)}
-    try:
-        return AutoModelForSequenceClassification.from_config(config)
-    except ValueError as error:
-        reason = str(error).splitlines()[0]
-        raise ConfigError(
-            f"transformers has no sequence classifier for {type(config).__name__} ({reason})"
-        ) from error
+    refusal = f"transformers has no sequence classifier for {type(config).__name__}"
+    return build_from_config(AutoModelForSequenceClassification, config, refusal=refusal)
 
 
 def _head_of(model: Any) -> list[nn.Module]:

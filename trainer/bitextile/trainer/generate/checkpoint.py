@@ -1,21 +1,18 @@
 """A checkpoint of our trainer, opened to generate with: what is refused, and what it can take."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
 
 from bitextile.schema.errors import ConfigError
-from bitextile.schema.languages import canonical_tag
 from bitextile.trainer.config import ModelConfig
 from bitextile.trainer.data.tokens import Tokenizer, load_tokenizer
 from bitextile.trainer.generate.packed_linear import pack_linear_layers
 from bitextile.trainer.model.build import build_encoder
 from bitextile.trainer.model.encoder import Encoder
-from bitextile.trainer.model.languages import LANGUAGES
+from bitextile.trainer.model.languages import LANGUAGES, read_languages
 from bitextile.trainer.observe.card import PROVENANCE, read_provenance
 
 
@@ -43,8 +40,7 @@ def known_languages(folder: str) -> tuple[str, ...]:
     path = Path(folder) / LANGUAGES
     if not path.is_file():
         return ()
-    with safe_open(path, framework="pt") as file:
-        return tuple(canonical_tag(tag) for tag in json.loads(file.metadata()["languages"]))
+    return read_languages(path)[0]
 
 
 def model_tokenizer(folder: str) -> Tokenizer:

@@ -16,7 +16,6 @@ Each batch is computed on one core, and as many at a time as torch has threads: 
 depend on how many there are.
 """
 
-import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +25,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from bitextile.kernels.model_folder import model_errors, read_json_value
 from bitextile.schema.errors import ConfigError
 from bitextile.trainer.generate.config import Ctranslate2Config
 from bitextile.trainer.generate.translator import (
@@ -89,7 +89,8 @@ def _vocabulary(folder: str) -> set[str]:
     """Returns the pieces that a model knows on either side."""
     pieces = set[str]()
     for path in sorted(Path(folder).glob("*_vocabulary*.json")):
-        pieces.update(json.loads(path.read_text(encoding="utf-8")))
+        content = read_json_value(path)
+        pieces.update(map(str, content if isinstance(content, list) else ()))
     for path in sorted(Path(folder).glob("*_vocabulary*.txt")):  # of versions before 3.10
         pieces.update(path.read_text(encoding="utf-8").split("\n"))
     return pieces
@@ -113,13 +114,10 @@ class Ctranslate2Translator(Translator):
         super().__init__(engine.folder, generator=generator, codes=engine.config.language_codes)
         self.config = engine.config
         self.threads = torch.get_num_threads()
-        try:
+        with model_errors(f"{engine.folder}: CTranslate2 cannot load it"):
             self.model = _package().Translator(
                 engine.folder, device="cpu", inter_threads=self.threads, intra_threads=1
             )
-        except (RuntimeError, ValueError) as error:
-            reason = str(error).splitlines()[0]
-            raise ConfigError(f"{engine.folder}: CTranslate2 cannot load it ({reason})") from error
         self.special = set(self.tokenizer.all_special_ids)
         self.max_tokens = self._max_tokens()
 

@@ -17,11 +17,11 @@ import torch
 from transformers import AutoConfig, AutoModelForSeq2SeqLM, LogitsProcessor
 
 from bitextile.kernels.arrays import U64
+from bitextile.kernels.model_folder import load_pretrained
 from bitextile.schema.errors import ConfigError
 from bitextile.trainer.generate.config import Seq2seqConfig
 from bitextile.trainer.generate.sampling import sample_token
 from bitextile.trainer.generate.translator import (
-    LOCAL,
     Hypothesis,
     TranslationBatch,
     Translator,
@@ -40,7 +40,8 @@ class Seq2seqEngine(TranslatorEngine[Seq2seqConfig]):
 
     def check(self, directions: Collection[tuple[str, str]]) -> None:
         """Checks the model; raises ConfigError for what is not an encoder-decoder too."""
-        if not AutoConfig.from_pretrained(self.folder, **LOCAL).is_encoder_decoder:
+        config = load_pretrained(AutoConfig, self.folder, expected="configuration")
+        if not config.is_encoder_decoder:
             raise ConfigError(
                 f"{self.folder}: is not an encoder-decoder; expected a Marian, M2M-100 or NLLB"
             )
@@ -91,8 +92,12 @@ class Seq2seqTranslator(Translator):
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self.batch_tokens = _BATCH_TOKENS[self.device]
         with quiet():
-            model = AutoModelForSeq2SeqLM.from_pretrained(
-                engine.folder, use_safetensors=True, dtype=torch.float32, **LOCAL
+            model = load_pretrained(
+                AutoModelForSeq2SeqLM,
+                engine.folder,
+                expected="encoder-decoder",
+                weights=True,
+                dtype=torch.float32,
             )
         self.model = model.to(self.device).eval()
         self.max_tokens = int(getattr(model.config, "max_position_embeddings", 0) or 512)

@@ -18,6 +18,7 @@ from transformers import AutoTokenizer
 
 from bitextile.kernels.arrays import U64
 from bitextile.kernels.backtranslate import GENERATED, TOO_LONG_FOR_MODEL, generated_rows
+from bitextile.kernels.model_folder import load_pretrained
 from bitextile.kernels.randomness import hash64
 from bitextile.kernels.rejects import Filtered, merge_by_row, split_rejects
 from bitextile.kernels.tokenizer.text_encoder import TextEncoder
@@ -28,8 +29,6 @@ from bitextile.trainer.generate.language_codes import (
     names_source,
     prefixes_source,
 )
-
-LOCAL = {"local_files_only": True, "trust_remote_code": False}
 
 C = TypeVar("C")
 
@@ -66,16 +65,10 @@ def load_pretrained_tokenizer(folder: str) -> Any:
     Raises:
         ConfigError: there is none that transformers can load.
     """
-    try:
-        with warnings.catch_warnings():
-            # Marian's recommends sacremoses, which normalises punctuation; our text is normalised.
-            warnings.filterwarnings("ignore", message="Recommended: pip install sacremoses")
-            return AutoTokenizer.from_pretrained(folder, **LOCAL)
-    except (OSError, ValueError, KeyError, ImportError) as error:
-        reason = str(error).splitlines()[0]
-        raise ConfigError(
-            f"{folder}: no tokenizer that transformers can load ({reason})"
-        ) from error
+    with warnings.catch_warnings():
+        # Marian's recommends sacremoses, which normalises punctuation; our text is normalised.
+        warnings.filterwarnings("ignore", message="Recommended: pip install sacremoses")
+        return load_pretrained(AutoTokenizer, folder, expected="tokenizer")
 
 
 def check_directions(

@@ -9,6 +9,7 @@ import torch
 from transformers import AutoConfig, AutoModelForMaskedLM
 from transformers.utils import logging as transformers_logging
 
+from bitextile.kernels.model_folder import build_from_config, load_pretrained
 from bitextile.schema.errors import ConfigError
 from bitextile.trainer.config import ModelConfig
 from bitextile.trainer.data.tokens import Tokenizer, check_same_pieces
@@ -95,16 +96,15 @@ def load_masked_lm(path: str) -> Any:
             f"{path}: expected model.safetensors, found {pickles}; pickles can run code and are "
             "not loaded: convert it with save_pretrained where you trust it"
         )
-    try:
-        with quiet():
-            # float32 whatever the file holds: updates at a small learning rate vanish in bf16's 8
-            # bits.
-            return AutoModelForMaskedLM.from_pretrained(
-                path, local_files_only=True, use_safetensors=True, dtype=torch.float32
-            )
-    except (OSError, ValueError, KeyError) as error:
-        reason = str(error).splitlines()[0]
-        raise ConfigError(f"{path}: not a masked language model ({reason})") from error
+    with quiet():
+        return load_pretrained(
+            AutoModelForMaskedLM,
+            path,
+            expected="masked language model",
+            weights=True,
+            # Whatever the file holds: updates at a small learning rate vanish in bf16's 8 bits.
+            dtype=torch.float32,
+        )
 
 
 @contextmanager
@@ -134,15 +134,16 @@ def _fresh(geometry: dict[str, Any], tokenizer: Tokenizer, max_length: int, seed
     if geometry["model_type"] in ("roberta", "xlm-roberta", "camembert"):
         # XLM-R's own values: the defaults of transformers are BERT's, 2 and 1e-12.
         derived |= {"type_vocab_size": 1, "layer_norm_eps": 1e-5}
+    refusal = "model.config: transformers does not accept it"
     try:
         # What the configuration says itself goes before what follows from the tokenizer.
         config = AutoConfig.for_model(**(derived | geometry))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return AutoModelForMaskedLM.from_config(config)
+            return build_from_config(AutoModelForMaskedLM, config, refusal=refusal)
     except (ValueError, TypeError) as error:
         reason = str(error).splitlines()[0]
-        raise ConfigError(f"model.config: transformers does not accept it ({reason})") from error
+        raise ConfigError(f"{refusal} ({reason})") from error
 
 
 def _check_fit(mlm: Any, tokenizer: Tokenizer, max_length: int) -> None:

@@ -10,6 +10,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
 
+from bitextile.kernels.model_folder import model_errors
+from bitextile.schema.errors import ConfigError
 from bitextile.schema.languages import canonical_tag
 
 LANGUAGES = "languages.safetensors"
@@ -35,6 +37,23 @@ def save_languages(folder: Path, languages: Sequence[str], table: torch.Tensor) 
     save_file({"language": table}, folder / LANGUAGES, {"languages": json.dumps(languages)})
 
 
+def read_languages(path: Path) -> tuple[tuple[str, ...], torch.Tensor]:
+    """Returns the tags and embeddings [languages, width] that `save_languages` wrote.
+
+    Raises:
+        ConfigError: the file is damaged.
+    """
+    with model_errors(f"{path}: no language embeddings"), safe_open(path, framework="pt") as file:
+        known = tuple(map(canonical_tag, json.loads(file.metadata()["languages"])))
+        found = file.get_tensor("language")
+    if found.ndim != 2 or len(found) != len(known):
+        raise ConfigError(
+            f"{path}: has {len(known)} languages and embeddings {list(found.shape)}; expected one "
+            "for each"
+        )
+    return known, found
+
+
 def load_languages(folder: Path, languages: Sequence[str], table: nn.Embedding) -> None:
     """Takes over the embeddings of languages that a checkpoint knows.
 
@@ -42,12 +61,18 @@ def load_languages(folder: Path, languages: Sequence[str], table: nn.Embedding) 
         folder: of the checkpoint.
         languages: tag of each row of the table.
         table: changed.
+
+    Raises:
+        ConfigError: the file is damaged or of another model.
     """
     if not (folder / LANGUAGES).is_file():
         return
-    with safe_open(folder / LANGUAGES, framework="pt") as file:
-        known = [canonical_tag(tag) for tag in json.loads(file.metadata()["languages"])]
-        found = file.get_tensor("language")
+    known, found = read_languages(folder / LANGUAGES)
+    if found.shape[1:] != table.weight.shape[1:]:
+        raise ConfigError(
+            f"{folder / LANGUAGES}: vectors have {list(found.shape[1:])} numbers, expected "
+            f"{list(table.weight.shape[1:])}; is it that of the same model?"
+        )
     # By tag, not by row: another mixture has other languages, and new ones stay fresh.
     with torch.no_grad():
         for row, tag in enumerate(languages):

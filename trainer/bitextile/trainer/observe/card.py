@@ -7,6 +7,8 @@ from typing import Any
 
 import yaml
 
+from bitextile.kernels.model_folder import read_json
+from bitextile.schema.errors import ConfigError
 from bitextile.trainer.config import PretrainConfig
 from bitextile.trainer.objectives.objective import DatasetEntry
 
@@ -54,6 +56,23 @@ def write_provenance(folder: Path, provenance: dict[str, Any]) -> None:
 
 
 def read_provenance(folder: str) -> dict[str, Any] | None:
-    """Returns what `write_provenance` wrote, or None for a model from elsewhere."""
+    """Returns what `write_provenance` wrote, or None for a model from elsewhere.
+
+    Raises:
+        ConfigError: the file is damaged.
+    """
     path = Path(folder) / PROVENANCE
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    if not path.is_file():
+        return None
+    found = read_json(path)
+    datasets = found.get("datasets", [])
+    named = isinstance(datasets, list) and all(
+        isinstance(entry, dict) and isinstance(entry.get("objective"), str) for entry in datasets
+    )
+    whole = isinstance(found.get("tokenizer", ""), str) and type(found.get("max_length", 0)) is int
+    if not (named and whole):
+        raise ConfigError(
+            f"{path}: not as bitextile writes it (datasets, tokenizer or max_length); remove it to "
+            "use the model as one from elsewhere"
+        )
+    return found

@@ -257,7 +257,9 @@ def verify(folder: Path) -> None:
     state = load_state(folder)
     if state.get("sha256") != _digest_of(state):
         raise _damaged(folder, f"{STATE} has changed since it was written")
-    wanted = state["files"]
+    wanted = state.get("files")
+    if not isinstance(wanted, dict):
+        raise _damaged(folder, f"{STATE} names no files")
     try:
         found = _digests(folder)
     except OSError as error:
@@ -289,7 +291,7 @@ def load_state(folder: Path) -> dict[str, Any]:
     """
     try:
         return dict(json.loads((folder / STATE).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise _damaged(folder, f"{STATE}: {error}") from error
 
 
@@ -320,6 +322,8 @@ def load_training_tensors(
             state = {
                 key: moments[f"{key}.{name}"] for key in _MOMENTS if f"{key}.{name}" in moments
             }
+            if any(value.ndim and value.shape != parameter.shape for value in state.values()):
+                raise _damaged(folder, f"{OPTIMISER} has {name} in another shape than the model")
             if state:
                 optimiser.state[parameter] = {
                     key: shard_like(value, parameter) for key, value in state.items()

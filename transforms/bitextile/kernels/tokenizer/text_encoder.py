@@ -20,6 +20,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bitextile.kernels.arrays import I32
+from bitextile.kernels.model_folder import first_line, is_panic
+from bitextile.schema.errors import InputError
 
 _BYTE = re.compile(r"<0x([0-9A-F]{2})>")
 # Noncharacters, which text is never to have (Unicode 16, section 23.7): no text spells such a name.
@@ -68,14 +70,26 @@ class TextEncoder:
         Args:
             texts: strings, or lists of words.
             is_pretokenized: they are lists of words.
+
+        Raises:
+            InputError: the tokenizer cannot cut a text; the library may even panic.
         """
-        found = self.backend.encode_batch(
-            texts, is_pretokenized=is_pretokenized, add_special_tokens=False
-        )
-        pieces = [Pieces(e.ids, e.offsets, e.word_ids) for e in found]
-        for i, (text, side) in enumerate(zip(texts, pieces)):
-            if not self._is_text(text, side):
-                pieces[i] = self._spelled(text, is_pretokenized=is_pretokenized)
+        try:
+            found = self.backend.encode_batch(
+                texts, is_pretokenized=is_pretokenized, add_special_tokens=False
+            )
+            pieces = [Pieces(e.ids, e.offsets, e.word_ids) for e in found]
+            for i, (text, side) in enumerate(zip(texts, pieces)):
+                if not self._is_text(text, side):
+                    pieces[i] = self._spelled(text, is_pretokenized=is_pretokenized)
+        except BaseException as error:
+            # The library has no class of its own for what is wrong with a tokenizer.
+            if type(error) is not Exception and not is_panic(error):
+                raise
+            raise InputError(
+                f"the tokenizer cannot cut a text ({first_line(error)}); is its tokenizer.json "
+                "whole?"
+            ) from error
         return pieces
 
     @cached_property
