@@ -63,7 +63,7 @@ def test_any_text_is_as_sentence_piece_has_it(encoder, sentence_piece, parts):
     text = "".join(parts)
     (side,) = encoder.encode_batch([text])
     assert side.ids == sentence_piece.encode(text)
-    assert len(side.ids) == len(side.offsets) == len(side.words)
+    assert len(side.ids) == len(side.offsets)
 
 
 def test_other_texts_are_as_the_tokenizer_has_them(encoder):
@@ -163,6 +163,18 @@ def test_a_run_of_bytes_is_parted_by_characters(text, start):
     expected = [start + k for k, sign in enumerate(text) for _ in sign.encode()]
     assert own[:, 0].tolist() == expected
     assert (own[:, 1] - own[:, 0] == 1).all()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.text(st.sampled_from("é☃👨क"), max_size=3), min_size=1, max_size=5))
+def test_texts_behind_one_another_are_parted(texts):
+    """Equal offsets of two texts are two runs."""
+    parts = [np.frombuffer(text.encode(), np.uint8).astype(np.int32) for text in texts]
+    offsets = [np.full((len(b), 2), (0, len(t)), np.int32) for b, t in zip(parts, texts)]
+    begins = [np.arange(len(b)) == 0 for b in parts]
+    own = own_characters(*(np.concatenate(each) for each in (offsets, parts, begins)))
+    alone = [own_characters(o, b) for o, b in zip(offsets, parts)]
+    assert own.tolist() == np.concatenate(alone).tolist()
 
 
 def test_what_a_normaliser_changed_stays_whole():

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -88,12 +89,22 @@ class Tokenizer:
         """Returns each text as subwords; special tokens that are written in it are text."""
         # The Rust tokenizer itself: it gives offsets in code points, and no special tokens, which
         # objectives put where they want them.
+        found = self._text_encoder.encode_batch(texts)
+        if not found:
+            return []
+        # All texts in one array: numpy calls for each would take longer than the tokenizer.
+        ends = np.cumsum([len(pieces.ids) for pieces in found])
+        flat = chain.from_iterable(pieces.ids for pieces in found)
+        ids = np.fromiter(flat, np.int32, int(ends[-1]))
+        pairs = chain.from_iterable(chain.from_iterable(pieces.offsets) for pieces in found)
+        offsets = np.fromiter(pairs, np.int32, 2 * len(ids)).reshape(-1, 2)
+        begins = np.zeros(len(ids) + 1, bool)
+        begins[ends] = True
+        begins[0] = True
+        offsets = self._located(ids, offsets, begins[:-1])
         return [
-            self._located(
-                np.asarray(pieces.ids, np.int32),
-                np.asarray(pieces.offsets, np.int32).reshape(-1, 2),
-            )
-            for pieces in self._text_encoder.encode_batch(texts)
+            Encoding(*parts)
+            for parts in zip(np.split(ids, ends[:-1]), np.split(offsets, ends[:-1]))
         ]
 
     def locate(self, ids: I32) -> tuple[Encoding, str]:
@@ -146,15 +157,16 @@ class Tokenizer:
         prefix = getattr(backend.model, "continuing_subword_prefix", None) or ""
         return [text.strip().removeprefix(prefix) for text in texts]
 
-    def _located(self, ids: I32, offsets: I32) -> Encoding:
+    def _located(self, ids: I32, offsets: I32, begins: Bool) -> I32:
+        """Returns the offsets of texts, one behind the other, as `Encoding` has them."""
         byte_of = self.byte_of[ids]
-        offsets = own_characters(offsets, byte_of)
+        offsets = own_characters(offsets, byte_of, begins)
         # A mark that was put before the text has the offsets of the character behind it, as if it
         # stood for that.
-        overlap = (offsets[1:, 0] < offsets[:-1, 1]) & (byte_of[:-1] < 0)
+        overlap = (offsets[1:, 0] < offsets[:-1, 1]) & (byte_of[:-1] < 0) & ~begins[1:]
         marks = [k for k in np.flatnonzero(overlap) if self._is_mark(int(ids[k]))]
         offsets[marks, 1] = offsets[marks, 0]
-        return Encoding(ids, offsets)
+        return offsets
 
     def _is_mark(self, token_id: int) -> bool:
         if token_id not in self._marks:
@@ -207,44 +219,6 @@ def load_tokenizer(path: str) -> Tokenizer:
 
 _MAX_IDS = 1 << 24
 """Sixteen million: the largest published vocabularies have a quarter of a million pieces."""
-
-_VOCABULARY_FILES = ("tokenizer.json", "vocab.*", "*.model", "*.spm")
-
-
-def check_same_pieces(folder: str, tokenizer: Tokenizer) -> None:
-    """Checks that the tokenizer in a model's folder has the pieces of another one.
-
-    Two vocabularies of one size may give each row of the embeddings another meaning.
-
-    Args:
-        folder: of the model; without a tokenizer in it nothing can be compared.
-        tokenizer: to use the model with.
-
-    Raises:
-        ConfigError: an id stands for another piece in the folder's tokenizer, or that cannot be
-            loaded.
-    """
-    path = Path(folder)
-    if not any(found for name in _VOCABULARY_FILES for found in path.glob(name)):
-        return
-    if path.resolve() == Path(tokenizer.path).resolve():
-        return
-    try:
-        known = load_pretrained(AutoTokenizer, folder, expected="tokenizer").get_vocab()
-    except ConfigError as error:
-        raise ConfigError(
-            f"{folder}: its tokenizer cannot be loaded, to be compared with {tokenizer.path} "
-            f"({error}); put the right one there"
-        ) from error
-    own, mine = ({i: p for p, i in v.items()} for v in (known, tokenizer.vocabulary))
-    differ = [i for i in sorted(own.keys() | mine.keys()) if own.get(i) != mine.get(i)]
-    if differ:
-        at = differ[0]
-        raise ConfigError(
-            f"{folder}: its tokenizer has {own.get(at, 'nothing')!r} for id {at}, {tokenizer.path} "
-            f"has {mine.get(at, 'nothing')!r} ({len(differ)} ids differ); give the tokenizer in "
-            "that folder"
-        )
 
 
 def _special(pretrained: Any, path: str, *names: str) -> int:

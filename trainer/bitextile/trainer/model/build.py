@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForMaskedLM
+from transformers import AutoConfig, AutoModelForMaskedLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from bitextile.kernels.model_folder import build_from_config, load_pretrained
 from bitextile.schema.errors import ConfigError
 from bitextile.trainer.config import ModelConfig
-from bitextile.trainer.data.tokens import Tokenizer, check_same_pieces
+from bitextile.trainer.data.tokens import Tokenizer
 from bitextile.trainer.model.encoder import Encoder, first_position
 from bitextile.trainer.model.languages import load_languages
 
@@ -36,6 +36,9 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 """Geometries by name; base is XLM-R base (Conneau et al. 2020, table 8), but without dropout of
 attention weights: neither FlexAttention nor the fused attention of CPUs has it."""
+
+
+_VOCABULARY_FILES = ("tokenizer.json", "vocab.*", "*.model", "*.spm")
 
 
 def build_encoder(
@@ -63,7 +66,7 @@ def build_encoder(
             FlexAttention, or a configuration transformers does not accept.
     """
     if model.checkpoint is not None:
-        check_same_pieces(model.checkpoint, tokenizer)
+        _check_pieces(model.checkpoint, tokenizer)
         mlm = load_masked_lm(model.checkpoint)
     else:
         mlm = _fresh(model.config or PRESETS[model.preset or "mini"], tokenizer, max_length, seed)
@@ -144,6 +147,42 @@ def _fresh(geometry: dict[str, Any], tokenizer: Tokenizer, max_length: int, seed
     except (ValueError, TypeError) as error:
         reason = str(error).splitlines()[0]
         raise ConfigError(f"{refusal} ({reason})") from error
+
+
+def _check_pieces(folder: str, tokenizer: Tokenizer) -> None:
+    """Checks that the tokenizer in a model's folder has the pieces of another one.
+
+    Two vocabularies of one size may give each row of the embeddings another meaning.
+
+    Args:
+        folder: of the model; without a tokenizer in it nothing can be compared.
+        tokenizer: to use the model with.
+
+    Raises:
+        ConfigError: an id stands for another piece in the folder's tokenizer, or that cannot be
+            loaded.
+    """
+    path = Path(folder)
+    if not any(found for name in _VOCABULARY_FILES for found in path.glob(name)):
+        return
+    if path.resolve() == Path(tokenizer.path).resolve():
+        return
+    try:
+        known = load_pretrained(AutoTokenizer, folder, expected="tokenizer").get_vocab()
+    except ConfigError as error:
+        raise ConfigError(
+            f"{folder}: its tokenizer cannot be loaded, to be compared with {tokenizer.path} "
+            f"({error}); put the right one there"
+        ) from error
+    own, mine = ({i: p for p, i in v.items()} for v in (known, tokenizer.vocabulary))
+    differ = [i for i in sorted(own.keys() | mine.keys()) if own.get(i) != mine.get(i)]
+    if differ:
+        at = differ[0]
+        raise ConfigError(
+            f"{folder}: its tokenizer has {own.get(at, 'nothing')!r} for id {at}, {tokenizer.path} "
+            f"has {mine.get(at, 'nothing')!r} ({len(differ)} ids differ); give the tokenizer in "
+            "that folder"
+        )
 
 
 def _check_fit(mlm: Any, tokenizer: Tokenizer, max_length: int) -> None:

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bitextile.kernels.arrays import I32
+from bitextile.kernels.arrays import I32, Bool
 from bitextile.kernels.model_folder import first_line, is_panic
 from bitextile.schema.errors import InputError
 
@@ -38,13 +38,12 @@ class Pieces(NamedTuple):
     Attributes:
         ids: of the subwords.
         offsets: (start, end) of each in the text, code points.
-        words: of each, the index of the word it is in; None where the text is one string and the
-            tokenizer finds none.
+        words: of each, the index of the word it is in; [] where the text is one string.
     """
 
     ids: list[int]
     offsets: list[tuple[int, int]]
-    words: list[int | None]
+    words: list[int]
 
 
 class TextEncoder:
@@ -78,7 +77,10 @@ class TextEncoder:
             found = self.backend.encode_batch(
                 texts, is_pretokenized=is_pretokenized, add_special_tokens=False
             )
-            pieces = [Pieces(e.ids, e.offsets, e.word_ids) for e in found]
+            # Each of these attributes makes a list; words are not asked for in vain.
+            pieces = [
+                Pieces(e.ids, e.offsets, e.word_ids if is_pretokenized else []) for e in found
+            ]
             for i, (text, side) in enumerate(zip(texts, pieces)):
                 if not self._is_text(text, side):
                     pieces[i] = self._spelled(text, is_pretokenized=is_pretokenized)
@@ -133,7 +135,8 @@ class TextEncoder:
                 ids = [id_of_byte[byte] for byte in token.encode()]
             pieces.ids.extend(ids)
             pieces.offsets.extend([offsets] * len(ids))
-            pieces.words.extend([word] * len(ids))
+            if is_pretokenized:
+                pieces.words.extend([word] * len(ids))
         return pieces
 
     @cached_property
@@ -171,31 +174,38 @@ def _renamed(piece: str, names: Collection[str]) -> str:
     return _NAMELESS.format(piece) if piece in names else piece
 
 
-def own_characters(offsets: I32, byte_of: I32) -> I32:
+def own_characters(offsets: I32, byte_of: I32, begins: Bool | None = None) -> I32:
     """Returns offsets in which a byte piece has the character it is part of, not a run of them.
 
     Tokenizers give each byte of several unknown characters the offsets of all of these together.
 
     Args:
-        offsets: [n, 2] code points.
+        offsets: [n, 2] code points, of one text or of several, one behind the other.
         byte_of: [n] the byte that a piece stands for, -1 for other pieces.
+        begins: [n] True at the first piece of each text; None for one text.
 
     >>> byte_of = np.frombuffer("☃é".encode(), np.uint8).astype(np.int32)
     >>> own_characters(np.full((5, 2), (4, 6), np.int32), byte_of).tolist()
     [[4, 5], [4, 5], [4, 5], [5, 6], [5, 6]]
     """
-    fused = (byte_of >= 0) & (offsets[:, 1] - offsets[:, 0] > 1)
-    if not fused.any():
+    width = offsets[:, 1] - offsets[:, 0]
+    at = np.flatnonzero((byte_of >= 0) & (width > 1))
+    if not len(at):
         return offsets
+    # at        3 4 5 6 7 | 9 10       a run has the same offsets
+    # run       0 0 0 0 0 | 1  1
+    # lead      1 0 0 1 0 | 1  0       10xxxxxx goes on with a character (UTF-8, RFC 3629)
+    # character 0 0 0 1 1 | 0  0
+    first = np.ones(len(at), bool)
+    first[1:] = (np.diff(at) != 1) | (offsets[at[1:]] != offsets[at[:-1]]).any(axis=1)
+    if begins is not None:
+        first[1:] |= begins[at[1:]]
+    run, lead = np.cumsum(first) - 1, (byte_of[at] & 0xC0) != 0x80
+    leads = np.cumsum(lead)
+    character = leads - leads[first][run]
+    # Otherwise a normaliser made more or fewer characters of these: theirs are not known.
+    known = (np.bincount(run, lead) == width[at][first])[run] & lead[first][run]
     own = offsets.copy()
-    begins = np.ones(len(offsets), bool)
-    begins[1:] = (offsets[1:] != offsets[:-1]).any(axis=1) | ~fused[:-1]
-    runs = np.split(np.arange(len(offsets)), np.flatnonzero(begins)[1:])
-    for run in (run for run in runs if fused[run[0]]):
-        start, end = offsets[run[0]]
-        # 10xxxxxx goes on with a character (UTF-8, RFC 3629).
-        character = np.cumsum((byte_of[run] & 0xC0) != 0x80) - 1
-        # Otherwise a normaliser made more or fewer characters of these: theirs are not known.
-        if character[-1] + 1 == end - start:
-            own[run] = start + character[:, None] + np.array([0, 1])
+    own[at[known], 0] = offsets[at[known], 0] + character[known]
+    own[at[known], 1] = own[at[known], 0] + 1
     return own
