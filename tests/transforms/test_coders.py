@@ -44,11 +44,36 @@ def test_the_schema_travels_even_without_rows(kind: Kind) -> None:
 
 
 def test_the_bytes_of_a_slice_are_those_of_the_slice() -> None:
-    batch = aligned(20_000)
+    batch = aligned(40_000)
     whole, ten = len(CODER.encode(batch)), len(CODER.encode(batch.slice(9_000, 10)))
     alone = len(CODER.encode(aligned(10)))
     assert ten <= 1.2 * alone
     assert ten < whole / 50
+
+
+@pytest.mark.parametrize("rows", [1, 255, 256, 257, 3000])
+def test_columns_of_one_value_come_back_and_take_no_room(rows: int) -> None:
+    batch = aligned(rows).select(["pair_id", "src", "tgt", "line"])
+    batch = batch.replace_schema_metadata({"kind": "aligned"})
+    encoded = CODER.encode(batch)
+    assert CODER.decode(encoded).equals(batch, check_metadata=True)
+    alone = len(CODER.encode(batch.select(["pair_id"])))
+    assert len(encoded) < alone + 2_000
+
+
+@pytest.mark.parametrize("last", ["犬", "cat", None, ""])
+@pytest.mark.parametrize("first", ["犬", None, ""])
+def test_a_column_of_which_one_value_differs_comes_back(first, last) -> None:
+    texts = pa.array([first, *["犬"] * 500, last], pa.string())
+    marked = pa.field("a", pa.string(), metadata={"k": "v"})
+    encoded = texts.dictionary_encode()
+    batch = pa.RecordBatch.from_arrays(
+        [texts, encoded, pa.nulls(502)],
+        schema=pa.schema([marked, ("b", encoded.type), ("c", pa.null())]),
+    )
+    back = CODER.decode(CODER.encode(batch))
+    assert back.equals(batch)
+    assert back.schema.equals(batch.schema)
 
 
 def test_beam_finds_the_coder_by_the_type() -> None:

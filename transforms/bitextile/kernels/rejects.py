@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from bitextile.kernels.arrays import F64, I64, Bool
 from bitextile.schema.errors import SchemaError
@@ -12,6 +13,11 @@ from bitextile.schema.kinds import REJECTS
 
 Value = F64 | float
 Detail = str | Sequence[str]
+
+
+SHOWN_CHARS = 1_000
+"""Characters of a text that a reject keeps. A longer one is shown by its beginning: rejects are to
+be looked at, and a corpus of the longest lines would be held and written once more in them."""
 
 
 class Filtered(NamedTuple):
@@ -65,7 +71,7 @@ def reject_rows(
     """Returns every row of a batch as a REJECTS row; arguments and errors as in `split_rejects`."""
     n = batch.num_rows
     columns = {
-        **_identity(batch),
+        **{name: _shown(column) for name, column in _identity(batch).items()},
         "rule": pa.repeat(rule, n),
         "value": pa.array(np.broadcast_to(np.asarray(value, np.float64), n)),
         "detail": pa.repeat(detail, n)
@@ -76,6 +82,25 @@ def reject_rows(
     return pa.RecordBatch.from_arrays(
         [columns[name] for name in REJECTS.schema.names], schema=REJECTS.schema
     )
+
+
+def shown_text(text: str) -> str:
+    """Returns a text as a reject keeps it: whole, or its beginning and how long it is.
+
+    >>> shown_text("犬 ran"), shown_text("ab" * 800)[990:]
+    ('犬 ran', 'ababababab… (1,600 characters)')
+    """
+    if len(text) <= SHOWN_CHARS:
+        return text
+    return f"{text[:SHOWN_CHARS]}… ({len(text):,} characters)"
+
+
+def _shown(texts: pa.StringArray) -> pa.StringArray:
+    """Returns each text as `shown_text` does; nulls stay null."""
+    lengths = pc.utf8_length(texts)
+    if (pc.max(lengths).as_py() or 0) <= SHOWN_CHARS:
+        return texts
+    return pa.array([text and shown_text(text) for text in texts.to_pylist()], pa.string())
 
 
 def join(batches: Sequence[pa.RecordBatch], schema: pa.Schema = REJECTS.schema) -> pa.RecordBatch:

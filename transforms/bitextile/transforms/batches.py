@@ -155,10 +155,25 @@ class FilterBatches(beam.PTransform):
             pa.RecordBatch
         )
         out = rows.kept | "Apply" >> do.with_outputs(REJECTS_TAG, COUNTERS_TAG, main="kept")
+        type_outputs(out, {REJECTS_TAG: pa.RecordBatch, COUNTERS_TAG: pa.RecordBatch})
         # Rejects of each step stay a PCollection of their own and are flattened once, in
         # `WriteDataset`; a Flatten in every step would add a stage each.
         rejects, counters = (*rows.rejects, out[REJECTS_TAG]), (*rows.counters, out[COUNTERS_TAG])
         return TrackedRows(out.kept, rejects, _times(rows.read, self.outputs_per_row), counters)
+
+
+def type_outputs(out: beam.pvalue.DoOutputsTuple, types: dict[str, type]) -> None:
+    """Says what the tagged outputs of a step are.
+
+    Beam's `with_output_types` is about the main output. Others are of any type, so a batch would be
+    pickled, which takes five times the bytes of `RecordBatchCoder` for the rejects of a corpus.
+
+    Args:
+        out: of `with_outputs`.
+        types: tag to type.
+    """
+    for tag, type_ in types.items():
+        out[tag].element_type = type_
 
 
 def _times(read: beam.PCollection, factor: int) -> beam.PCollection:

@@ -28,6 +28,7 @@ from bitextile.transforms.batches import (
     TrackedRows,
     kept_of,
     track,
+    type_outputs,
 )
 
 N_BUCKETS = 64
@@ -50,6 +51,7 @@ class ReadCorpora(beam.PTransform):
         sources = root | "ListSources" >> beam.Create(list(self.sources)) | beam.Reshuffle()
         read = beam.ParDo(_ReadSource()).with_output_types(pa.RecordBatch)
         out = sources | "ReadSource" >> read.with_outputs(REJECTS_TAG, "read", main="kept")
+        type_outputs(out, {REJECTS_TAG: pa.RecordBatch, "read": int})
         return TrackedRows(out.kept, (out[REJECTS_TAG],), out.read)
 
 

@@ -14,7 +14,7 @@ from bitextile.schema.dataset import BATCH_ROWS, Dataset
 from bitextile.schema.kinds import Kind
 from bitextile.schema.manifest import Shard
 from bitextile.schema.shards import ROW_GROUP_ROWS, read_shard
-from bitextile.transforms.batches import REJECTS_TAG, TrackedRows
+from bitextile.transforms.batches import REJECTS_TAG, TrackedRows, type_outputs
 
 _ROW_GROUPS = 2
 """Row groups read at once, 32,768 rows: a second's work for most commands."""
@@ -59,6 +59,7 @@ class ReadDataset(beam.PTransform):
             | "Spread" >> beam.Reshuffle()
             | "ReadShard" >> read.with_outputs("read", main="rows")
         )
+        type_outputs(out, {"read": int})
         if self.split is not None:
             return TrackedRows(out.rows, (), out.read)
         # The manifest's number, not what the reader saw: a shard that lost rows then fails the sum
@@ -121,6 +122,7 @@ class ReadTaskSentences(beam.PTransform):
             | "ListTask" >> beam.Create([self.path])
             | "ReadTask" >> read.with_outputs(REJECTS_TAG, "read", main="kept")
         )
+        type_outputs(out, {REJECTS_TAG: pa.RecordBatch, "read": int})
         return TrackedRows(out.kept, (out[REJECTS_TAG],), out.read)
 
 

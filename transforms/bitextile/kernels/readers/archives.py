@@ -12,10 +12,11 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import PurePath
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 import pyarrow as pa
 
+from bitextile.kernels.readers.expansion import Expansion
 from bitextile.schema.errors import InputError
 from bitextile.schema.storage import filesystem
 
@@ -37,10 +38,20 @@ _MEMBER = re.compile(
 _LISTED = 20
 """Members that a message names at most."""
 _MAX_HEADER_BYTES = 1 << 20
+_XZ_MEMORY = 256 << 20
+"""Bytes a file may ask of its decoder; `xz -9` asks for 65 MiB, but a header may ask for 4 GiB."""
+
+
+class Readable(Protocol):
+    """What can be read to its end."""
+
+    def read(self, size: int) -> bytes:
+        """Returns at most `size` bytes, none at the end."""
+        ...
 
 
 @contextlib.contextmanager
-def open_bytes(file: str) -> Iterator[IO[bytes]]:
+def open_bytes(file: str) -> Iterator["Readable"]:
     """Opens a file as bytes, uncompressed by its ending; closes all that it opened.
 
     Args:
@@ -48,13 +59,15 @@ def open_bytes(file: str) -> Iterator[IO[bytes]]:
             archive, which may be compressed itself.
 
     Raises:
-        InputError: the file or the member is not there, or it is damaged at its beginning.
+        InputError: the file or the member is not there, or it is damaged at its beginning. Reading
+            raises it, too, where the file unpacks to far more than it is (`Expansion`).
     """
     path, member = archive_member(file)
     with contextlib.ExitStack() as stack:
         try:
             filesystem_, place = filesystem(path)
             stream: Any = stack.enter_context(filesystem_.open_input_file(place))
+            expansion = Expansion(path, stream.size())
             if _ending(path) == ".zip":
                 zipped = stack.enter_context(zipfile.ZipFile(stream))
                 stream = stack.enter_context(zipped.open(_zip_member(zipped, path, member)))
@@ -67,10 +80,10 @@ def open_bytes(file: str) -> Iterator[IO[bytes]]:
             raise InputError(f"{path}: no such file; check its name") from error
         except (*DAMAGED, RuntimeError) as error:  # zipfile's, for an encrypted member
             raise InputError(f"{path}: cannot be opened ({error}); fetch it again") from error
-        yield stream
+        yield _Counted(stream, expansion)
 
 
-def read_block(stream: IO[bytes], file: str) -> bytes:
+def read_block(stream: "Readable", file: str) -> bytes:
     """Returns the next megabyte of an opened file, empty at its end.
 
     Raises:
@@ -111,7 +124,7 @@ def _decompressed(raw: Any, path: str) -> Any:
     if suffix == ".bz2":
         return bz2.BZ2File(raw)
     if suffix == ".xz":
-        return lzma.LZMAFile(raw)
+        return _Xz(raw)
     if suffix == ".zst":
         return pa.CompressedInputStream(raw, "zstd")
     return raw
@@ -176,3 +189,38 @@ class _Forward(io.RawIOBase):
         while self._at < offset and self.read(min(_MAX_HEADER_BYTES, offset - self._at)):
             pass
         return self._at
+
+
+class _Counted:
+    """A stream whose bytes count as unpacked from a file."""
+
+    def __init__(self, stream: IO[bytes], expansion: Expansion) -> None:
+        self._stream, self._expansion = stream, expansion
+
+    def read(self, size: int) -> bytes:
+        content = self._stream.read(size)
+        self._expansion.add(len(content))
+        return content
+
+
+class _Xz(io.RawIOBase):
+    """An xz file as `lzma.LZMAFile` reads it, but with a limit on the memory it may ask for."""
+
+    def __init__(self, packed: IO[bytes]) -> None:
+        self._packed, self._decoder = packed, lzma.LZMADecompressor(memlimit=_XZ_MEMORY)
+
+    def read(self, size: int = -1) -> bytes:
+        while True:
+            content = b""
+            if self._decoder.eof:
+                # Streams may follow one another, with NUL bytes between them.
+                content = self._decoder.unused_data.lstrip(b"\0")
+                while not content and (block := self._packed.read(_BLOCK_BYTES)):
+                    content = block.lstrip(b"\0")
+                if not content:
+                    return b""
+                self._decoder = lzma.LZMADecompressor(memlimit=_XZ_MEMORY)
+            elif self._decoder.needs_input and not (content := self._packed.read(_BLOCK_BYTES)):
+                raise EOFError("it ends before its end-of-stream marker")
+            if unpacked := self._decoder.decompress(content, size):
+                return unpacked

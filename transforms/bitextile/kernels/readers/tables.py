@@ -67,6 +67,10 @@ def quoted_records(lines: Iterable[Line], delimiter: str) -> Iterator[Record]:
                 yield Record(number, line, cells)
             except csv.Error as error:
                 bad = UnreadableRow("invalid_quotes/1", 0.0, f"quotes: {error}", line)
+                if "field limit" in str(error):
+                    chars = len(line) + sum(len(text) for _, text in more if isinstance(text, str))
+                    got = f"a cell in quotes of more than {csv.field_size_limit()} characters"
+                    bad = UnreadableRow("cell_chars/1", chars, got, line)
                 yield Record(number, line, bad)
                 again.extendleft(reversed(more))
 

@@ -17,7 +17,7 @@ _LONGEST_ROOT = 1 << 20
 _PREFIX = rb"(?:[\w.-]+:)?"
 _START = re.compile(rb"<(?:(!--)|" + _PREFIX + rb"tu(?=[\s/>]))")
 _EDGE = re.compile(rb"<(?:(/?)" + _PREFIX + rb"tu(?=[\s/>])|(!--|!\[CDATA\[))")
-_ROOT = re.compile(rb"<" + _PREFIX + rb"tmx(?:\s(?:[^>\"']|\"[^\"]*\"|'[^']*')*)?>")
+_ROOT = re.compile(rb"<" + _PREFIX + rb"tmx(?:\s(?:[^<>\"']|\"[^<\"]*\"|'[^<']*')*)?>")
 _END = re.compile(rb"</" + _PREFIX + rb"tmx\s*>")
 _ONE_LINE = bytes.maketrans(b"\r\n", b"  ")
 
@@ -81,6 +81,8 @@ class _Text:
 
     def __init__(self, blocks: Iterator[bytes]) -> None:
         self._blocks, self._held, self._at, self._tail = blocks, b"", 0, b""
+        self._passed = 0  # bytes of the file before that byte
+        self._without_end: dict[bytes, int] = {}
         self.line, self.is_at_unit, self.is_complete = 1, False, False
 
     def skip_to_unit(self) -> Iterator[bytes]:
@@ -130,7 +132,12 @@ class _Text:
     def _behind(self, closing: bytes, start: int) -> int:
         """Returns where a comment or CDATA section ends; where it begins, if it ends nowhere."""
         begins = start - self._at
-        while (end := self._held.find(closing, self._at + begins)) < 0:
+        # What was looked through for an earlier one has no end for this one: a file of sections
+        # that do not end is gone through once.
+        looked = max(begins, self._without_end.get(closing, 0) - self._passed)
+        while (end := self._held.find(closing, self._at + looked)) < 0:
+            looked = max(looked, len(self._held) - self._at - len(closing) + 1)
+            self._without_end[closing] = self._passed + looked
             if len(self._held) - self._at > MAX_UNIT_BYTES or not self._read():
                 return begins
         return end + len(closing) - self._at
@@ -144,6 +151,7 @@ class _Text:
 
     def _take(self, end: int) -> bytes:
         content = self._held[self._at : end]
+        self._passed += end - self._at
         self._at = end
         self.line += content.count(b"\n")
         return content

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from xml.parsers import expat
 
+from bitextile.kernels.rejects import SHOWN_CHARS
 from bitextile.schema.errors import InputError
 
 MAX_UNIT_CHARS = 1 << 20
@@ -25,6 +26,8 @@ _MAX_VARIANTS = 10_000
 _MAX_DEPTH = 1_000
 _MAX_TOKEN_BYTES = 16 << 20
 _MAX_CODE_CHARS = 1_000
+_MAX_TAG_CHARS = 200
+"""Of a language tag; BCP 47 asks for room for 35, and no longer one is of a language."""
 
 _PLACEHOLDERS = frozenset(("ph", "ut", "x", "bx", "ex"))
 _CODES = _PLACEHOLDERS | {"bpt", "ept", "it"}
@@ -97,16 +100,17 @@ class Variant:
 
 @dataclass
 class Unit:
-    """A `<tu>`: the line it begins at, its variants, and whether it was too long to hold."""
+    """A `<tu>`: the line it begins at, its variants, how much they hold, and if it was too much."""
 
     line: int
     variants: list[Variant] = field(default_factory=list)
     chars: int = 0
+    segments: int = 0
 
     @property
     def is_too_long(self) -> bool:
         """Whether texts are missing, as there were too many."""
-        return self.chars > MAX_UNIT_CHARS or len(self.variants) > _MAX_VARIANTS
+        return self.chars + self.segments > MAX_UNIT_CHARS or len(self.variants) > _MAX_VARIANTS
 
 
 class UnitParser:
@@ -165,7 +169,7 @@ class UnitParser:
             return
         elif local == "tuv":
             tag = attributes.get("xml:lang") or attributes.get("lang") or ""
-            self._variant = Variant(tag.strip())
+            self._variant = Variant(tag.strip()[:_MAX_TAG_CHARS])
             self._text = self._variant.outside
             if not self._unit.is_too_long:
                 self._unit.variants.append(self._variant)
@@ -174,11 +178,15 @@ class UnitParser:
 
     def _start_inside(self, local: str, attributes: dict[str, str]) -> None:
         assert self._variant is not None
+        assert self._unit is not None
         if local in _NO_TEXT:
             self._skipped_depth = len(self._open)
         elif local == "seg":
             self._text = SegmentText()
-            self._variant.segments.append(self._text)
+            # Each counts for the space that joins it, or a unit of empty ones would have no limit.
+            self._unit.segments += 1
+            if not self._unit.is_too_long:
+                self._variant.segments.append(self._text)
         elif local in _CODES and self._code is None:
             self._code, self._code_depth = [], len(self._open)
             kind = attributes.get("type", "").lower().removeprefix("x-")
@@ -213,6 +221,8 @@ class UnitParser:
         self._unit.chars += len(text)
         if not self._unit.is_too_long:
             self._text.add(text)
+        elif not self._text.chars:
+            self._text.add(text[:SHOWN_CHARS])  # for the reject
 
     def _refuse(self, what: str) -> Callable[..., int]:
         def refuse(*_: Any) -> int:
