@@ -62,12 +62,13 @@ def encoder(tmp_path: Path) -> Callable[[int], str]:
 
 
 def test_an_encoder_aligns_and_stands_in_the_manifest(pairs, encoder, tmp_path) -> None:
-    config = SimalignConfig(encoder=encoder(0), layer=1, segmenter="characters")
+    config = SimalignConfig(encoder=encoder(0), prefix="query: ", segmenter="characters")
     out = str(tmp_path / "aligned")
     made = align(pairs, out, config=config, options=RunOptions())
     manifest = verify_dataset(out).manifest
     assert manifest.config["encoder"] == config.encoder
     assert manifest.config["aligner"] == "simalign"
+    assert (manifest.config["layer"], manifest.config["prefix"]) == (1, "query: ")
     assert [entry["path"] for entry in manifest.inputs] == [pairs, config.encoder]
     assert manifest.inputs[1]["digest"].startswith("sha256:")
     assert not (Path(out) / "models").exists()

@@ -174,6 +174,24 @@ def test_vectors_are_the_hidden_states_of_the_layer(encoder: str, layer: int) ->
         assert found.word[found.at[k] : found.at[k + 1]].tolist() == encoded.word_ids(0)[1:-1]
 
 
+@pytest.mark.parametrize("prefix", ["query: ", "Anfrage:", "质 问 "])
+def test_a_prefix_is_read_and_gives_no_vectors(encoder: str, pairs, prefix: str) -> None:
+    words = [prefix.split(), *pairs[0][:3], ["long", "words"] * 200]
+    plain = TorchEncoder(encoder, layer=6, device="cpu")
+    made = TorchEncoder(encoder, layer=None, prefix=prefix, device="cpu")
+    ahead = plain.tokenize(words[:1]).ids
+    found = vectors_of(made, words[1:])
+    assert np.array_equal(found.word, plain.tokenize(words[1:]).word)
+    for n, sentence in enumerate(words[1:-1]):
+        whole = vectors_of(plain, [[*words[0], *sentence]]).vectors[len(ahead) :]
+        assert np.allclose(found.vectors[found.at[n] : found.at[n + 1]], whole, atol=1e-5)
+    # A long sentence is read in windows, each behind the prefix.
+    assert made.max_subwords == plain.max_subwords - len(ahead)
+    assert np.isfinite(found.vectors).all()
+    with pytest.raises(ConfigError, match=r"prefix .* leaves .* of 128 subwords for a sentence"):
+        TorchEncoder(encoder, layer=6, prefix="query " * 80, device="cpu")
+
+
 def test_only_the_layers_needed_are_kept(encoder: str) -> None:
     assert len(TorchEncoder(encoder, layer=5, device="cpu").model.encoder.layer) == 5
 
@@ -316,3 +334,4 @@ def test_a_worker_with_another_encoder_is_refused_and_one_loads_it_once(encoder:
     loaded = load_encoder(encoder, layer=1, digests=digests)
     assert load_encoder(encoder, layer=1, digests=digests) is loaded
     assert load_encoder(encoder, layer=2, digests=digests) is not loaded
+    assert load_encoder(encoder, layer=1, prefix="query:", digests=digests) is not loaded

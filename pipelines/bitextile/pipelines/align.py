@@ -38,6 +38,8 @@ def align(pairs: str, out: str, *, config: AlignConfig, options: RunOptions) -> 
         DatasetError: `pairs` is not a whole dataset; SchemaError: of another kind.
     """
     source = open_dataset(pairs, PAIRS)
+    # The manifest says which layer it was.
+    config = config.with_encoder_defaults()
     # "auto" depends on what is installed; the manifest says what it was, and --reuse compares that.
     segmenters = {tag: segmenter_for(tag, config.segmenter).name for tag in source.languages}
     described = {"command": "align", **asdict(config), "segmenters": segmenters}

@@ -112,14 +112,14 @@ def _read_lexicon(path: str) -> pa.Table:
     return word_translations(read_dictionary(source))
 
 
-def _load_encoder(folder: str, *, layer: int, n_threads: int) -> WordEncoder:
+def _load_encoder(folder: str, *, layer: int | None, prefix: str, n_threads: int) -> WordEncoder:
     import torch
 
     from bitextile.transforms.align_encoder import load_encoder
 
     # Before loading: `TorchEncoder` takes as many threads as torch is set to.
     torch.set_num_threads(n_threads)
-    return load_encoder(folder, layer=layer)
+    return load_encoder(folder, layer=layer, prefix=prefix)
 
 
 @contextmanager

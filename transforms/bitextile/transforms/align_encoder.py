@@ -13,6 +13,7 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 
+from bitextile.kernels.align.encoder.config import default_layer
 from bitextile.kernels.align.encoder.tokens import ContextWindow, Subwords, context_windows
 from bitextile.kernels.arrays import F32, I64
 from bitextile.kernels.model_digest import encoder_digest
@@ -35,17 +36,22 @@ class TorchEncoder:
     two threads at once.
     """
 
-    def __init__(self, folder: str, *, layer: int, device: str | None = None) -> None:
+    def __init__(
+        self, folder: str, *, layer: int | None, prefix: str = "", device: str | None = None
+    ) -> None:
         """Loads an encoder.
 
         Args:
             folder: local, as `save_pretrained` writes it, with weights in safetensors and a fast
                 tokenizer.
-            layer: whose vectors; 0 is the embeddings. Layers above it are dropped.
+            layer: whose vectors; 0 is the embeddings, None two thirds up. Layers above it are
+                dropped.
+            prefix: text put before each sentence; of a long one, before each window.
             device: `cpu` (float32) or `cuda` (float16); None takes a GPU if there is one.
 
         Raises:
-            ConfigError: no such folder, no encoder in it, or one without that layer.
+            ConfigError: no such folder, no encoder in it, one without that layer, or a prefix that
+                leaves no room for text.
         """
         # Before torch is imported, so that a folder without an encoder is refused without that
         # wait.
@@ -61,11 +67,17 @@ class TorchEncoder:
             unknown_id=self._tokenizer.unk_token_id,
         )
         self._prefix, self._suffix = _special_ids(self._tokenizer)
+        self._prefix += self.tokenize([prefix.split()]).ids.tolist()
         self._pad = int(self._tokenizer.pad_token_id or 0)
         # A tokenizer that names no maximum gives 1e30 here, one of transformers' constants; the
         # model then decides.
         max_tokens = min(_max_positions(self.model), self._tokenizer.model_max_length)
         self.max_subwords = max_tokens - len(self._prefix) - len(self._suffix)
+        if self.max_subwords < max_tokens // 2:
+            raise ConfigError(
+                f"prefix {prefix!r} leaves {self.max_subwords} of {max_tokens} subwords for a "
+                "sentence; expected half or more: shorten it"
+            )
         # Layers are dropped before weights are packed, so that none is packed for nothing.
         self._hidden = _hidden_at(self.model, layer, folder)
         if self.device == "cpu":
@@ -190,19 +202,24 @@ class TorchEncoder:
 
 # Weak, so that an encoder is freed with the last aligner that uses it; a cache would hold it as
 # long as the process.
-_LOADED: WeakValueDictionary[tuple[str, int, str], TorchEncoder] = WeakValueDictionary()
+_LOADED: WeakValueDictionary[tuple[str, int | None, str, str], TorchEncoder] = WeakValueDictionary()
 _LOAD_LOCK = threading.Lock()
 """Two threads of a worker would load an encoder twice."""
 
 
 def load_encoder(
-    folder: str, *, layer: int, digests: tuple[tuple[str, str], ...] = ()
+    folder: str,
+    *,
+    layer: int | None,
+    prefix: str = "",
+    digests: tuple[tuple[str, str], ...] = (),
 ) -> TorchEncoder:
     """Returns an encoder, loaded once in a process as long as it is in use.
 
     Args:
         folder: as for TorchEncoder.
         layer: likewise.
+        prefix: likewise.
         digests: folders, and the digest each had where the pipeline was built.
 
     Raises:
@@ -210,15 +227,15 @@ def load_encoder(
     """
     expected = dict(digests).get(folder, "")
     with _LOAD_LOCK:
-        encoder = _LOADED.get((folder, layer, expected))
+        encoder = _LOADED.get((folder, layer, prefix, expected))
         if encoder is None:
-            encoder = TorchEncoder(folder, layer=layer)
+            encoder = TorchEncoder(folder, layer=layer, prefix=prefix)
             if expected and encoder.digest != expected:
                 raise ConfigError(
                     f"encoder {folder}: is {encoder.digest} on this worker, expected {expected}; "
                     "put the same files there"
                 )
-            _LOADED[folder, layer, expected] = encoder
+            _LOADED[folder, layer, prefix, expected] = encoder
     return encoder
 
 
@@ -285,9 +302,10 @@ def _max_positions(model: Any) -> int:
     return int(getattr(model.config, "max_position_embeddings", None) or 512)
 
 
-def _hidden_at(model: Any, layer: int, folder: str) -> Callable[..., Any]:
+def _hidden_at(model: Any, layer: int | None, folder: str) -> Callable[..., Any]:
     """Returns the function from inputs to the hidden states of a layer; drops the layers above."""
     n_layers = int(model.config.num_hidden_layers)
+    layer = default_layer(n_layers) if layer is None else layer
     if not 0 <= layer <= n_layers:
         raise ConfigError(f"layer is {layer}, but encoder {folder} has layers 0 to {n_layers}")
     if layer == n_layers:

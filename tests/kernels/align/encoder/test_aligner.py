@@ -52,14 +52,15 @@ def test_equal_words_are_linked(encoder):
 def test_it_is_loaded_by_the_runtime_and_never_saved(encoder, tmp_path):
     asked = []
 
-    def load_encoder(folder, *, layer):
-        asked.append((folder, layer))
+    def load_encoder(folder, *, layer, prefix):
+        asked.append((folder, layer, prefix))
         return encoder
 
-    config, runtime = SimalignConfig(encoder="e", layer=5), Runtime(load_encoder=load_encoder)
+    config = SimalignConfig(encoder="e", layer=5, prefix="query: ")
+    runtime = Runtime(load_encoder=load_encoder)
     none = pa.array([], WORDS)
     aligner = EncoderAligner.fit(none, none, config=config, runtime=runtime)
-    assert asked == [("e", 5)]
+    assert asked == [("e", 5, "query: ")]
     assert aligner.digest == encoder.digest
     assert aligner.training_alignment() is None
     with pytest.raises(ConfigError, match="aligner simalign fits no model"):

@@ -1,11 +1,14 @@
 """Options of the encoder aligner."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bitextile.kernels.align.encoder import config as module
 from bitextile.kernels.align.encoder.config import SimalignConfig
+from bitextile.kernels.align.hmm.config import HmmConfig
 from bitextile.schema.errors import ConfigError
 
 
@@ -54,3 +57,22 @@ def test_a_library_that_is_missing_is_named(monkeypatch, missing, matching, mess
 def test_scipy_is_for_mwmf_alone(monkeypatch) -> None:
     monkeypatch.setattr(module, "find_spec", lambda name: None if name == "scipy" else object())
     SimalignConfig(encoder="e", matching="inter").check_installed()
+
+
+@pytest.mark.parametrize(
+    ("content", "layer"),
+    [
+        ({"num_hidden_layers": 12}, 8),
+        ({"num_hidden_layers": 24}, 16),
+        ({"num_hidden_layers": 4}, 3),
+        ({"n_layers": 6}, 4),  # DistilBERT and XLM
+        ({}, None),
+    ],
+)
+def test_the_layer_is_two_thirds_up_by_default(content, layer, tmp_path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(content))
+    config = SimalignConfig(encoder=str(tmp_path), prefix="query: ")
+    assert config.with_encoder_defaults() == replace(config, layer=layer)
+    named = replace(config, layer=1)
+    assert named.with_encoder_defaults() == named
+    assert HmmConfig().with_encoder_defaults() == HmmConfig()

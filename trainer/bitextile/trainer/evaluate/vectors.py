@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from bitextile.kernels.align.encoder.config import default_layer
 from bitextile.kernels.arrays import F64, Bool
 from bitextile.schema.errors import ConfigError
 from bitextile.trainer.data.examples import join
@@ -90,7 +91,7 @@ def load_embedder(
     encoder = _load_encoder(model, tokenizer)
     if pooling is None:
         pooling = default_pooling(model) if layer is None else "mean"
-    usual = round(encoder.layers * 2 / 3) if pooling == "mean" else encoder.layers
+    usual = default_layer(encoder.layers) if pooling == "mean" else encoder.layers
     chosen = usual if layer is None else layer
     if not 0 <= chosen <= encoder.layers:
         raise ConfigError(f"layer is {layer}, but {model} has layers 0 to {encoder.layers}")

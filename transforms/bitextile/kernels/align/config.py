@@ -67,6 +67,10 @@ class AlignerConfig(ABC):
         """Returns the known translations of each language pair."""
         return {}
 
+    def with_encoder_defaults(self) -> Self:
+        """Returns the configuration with defaults that follow from its encoders set in."""
+        return self
+
     def resolve_paths(self, folder: Path) -> Self:
         """Returns the configuration with its paths taken to be relative to `folder`."""
         return self

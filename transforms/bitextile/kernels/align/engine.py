@@ -45,7 +45,7 @@ class WordEncoder(Protocol):
         """Returns the vector of each subword, float32 [subwords, H], in its sentence's context."""
 
 
-def _no_encoder(folder: str, *, layer: int) -> WordEncoder:
+def _no_encoder(folder: str, *, layer: int | None, prefix: str) -> WordEncoder:
     raise ConfigError(f"encoder {folder}: nothing was given that loads encoders")
 
 
@@ -56,7 +56,7 @@ class Runtime:
     Attributes:
         n_threads: threads to use. None lets the aligner choose: the HMM then fits on every core and
             aligns on one, as several Beam workers share a machine.
-        load_encoder: from folder and layer to the encoder; kernels know no torch.
+        load_encoder: from folder, layer and prefix to the encoder; kernels know no torch.
         progress: called with one line of text now and then.
     """
 

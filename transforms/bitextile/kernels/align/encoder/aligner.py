@@ -49,7 +49,8 @@ class EncoderAligner:
         lexicon: pa.Table | None = None,
     ) -> "EncoderAligner":
         """Loads the encoder; the sentence pairs are not used."""
-        return cls(runtime.load_encoder(config.encoder, layer=config.layer), config)
+        encoder = runtime.load_encoder(config.encoder, layer=config.layer, prefix=config.prefix)
+        return cls(encoder, config)
 
     @classmethod
     def load(cls, folder: str, *, config: SimalignConfig, runtime: Runtime) -> NoReturn:

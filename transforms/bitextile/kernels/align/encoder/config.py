@@ -1,5 +1,6 @@
 """Options of the aligner by an encoder; light to import."""
 
+import json
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,6 +17,15 @@ Matching = Literal["inter", "itermax", "mwmf", "softmax"]
 TokenType = Literal["bpe", "word"]
 SOFTMAX_THRESHOLD = 0.001
 """As in awesome-align."""
+
+
+def default_layer(n_layers: int) -> int:
+    """Returns the layer two thirds up.
+
+    >>> default_layer(12), default_layer(24), default_layer(4)
+    (8, 16, 3)
+    """
+    return round(n_layers * 2 / 3)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,10 +55,12 @@ class SimalignConfig(AlignerConfig):
     matching: Matching = "inter"
     """How similar tokens become links; see `kernels.align.encoder.matching`. `inter` is the most
     precise of simalign's, which word exchange and code-switching need."""
-    layer: int = 8
-    """Layer whose vectors are compared. The 8th of 12, as in simalign and awesome-align: there
-    words of two languages are closest, while the last layers turn back to the vocabulary they
-    predict."""
+    layer: int | None = None
+    """Layer whose vectors are compared. By default two thirds up, the 8th of 12 as in simalign and
+    awesome-align: there words of two languages are closest, while the last layers turn back to the
+    vocabulary they predict."""
+    prefix: str = ""
+    """Text put before each sentence, such as "query: " for an encoder that was trained with it."""
     token_type: TokenType = "bpe"
     """Whether subwords (`bpe`) or the mean vectors of words (`word`) are matched. `bpe` as in
     simalign."""
@@ -65,7 +77,7 @@ class SimalignConfig(AlignerConfig):
         check_choices(self, matching=get_args(Matching), token_type=get_args(TokenType))
         check_ranges(
             self,
-            layer=self.layer >= 0,
+            layer=self.layer is None or self.layer >= 0,
             distortion=0 <= self.distortion <= 1,
             threshold=0 < self.threshold < 1,
         )
@@ -92,6 +104,16 @@ class SimalignConfig(AlignerConfig):
     def encoders(self) -> tuple[str, ...]:
         """The encoder's folder."""
         return (self.encoder,)
+
+    def with_encoder_defaults(self) -> Self:
+        """Returns the configuration with the number of the layer that is compared."""
+        path = Path(self.encoder) / "config.json"
+        if self.layer is not None or not path.is_file():
+            return self
+        content = json.loads(path.read_text("utf-8"))
+        found = [content[name] for name in ("num_hidden_layers", "n_layers") if name in content]
+        # transformers knows more names for it; of those the number is left to when it is loaded.
+        return replace(self, layer=default_layer(found[0])) if found else self
 
     def aligner_class(self) -> "type[Aligner]":
         """Returns EncoderAligner."""
