@@ -3,8 +3,10 @@
 import gzip
 import json
 import re
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -197,8 +199,8 @@ def test_an_unknown_recipe_key(tmp_path, refused) -> None:
     ("content", "expected"),
     [
         ("bitext: [", "not readable as YAML"),
-        ("- a", "holds list, expected a mapping"),
-        ("", "holds NoneType, expected a mapping"),
+        ("- a", "holds a list, expected keys such as bitext and mono"),
+        ("", "is empty, expected keys such as bitext and mono"),
         ("{}", "names no corpus"),
         ("!!python/object/apply:os.system [touch hacked]", "not readable as YAML"),
         ("bitext: [{corpus: c, languages: [en, de], files: [a, b, c]}]", "3 files of format lines"),
@@ -342,7 +344,7 @@ def test_a_misspelt_key_is_named_before_the_one_it_leaves_missing(tmp_path, refu
     recipe = {"mono": [{"corpus": "web", "langage": "en", "files": ["a.en"]}]}
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe))
     told = refused(ingest(tmp_path, str(tmp_path / "recipe.yaml")), 2)
-    assert "unknown key 'mono.0.langage' (and 1 more)" in told
+    assert "unknown key 'mono.0.langage' (did you mean 'language'?); see" in told
 
 
 def test_norwegian_unquoted(tmp_path, refused) -> None:
@@ -400,3 +402,30 @@ def test_a_defect_is_one_sentence_and_a_traceback_only_with_debug(
     assert "ZeroDivisionError: it was bound to happen; a bug in bitextile" in told
     with pytest.raises(ZeroDivisionError):
         main(["verify", "somewhere", "--debug"])
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_in_a_pipeline_leaves_nothing_half_written(tmp_path, number: int) -> None:
+    (tmp_path / "a.en").write_bytes(EN * 60_000)
+    (tmp_path / "a.de").write_bytes(DE * 60_000)
+    recipe = corpus(tmp_path, "a.en", "a.de")
+    before = sorted(tmp_path.rglob("*"))
+    command = [sys.executable, "-m", "bitextile.pipelines.cli.main", *ingest(tmp_path, recipe)]
+    running = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 90
+    while not list(tmp_path.glob("out/.pairs*")):
+        assert running.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    running.send_signal(number)
+    _, told = running.communicate(timeout=90)
+    assert running.returncode == 128 + number, told
+    assert told == "bitextile: interrupted; finished outputs stay, nothing is half-written\n"
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_escapes_of_a_recipe_and_a_file_name_do_not_reach_the_terminal(tmp_path, refused) -> None:
+    steering = "a\x1b]0;owned\x07\x1b[2J\u202e.en"
+    told = refused(ingest(tmp_path, corpus(tmp_path, steering, "a.de", corpus="x\x1b[31m")), 1)
+    assert "a\\x1b]0;owned\\x07\\x1b[2J\\u202e.en: no such file (corpus x\\x1b[31m)" in told
+    assert not set(told) & set("\x1b\x07\u202e")

@@ -39,14 +39,20 @@ def test_it_is_frozen(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (MINIMAL + "setps: 3", "unknown key setps"),
-        (MINIMAL.replace("objective: mlm", "objectiv: mlm"), "unknown key data.0.objectiv"),
-        (MINIMAL.replace("objective: mlm", "objectiv: mlm"), "data.0.objective is missing"),
+        (MINIMAL + "setps: 3", r"unknown key 'setps' \(did you mean 'steps'\?\)"),
+        (
+            MINIMAL.replace("objective: mlm", "objectiv: mlm"),
+            r"unknown key 'data.0.objectiv' \(did you mean 'objective'\?\)",
+        ),
+        (MINIMAL.replace("objective: mlm, ", ""), "data.0.objective is missing, expected one of"),
         (
             MINIMAL.replace("objective: mlm", "objective: nsp"),
             "data.0.objective is 'nsp', expected one of mlm, tlm, .*dict_mlm$",
         ),
-        (MINIMAL.replace("mono}", "mono, wheight: 2}"), "unknown key data.0.wheight;"),
+        (
+            MINIMAL.replace("mono}", "mono, wheight: 2}"),
+            r"unknown key 'data.0.wheight' \(did you mean 'weight'\?\);",
+        ),
         (MINIMAL.replace("mono}", "mono, weight: 0}"), "data.0.weight: .*greater than 0.*got 0$"),
         (MINIMAL.replace("objective: mlm", "objective: align_mlm"), "data.0.lexicon is missing$"),
         (
@@ -67,7 +73,7 @@ def test_it_is_frozen(tmp_path):
             "exchange_layer is an option of weam, not of mlm",
         ),
         ("- a list", "holds a list, expected keys"),
-        ("a: [", "not YAML"),
+        ("a: [", "not readable as YAML: line 1, column"),
     ],
 )
 def test_mistakes_are_named(tmp_path, text, message):
@@ -86,5 +92,7 @@ def test_an_entry_that_is_refused_is_not_called_missing(tmp_path, entry):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(ConfigError, match=r"none\.yaml: the configuration cannot be read"):
+    with pytest.raises(
+        ConfigError, match=r"none\.yaml: no such file; give the path of a configuration"
+    ):
         load_config(PretrainConfig, str(tmp_path / "none.yaml"))

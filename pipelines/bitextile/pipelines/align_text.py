@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
+from pathlib import Path
 from typing import TextIO
 
 import pyarrow as pa
@@ -14,6 +15,7 @@ from bitextile.kernels.align.config import AlignerConfig
 from bitextile.kernels.align.engine import Runtime, WordEncoder
 from bitextile.kernels.align.pharaoh import TextSummary, align_text
 from bitextile.kernels.align.threads import usable_threads
+from bitextile.kernels.model_digest import check_encoder
 from bitextile.schema.errors import ConfigError, InputError
 from bitextile.schema.inputs import refuse_part_of
 
@@ -84,6 +86,10 @@ def _check_call(
 ) -> None:
     if model is not None and save_model is not None:
         raise ConfigError("--model applies a saved model and fits none; leave --save-model out")
+    if model is not None and not Path(model).is_dir():
+        raise ConfigError(f"{model}: no such folder; give --model that of a saved aligner")
+    for folder in config.encoders:
+        check_encoder(folder)
     if lexicon is not None and (model is not None or not config.takes_lexicon):
         raise ConfigError("--lexicon is for fitting with --aligner hmm; leave it out")
     if config.fit_sample is None and (model is not None or save_model is not None):

@@ -10,7 +10,7 @@ from bitextile.kernels.filters.translation import TranslationFilterConfig
 from bitextile.kernels.text.scripts import usual_scripts
 from bitextile.pipelines.runner.convert import convert_dataset
 from bitextile.pipelines.runner.inputs import dataset_input
-from bitextile.pipelines.runner.job import DatasetResult
+from bitextile.pipelines.runner.job import DatasetResult, check_outputs
 from bitextile.pipelines.runner.options import RunOptions
 from bitextile.schema.dataset import Dataset, open_dataset
 from bitextile.schema.errors import ConfigError, InputError
@@ -72,8 +72,10 @@ def backtranslate(
     """
     from bitextile.kernels.model_digest import encoder_digest, model_digest
 
+    check_outputs([out], options)
     source = open_dataset(mono, MONO)
     check_split(source, config.split)
+    pairs = tuple(dataset_input(open_dataset(path)) for path in config.pairs)
     converted = isinstance(engine, Ctranslate2Config)
     # A converted model has no weights in safetensors, which `encoder_digest` looks for.
     digest = model_digest(config.model) if converted else encoder_digest(config.model)
@@ -92,7 +94,6 @@ def backtranslate(
         # Measured on `pairs`, and the length of what a CAMLM writes: part of what made the rows.
         described["length_ratios"] = {f"{s} -> {t}": ratio for s, t, ratio in loadable.ratios}
     described["translation_filter"] = asdict(translation_filter)
-    pairs = tuple(dataset_input(open_dataset(path)) for path in config.pairs)
     return convert_dataset(
         source,
         out,

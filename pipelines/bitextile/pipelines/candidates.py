@@ -9,7 +9,7 @@ from bitextile.pipelines.backtranslate import check_split
 from bitextile.pipelines.recipe.parts import base_config
 from bitextile.pipelines.runner.convert import convert_dataset, convert_files
 from bitextile.pipelines.runner.inputs import dataset_input, plain_inputs
-from bitextile.pipelines.runner.job import DatasetResult
+from bitextile.pipelines.runner.job import DatasetResult, check_outputs
 from bitextile.pipelines.runner.options import RunOptions
 from bitextile.schema.dataset import open_dataset
 from bitextile.schema.errors import ConfigError
@@ -49,6 +49,7 @@ def candidates(
         InputError: there is no sentence.
         OutputExistsError: `out` is there.
     """
+    check_outputs([out], options)
     source = open_dataset(mono, MONO)
     split = config.split or "train"
     check_split(source, split)
@@ -92,6 +93,7 @@ def task_candidates(
     """
     if config.split is not None:
         raise ConfigError("--split: a task file has none; leave it out")
+    check_outputs([out], options)
     read_nli(file)  # what is wrong with it is said before the model is loaded
     engine, inputs = _checked_engine(file, [language], (), config)
 
@@ -118,12 +120,15 @@ def _checked_engine(
         config: model, languages and limits.
     """
     from bitextile.kernels.model_digest import encoder_digest
-    from bitextile.trainer.generate.candidates import candidates_engine
 
     # Looked at first: loading a model and counting words take much longer.
     if alone := [lang for lang in languages if {*config.languages} == {lang}]:
         raise ConfigError(f"{path} holds sentences in {alone[0]}; name another language as well")
+    counted = tuple(dataset_input(open_dataset(path)) for path in config.vocabulary_data)
     digest = encoder_digest(config.model)
+    # Here: it loads torch, after all that can be wrong without.
+    from bitextile.trainer.generate.candidates import candidates_engine
+
     engine = candidates_engine(
         config.model,
         digest=digest,
@@ -132,7 +137,6 @@ def _checked_engine(
         vocabulary_data=tuple(dict.fromkeys((*texts, *config.vocabulary_data))),
         config=base_config(CandidatesConfig, config),
     )
-    counted = tuple(dataset_input(open_dataset(path)) for path in config.vocabulary_data)
     return engine, ({"path": config.model, "digest": digest}, *counted)
 
 

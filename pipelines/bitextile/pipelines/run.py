@@ -36,10 +36,16 @@ from bitextile.pipelines.recipe.training_stages import (
     training_stages,
 )
 from bitextile.pipelines.report.page import write_report
+from bitextile.pipelines.runner.inputs import check_files
 from bitextile.pipelines.runner.job import DatasetResult
 from bitextile.pipelines.runner.options import RunOptions
 from bitextile.pipelines.tokenizer import same_tokenizer, train_tokenizer
-from bitextile.schema.errors import BitextileError, ConfigError, OutputExistsError
+from bitextile.schema.errors import (
+    BitextileError,
+    ConfigError,
+    InterruptedRunError,
+    OutputExistsError,
+)
 from bitextile.schema.locks import LOCK, hold
 from bitextile.schema.storage import exists, is_local, write_atomically
 
@@ -111,6 +117,7 @@ class _Run:
         check_evaluation(self.recipe.evaluate, self.folder)
         self.stages = training_stages(self.recipe)
         check_training(self.recipe, self.folder, self.out)
+        check_files((*sources.bitext, *sources.mono))
 
     def add(self, *finished: DatasetResult) -> None:
         """Notes what a step wrote."""
@@ -175,7 +182,7 @@ class _Run:
         """Runs a stage from the model before it, and writes what the first one starts from.
 
         Raises:
-            BitextileError: a signal ended it; the run has not come to what it was asked for.
+            InterruptedRunError: a signal ended it; the run has not come to what it was asked for.
         """
         from bitextile.trainer.train.pretrain import save_initial
 
@@ -188,9 +195,10 @@ class _Run:
             save_initial(config, self.at(model_folder(0)), overwrite=overwrite)
         made = self.trained(config, self.at(stage.folder))
         if made.interrupted:
-            raise BitextileError(
+            raise InterruptedRunError(
                 f"{made.out}: interrupted after {made.steps:,} of {config.steps:,} steps, which "
-                "are kept; the same call with --reuse goes on from there"
+                "are kept; the same call with --reuse goes on from there",
+                made.signal,
             )
 
     def trained(self, config: Any, model: str) -> Any:

@@ -1,13 +1,14 @@
 """The command line as a whole: every command's help, and what a call may import."""
 
 import json
+import signal
 import subprocess
 import sys
 
 import pytest
 from typer.main import get_command
 
-from bitextile.pipelines.cli.main import COMMANDS, build_app
+from bitextile.pipelines.cli.main import COMMANDS, build_app, main
 from project import REPOSITORY
 
 HEAVY = {"apache_beam", "torch", "transformers", "numba", "pandas", "sentencepiece", "jieba"}
@@ -54,3 +55,56 @@ def test_help_imports_no_heavy_library(name: str) -> None:
     assert done.returncode == 0, done.stderr
     loaded = set(json.loads(done.stdout.splitlines()[-1]))
     assert not loaded & (HEAVY | LIGHT.get(name, set()))
+
+
+@pytest.mark.parametrize("name", ["", *COMMANDS])
+def test_debug_stands_in_every_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([*filter(None, [name]), "--help"])
+    assert not ended.value.code
+    assert "--debug" in capsys.readouterr().out
+
+
+class OutOfMemoryError(RuntimeError):
+    """As torch.cuda names its own."""
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (MemoryError("malloc of size 64 failed"), "memory ran out (malloc of size 64 failed)"),
+        (OSError(12, "Cannot allocate memory"), "give fewer workers"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "memory ran out"),
+        (OutOfMemoryError("CUDA out of memory."), "lower `batch_tokens` or `batch_rows`"),
+    ],
+)
+def test_memory_that_runs_out_is_no_defect(
+    error: Exception,
+    sentence: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fail(_: str) -> None:
+        raise error
+
+    monkeypatch.setattr("bitextile.pipelines.verify.verify", fail)
+    with pytest.raises(SystemExit) as ended:
+        main(["verify", "somewhere"])
+    told = capsys.readouterr().err
+    assert ended.value.code == 1
+    assert sentence in told
+    assert "bug in bitextile" not in told
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_any_command_with_one_sentence_and_its_code(
+    number: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr("bitextile.pipelines.verify.verify", lambda _: signal.raise_signal(number))
+    with pytest.raises(SystemExit) as ended:
+        main(["verify", "somewhere"])
+    assert ended.value.code == 128 + number
+    told = capsys.readouterr().err.strip()
+    assert told == "bitextile: interrupted; finished outputs stay, nothing is half-written"
+    assert signal.getsignal(signal.SIGTERM) == before

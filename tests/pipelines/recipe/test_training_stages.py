@@ -150,25 +150,25 @@ REFUSED = {
     ),
     "an unknown setting": (
         {"pretrain": stages({}, {"step": 1})},
-        "`pretrain`, stage 2: unknown key step",
+        "`pretrain`, stage 2: unknown key 'step' (did you mean 'steps'?)",
     ),
     "an unknown objective": (
         {"pretrain": stages({}, {"objectives": {"btml": 1}})},
-        "data.0.objective is 'btml'",
+        "unknown key 'objectives.btml' (did you mean 'btmlm'?)",
     ),
     "an unknown key": (
         {"backtranslate": {"to": "de", "topk": 2}},
-        "unknown key 'backtranslate.camlm.topk'",
+        "unknown key 'backtranslate.topk' (did you mean 'top_k'?)",
     ),
     "an option of another engine": (
         {"backtranslate": {"to": "de", "beam_size": 2}},
-        "unknown key 'backtranslate.camlm.beam_size'",
+        "backtranslate: beam_size is an option of seq2seq and ctranslate2, not of camlm",
     ),
     "an unknown engine": (
         {"backtranslate": {"to": "de", "engine": "magic"}},
-        "expected engine camlm",
+        "backtranslate.engine is 'magic', expected one of camlm, seq2seq, ctranslate2",
     ),
-    "no target": ({"backtranslate": {}}, "backtranslate.camlm.to: Field required"),
+    "no target": ({"backtranslate": {}}, "backtranslate.to is missing"),
     "a weight of nothing": ({"backtranslate": {"to": {"de": 0}}}, "'de:0': expected LANG"),
     "an option out of bounds": (
         {"backtranslate": {"to": "de", "mask_predict_passes": -1}},

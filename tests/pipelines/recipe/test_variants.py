@@ -10,10 +10,13 @@ from bitextile.schema.errors import ConfigError
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        ({"codeswitch": {"tokenrate": 0.1}}, "unknown key 'codeswitch.0.alignment.tokenrate'"),
+        (
+            {"codeswitch": {"tokenrate": 0.1}},
+            "unknown key 'codeswitch.0.tokenrate' (did you mean 'token_rate'?)",
+        ),
         (
             {"codeswitch": [{"method": "magic"}]},
-            "expected method alignment, pivot, dictionary, candidates or task-field",
+            "codeswitch.0.method is 'magic', expected one of alignment, pivot, dictionary",
         ),
         ({"codeswitch": {"method": "dictionary"}}, "name `dictionaries`, `lexicon` or both"),
         (
@@ -28,7 +31,7 @@ from bitextile.schema.errors import ConfigError
         ),
         (
             {"codeswitch": {"method": "task-field"}},
-            "codeswitch.0.task-field.translations: Field required",
+            "codeswitch.0.translations is missing",
         ),
         ({"derive": {"transforms": ["syntax"]}}, "name the CoNLL-U `file`"),
         ({"derive": {"transforms": ["invert"], "from": "mono"}}, "unknown key 'derive.0.from'"),

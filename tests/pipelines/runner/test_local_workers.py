@@ -127,4 +127,7 @@ execute(
         [sys.executable, str(tmp_path / "killed.py")], capture_output=True, text=True, timeout=100
     )
     assert ended.returncode == 1
-    assert "a worker process ended with exit code -9" in ended.stderr
+    assert (
+        "a worker process was killed by the system (SIGKILL), most likely because" in ended.stderr
+    )
+    assert "give fewer --workers" in ended.stderr

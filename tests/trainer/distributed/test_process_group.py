@@ -162,7 +162,7 @@ def test_sigterm_on_one_rank_stops_all_behind_the_same_step(written, tmp_path):
     with started(run, path, ranks=2) as processes:
         processes.wait_for(lambda: step_reached(run) >= 2)
         os.kill(processes.ranks[1].pid, signal.SIGTERM)
-        assert processes.codes() == [0, 0], processes.log()
+        assert processes.codes() == [143, 143], processes.log()
     (last,) = checkpoints(run)
     assert int(last.name[5:]) == step_reached(run) < 5000
     assert "interrupted; --resume goes on" in processes.log()
@@ -284,5 +284,20 @@ def test_ctrl_c_reaches_run_and_workers_and_ends_the_step(written, tmp_path):
         for worker in workers_of(processes.ranks[0]):
             worker.send_signal(signal.SIGINT)
         os.kill(processes.ranks[0].pid, signal.SIGINT)
-        assert processes.codes() == [0], processes.log()
+        assert processes.codes() == [130], processes.log()
     assert int(checkpoints(run)[-1].name[5:]) == step_reached(run)
+
+
+def test_a_loader_worker_that_is_killed_says_so(written, tmp_path):
+    # By SIGKILL, as the system does when memory runs out; torch raises the error wherever the main
+    # thread is at that moment, which is mostly not where it waits for batches.
+    _, path = written(steps=5000, workers=2)
+    run = tmp_path / "run"
+    with started(run, path) as processes:
+        processes.wait_for(lambda: step_reached(run) >= 1)
+        workers_of(processes.ranks[0])[0].kill()
+        assert processes.codes() == [1], processes.log()
+    said = processes.log().splitlines()[-1]
+    assert said.startswith("bitextile: a loader worker was killed by the system, most likely")
+    assert "set fewer `workers`, and go on with --resume" in said
+    assert "bug in bitextile" not in processes.log()

@@ -12,8 +12,9 @@ import pytest
 from bitextile.schema.errors import BitextileError, ConfigError, OutputExistsError, OutputInUseError
 from bitextile.schema.locks import LOCK, hold
 from bitextile.trainer.observe.metrics import Metrics
+from bitextile.trainer.run_paths import RUN_CONFIG
 from bitextile.trainer.train.checkpoint import checkpoints
-from bitextile.trainer.train.folder import RUN_CONFIG, RunFolder
+from bitextile.trainer.train.folder import RunFolder
 from bitextile.trainer.train.pretrain import pretrain
 from runs import metrics, same_weights
 

@@ -31,15 +31,21 @@ FilePath = Annotated[str, AfterValidator(_resolve)]
 
 def paths_of(settings: Settings) -> Iterator[str]:
     """Yields all files and folders that a configuration, or a part of one, names."""
+    return (path for _, path in named_paths(settings))
+
+
+def named_paths(settings: Settings, place: str = "") -> Iterator[tuple[str, str]]:
+    """Yields the key of each path that a configuration names, as data.0.dataset, and the path."""
     for name, field in type(settings).model_fields.items():
         value = getattr(settings, name)
-        values = value if isinstance(value, tuple) else (value,)
+        several = isinstance(value, tuple)
         names_paths = _names_paths(field.rebuild_annotation())
-        for one in values:
+        for i, one in enumerate(value if several else (value,)):
+            key = f"{place}{name}.{i}" if several else f"{place}{name}"
             if isinstance(one, Settings):
-                yield from paths_of(one)
+                yield from named_paths(one, f"{key}.")
             elif names_paths and isinstance(one, str):
-                yield one
+                yield key, one
 
 
 def _names_paths(hint: Any) -> bool:

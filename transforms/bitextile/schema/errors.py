@@ -13,6 +13,17 @@ class ConfigError(BitextileError):
     exit_code = 2
 
 
+class InterruptedRunError(BitextileError):
+    """A signal ended a run before it was done; what it has finished stays.
+
+    The exit code is 128 and the signal's number, as in shells: 130 for Ctrl-C, 143 for SIGTERM.
+    """
+
+    def __init__(self, message: str, signal: int = 2) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + signal
+
+
 class OutputExistsError(ConfigError):
     """The output is already there and neither `--overwrite` nor `--reuse` was given."""
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from bitextile.schema.errors import DatasetError, SchemaError
 from bitextile.schema.kinds import Kind, get_kind
-from bitextile.schema.storage import filesystem, write_atomically
+from bitextile.schema.storage import exists, filesystem, is_local, write_atomically
 
 FORMAT = "bitextile/1"
 FILE_NAME = "manifest.json"
@@ -166,6 +166,11 @@ def read_manifest(dataset: str) -> Manifest:
         with filesystem_.open_input_stream(path) as stream:
             content = stream.read()
     except FileNotFoundError as error:
+        if is_local(dataset) and not exists(dataset):
+            raise DatasetError(
+                f"{dataset}: no such folder; give that of a dataset, or run the command that "
+                "writes it"
+            ) from error
         raise DatasetError(
             f"{dataset}: no {FILE_NAME}, so no finished dataset; "
             "give the folder that holds one, or run the command that writes it"

@@ -7,8 +7,9 @@ import typer
 from bitextile.kernels.align.engine import AlignConfig
 from bitextile.kernels.bitext.lexicon import LexiconConfig
 from bitextile.pipelines.cli.options import Without
-from bitextile.pipelines.cli.shared import Out, console, print_results
+from bitextile.pipelines.cli.shared import Out, print_results
 from bitextile.pipelines.runner.options import RunOptions
+from bitextile.schema.terminal import say
 
 
 def align(
@@ -57,7 +58,7 @@ def align_text(
         scores=scores,
         lexicon=lexicon,
         threads=threads,
-        progress=lambda line: console.print(line, markup=False),
+        progress=lambda line: say(line),
     )
     skipped = {
         "no_separator": "without `|||`",
@@ -67,7 +68,7 @@ def align_text(
     }
     counts = [f"{n:,} {text}" for name, text in skipped.items() if (n := getattr(summary, name))]
     line = f"{summary.lines:,} lines, {summary.aligned:,} aligned, {summary.links:,} links"
-    console.print(", ".join([line, *counts]), markup=False)
+    say(", ".join([line, *counts]))
 
 
 def lexicon(

@@ -7,11 +7,11 @@ import typer
 
 from bitextile.pipelines.cli.shared import (
     Out,
-    console,
     print_results,
 )
 from bitextile.pipelines.runner.job import DatasetResult
 from bitextile.pipelines.runner.options import RunOptions
+from bitextile.schema.terminal import answer, say
 
 if TYPE_CHECKING:
     from bitextile.pipelines.run import Summary
@@ -44,7 +44,7 @@ def _print_progress(news: str | DatasetResult) -> None:
     if isinstance(news, DatasetResult):
         print_results(news)
     else:
-        console.print(f"[{news}]", style="bold", markup=False)
+        say(f"[{news}]", style="bold")
 
 
 def _print_summary(summary: "Summary") -> None:
@@ -52,6 +52,6 @@ def _print_summary(summary: "Summary") -> None:
         values = [metric["before"], *metric.get("between", ()), metric["after"]]
         # The word alignment has no value before training.
         text = " -> ".join(f"{value:.3f}" for value in values if value is not None)
-        console.print(f"{metric['name']:<44} {text}", markup=False)
+        say(f"{metric['name']:<44} {text}")
     # On stdout, alone: `xdg-open $(bitextile run ...)` opens the page.
-    typer.echo(summary.report)
+    answer(summary.report)

@@ -7,9 +7,10 @@ import typer
 from bitextile.kernels.export.formats import FORMATS
 from bitextile.kernels.filters.rules import RULES
 from bitextile.kernels.tokenizer.unigram import TokenizerConfig
-from bitextile.pipelines.cli.shared import Out, Overwrite, console, print_results
+from bitextile.pipelines.cli.shared import Out, Overwrite, print_results
 from bitextile.pipelines.report.config import ReportConfig
 from bitextile.pipelines.runner.options import RunOptions
+from bitextile.schema.terminal import answer, say
 
 
 def ingest(
@@ -44,7 +45,7 @@ def tokenizer(
     # Beam.
     made = train_tokenizer(datasets, out, config=config, overwrite=overwrite)
     sampled = ", ".join(f"{lang} {n:,}" for lang, n in made.sampled.items())
-    console.print(f"{out}: {made.vocab_size:,} ids from sentences in {sampled}", markup=False)
+    say(f"{out}: {made.vocab_size:,} ids from sentences in {sampled}")
 
 
 def verify(dataset: Annotated[str, typer.Argument(help="folder of a dataset")]) -> None:
@@ -54,7 +55,7 @@ def verify(dataset: Annotated[str, typer.Argument(help="folder of a dataset")]) 
     summary = run(dataset)
     keys = ", ".join(f"{key} {counts.rows:,}" for key, counts in summary.keys.items())
     # On stdout: the answer is what the command was called for.
-    typer.echo(f"{summary.dataset}: {summary.kind}, {summary.digest}, {keys}: OK")
+    answer(f"{summary.dataset}: {summary.kind}, {summary.digest}, {keys}: OK")
 
 
 def export(
@@ -69,7 +70,7 @@ def export(
     from bitextile.pipelines.export import export_dataset
 
     export_dataset(dataset, out, format=format, overwrite=overwrite)
-    console.print(f"{out}: written as {format}", markup=False)
+    say(f"{out}: written as {format}")
 
 
 def report(
@@ -82,4 +83,4 @@ def report(
     from bitextile.pipelines.report.page import write_report
 
     write_report(datasets, out, config=config, overwrite=overwrite)
-    typer.echo(out)
+    answer(out)

@@ -1,6 +1,7 @@
 """The command line: `bitextile COMMAND ... [-- BEAM OPTIONS]`.
 
-Exit codes: 0 done, 1 the run failed, 2 the call or a configuration is wrong. Every error is one
+Exit codes: 0 done, 1 the run failed, 2 the call or a configuration is wrong, 130 or 143 interrupted
+by Ctrl-C or SIGTERM (128 and the signal's number, in training as elsewhere). Every error is one
 sentence on stderr; `--debug` shows the traceback. Only the module of the command that was asked for
 is imported, and pipelines and trainer by the command itself, so that help is quick and one works
 without the libraries of the other.
@@ -10,16 +11,20 @@ import atexit
 import gc
 import logging
 import os
+import signal
 import sys
-from collections.abc import Iterable, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
 import typer
 
 from bitextile.pipelines.cli import options
-from bitextile.pipelines.cli.shared import console
+from bitextile.schema.endings import out_of_memory
 from bitextile.schema.errors import BitextileError, ConfigError
+from bitextile.schema.terminal import guard_logs_and_tracebacks, say
 
 COMMANDS = {
     "ingest": "corpora",
@@ -54,12 +59,16 @@ def build_app(names: Iterable[str]) -> typer.Typer:
         help="Word-aligned parallel shards from Apache Beam, and a trainer for encoders on them.",
         epilog="What follows -- goes to Beam: bitextile align ... -- --runner=FlinkRunner",
     )
-    app.callback()(lambda: None)  # with it a single command keeps its name on the command line
+    app.callback()(_with_debug)  # with it a single command keeps its name on the command line
     for name in names:
         # Only the modules of `names`: each imports the configurations its options are made from.
         module = import_module(f"{__package__}.{COMMANDS[name]}")
         app.command(name)(options.command(getattr(module, name.replace("-", "_"))))
     return app
+
+
+def _with_debug(debug: options.Debug = False) -> None:
+    """Takes the option that `main` has taken out already, so that help lists it."""
 
 
 def command() -> None:
@@ -85,6 +94,7 @@ def main(call: Sequence[str] | None = None) -> None:
         given.remove("--debug")
         logging.basicConfig()
         logging.getLogger("bitextile").setLevel(logging.DEBUG)
+    guard_logs_and_tracebacks()
     # Before any library reads it: models are local folders, and no run asks the network by itself.
     # Worker processes inherit it.
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -93,45 +103,73 @@ def main(call: Sequence[str] | None = None) -> None:
     # Anything else loads all commands: help lists them, a misspelt name gets the nearest one.
     named = [name for name in given[:1] if name in COMMANDS]
     arguments = given + [f"--beam={argument}" for argument in for_beam]
-    try:
-        app = build_app(named or COMMANDS)
-        # standalone_mode would let click print errors and exit by itself; with False they are
-        # raised, and the exit code of `typer.Exit` is returned.
-        code = app(arguments, prog_name="bitextile", standalone_mode=False) or 0
-    except _UsageError as error:
-        code = _refuse_call(error, help_only=not given)
-    except BitextileError as error:
-        if debug:
-            raise
-        code = _complain(str(error), error.exit_code)
-    except ModuleNotFoundError as error:
-        if debug or (error.name or "").startswith("bitextile"):
-            raise
-        code = _complain(_missing(error.name or ""), ConfigError.exit_code)
-    except OSError as error:
-        if debug:
-            raise
-        code = _complain(f"{error}; check the path, its permissions and the space left", 1)
-    except Exception as error:
-        if debug:
-            raise
-        what = f"{type(error).__name__}: {error}"
-        code = _complain(f"{what}; a bug in bitextile, --debug shows the traceback", 1)
+    with _sigterm_as_ctrl_c() as terminated:
+        try:
+            app = build_app(named or COMMANDS)
+            # standalone_mode would let click print errors and exit by itself; with False they are
+            # raised, and the exit code of `typer.Exit` is returned.
+            code = app(arguments, prog_name="bitextile", standalone_mode=False) or 0
+        except _UsageError as error:
+            code = _refuse_call(error, help_only=not given)
+        except Exception as error:
+            if debug:
+                raise
+            code = _complain(*_sentence(error))
     if code == _INTERRUPTED:
+        code = 128 + signal.SIGTERM if terminated else code
         _complain("interrupted; finished outputs stay, nothing is half-written", code)
     sys.exit(code)
 
 
 # Typer carries its own copy of click, so the class is taken from what it publishes.
 _UsageError: Any = typer.BadParameter.__base__
-_INTERRUPTED = 130
+_INTERRUPTED = 128 + signal.SIGINT
 _ALLOCATIONS_BETWEEN_COLLECTIONS = 100_000
+
+
+@contextmanager
+def _sigterm_as_ctrl_c() -> Iterator[list[int]]:
+    """Lets SIGTERM end a command as Ctrl-C does, which removes what is half-written.
+
+    Yields:
+        The SIGTERMs received.
+    """
+    received: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield received  # Python allows signal handlers in the main thread only.
+        return
+
+    def interrupt(number: int, _: Any) -> None:
+        received.append(number)
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield received
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _sentence(error: Exception) -> tuple[str, int]:
+    """Returns what is said of an error that ends a command, and the exit code."""
+    if isinstance(error, BitextileError):
+        return str(error), error.exit_code
+    if told := out_of_memory(error):
+        return told, BitextileError.exit_code
+    if isinstance(error, ModuleNotFoundError) and not (error.name or "").startswith("bitextile"):
+        return _missing(error.name or ""), ConfigError.exit_code
+    if isinstance(error, OSError):
+        return f"{error}; check the path, its permissions and the space left", 1
+    return (
+        f"{type(error).__name__}: {error}; a bug in bitextile, --debug shows the traceback",
+        BitextileError.exit_code,
+    )
 
 
 def _complain(sentence: str, code: int) -> int:
     # One line, which scripts and logs can rely on.
     line = " ".join(sentence.splitlines())
-    console.print(f"bitextile: {line}", style="red", markup=False)
+    say(f"bitextile: {line}", style="red")
     return code
 
 

@@ -39,6 +39,11 @@ from bitextile.pipelines.cli.field_docs import field_docs, first_sentence
 from bitextile.pipelines.cli.field_types import bare_type, choices_of, syntax_of
 from bitextile.schema.errors import ConfigError
 
+Debug = Annotated[
+    bool, typer.Option("--debug", help="Show the traceback of an error, and what libraries log")
+]
+"""Stands in every help; `main` takes it out before a command is chosen."""
+
 
 @dataclass(frozen=True)
 class Without:
@@ -103,6 +108,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
         function(**{name: _unless_named(value, hints[name]) for name, value in arguments.items()})
 
     parameters = [_parameter("context", typer.Context)]
+    last = _parameter("debug", Debug, default=False)
     for name, parameter in inspect.signature(function).parameters.items():
         config = configs[name]
         own = [parameter.replace(annotation=hints[name], kind=inspect.Parameter.KEYWORD_ONLY)]
@@ -110,7 +116,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     # typer takes name and help from these.
     run.__name__, run.__doc__ = function.__name__, function.__doc__
     # typer reads parameters, types and help from the signature; nothing else needs to exist.
-    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__signature__ = inspect.Signature([*parameters, last])  # type: ignore[attr-defined]
     return run
 
 

@@ -3,13 +3,9 @@
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from bitextile.pipelines.runner.job import DatasetResult
-
-# stderr, so that stdout holds results alone; soft_wrap leaves lines to the terminal, since rich
-# would break paths in two.
-console = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
+from bitextile.schema.terminal import say
 
 
 def _not_empty(path: str) -> str:
@@ -34,4 +30,4 @@ def print_results(*results: DatasetResult) -> None:
         time = "reused" if result.reused else f"{result.seconds:.1f} s"
         rows = f"{manifest.rows:,} rows of {manifest.counts.read:,}"
         line = f"{result.dataset.path}: {manifest.kind}, {rows}, {time}"
-        console.print(line + (f"; rejected {rejected}" if rejected else ""), markup=False)
+        say(line + (f"; rejected {rejected}" if rejected else ""))

@@ -20,10 +20,11 @@ from bitextile.kernels.switch.dictionary import DictionarySwitchConfig
 from bitextile.kernels.switch.pivot import MultilingualSwitchConfig
 from bitextile.kernels.switch.task_field import TaskFieldSwitchConfig, TaskFiles, TaskTranslations
 from bitextile.kernels.tasks.tasks import TASKS
-from bitextile.pipelines.cli.shared import Out, console, print_results
+from bitextile.pipelines.cli.shared import Out, print_results
 from bitextile.pipelines.recipe.parts import base_config
 from bitextile.pipelines.runner.options import RunOptions
 from bitextile.schema.ids import language_tag
+from bitextile.schema.terminal import say
 
 
 def exchange(
@@ -125,7 +126,7 @@ def derive(
             dataset, out, task=task, lang=lang, config=config, overwrite=options.overwrite
         )
         counts = ", ".join(f"{name} {n:,}" for name, n in made.counts.items())
-        console.print(f"{made.path}: {counts}", markup=False)
+        say(f"{made.path}: {counts}")
     # A dataset is a folder or URI, so a file is CoNLL-U.
     elif os.path.isfile(dataset):
         made_of_file = run.derive_conllu(dataset, out, lang=lang, config=config, options=options)

@@ -17,13 +17,15 @@ from bitextile.kernels.readers.lines import LINES
 from bitextile.kernels.readers.source import CorpusSource, Format
 from bitextile.kernels.readers.tsv import TSV
 from bitextile.pipelines.recipe.parts import Strict
+from bitextile.schema.config_problems import did_you_mean, listed
 from bitextile.schema.errors import ConfigError
 from bitextile.schema.fromtext import Language
 
 
 def _known_format(name: str) -> str:
     if name != "auto" and name not in FORMATS:
-        raise ValueError(f"Input should be auto, {', '.join(FORMATS)}")
+        known = ("auto", *FORMATS)
+        raise ValueError(f"expected {listed(known)}{did_you_mean(name, known)}")
     return name
 
 

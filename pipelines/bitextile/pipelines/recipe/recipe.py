@@ -3,10 +3,8 @@
 Each part is the configuration of a command. Unknown keys are errors.
 """
 
-from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from bitextile.kernels.align.engine import AlignConfig
@@ -20,6 +18,8 @@ from bitextile.pipelines.recipe.corpora import Bitext, Mono
 from bitextile.pipelines.recipe.models import BacktranslatePart, CandidatesPart
 from bitextile.pipelines.recipe.parts import ChosenBy, Several, Strict
 from bitextile.pipelines.recipe.variants import AlignmentSwitch, Derives, Switches
+from bitextile.schema.config_file import read_config_file
+from bitextile.schema.config_problems import problems
 from bitextile.schema.errors import BitextileError, ConfigError
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -77,50 +77,36 @@ class Recipe(Strict):
 
 
 def load_yaml(path: str) -> dict[str, Any]:
-    """Reads a YAML file that holds a mapping.
+    """Reads a YAML file that holds a recipe's mapping.
 
     Raises:
-        ConfigError: it is missing, not YAML, or no mapping.
+        ConfigError: it is missing, not YAML, no mapping, or a configuration of the trainer.
     """
-    try:
-        # safe_load builds plain values only; `load` would run what a tag such as !!python/object
-        # asks for.
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ConfigError(f"{path}: no such file; give the path of a recipe") from error
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        first = " ".join(str(error).split())
-        raise ConfigError(f"{path}: not readable as YAML: {first}") from error
-    if not isinstance(content, dict):
-        raise ConfigError(f"{path}: holds {type(content).__name__}, expected a mapping of keys")
-    return content
-
-
-_UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
+    return read_config_file(path, command="run", keys=("bitext", "mono"))
 
 
 def parse(model: type[Model], content: dict[str, Any], where: str) -> Model:
     """Returns the content as a model.
 
     Raises:
-        ConfigError: an unknown key or a wrong value; one is named, keys first, the others counted.
+        ConfigError: an unknown key, named with the nearest right one, or a wrong value.
     """
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        # A misspelt key is unknown and leaves another one missing: the first tells what to do.
-        first, *more = sorted(error.errors(), key=lambda found: found["type"] not in _UNKNOWN)
-        place = ".".join(str(part) for part in first["loc"]) or "the recipe"
-        if first["type"] in _UNKNOWN:
-            sentence = f"unknown key {place!r}"
-        else:
-            sentence = f"{place}: {first['msg']}, got {first['input']!r}"
-        rest = f" (and {len(more)} more)" if more else ""
-        raise ConfigError(f"{where}: {sentence}{rest}; see README, «The recipe»") from error
+        found = problems(error.errors(), model, elsewhere=_training_keys())
+        raise ConfigError(f"{where}: {found}; see README, «The recipe»") from error
     # A configuration's own __post_init__ raises ConfigError, which pydantic passes through as it
     # is.
     except BitextileError as error:
         raise ConfigError(f"{where}: {error}") from error
+
+
+def _training_keys() -> dict[str, str]:
+    """Returns the keys of `pretrain`, which only the trainer knows, and where they belong."""
+    from bitextile.trainer.config import PretrainConfig
+
+    return dict.fromkeys([*PretrainConfig.model_fields, "objectives"], "pretrain")
 
 
 def load_recipe(path: str) -> Recipe:

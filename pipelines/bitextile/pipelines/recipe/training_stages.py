@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bitextile.kernels.model_digest import check_encoder
 from bitextile.pipelines.recipe.recipe import Recipe
+from bitextile.schema.config_problems import Place
 from bitextile.schema.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -129,9 +131,14 @@ def stage_config(stage: TrainingStage, recipe: Recipe, folder: Path, out: str) -
     if stage.number > 1:
         content["model"] = {"checkpoint": f"{here}/{model_folder(stage.number - 1)}"}
     number = f", stage {stage.number}" if len(recipe.pretrain) > 1 else ""
-    return parse_config(
-        PretrainConfig, content, base=folder, where=f"the recipe's `pretrain`{number}"
+    # The entries of the mixture are the recipe's `objectives`.
+    renamed: dict[Place, Place] = (
+        {}
+        if "data" in stage.settings
+        else {("data", i): ("objectives", name) for i, name in enumerate(stage.objectives)}
     )
+    where = f"the recipe's `pretrain`{number}"
+    return parse_config(PretrainConfig, content, base=folder, where=where, renamed=renamed)
 
 
 def _entry(name: str, value: Any, out: str, *, mono: bool) -> dict[str, Any]:
@@ -174,6 +181,7 @@ def check_training(recipe: Recipe, folder: Path, out: str) -> None:
     # All of them, before the first stage trains: a misspelt key in the third would show only when
     # its turn comes.
     configs = [stage_config(stage, recipe, folder, out) for stage in stages]
+    _check_models(configs)
     backtranslate, candidates = recipe.backtranslate, recipe.candidates
     if backtranslate is None and any(_learns_from_pseudo(stage) for stage in stages):
         raise ConfigError(
@@ -187,6 +195,18 @@ def check_training(recipe: Recipe, folder: Path, out: str) -> None:
             _check_camlm(stages, configs)
     if candidates is not None:
         _check_candidates(recipe, candidates, folder)
+
+
+def _check_models(configs: "list[PretrainConfig]") -> None:
+    """Raises ConfigError for the configuration or checkpoint of a model that cannot be used."""
+    for config in configs[:1]:  # later stages go on with the model of the first
+        if config.model.config is not None:
+            # In here: it takes transformers, which few recipes need for their check.
+            from bitextile.trainer.model.config_keys import check_model_config
+
+            check_model_config(config.model.config)
+        if config.model.checkpoint is not None:
+            check_encoder(config.model.checkpoint)
 
 
 def _check_text(recipe: Recipe, command: str) -> None:

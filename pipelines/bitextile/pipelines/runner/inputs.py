@@ -27,17 +27,32 @@ def file_inputs(sources: Iterable[CorpusSource]) -> tuple[dict[str, str], ...]:
             # Two corpora may name one file (another column of it); it is hashed once.
             if name not in found:
                 # Of an archive its own digest: the member's place is in the name.
-                hint = f"(corpus {source.corpus}); check the recipe's `files`"
-                found[name] = {"path": name, **_fingerprint(archive_member(file)[0], hint)}
+                found[name] = {"path": name, **_fingerprint(archive_member(file)[0], _hint(source))}
     return tuple(found.values())
 
 
+def check_files(sources: Iterable[CorpusSource]) -> None:
+    """Raises InputError for a file that is not there."""
+    for source in sources:
+        for file in source.files:
+            _size(archive_member(file)[0], _hint(source))
+
+
+def _hint(source: CorpusSource) -> str:
+    return f"(corpus {source.corpus}); check the recipe's `files`"
+
+
 def _fingerprint(path: str, hint: str) -> dict[str, str]:
+    size = _size(path, hint)
+    return {"digest": f"sha256:{file_sha256(path)}", "bytes": str(size)}
+
+
+def _size(path: str, hint: str) -> int:
     filesystem_, place = filesystem(path)
     info = filesystem_.get_file_info(place)
     if info.type != fs.FileType.File:
         raise InputError(f"{path}: no such file {hint}")
-    return {"digest": f"sha256:{file_sha256(path)}", "bytes": str(info.size)}
+    return int(info.size)
 
 
 def plain_inputs(paths: Iterable[str]) -> tuple[dict[str, str], ...]:

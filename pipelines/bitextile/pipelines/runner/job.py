@@ -9,7 +9,7 @@ from importlib import metadata
 from typing import Any
 
 from bitextile.kernels.readers.archives import archive_member
-from bitextile.pipelines.runner.atomic import staged
+from bitextile.pipelines.runner.atomic import check_free, staged
 from bitextile.pipelines.runner.beam import execute
 from bitextile.pipelines.runner.options import RunOptions
 from bitextile.schema.dataset import Dataset, open_dataset
@@ -87,6 +87,13 @@ def run_pipeline(
         execute(lambda root: build(root, places), options, input_bytes=input_bytes)
     seconds = time.monotonic() - started
     return [DatasetResult(open_dataset(output.path), seconds) for output in outputs]
+
+
+def check_outputs(paths: Sequence[str], options: RunOptions) -> None:
+    """Raises OutputExistsError for an output that is in the way, before costly preparations."""
+    if not options.reuse:
+        for path in paths:
+            check_free(path, overwrite=options.overwrite)
 
 
 def _reusable(outputs: Sequence[Output], options: RunOptions) -> list[DatasetResult]:

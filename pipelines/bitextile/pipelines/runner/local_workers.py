@@ -23,6 +23,8 @@ from apache_beam.runners.portability.fn_api_runner import worker_handlers
 from google.protobuf import json_format, text_format
 
 from bitextile.pipelines.runner import worker
+from bitextile.schema.endings import how_it_ended
+from bitextile.schema.errors import BitextileError
 
 LOOPBACK = "127.0.0.1"
 """Where workers and runner meet. The number, not `localhost`: that name may mean ::1 too, where
@@ -89,7 +91,9 @@ class LocalWorker(worker_handlers.GrpcWorkerHandler):
     def _wait(self) -> None:
         if self._process is not None and (code := self._process.wait()):
             # Else the runner would wait for its answer for ever.
-            self.control_conn.abort(RuntimeError(f"a worker process ended with exit code {code}"))
+            self.control_conn.abort(
+                BitextileError(f"a worker process {how_it_ended(code)}; give fewer --workers")
+            )
 
 
 def _text(descriptor: endpoints_pb2.ApiServiceDescriptor) -> str:

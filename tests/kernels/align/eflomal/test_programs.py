@@ -12,7 +12,7 @@ from fake_eflomal import install
 @pytest.mark.parametrize(
     ("program", "sentence"),
     [
-        ("import sys; sys.exit('no memory')", "ended with 1: no memory"),
+        ("import sys; sys.exit('no memory')", "ended with exit code 1: no memory"),
         ("", "wrote no file of 'f'"),
         ("open('f', 'w'); open('r', 'w')", "wrote 0 lines of links for 1 pairs"),
         ("[open(n, 'w').write('0-0 0-1\\n') for n in 'fr']", "a link outside its sentence"),

@@ -8,13 +8,14 @@ a checkpoint knows them whoever made the batch.
 import os
 import signal
 from collections.abc import Generator, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import parent_process
 from typing import Any
 
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
+from bitextile.schema.endings import LIKELY
 from bitextile.schema.errors import BitextileError
 from bitextile.schema.processes import end_with
 from bitextile.trainer.data.collate import Collation
@@ -159,19 +160,43 @@ def steps(
 
 
 def _received(shares: Iterator[list[CollatedBatch] | BitextileError]) -> list[CollatedBatch]:
-    try:
-        received = next(shares)
-    except RuntimeError as error:
-        if "DataLoader worker" not in str(error):
-            raise
-        reason = str(error).splitlines()[0]
-        raise TrainingError(
-            f"a loader worker is gone ({reason}); if the machine ran out of memory, set fewer "
-            "workers, and resume from the last checkpoint"
-        ) from error
+    received = next(shares)
     if isinstance(received, BitextileError):
         raise received
     return received
+
+
+@contextmanager
+def lost_workers_told() -> Iterator[None]:
+    """Turns the error of a loader worker that is gone into a sentence, wherever it shows.
+
+    torch raises it in a handler of SIGCHLD: in the midst of whatever the main thread does.
+
+    Raises:
+        TrainingError: a worker is gone.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if not is_lost_worker(error):
+            raise
+        raise TrainingError(
+            f"a loader worker {_why(str(error))}; set fewer `workers`, and go on with --resume"
+        ) from error
+
+
+def is_lost_worker(error: RuntimeError) -> bool:
+    """Returns whether torch says by an error that a loader worker is gone."""
+    return "DataLoader worker" in str(error)
+
+
+def _why(text: str) -> str:
+    if "shared memory" in text or "Bus error" in text:
+        return "found no room in shared memory (/dev/shm)"
+    if "is killed by signal" in text and "signal: Killed" not in text:
+        return f"crashed ({text.splitlines()[0]})"
+    # By which signal is not said where torch finds a worker gone before SIGCHLD comes.
+    return f"was killed by the system, {LIKELY} ({text.splitlines()[0]})"
 
 
 def _begin_worker(worker: int) -> None:

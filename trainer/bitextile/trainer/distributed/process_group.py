@@ -181,6 +181,9 @@ def _peer_errors(rank: int) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:  # torch's DistBackendError is one
+        # torch raises it wherever the main thread is when a loader worker dies.
+        if "DataLoader worker" in str(error):
+            raise
         reason = str(error).splitlines()[0][:200]
         raise TrainingError(
             f"rank {rank} has lost another rank, which was killed or does not answer ({reason}); "

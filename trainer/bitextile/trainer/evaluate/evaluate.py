@@ -50,6 +50,8 @@ def evaluate(
             raise OutputExistsError(f"{out}: exists already; give --overwrite or another --out")
         # Figures may stand in a model's folder; its configuration and weights are no figures.
         refuse_part_of(out, [model, *data], written_before=lambda start: b'"task":' in start[:16])
+    if not exists(model):
+        raise ConfigError(f"{model}: no such folder; give that of a model")
     # Data first: what is wrong with them is reported before a model is loaded.
     named = chosen.read(data, settings)
     prepared = chosen.prepare(model, settings)

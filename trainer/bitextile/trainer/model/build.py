@@ -13,6 +13,7 @@ from bitextile.kernels.model_folder import build_from_config, load_pretrained
 from bitextile.schema.errors import ConfigError
 from bitextile.trainer.config import ModelConfig
 from bitextile.trainer.data.tokens import Tokenizer
+from bitextile.trainer.model.config_keys import check_model_config
 from bitextile.trainer.model.encoder import Encoder, first_position
 from bitextile.trainer.model.languages import load_languages
 
@@ -123,6 +124,7 @@ def quiet() -> Iterator[None]:
 
 
 def _fresh(geometry: dict[str, Any], tokenizer: Tokenizer, max_length: int, seed: int) -> Any:
+    check_model_config(geometry)
     # RoBERTa-like models count positions from the padding id + 1.
     positions = max_length + tokenizer.pad + 1
     derived: dict[str, Any] = {

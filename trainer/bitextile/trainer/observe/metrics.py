@@ -21,6 +21,8 @@ from rich.progress import (
 )
 from torch.utils.tensorboard import SummaryWriter
 
+from bitextile.schema.terminal import printable, say
+
 METRICS = "metrics.jsonl"
 LINE_EVERY_S = 30.0
 """Between two lines of progress where there is no terminal."""
@@ -104,7 +106,8 @@ class Bar:
 
     def validation(self, losses: dict[str, float]) -> None:
         """Prints validation losses above the bar, where they stay."""
-        self._progress.console.print(_validation(losses), markup=False, highlight=False)
+        line = printable(_validation(losses))
+        self._progress.console.print(line, markup=False, highlight=False)
 
     def close(self) -> None:
         """Leaves the bar as it stands."""
@@ -119,7 +122,6 @@ class Lines:
         self._total = total
         self._first = done
         self._began = self._said = time.monotonic()
-        self._console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
 
     def step(self, values: dict[str, Any]) -> None:
         """Prints a line if the last one is LINE_EVERY_S old or the run is done."""
@@ -129,11 +131,11 @@ class Lines:
         self._said = now
         left = (self._total - done) * (now - self._began) / max(1, done - self._first)
         time_left = timedelta(seconds=int(left))
-        self._console.print(f"step {done:,} of {self._total:,}  {_note(values)}  {time_left} left")
+        say(f"step {done:,} of {self._total:,}  {_note(values)}  {time_left} left")
 
     def validation(self, losses: dict[str, float]) -> None:
         """Prints validation losses."""
-        self._console.print(_validation(losses))
+        say(_validation(losses))
 
     def close(self) -> None:
         """Does nothing; every line is out."""

@@ -6,16 +6,14 @@ from pathlib import Path
 
 import yaml
 
-from bitextile.schema.errors import ConfigError, OutputExistsError
+from bitextile.schema.errors import ConfigError
 from bitextile.schema.inputs import refuse_inputs_in
 from bitextile.schema.locks import LOCK, Lock, hold
 from bitextile.schema.storage import write_atomically
 from bitextile.trainer.config import RunConfig
+from bitextile.trainer.run_paths import RUN_CONFIG, check_run_folder, content_of
 from bitextile.trainer.settings import paths_of
 from bitextile.trainer.train.checkpoint import latest_valid, remove_stale
-
-RUN_CONFIG = "run.yaml"
-"""The configuration; a folder with it is a run's, which another run may replace."""
 
 
 class RunFolder:
@@ -48,23 +46,12 @@ class RunFolder:
         if overwrite and resume:
             raise ConfigError("--overwrite and --resume exclude each other; give one")
         self._lock = stack.enter_context(hold(self.path / LOCK, str(self.path)))
-        # An empty folder is nobody's, such as that of a run which was killed as it began.
-        if not self._content():
-            return None
-        # Only what a run has written may be deleted for another.
-        if (overwrite or resume) and not (self.path / RUN_CONFIG).is_file():
-            raise OutputExistsError(
-                f"{self.path}: exists and is not a bitextile run; give another --out"
-            )
-        if resume:
+        check_run_folder(self.path, overwrite=overwrite, resume=resume)
+        if resume and content_of(self.path):
             return latest_valid(self.path)
         if overwrite:
             refuse_inputs_in(self.path, paths_of(config))
-            return None
-        raise OutputExistsError(
-            f"{self.path}: exists already; give --resume to go on, --overwrite to replace it, "
-            "or another --out"
-        )
+        return None
 
     def check(self) -> None:
         """Raises BitextileError if another run has taken the folder over."""
@@ -82,7 +69,7 @@ class RunFolder:
             remove_stale(self.path, last)
         else:
             # What makes a run of it last: cut off here, the folder can be replaced still.
-            for path in sorted(self._content(), key=lambda p: p.name == RUN_CONFIG):
+            for path in sorted(content_of(self.path), key=lambda p: p.name == RUN_CONFIG):
                 if path.is_dir() and not path.is_symlink():
                     shutil.rmtree(path)
                 else:
@@ -91,6 +78,3 @@ class RunFolder:
             config.model_dump(mode="json"), sort_keys=False, allow_unicode=True
         )
         write_atomically(self.path / RUN_CONFIG, content.encode())
-
-    def _content(self) -> list[Path]:
-        return [path for path in self.path.iterdir() if not path.name.startswith(LOCK)]

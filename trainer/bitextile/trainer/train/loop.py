@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypedDict, Unpack
 import torch
 
 from bitextile.trainer.config import RunConfig
-from bitextile.trainer.data.loader import steps
+from bitextile.trainer.data.loader import lost_workers_told, steps
 from bitextile.trainer.distributed.process_group import SINGLE_PROCESS, ProcessGroup
 from bitextile.trainer.observe.card import PROVENANCE, read_provenance
 from bitextile.trainer.observe.metrics import Report, reporting
@@ -70,7 +70,8 @@ class RunSummary:
         tokens: useful tokens learned from, likewise.
         loss: of the last step that had one; None if this call did none.
         seconds: this call took.
-        interrupted: a SIGTERM or Ctrl-C ended it early; `resume` goes on from there.
+        signal: number of the SIGTERM or SIGINT (Ctrl-C) that ended it early, 0 if none did;
+            `resume` goes on from there.
     """
 
     out: str
@@ -78,7 +79,12 @@ class RunSummary:
     tokens: int
     loss: float | None
     seconds: float
-    interrupted: bool
+    signal: int = 0
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether a signal ended it early."""
+        return self.signal > 0
 
 
 class RunFlags(TypedDict, total=False):
@@ -131,17 +137,18 @@ def run_training(job: TrainingJob, out: str, **options: Unpack[RunFlags]) -> Run
             group.on_all(lambda: restore(state, last))
         # Only now is the folder emptied: what can be wrong with data or model was found above.
         group.on_main(lambda: folder.clear(job.config, last))
-        loss, interrupted = _train(job, state, folder)
-        if not interrupted:
+        with lost_workers_told():
+            loss, stopped_by = _train(job, state, folder)
+        if not stopped_by:
             _publish(job, state, folder, loss)
     seconds = time.perf_counter() - began
-    return RunSummary(out, state.step, state.tokens, loss, seconds, interrupted)
+    return RunSummary(out, state.step, state.tokens, loss, seconds, stopped_by)
 
 
-def _train(job: TrainingJob, state: TrainState, folder: RunFolder) -> tuple[float | None, bool]:
-    """Runs the steps that are left; returns the last loss and whether a signal cut them short."""
+def _train(job: TrainingJob, state: TrainState, folder: RunFolder) -> tuple[float | None, int]:
+    """Runs the steps that are left; returns the last loss and which signal cut them short, or 0."""
     config, group = state.config, state.group
-    loss, stop = None, False
+    loss, stop = None, 0
     with ExitStack() as stack:
         stop_requested = stack.enter_context(_stop_requested())
         report = stack.enter_context(
@@ -156,18 +163,18 @@ def _train(job: TrainingJob, state: TrainState, folder: RunFolder) -> tuple[floa
             # A step in which nothing is masked has none.
             loss = loss if values["loss"] is None else values["loss"]
             # A signal that has reached any rank stops all of them, behind the same step.
-            stop = any(group.collect(partial(_report_step, report, values, stop_requested)))
+            stop = max(group.collect(partial(_report_step, report, values, stop_requested)))
             if _due(state, config.evaluate_every):
                 losses = {"step": state.step, "valid": job.validate(state)}
                 group.on_all(partial(report.validation, losses))
             if stop or state.step == config.steps or _due(state, config.checkpoint_every):
                 _checkpoint(job, state, folder)
-    return loss, state.step < config.steps
+    return loss, stop if state.step < config.steps else 0
 
 
-def _report_step(report: Report, values: dict[str, Any], stop_requested: threading.Event) -> bool:
+def _report_step(report: Report, values: dict[str, Any], signals: list[int]) -> int:
     report.step(values)
-    return stop_requested.is_set()
+    return max(signals, default=0)
 
 
 def _due(state: TrainState, every: int) -> bool:
@@ -194,23 +201,20 @@ def _checkpoint(job: TrainingJob, state: TrainState, folder: RunFolder) -> None:
 
 
 @contextmanager
-def _stop_requested() -> Iterator[threading.Event]:
-    """Gives an event that SIGTERM sets, which pre-emptible machines send, or a first Ctrl-C."""
-    requested = threading.Event()
+def _stop_requested() -> Iterator[list[int]]:
+    """Gives the signals received: SIGTERM, which pre-emptible machines send, or a first Ctrl-C."""
+    requested: list[int] = []
     if threading.current_thread() is not threading.main_thread():
         yield requested  # Python allows signal handlers in the main thread only.
         return
 
-    def interrupt(*_: Any) -> None:
-        if requested.is_set():
+    # A handler only notes the signal: a step that is under way is finished and saved.
+    def note(number: int, _: Any) -> None:
+        if number == signal.SIGINT and number in requested:
             raise KeyboardInterrupt
-        requested.set()
+        requested.append(number)
 
-    before = {
-        # The handler only sets a flag: a step that is under way is finished and saved.
-        signal.SIGTERM: signal.signal(signal.SIGTERM, lambda *_: requested.set()),
-        signal.SIGINT: signal.signal(signal.SIGINT, interrupt),
-    }
+    before = {n: signal.signal(n, note) for n in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield requested
     finally:

@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bitextile.kernels.align.eflomal.config import EflomalOptions
+from bitextile.schema.endings import how_it_ended
 from bitextile.schema.errors import BitextileError, ConfigError
 from bitextile.schema.processes import run_bound
 
@@ -105,7 +106,7 @@ def _run(command: list[str], folder: str, n_threads: int | None) -> None:
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
         raise BitextileError(
-            f"{command[0]} ended with {done.returncode}: {said[-1]}; run it by hand to see why"
+            f"{command[0]} {how_it_ended(done.returncode)}: {said[-1]}; run it by hand to see why"
         )
 
 
