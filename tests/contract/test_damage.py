@@ -153,7 +153,7 @@ def test_a_file_that_the_manifest_does_not_list_is_found_on_opening(dataset, oth
 
 
 def test_what_readers_of_folders_pass_over_and_what_lies_beside_the_data_may_be_there(dataset):
-    for other in ("data/.DS_Store", "data/_SUCCESS", "data/.cache/x.parquet", "models/m", "README"):
+    for other in ("data/.DS_Store", "data/_SUCCESS", "data/.cache/x.parquet", ".git/x", "README"):
         (dataset / other).parent.mkdir(exist_ok=True)
         (dataset / other).write_bytes(b"x")
     assert verify(str(dataset)).total.rows == 40

@@ -1,3 +1,7 @@
+import json
+import re
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -7,8 +11,8 @@ from bitextile.pipelines.verify import KeyCounts, verify
 from bitextile.schema.errors import DatasetError
 from bitextile.schema.ids import language_key, text_ids
 from bitextile.schema.kinds import ALIGNED, CODESWITCH, MONO, REJECTS, Kind
-from bitextile.schema.manifest import Counts, Manifest, write_manifest
-from bitextile.schema.shards import reject_path, shard_path, write_shard
+from bitextile.schema.manifest import Counts, Manifest, read_manifest, write_manifest
+from bitextile.schema.shards import other_files, reject_path, shard_path, write_shard
 
 
 def span(start, end):
@@ -142,3 +146,55 @@ def test_a_row_under_another_languages_key_is_refused(tmp_path):
     row = mono_row("fr", "Le chat dort.", 1)
     with pytest.raises(DatasetError, match="languages fr, which belong under fr"):
         verify(write_dataset(tmp_path / "d", MONO, [row], place="de"))
+
+
+def with_models(path: Path) -> str:
+    """A dataset with an aligner's models of two language pairs."""
+    rows = [aligned_row(1, "zh", "ar", 2, 2, []), aligned_row(3, "th", "ja", 2, 2, [])]
+    dataset = write_dataset(path, ALIGNED, rows)
+    for key in ("ar-zh", "ja-th"):
+        (path / "models" / key).mkdir(parents=True)
+        (path / "models" / key / "model.json").write_text(key)
+    manifest = read_manifest(dataset)
+    write_manifest(dataset, replace(manifest, files=other_files(dataset)))
+    return dataset
+
+
+def test_files_that_are_no_shards_are_known(tmp_path):
+    dataset = with_models(tmp_path / "d")
+    files = read_manifest(dataset).files
+    assert [file.path for file in files] == ["models/ar-zh/model.json", "models/ja-th/model.json"]
+    for hidden in (".DS_Store", "_SUCCESS", "models/.nfs0001"):
+        (tmp_path / "d" / hidden).write_text("")
+    assert verify(dataset).total.rows == 2
+
+
+@pytest.mark.parametrize(
+    ("damage", "sentence"),
+    [
+        (lambda d: shutil.rmtree(d / "models"), "d/models/ar-zh/model.json: missing"),
+        (lambda d: shutil.rmtree(d / "models/ja-th"), "d/models/ja-th/model.json: missing"),
+        (lambda d: (d / "models/ja-th/model.json").write_text("x"), "not as the manifest says"),
+        (lambda d: (d / "models/ja-th/model.json").write_text("ja-tX"), "not as the manifest says"),
+        (lambda d: (d / "models/ja-th/old.arrow").write_text(""), "old.arrow: not in the manifest"),
+        (lambda d: (d / "notes.txt").write_text(""), "d/notes.txt: not in the manifest"),
+        (lambda d: (d / "models/de-en").mkdir(), "d/models/de-en: not in the manifest"),
+        (lambda d: (d / "exchange").mkdir(), "d/exchange: not in the manifest"),
+        (lambda d: (d / "data/de-en").mkdir(), "d/data/de-en: not in the manifest"),
+    ],
+)
+def test_a_file_or_folder_that_is_gone_changed_or_not_known_is_named(tmp_path, damage, sentence):
+    dataset = with_models(tmp_path / "d")
+    damage(tmp_path / "d")
+    with pytest.raises(DatasetError, match=re.escape(sentence)):
+        verify(dataset)
+
+
+def test_a_dataset_of_a_version_that_listed_no_files_is_whole(tmp_path):
+    dataset = with_models(tmp_path / "d")
+    path = tmp_path / "d" / "manifest.json"
+    body = json.loads(path.read_text())
+    del body["files"]
+    path.write_text(json.dumps(body))
+    assert read_manifest(dataset).files is None
+    assert verify(dataset).total.rows == 2

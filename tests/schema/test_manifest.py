@@ -88,6 +88,9 @@ def test_a_missing_field_is_damage(field: str) -> None:
     if field == "rows":  # repeated for people; the shards hold it
         assert Manifest.from_json(json.dumps(body), "m") == MANIFEST
         return
+    if field == "files":  # which came later than the others
+        assert Manifest.from_json(json.dumps(body), "m") == replace(MANIFEST, files=None)
+        return
     with pytest.raises(DatasetError, match=r"^m: not a bitextile manifest .*write the dataset"):
         Manifest.from_json(json.dumps(body), "m")
 
@@ -170,3 +173,43 @@ def test_a_second_manifest_replaces_the_first_whole(tmp_path) -> None:
     write_manifest(str(tmp_path), replace(MANIFEST, created="later"))
     assert read_manifest(str(tmp_path)).created == "later"
     assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "../secret",
+        "/etc/passwd",
+        "models/../../secret",
+        "models/./x",
+        "models//x",
+        "",
+        "data/de-en/x",
+        "rejects/x",
+        "manifest.json",
+        ".hidden",
+        "models\\x",
+        5,
+        ["models"],
+    ],
+)
+def test_another_file_outside_the_folder_is_refused(path) -> None:
+    files = [{"path": path, "bytes": 1, "sha256": "00"}]
+    with pytest.raises(DatasetError, match=r"^m: file .* lies outside the dataset or among"):
+        Manifest.from_json(edited(files=files), "m")
+
+
+@pytest.mark.parametrize("nested", ["[" * 200_000, '{"a":' * 200_000, "[" * 99_999 + "]" * 99_999])
+def test_nesting_without_end_is_refused(tmp_path, nested: str) -> None:
+    for text in (nested, MANIFEST.to_json().replace('"犬"', nested)):
+        (tmp_path / "manifest.json").write_text(text)
+        with pytest.raises(DatasetError, match=r"not a bitextile manifest \(ValueError: nested"):
+            read_manifest(str(tmp_path))
+
+
+def test_a_file_larger_than_any_manifest_is_refused_unread(tmp_path) -> None:
+    with (tmp_path / "manifest.json").open("wb") as file:
+        file.write(MANIFEST.to_json().encode())
+        file.truncate(300_000_000)
+    with pytest.raises(DatasetError, match="larger than 64 MB, which no manifest is"):
+        read_manifest(str(tmp_path))

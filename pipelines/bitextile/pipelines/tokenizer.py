@@ -27,6 +27,7 @@ from bitextile.pipelines.runner.atomic import check_free, staged
 from bitextile.schema.dataset import Dataset, open_dataset
 from bitextile.schema.errors import ConfigError, InputError
 from bitextile.schema.inputs import refuse_inputs_in
+from bitextile.schema.json_file import read_json
 from bitextile.schema.kinds import ALIGNED, MONO, PAIRS
 from bitextile.schema.storage import is_local
 
@@ -111,13 +112,14 @@ def same_tokenizer(datasets: list[str], out: str, *, config: TokenizerConfig) ->
         ConfigError: `out` holds no tokenizer of bitextile's.
     """
     try:
-        found = json.loads((Path(out) / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        found = read_json(Path(out) / MANIFEST)
+        # Sorted: the order of datasets does not matter, as the model does not depend on it.
+        digests = sorted(str(entry["digest"]) for entry in found["inputs"])
+        made_with = found["config"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{out}: no readable {MANIFEST} in it; give another --out") from error
-    # Sorted: the order of datasets does not matter, as the model does not depend on it.
-    digests = sorted(entry["digest"] for entry in found["inputs"])
     wanted = sorted(open_dataset(path).manifest.digest for path in datasets)
-    return found["config"] == asdict(config) and digests == wanted
+    return bool(made_with == asdict(config)) and digests == wanted
 
 
 def _read(datasets: list[Dataset], *, cap: int) -> dict[str, SentenceSample]:

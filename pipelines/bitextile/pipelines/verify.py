@@ -58,9 +58,10 @@ class VerifySummary:
 def verify(dataset: str) -> VerifySummary:
     """Checks a dataset from the first byte to the last; what it returns is whole.
 
-    Checked are manifest, presence, size and sha256 of every shard, that no other file lies among
-    them, columns, row counts (also per language pair), order and uniqueness of ids, nulls, bounds
-    of spans and links, that each row lies under its languages, and read = kept + rejected.
+    Checked are manifest, presence, size and sha256 of every shard and of all other files (an
+    aligner's models), that no other file or folder lies beside them, columns, row counts (also per
+    language pair), order and uniqueness of ids, nulls, bounds of spans and links, that each row
+    lies under its languages, and read = kept + rejected.
 
     Args:
         dataset: folder or URI of any kind.

@@ -11,8 +11,10 @@ from bitextile.schema.kinds import REJECTS, Kind
 from bitextile.schema.languages import canonical_tag, key_readings
 from bitextile.schema.manifest import Manifest, Shard, read_manifest
 from bitextile.schema.shards import (
+    check_all_known,
     check_content,
     check_no_others,
+    check_other_files,
     check_presence,
     read_shard,
     shard_key,
@@ -131,8 +133,8 @@ def open_dataset(path: str, kind: Kind | Collection[Kind] | None = None) -> Data
 def verify_dataset(path: str) -> Dataset:
     """Reads every byte of a dataset and checks all that the contract promises.
 
-    That is: manifest, presence, no other files, size, sha256, columns, row counts, order and
-    uniqueness of ids, nulls, spans and links, and read = kept + rejected.
+    That is: manifest, presence, no other files or folders, size, sha256, columns, row counts, order
+    and uniqueness of ids, nulls, spans and links, and read = kept + rejected.
 
     Returns:
         The dataset.
@@ -141,6 +143,8 @@ def verify_dataset(path: str) -> Dataset:
         DatasetError: or one of its subclasses, naming file and row.
     """
     dataset = open_dataset(path)
+    check_all_known(dataset.path, dataset.manifest)
+    check_other_files(dataset.path, dataset.manifest, content=True)
     for shard in dataset.manifest.shards:
         _verify_shard(dataset, shard, dataset.kind)
     for shard in dataset.manifest.rejects:

@@ -7,6 +7,7 @@ from hashlib import sha256
 from typing import Any
 
 from bitextile.schema.errors import DatasetError, SchemaError
+from bitextile.schema.json_file import MAX_BYTES, parse_json
 from bitextile.schema.kinds import Kind, get_kind
 from bitextile.schema.storage import exists, filesystem, is_local, write_atomically
 
@@ -16,6 +17,9 @@ FILE_NAME = "manifest.json"
 # A manifest may come from anywhere; no path in it leads out of its own folder.
 _SHARD_PATH = re.compile(r"(data/[A-Za-z0-9-]+|rejects)/part-\d{5,}-of-\d{5,}\.parquet")
 
+# Of a file or folder that is no shard: nothing hidden, and neither . nor ..
+_FILE_NAME = re.compile(r"[^./\\_\0][^/\\\0]*")
+
 
 @dataclass(frozen=True)
 class Shard:
@@ -23,6 +27,15 @@ class Shard:
 
     path: str
     rows: int
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class OtherFile:
+    """A file that is no shard, such as of an aligner's model: its path, size and sha256 in hex."""
+
+    path: str
     bytes: int
     sha256: str
 
@@ -46,6 +59,8 @@ class Manifest:
         columns: column name to its Arrow type, in file order.
         shards: of the data, sorted by path.
         rejects: shards of the dropped rows, sorted by path.
+        files: all others, sorted by path; no part of the digest. None if it was written by a
+            version that did not list them.
         counts: of rows, over all language pairs.
         keys: language pair or language to its rows, languages and statistics.
         config: the command and every option that shaped the rows.
@@ -60,6 +75,7 @@ class Manifest:
     shards: tuple[Shard, ...]
     counts: Counts
     rejects: tuple[Shard, ...] = ()
+    files: tuple[OtherFile, ...] | None = ()
     keys: dict[str, dict[str, Any]] = field(default_factory=dict)
     config: dict[str, Any] = field(default_factory=dict)
     inputs: tuple[dict[str, str], ...] = ()
@@ -99,14 +115,17 @@ class Manifest:
             SchemaError: its format or schema version is newer than this software knows.
         """
         try:
-            body = json.loads(text)
+            body = parse_json(text)
             if body["format"] != FORMAT:
                 raise SchemaError(
                     f"{where}: format is {body['format']!r}, expected {FORMAT!r}; "
                     "read it with the version that wrote it"
                 )
             # No default fills a gap: a manifest that lacks a field was not written by `to_json`.
-            fields = {name: body[name] for name in cls.__dataclass_fields__}
+            fields = {name: body[name] for name in cls.__dataclass_fields__ if name != "files"}
+            # But for this one, which came later.
+            files = body.get("files")
+            fields["files"] = None if files is None else tuple(OtherFile(**f) for f in files)
             fields["shards"] = tuple(Shard(**s) for s in body["shards"])
             fields["rejects"] = tuple(Shard(**s) for s in body["rejects"])
             fields["counts"] = Counts(**body["counts"])
@@ -146,6 +165,13 @@ def _refuse_paths_outside(manifest: Manifest, where: str) -> None:
                 f"{where}: shard {shard.path!r} lies outside the dataset's data and rejects; "
                 "this manifest was not written by bitextile: do not trust it"
             )
+    for file in manifest.files or ():
+        parts = file.path.split("/") if isinstance(file.path, str) else ["/"]
+        if parts[0] in ("data", "rejects", FILE_NAME) or not all(map(_FILE_NAME.fullmatch, parts)):
+            raise DatasetError(
+                f"{where}: file {file.path!r} lies outside the dataset or among its shards; "
+                "this manifest was not written by bitextile: do not trust it"
+            )
 
 
 def write_manifest(dataset: str, manifest: Manifest) -> None:
@@ -164,7 +190,7 @@ def read_manifest(dataset: str) -> Manifest:
     filesystem_, path = filesystem(where)
     try:
         with filesystem_.open_input_stream(path) as stream:
-            content = stream.read()
+            content = stream.read(MAX_BYTES + 1)
     except FileNotFoundError as error:
         if is_local(dataset) and not exists(dataset):
             raise DatasetError(
@@ -179,6 +205,11 @@ def read_manifest(dataset: str) -> Manifest:
         raise DatasetError(f"{dataset} is a file, expected the folder of a dataset") from error
     except OSError as error:
         raise DatasetError(f"{where}: cannot be read ({error})") from error
+    if len(content) > MAX_BYTES:
+        raise DatasetError(
+            f"{where}: larger than {MAX_BYTES >> 20} MB, which no manifest is; "
+            "write the dataset again"
+        )
     # A damaged byte becomes U+FFFD and reaches the user as a damaged manifest, by JSON or digest,
     # not as a UnicodeDecodeError.
     return Manifest.from_json(content.decode(errors="replace"), where)

@@ -13,7 +13,7 @@ from pyarrow import fs
 from bitextile.schema.checks import check_rows
 from bitextile.schema.errors import DatasetError, RowError
 from bitextile.schema.kinds import REJECTS, Kind
-from bitextile.schema.manifest import Shard
+from bitextile.schema.manifest import FILE_NAME, Manifest, OtherFile, Shard
 from bitextile.schema.storage import file_sha256, filesystem
 
 ROW_GROUP_ROWS = 16_384
@@ -24,6 +24,7 @@ DATA = "data"
 REJECTED = "rejects"
 
 _HIDDEN = re.compile(r"/[._]")
+_FOR_PEOPLE = re.compile(r"(README|LICENSE)[^/]*")
 
 
 def shard_path(key: str, index: int, n_shards: int) -> str:
@@ -197,11 +198,15 @@ def check_no_others(dataset: str, shards: Collection[Shard]) -> None:
     listed = {shard.path for shard in shards}
     others = [path for path in files_of(dataset) if path not in listed]
     if others:
-        more = f" (and {len(others) - 1} more)" if len(others) > 1 else ""
-        raise DatasetError(
-            f"{dataset}/{others[0]}: not in the manifest{more}, so it is no part of this dataset; "
-            "move it elsewhere, or write the dataset again into an empty folder"
-        )
+        raise _not_listed(dataset, others)
+
+
+def _not_listed(dataset: str, others: list[str]) -> DatasetError:
+    more = f" (and {len(others) - 1} more)" if len(others) > 1 else ""
+    return DatasetError(
+        f"{dataset}/{others[0]}: not in the manifest{more}, so it is no part of this dataset; "
+        "move it elsewhere, or write the dataset again into an empty folder"
+    )
 
 
 def files_of(dataset: str) -> list[str]:
@@ -210,16 +215,73 @@ def files_of(dataset: str) -> list[str]:
     Names that begin with a dot or an underscore are passed over, as pyarrow, Spark and `datasets`
     do when they read a folder: `.DS_Store`, `_SUCCESS`.
     """
+    return [path for folder in (DATA, REJECTED) for path in entries_of(dataset, folder)[0]]
+
+
+def other_files(dataset: str) -> tuple[OtherFile, ...]:
+    """Returns all files of a dataset that are neither shards nor the manifest, by path."""
+    found = []
+    for path in entries_of(dataset)[0]:
+        if path.split("/")[0] not in (DATA, REJECTED, FILE_NAME):
+            where = f"{dataset}/{path}"
+            filesystem_, place = filesystem(where)
+            found.append(OtherFile(path, filesystem_.get_file_info(place).size, file_sha256(where)))
+    return tuple(found)
+
+
+def entries_of(dataset: str, folder: str = "") -> tuple[list[str], list[str]]:
+    """Returns the paths of all files, and of all folders, in a folder of a dataset, sorted.
+
+    Hidden ones are passed over, as in `files_of`.
+    """
     filesystem_, place = filesystem(dataset)
     place = place.rstrip("/")
-    found = []
-    for folder in (DATA, REJECTED):
-        selector = fs.FileSelector(f"{place}/{folder}", allow_not_found=True, recursive=True)
-        for info in filesystem_.get_file_info(selector):
-            relative = info.path.removeprefix(f"{place}/")
-            if info.type != fs.FileType.Directory and not _HIDDEN.search(relative):
-                found.append(relative)
-    return sorted(found)
+    selector = fs.FileSelector(f"{place}/{folder}", allow_not_found=True, recursive=True)
+    found: dict[bool, list[str]] = {True: [], False: []}
+    for info in sorted(filesystem_.get_file_info(selector), key=lambda info: info.path):
+        relative = info.path.removeprefix(f"{place}/")
+        if not _HIDDEN.search(f"/{relative}"):
+            found[info.type == fs.FileType.Directory].append(relative)
+    return found[False], found[True]
+
+
+def check_all_known(dataset: str, manifest: Manifest) -> None:
+    """Raises DatasetError for a file or folder of a dataset that its manifest does not know.
+
+    A README or LICENSE that somebody has put beside the manifest is not looked at.
+    """
+    if manifest.files is None:
+        return
+    known = {shard.path for shard in (*manifest.shards, *manifest.rejects)}
+    known |= {file.path for file in manifest.files}
+    folders = {
+        "/".join(path.split("/")[:n]) for path in known for n in range(1, path.count("/") + 1)
+    }
+    files, found = entries_of(dataset)
+    files = [path for path in files if not _FOR_PEOPLE.fullmatch(path)]
+    others = sorted({*files} - known - {FILE_NAME} | {*found} - folders - {DATA, REJECTED})
+    if others:
+        raise _not_listed(dataset, others)
+
+
+def check_other_files(dataset: str, manifest: Manifest, *, content: bool) -> None:
+    """Raises DatasetError unless the files beside the shards are there as they were written.
+
+    Args:
+        dataset: the dataset's folder.
+        manifest: of it.
+        content: compare checksums, too, and not sizes alone.
+    """
+    for file in manifest.files or ():
+        where = f"{dataset}/{file.path}"
+        filesystem_, place = filesystem(where)
+        info = filesystem_.get_file_info(place)
+        if info.type != fs.FileType.File:
+            raise DatasetError(f"{where}: missing; copy the whole dataset again or regenerate it")
+        if info.size != file.bytes or (content and file_sha256(where) != file.sha256):
+            raise DatasetError(
+                f"{where}: not as the manifest says; copy the dataset again or regenerate it"
+            )
 
 
 def check_content(dataset: str, shard: Shard) -> None:

@@ -6,7 +6,7 @@ count; in a shard rows are sorted by id. So nothing depends on who processed wha
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,6 +23,7 @@ from bitextile.schema.manifest import FILE_NAME, Counts, Manifest, Shard, write_
 from bitextile.schema.shards import (
     check_no_others,
     files_of,
+    other_files,
     reject_path,
     shard_key,
     shard_path,
@@ -44,7 +45,7 @@ class WriteDataset(beam.PTransform):
 
     Attributes:
         path: folder or URI, not there yet or without data/, rejects/ and manifest of its own; what
-            else lies in it (the models of an aligner) stays.
+            else lies in it (the models of an aligner) stays, and is listed in the manifest.
         kind: of the rows kept.
         config: the command and its options, for the manifest.
         inputs: path and digest of what was read, for the manifest.
@@ -157,6 +158,8 @@ def _write_manifest(
     manifest = write.manifest(shards, rejects, read, counters)
     # Again, since a pipeline may run long after it was built, or beside another one.
     check_no_others(write.path, (*manifest.shards, *manifest.rejects))
+    # Now that the shards are written, so are the models that made their rows.
+    manifest = replace(manifest, files=other_files(write.path))
     write_manifest(write.path, manifest)
     return manifest
 

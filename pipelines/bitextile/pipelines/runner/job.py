@@ -15,6 +15,7 @@ from bitextile.pipelines.runner.options import RunOptions
 from bitextile.schema.dataset import Dataset, open_dataset
 from bitextile.schema.errors import BitextileError, OutputExistsError
 from bitextile.schema.manifest import read_manifest
+from bitextile.schema.shards import check_other_files
 from bitextile.schema.storage import exists
 
 _SOFTWARE = ("bitextile", "apache-beam", "pyarrow", "numpy", "numba", "regex")
@@ -120,7 +121,9 @@ def _same(output: Output) -> Dataset:
             f"{output.path} was made from other inputs or with other options, so --reuse cannot "
             "keep it; give --overwrite to replace it, or another --out"
         )
-    return open_dataset(output.path)
+    dataset = open_dataset(output.path)
+    check_other_files(output.path, manifest, content=False)
+    return dataset
 
 
 def software() -> dict[str, str]:

@@ -1,6 +1,5 @@
 """Gold word alignments: JSON lines with words as spans and links that are sure or only possible."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import pyarrow as pa
 
 from bitextile.schema.errors import ConfigError, InputError
 from bitextile.schema.ids import language_tag, pair_ids
+from bitextile.schema.json_file import parse_json
 
 Links = frozenset[tuple[int, int]]
 Spans = tuple[tuple[int, int], ...]
@@ -63,7 +63,7 @@ def read_gold(path: str) -> list[GoldPair]:
 
 def _pair(path: str, number: int, line: str) -> GoldPair:
     try:
-        row: dict[str, Any] = json.loads(line)
+        row: dict[str, Any] = parse_json(line)
         texts = [pa.array([row[side]], pa.string()) for side in ("src", "tgt")]
         src_lang, tgt_lang = (language_tag(row[f"{side}_lang"]) for side in ("src", "tgt"))
         sure = frozenset((int(i), int(j)) for i, j in row["sure"])

@@ -30,6 +30,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from bitextile.schema.json_file import read_json
 from bitextile.trainer.data.tokens import Tokenizer
 from bitextile.trainer.distributed.fsdp import full_cpu, reshard_root, shard_like
 from bitextile.trainer.errors import TrainingError
@@ -290,8 +291,8 @@ def load_state(folder: Path) -> dict[str, Any]:
         TrainingError: it is missing or damaged.
     """
     try:
-        return dict(json.loads((folder / STATE).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError, RecursionError) as error:
+        return dict(read_json(folder / STATE))
+    except (OSError, ValueError, TypeError) as error:
         raise _damaged(folder, f"{STATE}: {error}") from error
 
 

@@ -28,6 +28,7 @@ from bitextile.kernels.tasks.records import (
 from bitextile.kernels.tasks.task import DerivedTask, TaskExample, TaskFormat, TextFields
 from bitextile.kernels.text.private_script import transliterate
 from bitextile.schema.errors import InputError
+from bitextile.schema.json_file import parse_json
 from bitextile.schema.kinds import list_of
 
 ANSWERS = list_of(pa.struct([pa.field("start", pa.int32(), False), pa.field("text", pa.string())]))
@@ -40,7 +41,7 @@ def read_qa(path: str) -> dict[str, Any]:
         InputError: it is not JSON of this form, or an answer is not where it says.
     """
     try:
-        data = json.loads(read_bytes(path))
+        data = parse_json(read_bytes(path))
         # Walked once here, so that a key that is missing is an InputError with the file's name and
         # not a KeyError in a later step.
         for context, qa in questions(data):

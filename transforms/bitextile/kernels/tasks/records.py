@@ -21,6 +21,7 @@ from bitextile.kernels.text.private_script import count_private_use, translitera
 from bitextile.kernels.text.segment import segment
 from bitextile.kernels.text.words import SegmentedTexts, segmented_texts
 from bitextile.schema.errors import InputError
+from bitextile.schema.json_file import parse_json
 
 Records = dict[str, dict[str, Any]]
 """Name of a text in its file to its record; see `to_records`."""
@@ -129,7 +130,7 @@ def read_records(path: str) -> Records:
         InputError: it is missing, damaged, or no JSON lines.
     """
     try:
-        return {record["name"]: record for record in map(json.loads, read_lines(path))}
+        return {record["name"]: record for record in map(parse_json, read_lines(path))}
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{path}: no records of a derived file ({type(error).__name__}: {error}); expected the "

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from bitextile.kernels.align.eflomal.config import EflomalOptions
 from bitextile.schema.errors import BitextileError, DatasetError
+from bitextile.schema.json_file import read_json
 from bitextile.schema.storage import arrow_file, write_atomically
 
 FORMAT = "bitextile-eflomal/1"
@@ -63,7 +64,7 @@ class EflomalModel:
         """
         place = Path(folder)
         try:
-            header = json.loads((place / "model.json").read_bytes())
+            header = read_json(place / "model.json")
             if header["format"] != FORMAT:
                 raise DatasetError(
                     f"{place}: format is {header['format']!r}, expected {FORMAT!r}; "

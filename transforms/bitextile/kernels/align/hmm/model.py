@@ -17,6 +17,7 @@ from bitextile.kernels.align.hmm.cooccurrence import TranslationTable
 from bitextile.kernels.align.hmm.word_classes import prefixes
 from bitextile.kernels.arrays import F32, F64, offsets_of
 from bitextile.schema.errors import ConfigError, DatasetError
+from bitextile.schema.json_file import read_json
 from bitextile.schema.storage import arrow_file, filesystem, write_atomically
 
 FORMAT = "bitextile-aligner/1"
@@ -176,7 +177,9 @@ def _read_bytes(path: str) -> bytes:
 def _read_head(folder: str) -> dict[str, Any]:
     path = f"{folder}/model.json"
     try:
-        head = json.loads(_read_bytes(path))
+        head = read_json(path)
+    except OSError as error:
+        raise DatasetError(f"{path}: cannot be read ({error}); is it an aligner model?") from error
     except ValueError as error:
         raise DatasetError(f"{path}: not JSON ({error}); fit and save the model again") from error
     if not isinstance(head, dict) or head.get("format") != FORMAT:
