@@ -17,9 +17,18 @@ def _not_empty(path: str) -> str:
 
 Out = Annotated[
     str,
-    typer.Option(callback=_not_empty, help="Folder (or gs://, s3:// URI) that is written"),
+    typer.Option(
+        callback=_not_empty,
+        help="Folder (or gs://, s3:// URI) that is written; a symbolic link is followed",
+    ),
 ]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output that exists")]
+Overwrite = Annotated[
+    bool,
+    typer.Option(
+        "--overwrite",
+        help="Replace an output that exists, but no input and no folder that holds one",
+    ),
+]
 
 
 def print_results(*results: DatasetResult) -> None:

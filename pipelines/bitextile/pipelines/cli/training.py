@@ -14,7 +14,12 @@ from bitextile.schema.errors import InterruptedRunError
 from bitextile.schema.terminal import answer, json_printable, say
 from bitextile.trainer.evaluate.tasks import TASKS
 
-Run = Annotated[str, typer.Option(help="local folder for the run, a model folder at the end")]
+Run = Annotated[
+    str,
+    typer.Option(
+        help="local folder for the run, a model folder at the end; a symbolic link is followed"
+    ),
+]
 Resume = Annotated[bool, typer.Option("--resume", help="go on from the last checkpoint")]
 
 

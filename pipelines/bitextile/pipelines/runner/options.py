@@ -10,7 +10,7 @@ class RunOptions:
     """How a command runs; no field changes a byte of the output."""
 
     overwrite: bool = False
-    """Replace an output that exists."""
+    """Replace an output that exists, but no input and no folder that holds one."""
     reuse: bool = False
     """Keep an output that was made from the same inputs with the same configuration."""
     workers: int = 0
