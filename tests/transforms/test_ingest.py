@@ -8,7 +8,6 @@ from apache_beam.testing.util import assert_that, equal_to
 from bitextile.kernels.filters.rules import FilterConfig
 from bitextile.kernels.readers.source import CorpusSource
 from bitextile.kernels.splits import SplitConfig
-from bitextile.schema.dataset import BATCH_ROWS
 from bitextile.schema.kinds import MONO, PAIRS
 from bitextile.transforms.batches import TrackedRows
 from bitextile.transforms.ingest import (
@@ -17,7 +16,6 @@ from bitextile.transforms.ingest import (
     Filter,
     Normalise,
     ReadCorpora,
-    _slices,
 )
 
 PLACE = {"corpus": "c", "file": "f", "split": "", "line": 1}
@@ -141,11 +139,18 @@ def test_the_same_text_in_two_languages_is_no_duplicate(pipeline) -> None:
         assert_that(out.kept | rows("lang"), equal_to([("de",), ("fr",)]))
 
 
-def test_large_groups_are_cut_back_to_the_usual_size() -> None:
-    batch = mono(*["x"] * (2 * BATCH_ROWS + 1))
-    cut = list(_slices(batch))
-    assert [b.num_rows for b in cut] == [BATCH_ROWS, BATCH_ROWS, 1]
-    assert pa.Table.from_batches(cut).num_rows == batch.num_rows
+def test_duplicates_come_in_batches_of_the_usual_size(pipeline) -> None:
+    batches = [mono(*(f"جملة {n}" for n in range(first, first + 4096))) for first in (0, 9, 99)]
+    with pipeline() as root:
+        out = root | beam.Create(batches) | Normalise(MONO) | DropDuplicates(kind=MONO)
+        sizes = out.kept | "Sizes" >> beam.Map(lambda batch: batch.num_rows)
+        assert_that(sizes | beam.CombineGlobally(sum), equal_to([4096 + 99]), label="kept")
+        dropped = out.rejects[0] | beam.Map(lambda batch: batch.num_rows)
+        assert_that(
+            dropped | "SumDropped" >> beam.CombineGlobally(sum),
+            equal_to([2 * 4096 - 99]),
+            label="rejects",
+        )
 
 
 def test_splits_are_drawn_where_none_is_given(pipeline) -> None:

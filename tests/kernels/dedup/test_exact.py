@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bitextile.kernels.dedup.exact import drop_duplicates
+from bitextile.kernels.dedup.exact import Duplicates, drop_duplicates
 from bitextile.schema.kinds import MONO, PAIRS, REJECTS
 
 ROW = st.fixed_dictionaries(
@@ -94,6 +94,21 @@ def test_each_reject_tells_the_rule_its_place_and_how_many_share_its_id(rows) ->
         for r in [*kept.to_pylist(), *rejects.to_pylist()]
     )
     assert out == read
+
+
+@settings(max_examples=150)
+@given(st.lists(st.lists(ROW, max_size=6), min_size=1, max_size=5), RANKS)
+def test_rows_in_parts_are_kept_and_rejected_as_they_are_in_one_batch(parts, corpora) -> None:
+    batches = [batch_of(rows) for rows in parts]
+    duplicates = Duplicates(iter(batches), corpora=corpora)
+    told = [duplicates.drop(number, batch) for number, batch in enumerate(batches)]
+    whole = drop_duplicates(batch_of([row for rows in parts for row in rows]), corpora=corpora)
+    # Equal rows of one place cannot be told apart, so what is kept and rejected is compared.
+    for side in (0, 1):
+        got = [row for part in told for row in part[side].to_pylist()]
+        assert sorted(map(str, got)) == sorted(map(str, whole[side].to_pylist()))
+    for batch, (kept, rejects) in zip(batches, told):
+        assert kept.num_rows + rejects.num_rows == batch.num_rows
 
 
 @given(st.lists(ROW, max_size=10))

@@ -1,6 +1,6 @@
 """Rows kept and rows rejected: what a rule drops is set aside with its name and value."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +14,9 @@ from bitextile.schema.kinds import REJECTS
 Value = F64 | float
 Detail = str | Sequence[str]
 
-
+BATCH_ROWS = 8_192
+BATCH_BYTES = 16 << 20
+"""Of a batch put together from smaller ones."""
 SHOWN_CHARS = 1_000
 """Characters of a text that a reject keeps. A longer one is shown by its beginning: rejects are to
 be looked at, and a corpus of the longest lines would be held and written once more in them."""
@@ -115,6 +117,34 @@ def join(batches: Sequence[pa.RecordBatch], schema: pa.Schema = REJECTS.schema) 
     if not filled:
         return pa.RecordBatch.from_pylist([], schema=schema)
     return filled[0] if len(filled) == 1 else pa.concat_batches(filled)
+
+
+def in_batches(
+    parts: Iterable[Filtered], *, rows: int = BATCH_ROWS, size: int = BATCH_BYTES
+) -> Iterator[Filtered]:
+    """Yields many small parts as batches, which end with the part that fills them.
+
+    Args:
+        parts: of one schema.
+        rows: of a batch, kept and rejected.
+        size: of a batch, in bytes.
+    """
+    held: list[Filtered] = []
+    n_rows = n_bytes = 0
+    for part in parts:
+        held.append(part)
+        n_rows += part.kept.num_rows + part.rejects.num_rows
+        n_bytes += part.kept.nbytes + part.rejects.nbytes
+        if n_rows >= rows or n_bytes >= size:
+            yield _joined(held)
+            held, n_rows, n_bytes = [], 0, 0
+    if held:
+        yield _joined(held)
+
+
+def _joined(parts: Sequence[Filtered]) -> Filtered:
+    kept = join([part.kept for part in parts], parts[0].kept.schema)
+    return Filtered(kept, join([part.rejects for part in parts]))
 
 
 def merge_by_row(

@@ -204,15 +204,28 @@ class _Filter(beam.DoFn):
         # `Filtered` has two fields and `SwitchOutput` three; both are tuples so that this one DoFn
         # takes either.
         kept, rejects, *counters = self.kernel(batch, *side_inputs)
-        Metrics.counter(self.namespace, "kept").inc(kept.num_rows)
-        if kept.num_rows:
-            yield kept
-        if rejects.num_rows:
-            for rule, rows in _count(rejects.column("rule")):
-                Metrics.counter(self.namespace, f"rejected/{rule}").inc(rows)
-            yield beam.pvalue.TaggedOutput(REJECTS_TAG, rejects)
+        yield from filtered_outputs(self.namespace, kept, rejects)
         for counted in counters:
             yield beam.pvalue.TaggedOutput(COUNTERS_TAG, counter_batch(counted))
+
+
+def filtered_outputs(
+    namespace: str, kept: pa.RecordBatch, rejects: pa.RecordBatch
+) -> Iterator[Any]:
+    """Yields what a step that rejects rows puts out of a batch, and counts the rows.
+
+    Args:
+        namespace: of the counters `kept` and `rejected/RULE`.
+        kept: rows, for the main output.
+        rejects: those of REJECTS, for the output of that tag.
+    """
+    Metrics.counter(namespace, "kept").inc(kept.num_rows)
+    if kept.num_rows:
+        yield kept
+    if rejects.num_rows:
+        for rule, rows in _count(rejects.column("rule")):
+            Metrics.counter(namespace, f"rejected/{rule}").inc(rows)
+        yield beam.pvalue.TaggedOutput(REJECTS_TAG, rejects)
 
 
 def counter_batch(counters: Counters) -> pa.RecordBatch:

@@ -8,28 +8,30 @@ from typing import Any
 
 import apache_beam as beam
 import pyarrow as pa
+from apache_beam.metrics import Metrics
 from apache_beam.typehints.decorators import no_annotations
 
-from bitextile.kernels.dedup.exact import drop_duplicates
+from bitextile.kernels.dedup.exact import Duplicates
 from bitextile.kernels.filters.rules import FilterConfig, filter_rows
 from bitextile.kernels.readers.corpus import read_corpus
 from bitextile.kernels.readers.source import CorpusSource
+from bitextile.kernels.rejects import in_batches
 from bitextile.kernels.sharding import record_hash, split_by_bucket, split_by_language
 from bitextile.kernels.splits import SplitConfig, assign_splits, draw_splits, edges_of
 from bitextile.kernels.text.normalise import normalise_mono, normalise_pairs
-from bitextile.schema.dataset import BATCH_ROWS
 from bitextile.schema.kinds import PAIRS, Kind
 from bitextile.transforms.batches import (
     REJECTS_TAG,
     AnyRows,
-    ApplyToKept,
     FilterBatches,
     MapBatches,
     TrackedRows,
+    filtered_outputs,
     kept_of,
     track,
     type_outputs,
 )
+from bitextile.transforms.coders import RecordBatchCoder
 
 N_BUCKETS = 64
 """Groups per language pair in which duplicates meet: 100 M pairs make groups of 1.6 M rows."""
@@ -111,40 +113,42 @@ class DropDuplicates(beam.PTransform):
     def expand(self, batches: AnyRows) -> TrackedRows:
         """Returns kept and rejected batches."""
         rows = track(batches)
-        joined = (
+        do = beam.ParDo(_DropDuplicates(self.corpora)).with_output_types(pa.RecordBatch)
+        out = (
             rows.kept
             # Equal rows must meet in one place, wherever they were read. Bucketed by the id's hash,
             # not one group per id: 100 M groups of one row would cost more than the rows.
             | "ShuffleById"
-            >> beam.FlatMap(_by_id, self.kind).with_output_types(
-                tuple[tuple[str, int], pa.RecordBatch]
-            )
+            >> beam.FlatMap(_by_id, self.kind).with_output_types(tuple[tuple[str, int], bytes])
             | "GroupById" >> beam.GroupByKey()
-            | "Join" >> beam.Map(_join).with_output_types(pa.RecordBatch)
+            | "DropDuplicates" >> do.with_outputs(REJECTS_TAG, main="kept")
         )
-        kernel = partial(drop_duplicates, corpora=self.corpora)
-        resize = "Resize" >> beam.FlatMap(_slices).with_output_types(pa.RecordBatch)
-        return (
-            # What was read and rejected before stays; only the kept rows were regrouped.
-            rows._replace(kept=joined)
-            | FilterBatches(kernel, "DropDuplicates")
-            # A bucket may hold far more rows than a batch should.
-            | ApplyToKept(resize)
-        )
+        type_outputs(out, {REJECTS_TAG: pa.RecordBatch})
+        # What was read and rejected before stays; only the kept rows were regrouped.
+        return rows._replace(kept=out.kept, rejects=(*rows.rejects, out[REJECTS_TAG]))
 
 
-def _by_id(batch: pa.RecordBatch, kind: Kind) -> Iterator[tuple[tuple[str, int], pa.RecordBatch]]:
+def _by_id(batch: pa.RecordBatch, kind: Kind) -> Iterator[tuple[tuple[str, int], bytes]]:
+    encode = RecordBatchCoder().encode
     for key, rows in split_by_language(batch, kind):
         for bucket, part in split_by_bucket(rows, record_hash(rows, kind), N_BUCKETS):
-            yield (key, bucket), part
+            # Encoded here, since Beam would decode all batches of a group at once: a group of
+            # millions of equal rows is small only as long as it is not decoded.
+            yield (key, bucket), encode(part)
 
 
-def _join(group: tuple[Any, Iterable[pa.RecordBatch]]) -> pa.RecordBatch:
-    return pa.concat_batches(list(group[1]))
+class _DropDuplicates(beam.DoFn):
+    def __init__(self, corpora: tuple[str, ...]) -> None:
+        self.corpora = corpora
 
-
-def _slices(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    return (batch.slice(start, BATCH_ROWS) for start in range(0, batch.num_rows, BATCH_ROWS))
+    def process(self, group: tuple[Any, Iterable[bytes]]) -> Iterator[Any]:
+        decode, parts = RecordBatchCoder().decode, list(group[1])
+        duplicates = Duplicates(map(decode, parts), corpora=self.corpora)
+        told = (duplicates.drop(n, decode(part)) for n, part in enumerate(parts))
+        # The parts of a bucket are far smaller than a batch should be.
+        for kept, rejects in in_batches(told):
+            Metrics.counter("DropDuplicates", "in").inc(kept.num_rows + rejects.num_rows)
+            yield from filtered_outputs("DropDuplicates", kept, rejects)
 
 
 @dataclass(eq=False)

@@ -1,13 +1,21 @@
-"""Exact duplicates: one row per id, held out first, then by corpus, file and line."""
+"""Exact duplicates: one row per id, held out first, then by corpus, file and line.
 
-from collections.abc import Sequence
+Rows of one id may be millions, of which one is kept. So they are gone through in parts, twice: each
+part is reduced to the row of each id that comes first in it, among which those are found that come
+first of all; then each part is told which of its rows these are.
+
+    part 0: a a b    part 1: a c c      first in part: a0 b0 | a1 c0      first of all: a0 b0 c0
+"""
+
+from collections.abc import Iterable, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from bitextile.kernels.arrays import F64, I64, Bool
-from bitextile.kernels.rejects import Filtered, merge_by_row, reject_rows
+from bitextile.kernels.rejects import Filtered, join, merge_by_row, reject_rows
 from bitextile.schema.kinds import SPLITS
 
 HELD_OUT = "held_out/1"
@@ -35,24 +43,71 @@ def drop_duplicates(batch: pa.RecordBatch, *, corpora: Sequence[str] = ()) -> Fi
     >>> kept["line"].to_pylist(), rejects["rule"].to_pylist(), rejects["detail"].to_pylist()
     ([2], ['held_out/1', 'duplicate/1'], ['stands in corpus c (test)', ''])
     """
+    return Duplicates([batch], corpora=corpora).drop(0, batch)
+
+
+class Duplicates:
+    """Which row of each id comes first, found in one pass over parts and told in a second.
+
+    What is held of a part is its first row of each id and four bytes a row.
+
+    Args:
+        parts: PAIRS or MONO rows, with every row of the ids in them.
+        corpora: as in `drop_duplicates`.
+    """
+
+    def __init__(self, parts: Iterable[pa.RecordBatch], *, corpora: Sequence[str] = ()) -> None:
+        self._codes: list[npt.NDArray[np.int32]] = []
+        best, rows, copies = [], [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+        for part in parts:
+            codes, firsts = _first_rows(part, corpora)
+            self._codes.append(codes.astype(np.int32))
+            best.append(part.take(pa.array(firsts)))
+            rows.append(firsts)
+            copies.append(np.bincount(codes, minlength=len(firsts)))
+        # Of each entry of `best`: its number in its part, and the entry that comes first of its id.
+        self._best = join(best, best[0].schema) if best else None
+        self._row = np.concatenate(rows)
+        self._begins = np.cumsum([0, *map(len, best)])
+        if self._best is not None:
+            codes, firsts = _first_rows(self._best, corpora)
+            self._winner = firsts[codes]
+            self._copies = np.bincount(codes, weights=np.concatenate(copies))[codes]
+            self._rank = split_rank(self._best.column("split"))
+
+    def drop(self, number: int, part: pa.RecordBatch) -> Filtered:
+        """Returns the rows of a part that come first, and the others as rejects.
+
+        Args:
+            number: which of the parts it is, from 0.
+            part: with its rows in the same order.
+        """
+        if self._best is None or not part.num_rows:
+            return Filtered(part, merge_by_row([]))
+        begin, end = self._begins[number : number + 2]
+        entry = begin + self._codes[number]
+        winner = self._winner[entry]
+        rows = np.arange(part.num_rows)
+        loses = ~((winner >= begin) & (winner < end) & (self._row[winner] == rows))
+        held_out = self._rank[winner] > split_rank(part.column("split"))
+        rejects = [
+            _rejects_of_held_out(part, loses & held_out, self._best, winner),
+            _rejects_of_duplicates(part, loses & ~held_out, self._copies[entry]),
+        ]
+        return Filtered(part.filter(pa.array(~loses)), merge_by_row(rejects))
+
+
+def _first_rows(batch: pa.RecordBatch, corpora: Sequence[str]) -> tuple[I64, I64]:
+    """Returns a number for the id of each row, and by that number the row that comes first."""
     if not batch.num_rows:
-        return Filtered(batch, merge_by_row([]))
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
     order = _order(batch, corpora)
-    ids = batch.column(0).dictionary_encode().indices.to_numpy()
-    ordered = ids[order]
-    firsts = order[np.concatenate([[True], ordered[1:] != ordered[:-1]])]
-    winner = np.zeros(len(firsts), np.int64)
-    winner[ids[firsts]] = firsts
-    winner = winner[ids]
-    loses = winner != np.arange(batch.num_rows)
-    rank = split_rank(batch.column("split"))
-    held_out = loses & (rank[winner] > rank)
-    copies = np.bincount(ids)[ids].astype(np.float64)
-    rejects = [
-        _rejects_of_held_out(batch, held_out, winner),
-        _rejects_of_duplicates(batch, loses & ~held_out, copies),
-    ]
-    return Filtered(batch.filter(pa.array(~loses)), merge_by_row(rejects))
+    codes = batch.column(0).dictionary_encode().indices.to_numpy().astype(np.int64)
+    ordered = codes[order]
+    firsts = order[np.concatenate([[True], ordered[1:] != ordered[:-1]])].astype(np.int64)
+    by_code = np.zeros(len(firsts), np.int64)
+    by_code[codes[firsts]] = firsts
+    return codes, by_code
 
 
 def split_rank(split: pa.StringArray) -> I64:
@@ -81,10 +136,10 @@ def _order(batch: pa.RecordBatch, corpora: Sequence[str]) -> I64:
 
 
 def _rejects_of_held_out(
-    batch: pa.RecordBatch, dropped: Bool, winner: I64
+    batch: pa.RecordBatch, dropped: Bool, best: pa.RecordBatch, winner: I64
 ) -> tuple[I64, pa.RecordBatch]:
     rows = np.flatnonzero(dropped)
-    winners = batch.take(pa.array(winner[rows]))
+    winners = best.select(["corpus", "split"]).take(pa.array(winner[rows]))
     places = zip(winners.column("corpus").to_pylist(), winners.column("split").to_pylist())
     detail = [f"stands in corpus {corpus} ({split})" for corpus, split in places]
     sides = 2.0 if "tgt" in batch.schema.names else 1.0
