@@ -9,7 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bitextile.kernels.randomness import hash64
-from bitextile.kernels.sharding import n_shards, record_hash, split_by_bucket, split_by_language
+from bitextile.kernels.sharding import (
+    n_shards,
+    record_hash,
+    row_bytes,
+    split_by_bucket,
+    split_by_language,
+)
 from bitextile.schema.ids import language_key, text_ids
 from bitextile.schema.kinds import EXCHANGE, LEXICON, MONO, PAIRS, REJECTS
 
@@ -92,6 +98,32 @@ def test_more_rows_never_need_fewer_shards_and_the_mean_leaves_room(rows: int, l
     if limit > 100:
         mean = rows / n
         assert mean + 6 * np.sqrt(mean) <= limit + 1e-6
+
+
+@given(st.integers(1, 10**6), st.integers(0, 10**12), st.integers(10**6, 10**9))
+def test_long_rows_make_more_shards_but_no_empty_ones(rows: int, size: int, limit: int) -> None:
+    n = n_shards(rows, 500_000, size=size, max_shard_bytes=limit)
+    assert n_shards(rows, 500_000) <= n <= max(rows, n_shards(rows, 500_000))
+    assert size / n <= limit or n == rows
+
+
+NESTED = pa.RecordBatch.from_pydict(
+    {
+        "text": ["犬", "dog", None, "", "ab" * 99],
+        "spans": [[{"start": 0, "end": 1}] * n for n in range(5)],
+        "tokens": [["a", "犬犬"], [], ["b"], None, ["", "c"]],
+        "flag": [True, False, True, True, False],
+        "score": pa.array([1, 2, 3, 4, 5], pa.float32()),
+    }
+)
+
+
+@given(st.integers(0, 5), st.integers(0, 5))
+def test_bytes_of_rows_do_not_depend_on_the_cut(a: int, b: int) -> None:
+    low, high = sorted((a, b))
+    parts = (NESTED.slice(0, low), NESTED.slice(low, high - low), NESTED.slice(high))
+    # Texts 3 + 3 + 198, spans 10 of two int64, tokens 1 + 6 + 1 + 1, flags 5, scores 5 of 4.
+    assert sum(map(row_bytes, parts)) == 204 + 160 + 9 + 5 + 20
 
 
 def test_the_hash_is_that_of_the_id() -> None:

@@ -84,15 +84,46 @@ def split_by_bucket(
             yield index, ordered.slice(low, high - low)
 
 
-def n_shards(rows: int, max_shard_rows: int) -> int:
+def n_shards(
+    rows: int, max_shard_rows: int, *, size: int = 0, max_shard_bytes: int = 1 << 62
+) -> int:
     """Returns how many shards hold `rows` so that none exceeds `max_shard_rows`.
 
     Rows fall into shards by hash, so a shard's size varies by the square root of its mean; six of
     those are left as room.
 
+    Args:
+        rows: of all shards.
+        max_shard_rows: of one.
+        size: bytes of all shards, by `row_bytes`.
+        max_shard_bytes: of one in the mean; more shards than rows are never made.
+
     >>> n_shards(0, 500_000), n_shards(490_000, 500_000), n_shards(500_000, 500_000)
     (1, 1, 2)
+    >>> n_shards(1_000, 500_000, size=10**9, max_shard_bytes=10**8)
+    10
     """
     # The largest m with m + 6 sqrt(m) <= max_shard_rows, solved for sqrt(m).
     mean = max((np.sqrt(9.0 + max_shard_rows) - 3.0) ** 2, 1.0)
-    return max(1, int(np.ceil(rows / mean)))
+    by_rows = max(1, int(np.ceil(rows / mean)))
+    return max(by_rows, min(rows, -(-size // max_shard_bytes)))
+
+
+def row_bytes(batch: pa.RecordBatch) -> int:
+    """Returns the bytes of a batch's values; the same however rows are cut into batches.
+
+    >>> row_bytes(pa.RecordBatch.from_pydict({"text": ["犬", None], "tokens": [["a", "b"], []]}))
+    5
+    """
+    return sum(map(_value_bytes, batch.columns))
+
+
+def _value_bytes(values: pa.Array) -> int:
+    if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
+        return pc.sum(pc.binary_length(values)).as_py() or 0
+    if pa.types.is_list(values.type):
+        return _value_bytes(values.flatten())
+    if pa.types.is_struct(values.type):
+        return sum(map(_value_bytes, values.flatten()))
+    width = values.type.bit_width if pa.types.is_primitive(values.type) else 32
+    return len(values) * max(1, width // 8)

@@ -16,7 +16,13 @@ import pyarrow.compute as pc
 from apache_beam.pvalue import AsDict, AsList, AsSingleton
 from apache_beam.typehints.decorators import no_annotations
 
-from bitextile.kernels.sharding import n_shards, record_hash, split_by_bucket, split_by_language
+from bitextile.kernels.sharding import (
+    n_shards,
+    record_hash,
+    row_bytes,
+    split_by_bucket,
+    split_by_language,
+)
 from bitextile.schema.errors import ConservationError, OutputExistsError
 from bitextile.schema.kinds import REJECTS, Kind
 from bitextile.schema.manifest import FILE_NAME, Counts, Manifest, Shard, write_manifest
@@ -34,6 +40,8 @@ from bitextile.transforms.batches import AnyRows, track
 
 MAX_SHARD_ROWS = 500_000
 """A shard must fit in a worker's memory: 480 bytes an aligned pair (real text) make that 240 MB."""
+MAX_SHARD_BYTES = 256 << 20
+"""Of values, in the mean: rows of the longest texts that filters let through make smaller shards."""
 
 Place = tuple[str, int, int]
 Statistics = dict[str, Any]
@@ -176,7 +184,7 @@ class _WriteShards(beam.PTransform):
             # A first pass over the rows, for their number alone: it decides how many shards there
             # are, which must not follow from how the runner cut the batches.
             | "CountRows" >> beam.FlatMap(_count_rows, self.kind)
-            | "SumRows" >> beam.CombinePerKey(sum)
+            | "SumRows" >> beam.CombinePerKey(_add)
         )
         return (
             batches
@@ -194,15 +202,21 @@ def _keyed(batch: pa.RecordBatch, kind: Kind) -> Iterator[tuple[str, pa.RecordBa
     return iter([("", batch)]) if kind is REJECTS else split_by_language(batch, kind)
 
 
-def _count_rows(batch: pa.RecordBatch, kind: Kind) -> Iterator[tuple[str, int]]:
-    return ((key, part.num_rows) for key, part in _keyed(batch, kind))
+def _count_rows(batch: pa.RecordBatch, kind: Kind) -> Iterator[tuple[str, tuple[int, int]]]:
+    return ((key, (part.num_rows, row_bytes(part))) for key, part in _keyed(batch, kind))
+
+
+def _add(counts: Iterable[tuple[int, int]]) -> tuple[int, int]:
+    rows, size = zip(*counts)
+    return sum(rows), sum(size)
 
 
 def _assign(
-    batch: pa.RecordBatch, rows: dict[str, int], kind: Kind, max_shard_rows: int
+    batch: pa.RecordBatch, counts: dict[str, tuple[int, int]], kind: Kind, max_shard_rows: int
 ) -> Iterator[tuple[Place, pa.RecordBatch]]:
     for key, part in _keyed(batch, kind):
-        n = n_shards(rows[key], max_shard_rows)
+        rows, size = counts[key]
+        n = n_shards(rows, max_shard_rows, size=size, max_shard_bytes=MAX_SHARD_BYTES)
         for index, piece in split_by_bucket(part, record_hash(part, kind), n):
             yield (key, index, n), piece
 
