@@ -13,6 +13,7 @@ import torch
 from tokenizers import BertWordPieceTokenizer
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
+from bitextile.pipelines.align_text import _reading
 from bitextile.pipelines.cli.main import main
 from fake_eflomal import install
 
@@ -219,3 +220,15 @@ def test_a_wrong_call_is_refused_in_a_sentence(align_text, options, sentence) ->
     done = align_text(TEXT, *options)
     assert done.code == (1 if "/no/such" in options and "--lexicon" in options else 2)
     assert sentence in done.told
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", ""])
+@pytest.mark.parametrize("size", [9, 10, 11, 12, 25, 1000])
+def test_lines_of_any_length_are_as_many_as_they_were(tmp_path, monkeypatch, size, end) -> None:
+    monkeypatch.setattr("bitextile.pipelines.align_text.MAX_LINE_BYTES", 10)
+    (tmp_path / "in").write_bytes(f"a ||| b\n{'x' * size}\n\n{'x' * size}{end}".encode())
+    with _reading(str(tmp_path / "in")) as lines:
+        got = list(lines)
+    assert len(got) == 4
+    assert (got[0], got[2]) == ("a ||| b\n", "\n")
+    assert [got[1] is None, got[3] is None] == [size > 10, size > 11 or size + len(end) > 11]

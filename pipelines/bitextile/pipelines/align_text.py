@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import TextIO
+from typing import IO, TextIO
 
 import pyarrow as pa
 
@@ -16,6 +16,7 @@ from bitextile.kernels.align.engine import Runtime, WordEncoder
 from bitextile.kernels.align.pharaoh import TextSummary, align_text
 from bitextile.kernels.align.threads import usable_threads
 from bitextile.kernels.model_digest import check_encoder
+from bitextile.kernels.readers.lines import MAX_LINE_BYTES
 from bitextile.schema.errors import ConfigError, InputError
 from bitextile.schema.inputs import refuse_part_of
 
@@ -129,8 +130,11 @@ def _load_encoder(folder: str, *, layer: int | None, prefix: str, n_threads: int
 
 
 @contextmanager
-def _reading(path: str) -> Iterator[Iterator[str]]:
-    """Yields the lines; bytes that are not UTF-8 become U+FFFD, so that no line is lost."""
+def _reading(path: str) -> Iterator[Iterator[str | None]]:
+    """Yields the lines; bytes that are not UTF-8 become U+FFFD, so that no line is lost.
+
+    None stands for a line of more than MAX_LINE_BYTES.
+    """
     with ExitStack() as stack:
         try:
             raw = sys.stdin.buffer if path == STANDARD else stack.enter_context(open(path, "rb"))
@@ -138,7 +142,22 @@ def _reading(path: str) -> Iterator[Iterator[str]]:
             raise InputError(f"{path}: cannot be read ({error.strerror}); check --input") from error
         # Read as bytes and split at \n alone: str.splitlines also splits at U+2028 and U+0085, and
         # then line n of the output would not be line n of the input.
-        yield (line.decode(errors="replace") for line in raw)
+        yield map(_decoded, iter(partial(_line, raw), b""))
+
+
+def _line(raw: IO[bytes]) -> bytes:
+    """Returns the next line; of a longer one than is read the beginning, and passes over the rest.
+
+    What is returned of it is longer than MAX_LINE_BYTES, too.
+    """
+    line = rest = raw.readline(MAX_LINE_BYTES + 2)
+    while len(rest) > MAX_LINE_BYTES and not rest.endswith(b"\n"):
+        rest = raw.readline(MAX_LINE_BYTES + 2)
+    return line
+
+
+def _decoded(line: bytes) -> str | None:
+    return None if len(line) > MAX_LINE_BYTES + 1 else line.decode(errors="replace")
 
 
 @contextmanager

@@ -161,3 +161,13 @@ def test_links_are_written_as_they_would_be_one_by_one(rows, at_once, first):
     assert out.getvalue() == "".join(slow_lines(links, expected))
     assert scores.getvalue() == "".join(f"{x:.6f}\n" for x in score.to_pylist())
     assert found == expected
+
+
+def test_a_line_that_is_too_long_to_be_held_is_one_empty_line(monkeypatch) -> None:
+    monkeypatch.setattr("bitextile.kernels.align.pharaoh.CHARS_PER_BATCH", 20)
+    lines = ["das haus ||| the house", None, "نعم ||| yes", "x", None]
+    summary = TextSummary()
+    src, tgt = read_sides(lines, summary)
+    assert (len(src), src[1].as_py(), tgt[4].as_py()) == (5, [], [])
+    assert (summary.lines, summary.aligned, summary.no_separator) == (5, 2, 1)
+    assert (summary.too_long, summary.empty_side) == (2, 0)

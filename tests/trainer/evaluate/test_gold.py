@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from bitextile.kernels.readers import whole
 from bitextile.schema.errors import InputError
 from bitextile.trainer.evaluate.gold import read_gold
 
@@ -48,3 +49,19 @@ def test_bad_gold_is_named(tmp_path, line, message):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(InputError, match="gold alignments cannot be read"):
         read_gold(str(tmp_path / "none.jsonl"))
+
+
+def test_a_line_that_is_no_text_or_too_long_and_a_file_that_is_too_large_are_named(
+    tmp_path, monkeypatch
+) -> None:
+    path = tmp_path / "gold.jsonl"
+    path.write_bytes(b"\n\xff\n")
+    with pytest.raises(InputError, match=r"gold\.jsonl, line 2: cannot be read \(byte 0xff"):
+        read_gold(str(path))
+    path.write_bytes(b"\n" + b" " * (2 << 20))
+    with pytest.raises(InputError, match=r"line 2: cannot be read \(a line of more than 1048576"):
+        read_gold(str(path))
+    monkeypatch.setattr(whole, "MAX_BYTES", 1_000)
+    path.write_bytes(b"\n" * 20)
+    with pytest.raises(InputError, match="unpacked, of a file that is read whole"):
+        read_gold(str(path))

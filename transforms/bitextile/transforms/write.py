@@ -41,7 +41,7 @@ from bitextile.transforms.batches import AnyRows, track
 MAX_SHARD_ROWS = 500_000
 """A shard must fit in a worker's memory: 480 bytes an aligned pair (real text) make that 240 MB."""
 MAX_SHARD_BYTES = 256 << 20
-"""Of values, in the mean: rows of the longest texts that filters let through make smaller shards."""
+"""Of values, in the mean: of rows of the longest texts that filters keep there are more shards."""
 
 Place = tuple[str, int, int]
 Statistics = dict[str, Any]

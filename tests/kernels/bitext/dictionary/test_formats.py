@@ -7,6 +7,7 @@ import pytest
 
 from bitextile.kernels.bitext.dictionary.formats import LINE_FORMATS, FormatName, detect_format
 from bitextile.kernels.bitext.dictionary.source import ENTRIES, read_dictionary
+from bitextile.kernels.readers import whole
 from bitextile.schema.errors import ConfigError, InputError
 from dictionary_files import KNOWN, TEI, WIKTIONARY, entries, source, written
 
@@ -131,3 +132,12 @@ def test_nine_lines_in_ten_tell_the_format(n_others: int) -> None:
 
 def test_options_offer_each_line_format() -> None:
     assert {*LINE_FORMATS, "auto", "tei", "lexicon"} == set(get_args(FormatName))
+
+
+@pytest.mark.parametrize("text", ["the der\n", "talk\tトーク\n", "a @ b\n", "\n"])
+def test_a_dictionary_that_would_fill_memory_is_refused(tmp_path, monkeypatch, text) -> None:
+    path = tmp_path / "d.gz"
+    path.write_bytes(gzip.compress((text * 5_000).encode()))
+    monkeypatch.setattr(whole, "FREE_BYTES", 20_000)
+    with pytest.raises(InputError, match="unpacked, of a file that is read whole"):
+        read_dictionary(source(str(path)))

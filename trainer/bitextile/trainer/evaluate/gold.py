@@ -1,14 +1,17 @@
 """Gold word alignments: JSON lines with words as spans and links that are sure or only possible."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+from bitextile.kernels.readers.lines import text_lines
+from bitextile.kernels.readers.source import UnreadableRow
+from bitextile.kernels.readers.whole import limited
 from bitextile.schema.errors import ConfigError, InputError
 from bitextile.schema.ids import language_tag, pair_ids
 from bitextile.schema.json_file import parse_json
+from bitextile.schema.storage import exists
 
 Links = frozenset[tuple[int, int]]
 Spans = tuple[tuple[int, int], ...]
@@ -49,19 +52,23 @@ def read_gold(path: str) -> list[GoldPair]:
             `possible` may or may not repeat the sure links.
 
     Raises:
-        InputError: no such file, a line that is not such an object, or a link to no word.
+        InputError: no such file, one that is too large, a line that is not such an object, or a
+            link to no word.
     """
-    try:
-        lines = Path(path).read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: the gold alignments cannot be read ({error})") from error
-    pairs = [_pair(path, n, line) for n, line in enumerate(lines, 1) if line.strip()]
+    if not exists(path):
+        raise InputError(f"{path}: the gold alignments cannot be read; there is no such file")
+    lines = enumerate(limited(text_lines(path), path), 1)
+    pairs = [
+        _pair(path, n, line) for n, line in lines if isinstance(line, UnreadableRow) or line.strip()
+    ]
     if not pairs:
         raise InputError(f"{path}: no gold pair in it; expected one JSON object per line")
     return pairs
 
 
-def _pair(path: str, number: int, line: str) -> GoldPair:
+def _pair(path: str, number: int, line: str | UnreadableRow) -> GoldPair:
+    if isinstance(line, UnreadableRow):
+        raise InputError(f"{path}, line {number}: cannot be read ({line.detail})")
     try:
         row: dict[str, Any] = parse_json(line)
         texts = [pa.array([row[side]], pa.string()) for side in ("src", "tgt")]

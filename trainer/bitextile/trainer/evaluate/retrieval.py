@@ -10,6 +10,7 @@ import numpy as np
 from bitextile.kernels.arrays import F64
 from bitextile.kernels.readers.corpus import read_corpus
 from bitextile.kernels.readers.source import CorpusSource
+from bitextile.kernels.readers.whole import most_bytes, too_large
 from bitextile.kernels.text.normalise import normalise_text
 from bitextile.schema.dataset import open_dataset
 from bitextile.schema.errors import ConfigError, InputError
@@ -273,10 +274,14 @@ def _read_lines(paths: Sequence[str], options: RetrievalOptions) -> Bitext:
     )
     src: list[str] = []
     tgt: list[str] = []
+    held, limit = 0, sum(map(most_bytes, paths))
     for kept, rejects in read_corpus(source):
         if rejects.num_rows:
             bad = rejects.slice(0, 1).to_pylist()[0]
             raise InputError(f"{paths[0]} or {paths[1]}, line {bad['line']}: {bad['detail']}")
+        held += kept.nbytes
+        if held > limit:
+            raise too_large(" or ".join(paths), limit)
         src += normalise_text(kept.column("src")).to_pylist()
         tgt += normalise_text(kept.column("tgt")).to_pylist()
     languages = tuple(map(language_tag, options.languages)) or UNKNOWN

@@ -6,7 +6,6 @@ and is counted.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
-from itertools import islice
 from typing import TextIO
 
 import numpy as np
@@ -23,6 +22,8 @@ SEPARATOR = "|||"
 LINES_PER_BATCH = 2_000
 """Lines cut into words, and written, at a time: 32,767 links in each would still fit a string
 array, which holds 2 GB."""
+CHARS_PER_BATCH = 8 << 20
+"""Characters after which no further line is cut into words with those before it."""
 
 
 @dataclass
@@ -34,7 +35,7 @@ class TextSummary:
         aligned: with words on both sides.
         no_separator: without `|||`, or with more than one.
         empty_side: with no word on one side or on both.
-        too_long: with more words on a side than a link can number.
+        too_long: with more words on a side than a link can number, or more bytes than are read.
         no_links: aligned lines that came out empty because no link is likely enough.
         links: written.
         model: digest of the model.
@@ -55,7 +56,7 @@ class TextSummary:
 
 
 def align_text(
-    lines_in: Iterable[str],
+    lines_in: Iterable[str | None],
     lines_out: TextIO,
     *,
     config: AlignerConfig | None = None,
@@ -68,7 +69,8 @@ def align_text(
     """Writes one line of links (`0-0 1-2`, source-target, 0-based) per input line.
 
     Args:
-        lines_in: an open file or any lines; words are separated by spaces.
+        lines_in: an open file or any lines; words are separated by spaces. None stands for a line
+            that is too long to be held.
         lines_out: where the Pharaoh lines go.
         config: of the aligner, HmmConfig() by default; its samples and segmenters are not used.
         runtime: threads, encoders, progress.
@@ -125,27 +127,37 @@ def _alignments(
 
 
 def read_sides(
-    lines: Iterable[str], summary: TextSummary
+    lines: Iterable[str | None], summary: TextSummary
 ) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
     """Returns the words of both sides of lines; both are empty where a line cannot be aligned.
 
     Args:
-        lines: `source ||| target`, with or without a line end.
+        lines: `source ||| target`, with or without a line end; None is one that is too long.
         summary: counts them, each by what became of it.
 
     Returns:
         Two of list<string> [lines].
     """
-    rest = iter(lines)
     sides = [_split_lines([], summary)]  # gives the columns a type where there is no line
-    while some := list(islice(rest, LINES_PER_BATCH)):
-        sides.append(_split_lines(some, summary))
+    some: list[str | None] = []
+    chars = 0
+    for line in lines:
+        some.append(line)
+        chars += len(line or "")
+        if len(some) == LINES_PER_BATCH or chars >= CHARS_PER_BATCH:
+            sides.append(_split_lines(some, summary))
+            some, chars = [], 0
+    sides.append(_split_lines(some, summary))
     src, tgt = (pa.chunked_array(side) for side in zip(*sides))
     return src, tgt
 
 
-def _split_lines(lines: list[str], summary: TextSummary) -> tuple[pa.ListArray, pa.ListArray]:
-    cut = pc.split_pattern(pa.array(lines, pa.string()), SEPARATOR)
+def _split_lines(
+    lines: list[str | None], summary: TextSummary
+) -> tuple[pa.ListArray, pa.ListArray]:
+    texts = pa.array(lines, pa.string())
+    too_long = texts.null_count
+    cut = pc.split_pattern(pc.fill_null(texts, ""), SEPARATOR)
     two = pc.equal(pc.list_value_length(cut), 2)
     # A line without, or with two, separators has an empty side, which is what aligners pass over.
     if two.true_count < len(lines):
@@ -157,9 +169,9 @@ def _split_lines(lines: list[str], summary: TextSummary) -> tuple[pa.ListArray, 
     separated, aligned = two.true_count, int((whole & fits).sum())
     summary.lines += len(lines)
     summary.aligned += aligned
-    summary.no_separator += len(lines) - separated
+    summary.no_separator += len(lines) - separated - too_long
     summary.empty_side += separated - int(whole.sum())
-    summary.too_long += int((whole & ~fits).sum())
+    summary.too_long += int((whole & ~fits).sum()) + too_long
     if aligned == len(lines):
         return src, tgt
     kept, none = pa.array(whole & fits), pa.scalar([], src.type)

@@ -20,6 +20,7 @@ from bitextile.kernels.bitext.dictionary.glossaries import (
 )
 from bitextile.kernels.readers.corpus import read_corpus
 from bitextile.kernels.readers.source import CorpusSource
+from bitextile.kernels.readers.whole import limited
 from bitextile.schema.errors import ConfigError, InputError
 
 FormatName = Literal[
@@ -39,7 +40,11 @@ class LineFormat(NamedTuple):
 
 
 def read_lines(path: str) -> tuple[list[str], int]:
-    """Returns the lines of a text file, uncompressed, and how many could not be read as text."""
+    """Returns the lines of a text file, uncompressed, and how many could not be read as text.
+
+    Raises:
+        InputError: it is missing, damaged or too large.
+    """
     corpus = CorpusSource(
         corpus="dictionary",
         languages=("und",),
@@ -47,11 +52,15 @@ def read_lines(path: str) -> tuple[list[str], int]:
         names=(path,),
         format="lines",
     )
-    lines: list[str] = []
     unreadable = 0
-    for part in read_corpus(corpus):
-        lines += part.kept.column("text").to_pylist()
-        unreadable += part.rejects.num_rows
+
+    def readable() -> Iterator[str]:
+        nonlocal unreadable
+        for part in read_corpus(corpus):
+            unreadable += part.rejects.num_rows
+            yield from part.kept.column("text").to_pylist()
+
+    lines = list(limited(readable(), path))
     return lines, unreadable
 
 
