@@ -89,7 +89,11 @@ def write_pseudo(root: Path) -> None:
             "score": pa.array([0.0] * len(pairs), pa.float32()),
             "generator": pa.array(["hand"] * len(pairs)),
         }
-    ).sort_by("text_id")
+    )
+    # A sentence with several translations stands here once: by the first of them.
+    first = table.append_column("row", pa.array(range(len(table)))).group_by("text_id")
+    rows = first.aggregate([("row", "min")]).column("row_min")
+    table = table.take(rows).sort_by("text_id")
     path = str(root / "pseudo")
     shard = write_shard(path, shard_path("de-en", 0, 1), table.cast(PSEUDO.schema), PSEUDO)
     manifest = Manifest(

@@ -24,6 +24,7 @@ from bitextile.trainer.config import PretrainConfig
 from bitextile.trainer.config_file import parse_config
 from bitextile.trainer.data.collate import Collation
 from bitextile.trainer.data.masking import Masking
+from bitextile.trainer.data.packed import Layout
 from bitextile.trainer.data.tokens import Tokenizer, load_tokenizer
 
 # fmt: off
@@ -221,7 +222,12 @@ def collation() -> Callable[..., Collation]:
     """Makes a collation that masks often; keyword arguments replace its settings."""
 
     def make(
-        tokenizer: Tokenizer, *, width: int = 64, fixed: bool = False, languages=None, **masking
+        tokenizer: Tokenizer,
+        *,
+        width: int = 64,
+        layout: Layout = Layout.NARROW,
+        languages=None,
+        **masking,
     ):
         chosen = {
             "rate": 0.4,
@@ -233,7 +239,7 @@ def collation() -> Callable[..., Collation]:
             masking=Masking(**chosen),
             pad=tokenizer.pad,
             width=width,
-            fixed=fixed,
+            layout=layout,
             languages=languages,
         )
 

@@ -17,7 +17,6 @@ from bitextile.kernels.align.pharaoh import TextSummary, align_text
 from bitextile.kernels.align.threads import usable_threads
 from bitextile.kernels.model_digest import check_encoder
 from bitextile.kernels.readers.lines import MAX_LINE_BYTES
-from bitextile.schema.confinement import refuse_outside
 from bitextile.schema.errors import ConfigError, InputError
 from bitextile.schema.inputs import refuse_part_of
 
@@ -88,16 +87,16 @@ def _check_call(
 ) -> None:
     if model is not None and save_model is not None:
         raise ConfigError("--model applies a saved model and fits none; leave --save-model out")
+    if model is not None and not Path(model).is_dir():
+        raise ConfigError(f"{model}: no such folder; give --model that of a saved aligner")
+    for folder in config.encoders:
+        check_encoder(folder)
     if lexicon is not None and (model is not None or not config.takes_lexicon):
         raise ConfigError("--lexicon is for fitting with --aligner hmm; leave it out")
     if config.fit_sample is None and (model is not None or save_model is not None):
         raise ConfigError(
             f"--aligner {config.aligner} fits no model; leave --model and --save-model out"
         )
-    if model is not None and not Path(model).is_dir():
-        raise ConfigError(f"{model}: no such folder; give --model that of a saved aligner")
-    for folder in config.encoders:
-        check_encoder(folder)
 
 
 def _named(*paths: str | None) -> list[str]:
@@ -136,8 +135,6 @@ def _reading(path: str) -> Iterator[Iterator[str | None]]:
 
     None stands for a line of more than MAX_LINE_BYTES.
     """
-    if path != STANDARD:
-        refuse_outside(path)
     with ExitStack() as stack:
         try:
             raw = sys.stdin.buffer if path == STANDARD else stack.enter_context(open(path, "rb"))

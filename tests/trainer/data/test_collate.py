@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from bitextile.trainer.data.collate import Collation, collate, collate_plain, select
 from bitextile.trainer.data.examples import Example, Input
 from bitextile.trainer.data.masking import Masking
+from bitextile.trainer.data.packed import Layout
 from toy_examples import example, sequence
 
 MASKING = Masking(rate=0.4, mask=4, ordinary=np.arange(5, 50, dtype=np.int32), seed=2)
@@ -115,13 +116,13 @@ def test_plain_rows_hold_the_tokens_as_they_are():
 
 def test_packed_rows_leave_little_padding():
     lengths = [5 + (i * 37) % 40 for i in range(120)]
-    for fixed in (False, True):
+    for layout in (Layout.NARROW, Layout.FIXED):
         batch = collate(
             [example(i, n) for i, n in enumerate(lengths)],
-            Collation(masking=MASKING, pad=1, width=256, fixed=fixed),
+            Collation(masking=MASKING, pad=1, width=256, layout=layout),
         )
         padding = 1 - batch.packed.n_tokens / batch.packed.inputs.numel()
-        assert batch.packed.inputs.shape[1] == 256 or not fixed
+        assert batch.packed.inputs.shape[1] == 256 or layout is Layout.NARROW
         # A padded batch of these lengths would be nearly half padding (5 to 44 tokens in rows of
         # 44).
         assert padding == pytest.approx(0.05, abs=0.05)

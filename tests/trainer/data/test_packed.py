@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 
 from bitextile.schema.errors import InputError
 from bitextile.trainer.data.examples import Input
-from bitextile.trainer.data.packed import Packed, flatten, language_ids, map_tensors, pack_inputs
+from bitextile.trainer.data.packed import (
+    Layout,
+    Packed,
+    flatten,
+    language_ids,
+    map_tensors,
+    pack_inputs,
+)
 
 PAD = 1
 lengths_of_inputs = st.lists(st.integers(1, 30), min_size=1, max_size=25)
@@ -28,7 +35,7 @@ def unpacked(packed: Packed, grid: torch.Tensor) -> list[list[int]]:
 
 def test_three_inputs_by_hand():
     flat = flatten([sequence(0, 4), sequence(1, 3), sequence(2, 2)])
-    packed, places = pack_inputs(flat, flat.tokens, width=7, pad=PAD, fixed=True)
+    packed, places = pack_inputs(flat, flat.tokens, width=7, pad=PAD, layout=Layout.FIXED)
     # Longest first: the first and the second fill one row, the third begins another.
     assert packed.inputs.tolist() == [[5, 6, 7, 8, 12, 13, 14], [19, 20, 1, 1, 1, 1, 1]]
     assert packed.positions.tolist() == [[0, 1, 2, 3, 0, 1, 2], [0, 1, 0, 0, 0, 0, 0]]
@@ -39,8 +46,8 @@ def test_three_inputs_by_hand():
 
 
 @settings(max_examples=40, deadline=None)
-@given(lengths_of_inputs, st.integers(30, 80), st.booleans())
-def test_unpacking_gives_the_inputs(lengths, width, fixed):
+@given(lengths_of_inputs, st.integers(30, 80), st.sampled_from(Layout))
+def test_unpacking_gives_the_inputs(lengths, width, layout):
     inputs = [sequence(i, n) for i, n in enumerate(lengths)]
     flat = flatten(inputs)
     roles = np.arange(len(flat.tokens)) % 3
@@ -49,7 +56,7 @@ def test_unpacking_gives_the_inputs(lengths, width, fixed):
         flat.tokens,
         width=width,
         pad=PAD,
-        fixed=fixed,
+        layout=layout,
         attention_roles=roles,
         visibility=((True,) * 3,) * 3,
     )
@@ -64,12 +71,31 @@ def test_unpacking_gives_the_inputs(lengths, width, fixed):
 
 
 @settings(max_examples=40, deadline=None)
-@given(lengths_of_inputs, st.integers(30, 80), st.booleans())
-def test_inputs_lie_in_one_piece_within_a_row(lengths, width, fixed):
+@given(st.lists(st.integers(1, 300), min_size=1, max_size=25), st.integers(1, 1000))
+def test_boundaries_hold_each_input_and_cut_padding_up(lengths, width):
     flat = flatten([sequence(i, n) for i, n in enumerate(lengths)])
-    packed, places = pack_inputs(flat, flat.tokens, width=width, pad=PAD, fixed=fixed)
+    packed, _ = pack_inputs(flat, flat.tokens, width=width, pad=PAD, layout=Layout.ONE_ROW)
+    assert packed.boundaries is not None
+    bounds = packed.boundaries.tolist()
+    assert bounds[: len(lengths) + 1] == [0, *np.cumsum(lengths)]
+    assert bounds[-1] == packed.inputs.numel()
+    steps = np.diff(bounds)
+    assert (steps > 0).all()
+    assert steps.max() <= packed.longest < steps.max() + 256
+
+
+@settings(max_examples=40, deadline=None)
+@given(lengths_of_inputs, st.integers(30, 80), st.sampled_from(Layout))
+def test_inputs_lie_in_one_piece_within_a_row(lengths, width, layout):
+    flat = flatten([sequence(i, n) for i, n in enumerate(lengths)])
+    packed, places = pack_inputs(flat, flat.tokens, width=width, pad=PAD, layout=layout)
     columns = packed.inputs.shape[1]
-    assert columns == width if fixed else columns <= width
+    if layout is Layout.ONE_ROW:
+        assert len(packed.inputs) == 1
+        assert columns % width == 0
+        assert columns - width < packed.n_tokens <= columns
+    else:
+        assert columns == width if layout is Layout.FIXED else columns <= width
     for i, (start, n) in enumerate(zip(packed.starts.tolist(), lengths)):
         mine = places[flat.owner == i]
         assert mine.tolist() == list(range(start, start + n))

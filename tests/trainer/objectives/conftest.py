@@ -10,6 +10,7 @@ from torch import nn
 from transformers import AutoConfig, AutoModelForMaskedLM
 
 from bitextile.trainer.data.tokens import Tokenizer
+from bitextile.trainer.losses import masked_lm
 from bitextile.trainer.model.encoder import Encoder
 from bitextile.trainer.objectives.align_mlm import AlignMlm
 from bitextile.trainer.objectives.btmlm import Btmlm
@@ -42,6 +43,9 @@ class Table(nn.Module):
 
     def logits(self, vectors):
         return vectors @ self.head.T
+
+    def prediction_loss(self, vectors, targets):
+        return masked_lm(self.logits(vectors), targets)
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from bitextile.trainer.data.examples import Example, Input
+from bitextile.trainer.data.packed import Layout
 from bitextile.trainer.objectives.build import build_objective
 from bitextile.trainer.objectives.camlm import VISIBILITY, Camlm
 from bitextile.trainer.objectives.config import CamlmSettings
@@ -20,7 +21,7 @@ N = 3
 @pytest.fixture(scope="module")
 def batch(batch_of):
     """Three pairs side by side in one row, with padding behind them."""
-    made = batch_of(Camlm(24), "pairs", N, width=64, fixed=True)
+    made = batch_of(Camlm(24), "pairs", N, width=64, layout=Layout.FIXED)
     assert len(made.packed.inputs) == 1
     return made
 
@@ -114,8 +115,8 @@ def test_roles_masks_and_sides(batch, rows, word_tokenizer, look):
 
 def test_the_same_positions_are_selected_as_by_tlm(batch_of):
     """In the order of the dataset, that is; a turned pair has other positions."""
-    tlm = batch_of(Tlm(24), "pairs", N, width=64, fixed=True)
-    batch = batch_of(Camlm(24, random_pair_order=False), "pairs", N, width=64, fixed=True)
+    tlm = batch_of(Tlm(24), "pairs", N, width=64, layout=Layout.FIXED)
+    batch = batch_of(Camlm(24, random_pair_order=False), "pairs", N, width=64, layout=Layout.FIXED)
     assert torch.equal(tlm.predicted, batch.predicted)
     assert torch.equal(tlm.targets, batch.targets)
 

@@ -1,10 +1,14 @@
 """What every run sets up: what decays, which device, which parts a state is made of."""
 
+from itertools import islice
+
 import pytest
 import torch
 from torch import nn
 
 from bitextile.schema.errors import ConfigError
+from bitextile.trainer.data.loader import steps
+from bitextile.trainer.data.packed import Layout
 from bitextile.trainer.distributed.process_group import ProcessGroup
 from bitextile.trainer.train.pretrain import open_pretraining
 from bitextile.trainer.train.setup import build_optimiser, device_of_rank
@@ -63,9 +67,19 @@ def test_streams_are_those_of_the_rank(config):
 def test_collation_follows_the_configuration(config):
     state = open_pretraining(config(mask_rate=0.3, row_tokens=96, language_embeddings=True))
     collation = state.collation
-    assert (collation.masking.rate, collation.width, collation.fixed) == (0.3, 96, False)
+    assert (collation.masking.rate, collation.width) == (0.3, 96)
+    assert collation.layout is Layout.NARROW
     assert collation.languages == {"ar": 0, "en": 1}
     assert open_pretraining(config()).collation.languages is None
+    assert open_pretraining(config(compile=True)).collation.layout is Layout.FIXED
+
+
+def test_flex_attention_has_one_row_of_one_width(config):
+    state = open_pretraining(config(attention="flex", model={"preset": "mini"}, batch_tokens=4096))
+    assert (state.collation.layout, state.collation.width) == (Layout.ONE_ROW, 128)
+    batches = islice(steps(state.streams, state.collation), 5)
+    shapes = {tuple(one.batch.packed.inputs.shape) for step in batches for one in step}
+    assert shapes == {(1, 4096)}
 
 
 def test_a_cpu_is_taken_where_there_is_nothing_else(config):

@@ -44,8 +44,8 @@ class RunConfig(Settings):
     pair truncated."""
     row_tokens: Positive | None = None
     """Width of a packed row, in which several inputs lie side by side; None for 256, or
-    `max_length` if that is more. Wider rows leave less padding and cost attention more where its
-    mask is dense; give a multiple of 128 with FlexAttention, such as 2048."""
+    `max_length` if that is more. Wider rows leave less padding and cost dense attention more;
+    FlexAttention has all inputs of a micro-batch in one row and does not ask."""
     lr: Annotated[float, Field(gt=0.0)] = 5e-4
     """Peak learning rate; 5e-4 suits mini, 1e-4 to 2e-4 base."""
     warmup_steps: Count = 100
@@ -68,6 +68,9 @@ class RunConfig(Settings):
     dense), dense (SDPA with a dense mask) or flex."""
     compile: bool = False
     """Run the encoder through torch.compile."""
+    gradient_checkpointing: bool = False
+    """Compute each layer's activations again in the backward pass instead of keeping them: less
+    memory for a third more computing."""
     parallel: Literal["ddp", "fsdp"] = "ddp"
     """How several processes (torchrun) share the model: ddp keeps the whole model in each, fsdp
     shards it, for encoders that do not fit."""
@@ -142,6 +145,7 @@ FREE_ON_RESUME = frozenset(
         "precision",
         "attention",
         "compile",
+        "gradient_checkpointing",
         "parallel",
         "workers",
         "peak_flops",

@@ -70,6 +70,27 @@ def pack(lengths: I64, *, width: int) -> Placement:
     return Placement(rows, starts, n_rows, width)
 
 
+def pack_one(lengths: I64, *, multiple: int) -> Placement:
+    """Places sequences one behind the other in a single row.
+
+    Args:
+        lengths: [n] tokens of each sequence, at least 1; at least one.
+        multiple: the width is the least multiple of it that holds all.
+
+    Raises:
+        InputError: a sequence is empty.
+
+    >>> pack_one(np.asarray([3, 7, 5]), multiple=8)
+    Placement(rows=array([0, 0, 0]), starts=array([ 0,  3, 10]), n_rows=1, width=16)
+    """
+    lengths = np.asarray(lengths, np.int64)
+    if lengths.min() < 1:
+        raise InputError(f"a sequence has {lengths.min()} tokens, expected at least 1")
+    ends = np.cumsum(lengths)
+    width = -(-int(ends[-1]) // multiple) * multiple
+    return Placement(np.zeros_like(lengths), ends - lengths, 1, width)
+
+
 def pack_narrow(lengths: I64, *, width: int, step: int = 8) -> Placement:
     """Places sequences as `pack` does, then makes the rows as narrow as their number allows.
 

@@ -7,7 +7,6 @@ is imported, and pipelines and trainer by the command itself, so that help is qu
 without the libraries of the other.
 """
 
-import _thread
 import atexit
 import gc
 import logging
@@ -23,7 +22,6 @@ from typing import Any
 import typer
 
 from bitextile.pipelines.cli import options
-from bitextile.schema.confinement import confined, root_folder
 from bitextile.schema.endings import out_of_memory
 from bitextile.schema.errors import BitextileError, ConfigError
 from bitextile.schema.terminal import guard_logs_and_tracebacks, say
@@ -69,8 +67,8 @@ def build_app(names: Iterable[str]) -> typer.Typer:
     return app
 
 
-def _with_debug(root: options.Root = "", debug: options.Debug = False) -> None:
-    """Takes the options that `main` has taken out already, so that help lists them."""
+def _with_debug(debug: options.Debug = False) -> None:
+    """Takes the option that `main` has taken out already, so that help lists it."""
 
 
 def command() -> None:
@@ -97,7 +95,6 @@ def main(call: Sequence[str] | None = None) -> None:
         logging.basicConfig()
         logging.getLogger("bitextile").setLevel(logging.DEBUG)
     guard_logs_and_tracebacks()
-    given, root = _take_root(given)
     # Before any library reads it: models are local folders, and no run asks the network by itself.
     # Worker processes inherit it.
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -111,8 +108,7 @@ def main(call: Sequence[str] | None = None) -> None:
             app = build_app(named or COMMANDS)
             # standalone_mode would let click print errors and exit by itself; with False they are
             # raised, and the exit code of `typer.Exit` is returned.
-            with confined(root):
-                code = app(arguments, prog_name="bitextile", standalone_mode=False) or 0
+            code = app(arguments, prog_name="bitextile", standalone_mode=False) or 0
         except _UsageError as error:
             code = _refuse_call(error, help_only=not given)
         except Exception as error:
@@ -125,34 +121,15 @@ def main(call: Sequence[str] | None = None) -> None:
     sys.exit(code)
 
 
-def _take_root(given: list[str]) -> tuple[list[str], str]:
-    """Returns a call without its --root, and the folder that it or the environment names."""
-    # By hand, as for --debug. The last one counts, as of other options.
-    rest, root = [], root_folder()
-    arguments = iter(given)
-    for argument in arguments:
-        if argument == "--root":
-            root = next(arguments, "")
-        elif argument.startswith("--root="):
-            root = argument.removeprefix("--root=")
-        else:
-            rest.append(argument)
-            continue
-        if not root.strip():
-            sys.exit(_complain("--root is empty, expected a folder", ConfigError.exit_code))
-    return rest, root
-
-
 # Typer carries its own copy of click, so the class is taken from what it publishes.
 _UsageError: Any = typer.BadParameter.__base__
 _INTERRUPTED = 128 + signal.SIGINT
 _ALLOCATIONS_BETWEEN_COLLECTIONS = 100_000
-_AGAIN_S = 0.05
 
 
 @contextmanager
 def _sigterm_as_ctrl_c() -> Iterator[list[int]]:
-    """Lets SIGTERM end a command as Ctrl-C does, which removes what is half-written; loses neither.
+    """Lets SIGTERM end a command as Ctrl-C does, which removes what is half-written.
 
     Yields:
         The SIGTERMs received.
@@ -166,24 +143,10 @@ def _sigterm_as_ctrl_c() -> Iterator[list[int]]:
         received.append(number)
         raise KeyboardInterrupt
 
-    before, hook = signal.signal(signal.SIGTERM, interrupt), sys.unraisablehook
-
-    # Python prints and forgets what is raised in a __del__ or a callback, of which there are many
-    # while libraries are loaded (`regex` has a __del__); the interrupt comes again shortly after.
-    def again(unraisable: Any) -> None:
-        if not issubclass(unraisable.exc_type, KeyboardInterrupt):
-            hook(unraisable)
-            return
-        number = received[-1] if received else signal.SIGINT
-        later = threading.Timer(_AGAIN_S, _thread.interrupt_main, [number])
-        later.daemon = True
-        later.start()
-
-    sys.unraisablehook = again
+    before = signal.signal(signal.SIGTERM, interrupt)
     try:
         yield received
     finally:
-        sys.unraisablehook = hook
         signal.signal(signal.SIGTERM, before)
 
 

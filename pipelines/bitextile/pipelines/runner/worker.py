@@ -5,7 +5,6 @@
 
 import sys
 
-from bitextile.schema.confinement import install
 from bitextile.schema.processes import end_with
 
 
@@ -13,7 +12,6 @@ def main() -> None:
     """Serves a runner until it has no more work, or until its process ends."""
     # Before Beam is imported, which takes seconds.
     end_with(int(sys.argv[1]))
-    install()
     from apache_beam.runners.worker import sdk_worker_main
 
     sdk_worker_main.main(sys.argv)

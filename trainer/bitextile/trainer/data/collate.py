@@ -12,6 +12,7 @@ from bitextile.trainer.data.masking import Masking, mask_tokens
 from bitextile.trainer.data.packed import (
     FULL,
     Flat,
+    Layout,
     Packed,
     Visibility,
     flatten,
@@ -30,8 +31,8 @@ class Collation:
     Attributes:
         masking: how positions are selected and shown.
         pad: id of the padding token.
-        width: most tokens of a packed row.
-        fixed: rows of exactly that width, for compiled models.
+        width: most tokens of a packed row; with `ONE_ROW` what its width is a multiple of.
+        layout: of the rows.
         languages: index of each language's embedding; None without such embeddings.
         reset_positions: positions start again in the second sentence of an input.
     """
@@ -39,7 +40,7 @@ class Collation:
     masking: Masking
     pad: int
     width: int
-    fixed: bool = False
+    layout: Layout = Layout.NARROW
     languages: Mapping[str, int] | None = None
     reset_positions: bool = False
 
@@ -146,7 +147,7 @@ def pack_selection(
         selection.shown if shown is None else shown,
         width=collation.width,
         pad=collation.pad,
-        fixed=collation.fixed,
+        layout=collation.layout,
         attention_roles=attention_roles,
         visibility=visibility,
         languages=language_ids(selection.inputs, selection.flat, collation.languages),
@@ -177,7 +178,7 @@ def collate_plain(inputs: Sequence[Input], collation: Collation) -> Packed:
         flat.tokens,
         width=collation.width,
         pad=collation.pad,
-        fixed=collation.fixed,
+        layout=collation.layout,
         languages=language_ids(inputs, flat, collation.languages),
     )
     return packed

@@ -11,20 +11,33 @@ attention role, and a table of which role attends to which.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import Enum
 from typing import Any
 
 import numpy as np
 import torch
 
 from bitextile.kernels.arrays import I8, I32, I64, Bool
-from bitextile.kernels.packing import pack, pack_narrow
+from bitextile.kernels.packing import Placement, pack, pack_narrow, pack_one
 from bitextile.trainer.data.examples import Input
 
 FULL = ((True,),)
 """Visibility of full attention: one role, which attends to itself."""
 
 Visibility = Sequence[Sequence[bool]]
+
+
+class Layout(Enum):
+    """How inputs are laid out in rows."""
+
+    NARROW = "narrow"
+    """Few rows, as narrow as their number allows: least padding for a dense mask."""
+    FIXED = "fixed"
+    """Few rows of exactly the given width, for compiled models."""
+    ONE_ROW = "one row"
+    """All in one row, a multiple of the given width: for FlexAttention, which skips what no input
+    shares. Micro-batches of one token budget have one shape, so that a kernel is compiled once."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +53,9 @@ class Packed:
         languages: [R, W] int64 index of the language embedding, or None.
         starts: [n] int64 flat index r * W + w of the first token of each input.
         n_tokens: useful tokens, special ones included.
+        boundaries: [n + 1] int32, ascending: where inputs begin in the one row of `ONE_ROW`, its
+            padding cut into several, and its width; None with other layouts.
+        longest: at least the most tokens between two boundaries; 0 without them.
     """
 
     inputs: torch.Tensor
@@ -50,6 +66,8 @@ class Packed:
     languages: torch.Tensor | None
     starts: torch.Tensor
     n_tokens: int
+    boundaries: torch.Tensor | None = None
+    longest: int = 0
 
 
 @dataclass(frozen=True)
@@ -95,7 +113,7 @@ def pack_inputs(
     *,
     width: int,
     pad: int,
-    fixed: bool = False,
+    layout: Layout = Layout.NARROW,
     attention_roles: np.ndarray | None = None,
     visibility: Visibility = FULL,
     languages: np.ndarray | None = None,
@@ -106,9 +124,10 @@ def pack_inputs(
     Args:
         flat: the inputs.
         shown: [n] what the model sees of `flat.tokens`.
-        width: most tokens of a row, at least the longest input.
+        width: most tokens of a row, at least the longest input; with `ONE_ROW` what the width of
+            the row is a multiple of.
         pad: id of the padding token.
-        fixed: rows of exactly `width`, for compiled models; else as narrow as they can be.
+        layout: of the rows.
         attention_roles: [n] index into `visibility`; None for 0 everywhere.
         visibility: [roles, roles], by query and key.
         languages: [n] index of the language embedding; None without such embeddings.
@@ -117,8 +136,7 @@ def pack_inputs(
     Returns:
         The rows, and [n] the flat index r * W + w of each element of `flat`.
     """
-    # pack_narrow leaves a narrow batch narrow; compiled models want one width.
-    placed = (pack if fixed else pack_narrow)(flat.lengths, width=width)
+    placed = _place(flat.lengths, width, layout)
     starts = placed.rows * placed.width + placed.starts
     flat_indices = starts[flat.owner] + flat.positions
 
@@ -137,6 +155,9 @@ def pack_inputs(
         starts=torch.from_numpy(starts),
         n_tokens=int(flat.lengths.sum()),
     )
+    if layout is Layout.ONE_ROW:
+        boundaries, longest = _boundaries(flat.lengths, placed.width)
+        packed = replace(packed, boundaries=torch.from_numpy(boundaries), longest=longest)
     return packed, flat_indices
 
 
@@ -147,6 +168,26 @@ def side_positions(flat: Flat) -> I32:
     # Of an element of side 1: what its own side 0 has, [CLS] and separator included.
     inside = np.arange(len(flat.owner)) - starts[flat.owner]
     return (inside - np.where(flat.sides == 1, first[flat.owner], 0)).astype(np.int32)
+
+
+_SEGMENT = 128
+"""Tokens of a piece of padding, and what `longest` is a multiple of: compiled code asks for few
+values of it."""
+
+
+def _boundaries(lengths: I64, width: int) -> tuple[I32, int]:
+    """Returns where inputs and pieces of padding begin in one row, and what none is longer than."""
+    ends = np.cumsum(lengths)
+    padding = np.arange(ends[-1] + _SEGMENT, width, _SEGMENT)
+    last = [width] if width > ends[-1] else []
+    longest = -(-int(lengths.max()) // _SEGMENT) * _SEGMENT
+    return np.concatenate([[0], ends, padding, last]).astype(np.int32), longest
+
+
+def _place(lengths: I64, width: int, layout: Layout) -> Placement:
+    if layout is Layout.ONE_ROW:
+        return pack_one(lengths, multiple=width)
+    return (pack if layout is Layout.FIXED else pack_narrow)(lengths, width=width)
 
 
 def language_ids(

@@ -194,7 +194,7 @@ class Classify:
         inputs = [i for e in examples for i in e.inputs]
         flat = flatten(inputs)
         packed, _ = pack_inputs(
-            flat, flat.tokens, width=collation.width, pad=collation.pad, fixed=collation.fixed
+            flat, flat.tokens, width=collation.width, pad=collation.pad, layout=collation.layout
         )
         views = [view for e in examples for view in e.views]
         targets = [e.label for e in examples for _ in e.views]

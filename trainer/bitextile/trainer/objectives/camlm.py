@@ -42,7 +42,7 @@ from bitextile.trainer.data.collate import (
 from bitextile.trainer.data.examples import Example
 from bitextile.trainer.data.masking import draws
 from bitextile.trainer.data.tokens import Tokenizer
-from bitextile.trainer.losses import LossSum, masked_lm
+from bitextile.trainer.losses import LossSum
 from bitextile.trainer.model.encoder import Encoder
 from bitextile.trainer.objectives.config import CamlmSettings
 from bitextile.trainer.objectives.objective import records
@@ -138,13 +138,13 @@ class Camlm:
         self, encoder: Encoder, objective_module: None, batch: ConditionalBatch
     ) -> dict[str, LossSum]:
         """Returns the two parts: `src` from the target alone, `tgt` from the source alone."""
-        logits = encoder.logits(encoder.vectors(batch.packed)[batch.predicted])
+        vectors = encoder.vectors(batch.packed)[batch.predicted]
         # Two parts, each divided by its own number of predictions: the loss is the sum of two
         # means.
         first = batch.sides == 0
         return {
-            "src": masked_lm(logits[first], batch.targets[first]),
-            "tgt": masked_lm(logits[~first], batch.targets[~first]),
+            "src": encoder.prediction_loss(vectors[first], batch.targets[first]),
+            "tgt": encoder.prediction_loss(vectors[~first], batch.targets[~first]),
         }
 
     def weights(self, batch: ConditionalBatch) -> dict[str, int]:

@@ -20,7 +20,7 @@ from bitextile.schema.kinds import MONO, Kind
 from bitextile.trainer.data.collate import Collation, MaskedBatch, collate
 from bitextile.trainer.data.examples import Example, join
 from bitextile.trainer.data.tokens import Tokenizer, split_subwords
-from bitextile.trainer.losses import LossSum, masked_lm
+from bitextile.trainer.losses import LossSum
 from bitextile.trainer.model.encoder import Encoder
 from bitextile.trainer.objectives.config import MlmSettings
 from bitextile.trainer.objectives.objective import records, texts_of
@@ -91,7 +91,7 @@ def predict(encoder: Encoder, batch: MaskedBatch) -> LossSum:
     """Returns - sum log p(x_k | R_k) over the predicted positions of packed rows."""
     vectors = encoder.vectors(batch.packed)[batch.predicted]
     # Predicted positions are gathered before the head, which is the costliest layer.
-    return masked_lm(encoder.logits(vectors), batch.targets)
+    return encoder.prediction_loss(vectors, batch.targets)
 
 
 def pick_side(rows: pa.Table, turns: Sequence[int]) -> list[tuple[str, str]]:

@@ -37,7 +37,7 @@ from bitextile.trainer.data.collate import (
 )
 from bitextile.trainer.data.examples import Example, SubwordLinks, join
 from bitextile.trainer.data.tokens import Encoding, Tokenizer
-from bitextile.trainer.losses import LossSum, masked_lm
+from bitextile.trainer.losses import LossSum
 from bitextile.trainer.model.encoder import Encoder
 from bitextile.trainer.objectives.config import WeamSettings
 from bitextile.trainer.objectives.objective import list_slices, records, texts_of, truncate_pair
@@ -247,8 +247,8 @@ class Weam:
             # On the exchanged vectors alone: `mp` stays what TLM minimises.
             swapped = objective_module(swapped)
         return {
-            "mp": masked_lm(encoder.logits(kept), batch.targets),
-            "cp": masked_lm(encoder.logits(swapped), batch.targets),
+            "mp": encoder.prediction_loss(kept, batch.targets),
+            "cp": encoder.prediction_loss(swapped, batch.targets),
         }
 
     def weights(self, batch: LinkedBatch) -> dict[str, int]:

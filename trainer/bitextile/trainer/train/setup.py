@@ -13,9 +13,11 @@ from bitextile.trainer.config import ModelConfig, RunConfig
 from bitextile.trainer.data.collate import Collation
 from bitextile.trainer.data.masking import Masking
 from bitextile.trainer.data.mixture import MicroBatchStream
+from bitextile.trainer.data.packed import Layout
 from bitextile.trainer.data.tokens import Tokenizer
 from bitextile.trainer.distributed.fsdp import shard
 from bitextile.trainer.distributed.process_group import ProcessGroup
+from bitextile.trainer.model.attention import round_up
 from bitextile.trainer.model.build import build_encoder
 from bitextile.trainer.model.encoder import Encoder
 from bitextile.trainer.observe.card import read_provenance
@@ -70,9 +72,7 @@ def build_state(
     if config.parallel == "fsdp" and group.size > 1:
         shard(parts.encoder, group, parts.device)
     if config.compile:
-        # In place and the body alone: names of parameters stay, and heads see other shapes each
-        # time.
-        parts.encoder.mlm.base_model.compile()
+        parts.encoder.compile_parts()
     n = config.grad_accumulation
     streams = [
         MicroBatchStream(
@@ -94,7 +94,7 @@ def build_state(
         entries=parts.entries,
         streams=streams,
         counters={stream.index: stream.state() for stream in streams},
-        collation=_collation(config, parts, mask_rate),
+        collation=_collation(config, parts, mask_rate, _budget(config, batch_tokens, batch_rows)),
         encoder=parts.encoder,
         objective_modules=parts.objective_modules,
         optimiser=build_optimiser(config, parts.encoder, parts.objective_modules),
@@ -104,17 +104,30 @@ def build_state(
     )
 
 
-def _collation(config: RunConfig, parts: RunParts, mask_rate: float) -> Collation:
+def _budget(config: RunConfig, batch_tokens: int, batch_rows: int | None) -> int:
+    """Returns the most useful tokens of a micro-batch, by rows where tokens are not limited."""
+    return batch_tokens if batch_rows is None else min(batch_tokens, batch_rows * config.max_length)
+
+
+def _collation(config: RunConfig, parts: RunParts, mask_rate: float, budget: int) -> Collation:
     tokenizer, encoder = parts.tokenizer, parts.encoder
     masking = Masking(
         rate=mask_rate, mask=tokenizer.mask, ordinary=tokenizer.ordinary, seed=config.seed
     )
+    layout = Layout.NARROW
+    if encoder.flex:
+        layout = Layout.ONE_ROW
+    elif config.compile:
+        # A compiled model is compiled again for every new width.
+        layout = Layout.FIXED
     return Collation(
         masking=masking,
         pad=tokenizer.pad,
-        width=config.width,
-        # A compiled model or kernel is compiled again for every new width.
-        fixed=config.compile or encoder.flex,
+        # A full micro-batch fills its row but for less than one input, and its width is rounded up
+        # to the budget. Where an objective packs parts of it apart, a thirty-second leaves few
+        # shapes.
+        width=round_up(budget // 32) if encoder.flex else config.width,
+        layout=layout,
         languages={tag: i for i, tag in enumerate(encoder.languages)} or None,
     )
 
@@ -165,7 +178,7 @@ def open_encoder(
                 f"tokenizer {tokenizer.path} is {tokenizer.digest[:19]}..., but {checkpoint} was "
                 f"trained with {digest[:19]}...; give the tokenizer in that folder"
             )
-    return build_encoder(
+    encoder = build_encoder(
         model,
         tokenizer,
         max_length=config.max_length,
@@ -173,6 +186,13 @@ def open_encoder(
         languages=languages,
         flex=_flex(config),
     )
+    if config.gradient_checkpointing:
+        # The older name is that of transformers up to 5.17 at least, and warns in 5.23. Not
+        # re-entrant: that way drops the gradient of inputs that need none themselves.
+        mlm = encoder.mlm
+        enable = getattr(mlm, "activation_checkpointing_enable", mlm.gradient_checkpointing_enable)
+        enable({"use_reentrant": False})
+    return encoder
 
 
 def _flex(config: RunConfig) -> bool | None:

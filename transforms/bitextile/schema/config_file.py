@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 import yaml
 
 from bitextile.schema.config_problems import listed
-from bitextile.schema.confinement import refuse_outside
 from bitextile.schema.errors import ConfigError
 
 
@@ -54,10 +53,9 @@ def read_config_file(path: str, *, command: str, keys: tuple[str, ...]) -> dict[
         ConfigError: it is missing, not YAML, no mapping, or a file of another command.
     """
     expected = f"expected keys such as {listed(keys, 'and')}"
-    refuse_outside(path)
     try:
         # Bytes: YAML finds UTF-16 by its byte order mark.
-        content = _Loader(Path(path).read_bytes()).get_single_data()
+        content = yaml.load(Path(path).read_bytes(), _Loader)  # noqa: S506 - a SafeLoader
     except FileNotFoundError as error:
         name = FILE_SORTS[command].name
         raise ConfigError(f"{path}: no such file; give the path of {name}") from error
