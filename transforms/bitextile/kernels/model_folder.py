@@ -7,16 +7,19 @@ is not imported here.
 """
 
 import json
+import logging
 import os
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from bitextile.schema.errors import BitextileError, ConfigError
+
+logger = logging.getLogger(__name__)
 
 MAX_JSON_BYTES = 64 << 20
 """A larger JSON file of a model folder is not read; tokenizer.json, which the tokenizers library
@@ -65,6 +68,80 @@ def load_pretrained(
     # With `output_loading_info` a pair, of which the first is the model.
     without_code(loaded[0] if isinstance(loaded, tuple) else loaded)
     return loaded
+
+
+def load_weights(
+    loader: Any, folder: str, *, expected: str, **options: Any
+) -> tuple[Any, tuple[str, ...]]:
+    """Returns a model, and the names of its weights that the folder does not have.
+
+    Those are fresh, drawn from torch's generator: the caller seeds it, or refuses the folder.
+    What transformers reports of a folder's weights is not shown; what is wrong with them, a
+    sentence says.
+
+    Args:
+        loader: class of models with `from_pretrained`.
+        folder: as `save_pretrained` writes it.
+        expected: what is looked for, for messages.
+        options: more arguments of `from_pretrained`.
+
+    Raises:
+        ConfigError: the folder cannot be loaded, or its weights have other shapes than its
+            configuration says.
+    """
+    # Or else the sizes are named in the report alone, which is not shown.
+    options |= {"output_loading_info": True, "ignore_mismatched_sizes": True}
+    with _report_unheard():
+        model, report = load_pretrained(loader, folder, expected=expected, weights=True, **options)
+    for name, found, wanted in sorted(report["mismatched_keys"]):
+        raise ConfigError(
+            f"{folder}: the weights {name} are {_size(found)}, expected {_size(wanted)} by "
+            "config.json; is it that of the same model?"
+        )
+    body = f"{model.base_model_prefix}."
+    # A pooler and the head of another task have no use here; numbers of positions are no weights.
+    idle = ("pooler", "position_ids")
+    unused = [n for n in sorted(report["unexpected_keys"]) if not any(part in n for part in idle)]
+    if unused := [name for name in unused if name.startswith(body)]:
+        logger.warning(
+            "%s: %d of its weights have no place in the model that config.json describes, such as "
+            "%s; they are left out",
+            folder,
+            len(unused),
+            unused[0],
+        )
+    return model, tuple(sorted(report["missing_keys"]))
+
+
+def check_whole(folder: str, missing: Sequence[str]) -> None:
+    """Raises ConfigError if weights are missing, which would be noise.
+
+    Args:
+        folder: of the model.
+        missing: names of them.
+    """
+    if missing:
+        others = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise ConfigError(
+            f"{folder}: its weights lack {missing[0]}{others}; is it the whole model?"
+        )
+
+
+def _size(shape: Sequence[int]) -> str:
+    return " x ".join(map(str, shape))
+
+
+@contextmanager
+def _report_unheard() -> Iterator[None]:
+    """Keeps transformers' table of missing and unexpected weights off the screen."""
+    # The logger that its set_verbosity_error sets.
+    library = logging.getLogger("transformers")
+    before = library.level
+    library.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        library.setLevel(before)
 
 
 def build_from_config(loader: Any, config: Any, *, refusal: str) -> Any:

@@ -17,7 +17,7 @@ from bitextile.kernels.align.encoder.config import default_layer
 from bitextile.kernels.align.encoder.tokens import ContextWindow, Subwords, context_windows
 from bitextile.kernels.arrays import F32, I64
 from bitextile.kernels.model_digest import encoder_digest
-from bitextile.kernels.model_folder import load_pretrained
+from bitextile.kernels.model_folder import check_whole, load_pretrained, load_weights
 from bitextile.kernels.tokenizer.text_encoder import TextEncoder
 from bitextile.schema.errors import ConfigError, InputError
 
@@ -243,20 +243,10 @@ def _load_model(folder: str, *, half: bool) -> Any:
     import torch
     from transformers import AutoModel
 
-    model, report = load_pretrained(
-        AutoModel,
-        folder,
-        expected="encoder",
-        weights=True,
-        dtype=torch.float16 if half else torch.float32,
-        output_loading_info=True,
-    )
+    dtype = torch.float16 if half else torch.float32
+    model, missing = load_weights(AutoModel, folder, expected="encoder", dtype=dtype)
     # A pooler that was never trained is made up at random, and not used here.
-    missing = sorted(key for key in report["missing_keys"] if "pooler" not in key)
-    if missing:
-        raise ConfigError(
-            f"encoder {folder}: its weights lack {missing[0]}; is it the whole model?"
-        )
+    check_whole(folder, [name for name in missing if "pooler" not in name])
     if model.config.is_encoder_decoder:
         raise ConfigError(f"encoder {folder}: is an encoder-decoder; expected an encoder")
     return model.eval()

@@ -146,6 +146,18 @@ class ProcessGroup:
                 for tensor, total in zip(bucket, flat.split([t.numel() for t in bucket])):
                     tensor.copy_(total.view_as(tensor))
 
+    def broadcast(self, tensors: Sequence[torch.Tensor]) -> None:
+        """Replaces each tensor by that of rank 0; all have the same type and device."""
+        if self.size == 1 or not tensors:
+            return
+        with _peer_errors(self.rank):
+            for bucket in _buckets(tensors):
+                flat = torch.cat([t.flatten() for t in bucket])
+                # As bytes: no backend knows every type.
+                dist.broadcast(flat.view(torch.uint8), src=0)
+                for tensor, value in zip(bucket, flat.split([t.numel() for t in bucket])):
+                    tensor.copy_(value.view_as(tensor))
+
     def _all_gather(self, message: bytes) -> list[bytes]:
         mine = torch.frombuffer(bytearray(message), dtype=torch.uint8)
         lengths = [torch.zeros((), dtype=torch.long) for _ in range(self.size)]

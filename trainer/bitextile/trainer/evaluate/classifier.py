@@ -14,7 +14,7 @@ import torch
 from transformers import AutoModelForSequenceClassification
 
 from bitextile.kernels.arrays import I64
-from bitextile.kernels.model_folder import load_pretrained, read_json
+from bitextile.kernels.model_folder import check_whole, load_weights, read_json
 from bitextile.schema.errors import ConfigError
 from bitextile.trainer.data.examples import join
 from bitextile.trainer.data.tokens import Tokenizer
@@ -56,13 +56,13 @@ def load_classifier(folder: str) -> LoadedClassifier:
     _refuse_other(folder)
     tokenizer = model_tokenizer(folder)
     with quiet():
-        model = load_pretrained(
+        model, missing = load_weights(
             AutoModelForSequenceClassification,
             folder,
             expected="sequence classifier",
-            weights=True,
             dtype=torch.float32,
         )
+    check_whole(folder, missing)
     names = model.config.id2label
     labels = tuple(str(names[i]) for i in range(len(names)))
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -57,7 +57,7 @@ class PerplexityTask:
         """Returns the encoder."""
         from bitextile.trainer.evaluate.vectors import load_embedder
 
-        return load_embedder(model)
+        return load_embedder(model, predicts=True)
 
     def metrics(self, prepared: "Embedder", data: Dataset, options: SplitOptions) -> Any:
         """Returns the perplexity of each language; see `with_and_without_languages`."""

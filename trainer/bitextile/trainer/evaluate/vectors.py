@@ -19,7 +19,7 @@ from bitextile.trainer.evaluate.gold import Spans
 from bitextile.trainer.evaluate.task import WITH, WITHOUT
 from bitextile.trainer.evaluate.trained import default_pooling, resets_positions
 from bitextile.trainer.generate.checkpoint import known_languages
-from bitextile.trainer.model.build import load_masked_lm
+from bitextile.trainer.model.build import load_masked_lm, load_predictor
 from bitextile.trainer.model.encoder import Encoder
 from bitextile.trainer.model.languages import load_languages
 from bitextile.trainer.model.projection import load_projection
@@ -71,7 +71,12 @@ class Embedder:
 
 
 def load_embedder(
-    model: str, *, layer: int | None = None, pooling: Pooling | None = None, prefix: str = ""
+    model: str,
+    *,
+    layer: int | None = None,
+    pooling: Pooling | None = None,
+    prefix: str = "",
+    predicts: bool = False,
 ) -> Embedder:
     """Loads a model folder for evaluation.
 
@@ -83,12 +88,15 @@ def load_embedder(
         pooling: of sentences; None for what the run's objectives trained, mean where they trained
             no vector of a sentence or a layer is named.
         prefix: text put before each sentence.
+        predicts: whether its head will be asked for words.
 
     Raises:
-        ConfigError: no such model or layer, or no projection of the last layer.
+        ConfigError: no such model or layer, no projection of the last layer, or a head that is
+            to predict and is not trained.
     """
     tokenizer = load_tokenizer(model)
-    encoder = _load_encoder(model, tokenizer)
+    mlm = load_predictor(model, allow_initial=True) if predicts else load_masked_lm(model)
+    encoder = _encoder_of(mlm, model, tokenizer)
     if pooling is None:
         pooling = default_pooling(model) if layer is None else "mean"
     usual = default_layer(encoder.layers) if pooling == "mean" else encoder.layers
@@ -120,8 +128,8 @@ def load_embedder(
     )
 
 
-def _load_encoder(model: str, tokenizer: Tokenizer) -> Encoder:
-    mlm, known = load_masked_lm(model), known_languages(model)
+def _encoder_of(mlm: Any, model: str, tokenizer: Tokenizer) -> Encoder:
+    known = known_languages(model)
     with torch.random.fork_rng(devices=[]):  # fresh language embeddings are replaced
         encoder = Encoder(mlm, known, is_piece=tokenizer.is_piece)
     if encoder.language is not None:

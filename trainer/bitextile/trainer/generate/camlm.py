@@ -49,6 +49,7 @@ from bitextile.trainer.generate.config import CamlmConfig
 from bitextile.trainer.generate.length_ratios import Ratio, measure_ratios
 from bitextile.trainer.generate.parallel import length_buckets, parallel_map
 from bitextile.trainer.generate.sampling import sample_token
+from bitextile.trainer.model.build import load_predictor
 
 VISIBILITY = ((True, False), (True, True))
 """The table above."""
@@ -100,6 +101,7 @@ def camlm_engine(
             to be measured.
     """
     check_objective(folder, "camlm")
+    load_predictor(folder)  # for its error
     check_languages(folder, [tag for direction in directions for tag in direction])
     for direction, ratio in config.length_ratios.items():
         if not 0 < ratio < float("inf"):

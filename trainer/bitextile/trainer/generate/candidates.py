@@ -45,6 +45,7 @@ from bitextile.trainer.generate.checkpoint import (
 )
 from bitextile.trainer.generate.config import CandidatesConfig
 from bitextile.trainer.generate.parallel import length_buckets, parallel_map
+from bitextile.trainer.model.build import load_predictor
 
 _COUNTED_ROWS = 20_000
 """Rows of a key whose words are counted: the first in file order, which is that of hashed ids."""
@@ -93,9 +94,11 @@ def candidates_engine(
         config: which candidates are kept.
 
     Raises:
-        ConfigError: a tokenizer other than the model's, a source language without an embedding in
-            a model that has them, or a wanted language without any text.
+        ConfigError: a model whose head is not trained, a tokenizer other than its own, a source
+            language without an embedding in a model that has them, or a wanted language without any
+            text.
     """
+    load_predictor(folder)  # for its error
     known = known_languages(folder)
     if known and (missing := sorted(set(sources) - set(known))):
         raise ConfigError(

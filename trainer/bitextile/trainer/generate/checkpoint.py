@@ -10,7 +10,7 @@ from bitextile.schema.errors import ConfigError
 from bitextile.trainer.config import ModelConfig
 from bitextile.trainer.data.tokens import Tokenizer, load_tokenizer
 from bitextile.trainer.generate.packed_linear import pack_linear_layers
-from bitextile.trainer.model.build import build_encoder
+from bitextile.trainer.model.build import build_encoder, untrained_head
 from bitextile.trainer.model.encoder import Encoder
 from bitextile.trainer.model.languages import LANGUAGES, read_languages
 from bitextile.trainer.observe.card import PROVENANCE, read_provenance
@@ -94,12 +94,15 @@ def load_checkpoint(folder: str) -> Checkpoint:
     """Loads a model folder, on a GPU where there is one.
 
     Raises:
-        ConfigError: no such model in safetensors, or another tokenizer.
+        ConfigError: no such model in safetensors, one whose head is not trained, or another
+            tokenizer.
     """
     tokenizer, known = model_tokenizer(folder), known_languages(folder)
     model = ModelConfig(checkpoint=folder)
     # Checks positions only, so 4 will do: each sentence is compared with `max_tokens` as it comes.
     encoder = build_encoder(model, tokenizer, max_length=4, seed=0, languages=known)
+    if not encoder.is_head_trained:
+        raise untrained_head(folder)
     max_tokens = encoder.mlm.config.max_position_embeddings - tokenizer.pad - 1
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     index = {tag: i for i, tag in enumerate(known)} or None

@@ -17,7 +17,7 @@ import torch
 from transformers import AutoConfig, AutoModelForSeq2SeqLM, LogitsProcessor
 
 from bitextile.kernels.arrays import U64
-from bitextile.kernels.model_folder import load_pretrained
+from bitextile.kernels.model_folder import check_whole, load_pretrained, load_weights
 from bitextile.schema.errors import ConfigError
 from bitextile.trainer.generate.config import Seq2seqConfig
 from bitextile.trainer.generate.sampling import sample_token
@@ -92,13 +92,13 @@ class Seq2seqTranslator(Translator):
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self.batch_tokens = _BATCH_TOKENS[self.device]
         with quiet():
-            model = load_pretrained(
+            model, missing = load_weights(
                 AutoModelForSeq2SeqLM,
                 engine.folder,
                 expected="encoder-decoder",
-                weights=True,
                 dtype=torch.float32,
             )
+        check_whole(engine.folder, missing)
         self.model = model.to(self.device).eval()
         self.max_tokens = int(getattr(model.config, "max_position_embeddings", 0) or 512)
 

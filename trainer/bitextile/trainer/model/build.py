@@ -9,13 +9,19 @@ import torch
 from transformers import AutoConfig, AutoModelForMaskedLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
-from bitextile.kernels.model_folder import build_from_config, load_pretrained
+from bitextile.kernels.model_folder import (
+    build_from_config,
+    check_whole,
+    load_pretrained,
+    load_weights,
+)
 from bitextile.schema.errors import ConfigError
 from bitextile.trainer.config import ModelConfig
 from bitextile.trainer.data.tokens import Tokenizer
 from bitextile.trainer.model.config_keys import check_model_config
 from bitextile.trainer.model.encoder import Encoder, first_position
 from bitextile.trainer.model.languages import load_languages
+from bitextile.trainer.observe.card import read_provenance
 
 PRESETS: dict[str, dict[str, Any]] = {
     "mini": {
@@ -57,7 +63,7 @@ def build_encoder(
         model: preset, transformers configuration or checkpoint.
         tokenizer: gives the size of the vocabulary and the special ids.
         max_length: positions needed.
-        seed: of fresh weights.
+        seed: of fresh weights, those of a head that the checkpoint lacks among them.
         languages: tags that get an embedding of their own; () for none.
         flex: FlexAttention instead of SDPA; None for wherever the model allows it.
 
@@ -68,8 +74,11 @@ def build_encoder(
     """
     if model.checkpoint is not None:
         _check_pieces(model.checkpoint, tokenizer)
-        mlm = load_masked_lm(model.checkpoint)
+        mlm, missing = _load(model.checkpoint, seed=seed)
+        untrained = (read_provenance(model.checkpoint) or {}).get(HEAD) == UNTRAINED
+        is_head_trained = not missing and not untrained
     else:
+        is_head_trained = False
         mlm = _fresh(model.config or PRESETS[model.preset or "mini"], tokenizer, max_length, seed)
     _check_fit(mlm, tokenizer, max_length)
     if flex is None:
@@ -80,6 +89,7 @@ def build_encoder(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         encoder = Encoder(mlm, languages, flex=flex, is_piece=tokenizer.is_piece)
+    encoder.is_head_trained = is_head_trained
     if model.checkpoint is not None and encoder.language is not None:
         load_languages(Path(model.checkpoint), encoder.languages, encoder.language)
     return encoder
@@ -88,9 +98,50 @@ def build_encoder(
 def load_masked_lm(path: str) -> Any:
     """Loads a masked language model from a local folder; never a pickle, never the network.
 
+    An encoder that was saved without its head gets a fresh one, the same each time; see
+    `load_predictor` where the head is used.
+
     Raises:
         ConfigError: no such folder, or no safetensors weights of such a model in it.
     """
+    mlm, _ = _load(path, seed=0)
+    return mlm
+
+
+def load_predictor(path: str, *, allow_initial: bool = False) -> Any:
+    """Loads a masked language model that has learned to predict words.
+
+    Args:
+        path: as for `load_masked_lm`.
+        allow_initial: whether the weights that a run starts from will do, which bitextile writes
+            to be measured.
+
+    Raises:
+        ConfigError: as `load_masked_lm`, or the head is not trained: it would predict noise.
+    """
+    mlm, missing = _load(path, seed=0)
+    provenance = read_provenance(path) or {}
+    is_initial = provenance.get("step") == 0
+    if missing or (provenance.get(HEAD) == UNTRAINED and not (allow_initial and is_initial)):
+        raise untrained_head(path)
+    return mlm
+
+
+def untrained_head(path: str) -> ConfigError:
+    """Returns the error for a model that is to predict words and has not learned to."""
+    return ConfigError(
+        f"{path}: has no trained head of masked language modelling, so that it would predict "
+        "noise; give a model with one, or train it by `bitextile pretrain`: name this folder as "
+        "model.checkpoint, with an objective such as mlm"
+    )
+
+
+HEAD, UNTRAINED = "head", "untrained"
+"""Entry of a model's provenance where its head of masked language modelling is not trained."""
+
+
+def _load(path: str, *, seed: int) -> tuple[Any, tuple[str, ...]]:
+    """Returns a masked language model, and the weights of its head that are fresh."""
     folder = Path(path)
     if not (folder / "config.json").is_file():
         raise ConfigError(f"{path}: no model folder (config.json is missing); give a local one")
@@ -100,15 +151,19 @@ def load_masked_lm(path: str) -> Any:
             f"{path}: expected model.safetensors, found {pickles}; pickles can run code and are "
             "not loaded: convert it with save_pretrained where you trust it"
         )
-    with quiet():
-        return load_pretrained(
+    # The same weights in each process, and again in the next run.
+    with quiet(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        mlm, missing = load_weights(
             AutoModelForMaskedLM,
             path,
             expected="masked language model",
-            weights=True,
             # Whatever the file holds: updates at a small learning rate vanish in bf16's 8 bits.
             dtype=torch.float32,
         )
+    body = f"{mlm.base_model_prefix}."
+    check_whole(path, [n for n in missing if n.startswith(body) and "pooler" not in n])
+    return mlm, tuple(n for n in missing if not n.startswith(body))
 
 
 @contextmanager

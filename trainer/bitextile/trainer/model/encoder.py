@@ -33,9 +33,11 @@ class Encoder(nn.Module):
         flex: FlexAttention instead of SDPA with a dense mask.
         unused_rows: [n] int64 rows of the embeddings that are no token of the tokenizer, as in a
             table that was rounded up; they are never predicted. None where there are none.
+        is_head_trained: whether the head has learned anything before.
     """
 
     unused_rows: torch.Tensor | None
+    is_head_trained: bool = True
 
     def __init__(
         self,

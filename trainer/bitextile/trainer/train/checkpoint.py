@@ -65,6 +65,12 @@ class RunTensors:
     objectives: dict[str, torch.Tensor]
     moments: dict[str, torch.Tensor]
 
+    def named(self) -> dict[str, torch.Tensor]:
+        """Returns all of them by one name each."""
+        language = {} if self.language is None else {"languages": self.language}
+        objectives = {f"objectives.{name}": t for name, t in self.objectives.items()}
+        return self.model | language | objectives | self.moments
+
 
 def gather_run_tensors(
     encoder: Encoder,

@@ -16,6 +16,7 @@ import torch
 from bitextile.trainer.config import RunConfig
 from bitextile.trainer.data.loader import lost_workers_told, steps
 from bitextile.trainer.distributed.process_group import SINGLE_PROCESS, ProcessGroup
+from bitextile.trainer.distributed.replicas import check_equal_weights
 from bitextile.trainer.observe.card import PROVENANCE, read_provenance
 from bitextile.trainer.observe.metrics import Report, reporting
 from bitextile.trainer.train.checkpoint import (
@@ -26,7 +27,7 @@ from bitextile.trainer.train.checkpoint import (
     save_checkpoint,
 )
 from bitextile.trainer.train.folder import RunFolder
-from bitextile.trainer.train.resume import check_same_on_all, restore, run_state
+from bitextile.trainer.train.resume import restore, run_state
 from bitextile.trainer.train.state import TrainState
 from bitextile.trainer.train.step import train_step
 
@@ -114,7 +115,8 @@ def run_training(job: TrainingJob, out: str, **options: Unpack[RunFlags]) -> Run
     Raises:
         ConfigError: a setting is wrong or differs from the run to resume.
         OutputExistsError: `out` exists and neither flag is given.
-        TrainingError: a loss is not finite, all checkpoints are damaged, or a rank is lost.
+        TrainingError: a loss is not finite, all checkpoints are damaged, ranks differ in what they
+            read or in their weights, or one is lost.
     """
     group = options.get("group", SINGLE_PROCESS)
     overwrite, resume = options.get("overwrite", False), options.get("resume", False)
@@ -132,9 +134,10 @@ def run_training(job: TrainingJob, out: str, **options: Unpack[RunFlags]) -> Run
         # Fresh weights and dropout seed torch's generator; the caller's is left as it was.
         stack.enter_context(torch.random.fork_rng())
         state = job.open(last, group)
-        check_same_on_all(state)
         if last is not None:
             group.on_all(lambda: restore(state, last))
+        if group.size > 1:
+            _gather_equal(state)
         # Only now is the folder emptied: what can be wrong with data or model was found above.
         group.on_main(lambda: folder.clear(job.config, last))
         with lost_workers_told():
@@ -181,9 +184,17 @@ def _due(state: TrainState, every: int) -> bool:
     return every > 0 and state.step % every == 0
 
 
+def _gather_equal(state: TrainState) -> RunTensors:
+    """Returns what a checkpoint holds, and checks that all ranks have the same."""
+    tensors = gather_run_tensors(state.encoder, state.objective_modules, state.optimiser)
+    # Nothing else would show that ranks have come apart: each learns by its own weights.
+    check_equal_weights(tensors.named(), state.group, step=state.step)
+    return tensors
+
+
 def _checkpoint(job: TrainingJob, state: TrainState, folder: RunFolder) -> None:
     saved = run_state(state)
-    tensors = gather_run_tensors(state.encoder, state.objective_modules, state.optimiser)
+    tensors = _gather_equal(state)
 
     def save() -> None:
         folder.check()

@@ -1,5 +1,6 @@
 """`pretrain`: an encoder from datasets, by a mixture of objectives."""
 
+import logging
 import os
 import shutil
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from bitextile.trainer.data.streams import DatasetStream
 from bitextile.trainer.data.tokens import Tokenizer, load_tokenizer
 from bitextile.trainer.distributed.fsdp import EncoderUse, check_parallelism
 from bitextile.trainer.distributed.process_group import SINGLE_PROCESS, ProcessGroup
+from bitextile.trainer.model.build import HEAD, UNTRAINED
 from bitextile.trainer.model.encoder import Encoder
 from bitextile.trainer.objectives.build import build_objective
 from bitextile.trainer.objectives.config import DATASET_FIELDS, AnyObjectiveSettings
@@ -44,6 +46,8 @@ from bitextile.trainer.train.setup import (
 )
 from bitextile.trainer.train.state import TrainState
 from bitextile.trainer.train.validate import validate
+
+logger = logging.getLogger(__name__)
 
 PretrainState = TrainState[PretrainConfig, DatasetEntry]
 
@@ -92,6 +96,9 @@ class PretrainJob:
                 for e, settings in zip(state.entries, state.config.data, strict=True)
             ],
         }
+        learned = state.step > 0 and any(e.trains_head for e in state.config.data)
+        if not (learned or state.encoder.is_head_trained):
+            provenance[HEAD] = UNTRAINED
         languages = list(state.encoder.languages)
         return provenance | ({"language_embeddings": languages} if languages else {})
 
@@ -168,8 +175,21 @@ def _open_parts(
     # Behind the entries: which languages get an embedding follows from the data.
     languages = _languages(config, entries)
     encoder = open_encoder(model, tokenizer, config=config, languages=languages).to(device)
+    if last is None and group.is_main:
+        _warn_of_fresh_head(config, encoder)
     modules = build_objective_modules(entries, encoder, config.seed).to(device)
     return RunParts(tokenizer, entries, encoder, modules, device)
+
+
+def _warn_of_fresh_head(config: PretrainConfig, encoder: Encoder) -> None:
+    trained = any(entry.trains_head for entry in config.data)
+    if config.model.checkpoint is not None and trained and not encoder.is_head_trained:
+        logger.warning(
+            "%s: has no trained head of masked language modelling; it starts from fresh weights, "
+            "drawn from seed %d",
+            config.model.checkpoint,
+            config.seed,
+        )
 
 
 def _open_entry(
@@ -236,4 +256,6 @@ def _save_initial(config: PretrainConfig, folder: Path) -> None:
     with atomic_directory(folder) as temporary:
         encoder = open_encoder(config.model, tokenizer, config=config)
         save_model(temporary, encoder, tokenizer, gather_run_tensors(encoder, nn.ModuleDict()))
-        write_provenance(temporary, {"step": 0, "tokenizer": tokenizer.digest, "datasets": []})
+        provenance = {"step": 0, "tokenizer": tokenizer.digest, "datasets": []}
+        untrained = {} if encoder.is_head_trained else {HEAD: UNTRAINED}
+        write_provenance(temporary, provenance | untrained)

@@ -1,12 +1,9 @@
 """Where a run stands: its state as JSON, taken from all ranks, given back to any number of them."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from bitextile.schema.errors import ConfigError
-from bitextile.trainer.distributed.process_group import fail_on_all
-from bitextile.trainer.errors import TrainingError
 from bitextile.trainer.train.checkpoint import load_state, load_training_tensors
 from bitextile.trainer.train.state import TrainState
 
@@ -23,22 +20,6 @@ def run_state(state: TrainState) -> dict[str, Any]:
         "streams": [counters for _, counters in streams],
         "run": state.fingerprint,
     }
-
-
-def check_same_on_all(state: TrainState) -> None:
-    """Checks that all ranks have the same configuration and see the same data.
-
-    Raises:
-        TrainingError: they do not, as on machines with copies of their own.
-    """
-    found = state.group.collect(lambda: json.dumps(state.fingerprint, sort_keys=True))
-    other = next((rank for rank, one in enumerate(found) if one != found[0]), None)
-    if other is not None:
-        error = TrainingError(
-            f"rank {other} has another configuration, tokenizer or dataset than rank 0; give all "
-            "machines the same files"
-        )
-        fail_on_all(state.group, error)
 
 
 def restore(state: TrainState, last: Path) -> None:

@@ -1,5 +1,6 @@
 """What every run sets up on each rank: device, encoder, optimiser, and its state."""
 
+import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +17,9 @@ from bitextile.trainer.data.mixture import MicroBatchStream
 from bitextile.trainer.data.packed import Layout
 from bitextile.trainer.data.tokens import Tokenizer
 from bitextile.trainer.distributed.fsdp import shard
-from bitextile.trainer.distributed.process_group import ProcessGroup
+from bitextile.trainer.distributed.process_group import ProcessGroup, fail_on_all
+from bitextile.trainer.distributed.replicas import broadcast_weights
+from bitextile.trainer.errors import TrainingError
 from bitextile.trainer.model.attention import round_up
 from bitextile.trainer.model.build import build_encoder
 from bitextile.trainer.model.encoder import Encoder
@@ -68,7 +71,12 @@ def build_state(
         batch_rows: most rows of a micro-batch; None where the tokens alone decide.
         max_rows: rows of the whole run; None for no end.
         geometry: for the metric `mfu`.
+
+    Raises:
+        TrainingError: ranks differ in configuration, tokenizer or data.
     """
+    check_same_on_all(fingerprint, group)
+    broadcast_weights((parts.encoder, parts.objective_modules), group)
     if config.parallel == "fsdp" and group.size > 1:
         shard(parts.encoder, group, parts.device)
     if config.compile:
@@ -102,6 +110,26 @@ def build_state(
         fingerprint=fingerprint,
         geometry=geometry,
     )
+
+
+def check_same_on_all(fingerprint: dict[str, Any], group: ProcessGroup) -> None:
+    """Checks that all ranks have the same configuration and see the same data.
+
+    Args:
+        fingerprint: of the run, as this rank has it.
+        group: the processes of the run.
+
+    Raises:
+        TrainingError: they do not, as on machines with copies of their own.
+    """
+    found = group.collect(lambda: json.dumps(fingerprint, sort_keys=True))
+    other = next((rank for rank, one in enumerate(found) if one != found[0]), None)
+    if other is not None:
+        error = TrainingError(
+            f"rank {other} has another configuration, tokenizer or dataset than rank 0; give all "
+            "machines the same files"
+        )
+        fail_on_all(group, error)
 
 
 def _budget(config: RunConfig, batch_tokens: int, batch_rows: int | None) -> int:
