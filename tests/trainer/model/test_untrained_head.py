@@ -23,7 +23,7 @@ SIZE = {"hidden_size": 32, "num_attention_heads": 2, "num_hidden_layers": 2}
 GEOMETRIES = {
     "bert": {"intermediate_size": 48},
     "xlm-roberta": {"intermediate_size": 48},
-    "modernbert": {"intermediate_size": 48, "global_attn_every_n_layers": 2},
+    "modernbert": {"intermediate_size": 48},
 }
 LACK = "has no trained head of masked language modelling"
 
