@@ -235,14 +235,16 @@ def test_a_batch_counts_what_passes_through_encoder_and_head(
     objective, kind = objectives[name]
     encoder, batch = random_encoder(word_tokenizer.size), batch_of(objective, kind)
     passes, heads = [], []
-    vectors, logits = encoder.vectors, encoder.logits
+    vectors, loss = encoder.vectors, encoder.prediction_loss
 
     def seen(packed, *, body=None, **more):
         passes.append((id(packed), body is not None))
         return vectors(packed, body=body, **more)
 
     monkeypatch.setattr(encoder, "vectors", seen)
-    monkeypatch.setattr(encoder, "logits", lambda v: heads.append(len(v)) or logits(v))
+    monkeypatch.setattr(
+        encoder, "prediction_loss", lambda v, targets: heads.append(len(v)) or loss(v, targets)
+    )
     # moco makes its keys though the queue is still empty.
     objective.losses(encoder, objective.module(encoder), batch)
     frozen = {id(packed) for packed in batch.frozen_packs}
