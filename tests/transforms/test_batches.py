@@ -131,6 +131,9 @@ def test_batches_keep_their_coder_through_the_chain(pipeline, mono_rows) -> None
         rows = tracked(root, mono_rows(2)) | MapBatches(upper, "Upper")
         rows = rows | FilterBatches(partial(drop_multiples, of=3), "DropThirds")
         assert rows.kept.element_type is pa.RecordBatch
+        # Of any type, they would be pickled, with the whole parent of a slice.
+        assert [of_step.element_type for of_step in rows.rejects] == [pa.RecordBatch]
+        assert [of_step.element_type for of_step in rows.counters] == [pa.RecordBatch]
 
 
 def doubled(batch: pa.RecordBatch) -> Filtered:

@@ -53,6 +53,7 @@ def test_corpora_become_rows_rejects_and_a_count(pipeline, tmp_path) -> None:
     with pipeline() as root:
         read = root | ReadCorpora(sources)
         assert isinstance(read, TrackedRows)
+        assert read.rejects[0].element_type is pa.RecordBatch
         kept = read.kept | "Kept" >> rows("lang", "text", "file", "line", "corpus")
         dropped = read.rejects[0] | "Dropped" >> rows("rule", "file", "line")
         assert_that(

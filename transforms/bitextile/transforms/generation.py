@@ -28,6 +28,7 @@ from bitextile.transforms.batches import (
     MapBatches,
     TrackedRows,
     track,
+    type_outputs,
 )
 
 M = TypeVar("M")
@@ -141,6 +142,7 @@ class RunModel(beam.PTransform):
             | "RunInference" >> run.with_output_types(Any)
             | "SplitRejects" >> part.with_outputs(REJECTS_TAG, main="kept")
         )
+        type_outputs(out, {REJECTS_TAG: pa.RecordBatch})
         # Not `FilterBatches`, whose DoFn calls a kernel itself: here RunInference calls it.
         return rows._replace(kept=out.kept, rejects=(*rows.rejects, out[REJECTS_TAG]))
 

@@ -43,6 +43,7 @@ from bitextile.transforms.batches import (
     TrackedRows,
     counter_batch,
     kept_of,
+    type_outputs,
 )
 
 
@@ -186,6 +187,8 @@ class SwitchTaskFields(beam.PTransform):
             | "ListTask" >> beam.Create([self.files])
             | "ReadTask" >> read.with_outputs(REJECTS_TAG, COUNTERS_TAG, "read", main="kept")
         )
+        types = {REJECTS_TAG: pa.RecordBatch, COUNTERS_TAG: pa.RecordBatch, "read": int}
+        type_outputs(task, types)
         rows = TrackedRows(task.kept, (task[REJECTS_TAG],), task.read, (task[COUNTERS_TAG],))
         kernel = partial(switch_task_fields, config=self.config)
         return rows | FilterBatches(kernel, "SwitchTaskFields")
