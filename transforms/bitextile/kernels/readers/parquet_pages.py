@@ -84,7 +84,8 @@ def content_of(stream: IO[bytes], chunk: pq.ColumnChunkMetaData) -> Content:
 
 def _pages(stream: IO[bytes], chunk: pq.ColumnChunkMetaData) -> Iterator[Page]:
     at = chunk.data_page_offset
-    if chunk.has_dictionary_page and chunk.dictionary_page_offset is not None:
+    # Some writers say 0 where there is no dictionary.
+    if chunk.has_dictionary_page and (chunk.dictionary_page_offset or 0) > 0:
         at = min(at, chunk.dictionary_page_offset)
     end = at + chunk.total_compressed_size
     while at < end:
@@ -128,7 +129,7 @@ def _longest_in_dictionary(stream: IO[bytes], chunk: pq.ColumnChunkMetaData, pag
     packed = stream.read(page.packed)
     try:
         content = packed if is_plain else pa.decompress(packed, page.bytes, codec, asbytes=True)
-    except pa.ArrowException as error:
+    except (pa.ArrowException, OSError) as error:
         raise ValueError(f"a damaged page at byte {page.at}: {error}") from error
     at = longest = 0
     while at + 4 <= len(content):
