@@ -17,6 +17,7 @@ from bitextile.kernels.align.pharaoh import TextSummary, align_text
 from bitextile.kernels.align.threads import usable_threads
 from bitextile.kernels.model_digest import check_encoder
 from bitextile.kernels.readers.lines import MAX_LINE_BYTES
+from bitextile.schema.confinement import refuse_outside
 from bitextile.schema.errors import ConfigError, InputError
 from bitextile.schema.inputs import refuse_part_of
 
@@ -135,6 +136,8 @@ def _reading(path: str) -> Iterator[Iterator[str | None]]:
 
     None stands for a line of more than MAX_LINE_BYTES.
     """
+    if path != STANDARD:
+        refuse_outside(path)
     with ExitStack() as stack:
         try:
             raw = sys.stdin.buffer if path == STANDARD else stack.enter_context(open(path, "rb"))

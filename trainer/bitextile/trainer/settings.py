@@ -6,6 +6,8 @@ from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
 
+from bitextile.schema.confinement import refuse_outside
+
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[int, Field(gt=0)]
 Count = Annotated[int, Field(ge=0)]
@@ -22,7 +24,9 @@ def _resolve(path: str, info: ValidationInfo) -> str:
     base: Path | None = (info.context or {}).get("base")
     if base is None or "://" in path:
         return path
-    return str((base / Path(path).expanduser()).resolve())
+    resolved = str((base / Path(path).expanduser()).resolve())
+    refuse_outside(resolved)
+    return resolved
 
 
 FilePath = Annotated[str, AfterValidator(_resolve)]

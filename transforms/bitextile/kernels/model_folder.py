@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from bitextile.schema.confinement import refuse_outside
 from bitextile.schema.errors import BitextileError, ConfigError
 
 logger = logging.getLogger(__name__)
@@ -178,8 +179,11 @@ def check_model_folder(folder: str) -> None:
             outside itself, pickles, code or another model.
     """
     place = Path(folder)
+    refuse_outside(place)
     if not place.is_dir():
         raise ConfigError(f"{folder}: no such model folder; give a local one")
+    for path in place.iterdir():
+        refuse_outside(path)  # libraries follow links by themselves
     if (place / "adapter_config.json").is_file():
         raise ConfigError(
             f"{folder}: is an adapter (adapter_config.json), which names another model; merge the "

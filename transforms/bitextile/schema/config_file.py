@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from bitextile.schema.config_problems import listed
+from bitextile.schema.confinement import refuse_outside
 from bitextile.schema.errors import ConfigError
 
 
@@ -53,6 +54,7 @@ def read_config_file(path: str, *, command: str, keys: tuple[str, ...]) -> dict[
         ConfigError: it is missing, not YAML, no mapping, or a file of another command.
     """
     expected = f"expected keys such as {listed(keys, 'and')}"
+    refuse_outside(path)
     try:
         # Bytes: YAML finds UTF-16 by its byte order mark.
         content = yaml.load(Path(path).read_bytes(), _Loader)  # noqa: S506 - a SafeLoader

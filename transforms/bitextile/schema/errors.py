@@ -32,6 +32,10 @@ class OutputInUseError(OutputExistsError):
     """Another run is writing the output at this moment."""
 
 
+class OutsideRootError(ConfigError, PermissionError):
+    """A file lies outside the folder of `--root`; libraries take it for one they may not open."""
+
+
 class InputError(BitextileError):
     """An input file is missing, damaged, or not what the recipe says it is."""
 

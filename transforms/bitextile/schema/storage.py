@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 from pyarrow import fs
 
+from bitextile.schema.confinement import refuse_outside, refuse_remote
 from bitextile.schema.errors import InputError, OutputExistsError
 
 
@@ -17,14 +18,21 @@ def filesystem(location: str | os.PathLike[str]) -> tuple[fs.FileSystem, str]:
 
     Raises:
         InputError: the URI's scheme is unknown to pyarrow.
+        ConfigError: it lies outside the folder that `--root` confines the run to.
     """
     text = os.fspath(location)
     if "://" not in text:
+        refuse_outside(text)
         # absolute() and not resolve(): a link stays a link, so paths in messages are the user's
         # own.
         return fs.LocalFileSystem(), str(Path(text).absolute())
+    if not text.startswith("file:"):
+        refuse_remote(text)  # before it is asked for anything
     try:
-        return fs.FileSystem.from_uri(text)
+        found, path = fs.FileSystem.from_uri(text)
+        if isinstance(found, fs.LocalFileSystem):
+            refuse_outside(path)
+        return found, path
     except (ValueError, OSError) as error:
         raise InputError(
             f"{text}: no file system for it ({error}); use a path, gs:// or s3://"

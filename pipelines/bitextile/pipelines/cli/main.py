@@ -22,6 +22,7 @@ from typing import Any
 import typer
 
 from bitextile.pipelines.cli import options
+from bitextile.schema.confinement import confined, root_folder
 from bitextile.schema.endings import out_of_memory
 from bitextile.schema.errors import BitextileError, ConfigError
 from bitextile.schema.terminal import guard_logs_and_tracebacks, say
@@ -67,8 +68,8 @@ def build_app(names: Iterable[str]) -> typer.Typer:
     return app
 
 
-def _with_debug(debug: options.Debug = False) -> None:
-    """Takes the option that `main` has taken out already, so that help lists it."""
+def _with_debug(root: options.Root = "", debug: options.Debug = False) -> None:
+    """Takes the options that `main` has taken out already, so that help lists them."""
 
 
 def command() -> None:
@@ -95,6 +96,7 @@ def main(call: Sequence[str] | None = None) -> None:
         logging.basicConfig()
         logging.getLogger("bitextile").setLevel(logging.DEBUG)
     guard_logs_and_tracebacks()
+    given, root = _take_root(given)
     # Before any library reads it: models are local folders, and no run asks the network by itself.
     # Worker processes inherit it.
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -108,7 +110,8 @@ def main(call: Sequence[str] | None = None) -> None:
             app = build_app(named or COMMANDS)
             # standalone_mode would let click print errors and exit by itself; with False they are
             # raised, and the exit code of `typer.Exit` is returned.
-            code = app(arguments, prog_name="bitextile", standalone_mode=False) or 0
+            with confined(root):
+                code = app(arguments, prog_name="bitextile", standalone_mode=False) or 0
         except _UsageError as error:
             code = _refuse_call(error, help_only=not given)
         except Exception as error:
@@ -119,6 +122,24 @@ def main(call: Sequence[str] | None = None) -> None:
         code = 128 + signal.SIGTERM if terminated else code
         _complain("interrupted; finished outputs stay, nothing is half-written", code)
     sys.exit(code)
+
+
+def _take_root(given: list[str]) -> tuple[list[str], str]:
+    """Returns a call without its --root, and the folder that it or the environment names."""
+    # By hand, as for --debug. The last one counts, as of other options.
+    rest, root = [], root_folder()
+    arguments = iter(given)
+    for argument in arguments:
+        if argument == "--root":
+            root = next(arguments, "")
+        elif argument.startswith("--root="):
+            root = argument.removeprefix("--root=")
+        else:
+            rest.append(argument)
+            continue
+        if not root.strip():
+            sys.exit(_complain("--root is empty, expected a folder", ConfigError.exit_code))
+    return rest, root
 
 
 # Typer carries its own copy of click, so the class is taken from what it publishes.

@@ -43,6 +43,14 @@ Debug = Annotated[
     bool, typer.Option("--debug", help="Show the traceback of an error, and what libraries log")
 ]
 """Stands in every help; `main` takes it out before a command is chosen."""
+Root = Annotated[
+    str,
+    typer.Option(
+        help="Folder within which alone the run reads and writes, whatever a recipe names; also "
+        "BITEXTILE_ROOT"
+    ),
+]
+"""Likewise."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +116,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
         function(**{name: _unless_named(value, hints[name]) for name, value in arguments.items()})
 
     parameters = [_parameter("context", typer.Context)]
-    last = _parameter("debug", Debug, default=False)
+    last = [_parameter("root", Root, default=""), _parameter("debug", Debug, default=False)]
     for name, parameter in inspect.signature(function).parameters.items():
         config = configs[name]
         own = [parameter.replace(annotation=hints[name], kind=inspect.Parameter.KEYWORD_ONLY)]
@@ -116,7 +124,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     # typer takes name and help from these.
     run.__name__, run.__doc__ = function.__name__, function.__doc__
     # typer reads parameters, types and help from the signature; nothing else needs to exist.
-    run.__signature__ = inspect.Signature([*parameters, last])  # type: ignore[attr-defined]
+    run.__signature__ = inspect.Signature([*parameters, *last])  # type: ignore[attr-defined]
     return run
 
 

@@ -18,6 +18,7 @@ from bitextile.kernels.readers.source import CorpusSource, Format
 from bitextile.kernels.readers.tsv import TSV
 from bitextile.pipelines.recipe.parts import Strict
 from bitextile.schema.config_problems import did_you_mean, listed
+from bitextile.schema.confinement import refuse_outside
 from bitextile.schema.errors import ConfigError
 from bitextile.schema.fromtext import Language
 
@@ -160,6 +161,7 @@ def _mono(entry: Mono, folder: Path) -> list[CorpusSource]:
     names = []
     for pattern in entry.files:
         # Sorted, as file systems list in orders of their own, which would reach the manifest.
+        refuse_outside(folder / pattern.split("*")[0])
         found = sorted(glob.glob(pattern, root_dir=folder)) if "*" in pattern else [pattern]
         if not found:
             raise ConfigError(f"corpus {entry.corpus}: no file matches {pattern!r} in {folder}")

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from bitextile.pipelines.recipe.recipe import Evaluate
+from bitextile.schema.confinement import refuse_outside
 from bitextile.schema.errors import ConfigError
 from bitextile.trainer.evaluate.task import WITH, WITHOUT
 
@@ -25,6 +26,7 @@ def check_evaluation(part: Evaluate, folder: Path) -> None:
 
 def _existing(name: str, folder: Path) -> str:
     path = folder / name
+    refuse_outside(path)
     if not path.is_file():
         raise ConfigError(f"{path}: no such file; check the recipe's `evaluate`")
     return str(path)

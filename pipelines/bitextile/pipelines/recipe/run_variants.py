@@ -30,6 +30,7 @@ from bitextile.pipelines.recipe.variants import (
 )
 from bitextile.pipelines.runner.job import DatasetResult
 from bitextile.pipelines.runner.options import RunOptions
+from bitextile.schema.confinement import refuse_outside
 from bitextile.schema.errors import ConfigError
 
 
@@ -67,6 +68,7 @@ def check_variants(recipe: Recipe, folder: Path) -> None:
             )
         # `exists`, not `is_file`: candidates are a folder.
         for name in _files(part):
+            refuse_outside(folder / name)
             if not (folder / name).exists():
                 raise ConfigError(f"{folder / name}: no such file; check `{folder_of(part)}`")
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from bitextile.kernels.model_digest import check_encoder
 from bitextile.pipelines.recipe.recipe import Recipe
 from bitextile.schema.config_problems import Place
+from bitextile.schema.confinement import refuse_outside
 from bitextile.schema.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -306,6 +307,8 @@ def _check_candidates(recipe: Recipe, asked: "CandidatesPart", folder: Path) -> 
 
 def existing_model(folder: Path, model: str, part: str) -> str:
     """Returns the path of a model that a part names, "" for none; raises ConfigError if absent."""
+    if model:
+        refuse_outside(folder / model)
     if model and not (folder / model / "config.json").is_file():
         raise ConfigError(f"{folder / model}: no model there; check the recipe's `{part}`")
     return str(folder / model) if model else ""

@@ -10,6 +10,7 @@ from typing import Any
 
 from bitextile.pipelines.runner.options import RunOptions
 from bitextile.schema import errors
+from bitextile.schema.confinement import root_folder
 from bitextile.schema.errors import BitextileError, ConfigError
 
 # Below this much input a second process costs more than it gains: 200,787 rows of ingest took 5.2 s
@@ -38,6 +39,10 @@ def execute(build: Callable[[Any], None], options: RunOptions, *, input_bytes: i
     beam_options = PipelineOptions(arguments)
     runner: Any = beam_options.view_as(StandardOptions).runner
     local = runner in (None, "DirectRunner")
+    if not local and root_folder():
+        raise ConfigError(
+            f"--runner={runner}: --root confines what runs on this machine alone; leave one out"
+        )
     if local:
         # Beam passes over options it does not know; a misspelt one would do nothing without a word.
         # Other runners have options of their own, known only to them.

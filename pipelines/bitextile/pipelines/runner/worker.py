@@ -5,6 +5,7 @@
 
 import sys
 
+from bitextile.schema.confinement import install
 from bitextile.schema.processes import end_with
 
 
@@ -12,6 +13,7 @@ def main() -> None:
     """Serves a runner until it has no more work, or until its process ends."""
     # Before Beam is imported, which takes seconds.
     end_with(int(sys.argv[1]))
+    install()
     from apache_beam.runners.worker import sdk_worker_main
 
     sdk_worker_main.main(sys.argv)

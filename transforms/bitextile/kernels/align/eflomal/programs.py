@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bitextile.kernels.align.eflomal.config import EflomalOptions
+from bitextile.schema.confinement import root_folder
 from bitextile.schema.endings import how_it_ended
 from bitextile.schema.errors import BitextileError, ConfigError
 from bitextile.schema.processes import run_bound
@@ -27,8 +28,14 @@ def find_program(name: str, options: EflomalOptions) -> str:
         options: names the folder to look in.
 
     Raises:
-        ConfigError: it is not there; eflomal is never installed along with bitextile.
+        ConfigError: it is not there; eflomal is never installed along with bitextile. Or a folder
+            is named in a run that `--root` confines: a recipe could name programs of its own.
     """
+    if options.bin_dir and root_folder():
+        raise ConfigError(
+            f"eflomal's programs in {options.bin_dir}: under --root only those on PATH are run; "
+            "put that folder there and leave --eflomal-bin (`bin_dir`) out"
+        )
     found = shutil.which(name, path=options.bin_dir or None)
     if found is None:
         where = options.bin_dir or "the folders of PATH"
