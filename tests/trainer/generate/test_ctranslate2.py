@@ -271,3 +271,40 @@ def test_without_the_package_it_says_what_to_install(small, monkeypatch) -> None
     monkeypatch.setitem(sys.modules, "ctranslate2", None)
     with pytest.raises(ConfigError, match=r"not installed; pip install 'bitextile\[ctranslate2\]'"):
         engine(small, ("en", "de"))
+
+
+def cut(name: str, size: int):
+    return lambda folder: (folder / name).write_bytes((folder / name).read_bytes()[:size])
+
+
+def put(name: str, content: bytes):
+    return lambda folder: (folder / name).write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (cut("model.bin", 0), "CTranslate2 cannot load it .*incomplete"),
+        (cut("model.bin", 100), "CTranslate2 cannot load it .*incomplete"),
+        (put("model.bin", b"\xff" * 500), "CTranslate2 cannot load it .*version"),
+        (put("shared_vocabulary.json", b"{"), "shared_vocabulary.json: is damaged"),
+        (put("shared_vocabulary.json", b"[" * 100_000), "shared_vocabulary.json: is damaged"),
+        (put("shared_vocabulary.json", b"7"), "that the model's vocabulary lacks"),
+        (put("config.json", b"[1]"), "config.json: holds a list"),
+        (put("source.spm", b"\xff" * 200), "no tokenizer that transformers can load"),
+        (cut("source.spm", 500), "no tokenizer that transformers can load"),
+        (put("source.spm", b""), "no tokenizer that transformers can load"),
+    ],
+)
+def test_a_damaged_model_is_one_sentence(small, tmp_path, damage, reason) -> None:
+    folder = Path(shutil.copytree(small, tmp_path / "model"))
+    damage(folder)
+    engine = Ctranslate2Engine(folder=str(folder), digest="sha256:0", config=Ctranslate2Config())
+
+    def use() -> None:
+        engine.check([("en", "de")])
+        engine.load()
+
+    with pytest.raises(ConfigError, match=reason) as error:
+        use()
+    assert "\n" not in str(error.value)

@@ -4,10 +4,16 @@ import json
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
+from bitextile.schema.errors import ConfigError
 from bitextile.trainer.generate.checkpoint import known_languages
-from bitextile.trainer.model.languages import load_languages, save_languages
+from bitextile.trainer.model.languages import (
+    LANGUAGES,
+    load_languages,
+    read_languages,
+    save_languages,
+)
 from bitextile.trainer.train.pretrain import pretrain
 
 
@@ -45,3 +51,23 @@ def test_languages_of_a_folder_are_known_by_their_tags(tmp_path, written):
     load_languages(tmp_path, ["de", "en", "fr"], fresh)
     assert torch.equal(fresh.weight[1:], table)
     assert torch.equal(fresh.weight[0], before[0])
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff" * 100, b"pickle"])
+def test_a_damaged_file_of_embeddings_is_one_sentence(tmp_path, content):
+    (tmp_path / LANGUAGES).write_bytes(content)
+    with pytest.raises(ConfigError, match="no language embeddings"):
+        read_languages(tmp_path / LANGUAGES)
+
+
+@pytest.mark.parametrize("tags", ['["de"]', '{"de": 1, "fr": 2, "en": 3}', "7", "["])
+def test_embeddings_and_languages_that_do_not_fit_are_refused(tmp_path, tags):
+    save_file({"language": torch.ones(2, 4)}, tmp_path / LANGUAGES, {"languages": tags})
+    with pytest.raises(ConfigError):
+        read_languages(tmp_path / LANGUAGES)
+
+
+def test_embeddings_of_another_width_are_refused(tmp_path):
+    save_languages(tmp_path, ["de"], torch.ones(1, 4))
+    with pytest.raises(ConfigError, match=r"expected \[8\]"):
+        load_languages(tmp_path, ["de"], torch.nn.Embedding(1, 8))

@@ -1,8 +1,15 @@
 """The card names data, digests and configuration; bitextile.json goes round."""
 
+import pytest
 import yaml
 
-from bitextile.trainer.observe.card import read_provenance, write_card, write_provenance
+from bitextile.schema.errors import ConfigError
+from bitextile.trainer.observe.card import (
+    PROVENANCE,
+    read_provenance,
+    write_card,
+    write_provenance,
+)
 from bitextile.trainer.train.pretrain import open_pretraining
 
 
@@ -29,3 +36,23 @@ def test_a_card_has_front_matter_facts_data_and_configuration(config, tmp_path):
     assert f"| weam | 1 | aligned | aligned | {manifest.rows:,} | `{manifest.digest}` |" in text
     block = text.split("```yaml\n")[1].split("```")[0]
     assert yaml.safe_load(block) == made.model_dump(mode="json")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "{",
+        "[]",
+        "7",
+        '{"datasets": 3}',
+        '{"datasets": [{"objective": 3}]}',
+        '{"tokenizer": []}',
+        '{"max_length": "x"}',
+        '{"max_length": true}',
+        '{"a":' * 100_000,
+    ],
+)
+def test_provenance_that_is_none_is_refused(tmp_path, content):
+    (tmp_path / PROVENANCE).write_text(content)
+    with pytest.raises(ConfigError, match=PROVENANCE):
+        read_provenance(str(tmp_path))
