@@ -1,6 +1,6 @@
 """`bitextile align`: pairs -> aligned, by an aligner fitted per language pair or an encoder."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from bitextile.kernels.align.config import AlignerConfig
@@ -65,7 +65,7 @@ def align(pairs: str, out: str, *, config: AlignConfig, options: RunOptions) -> 
             encoder_digests=digests,
         )
 
-    return convert_dataset(
+    made = convert_dataset(
         source,
         out,
         make,
@@ -75,6 +75,12 @@ def align(pairs: str, out: str, *, config: AlignConfig, options: RunOptions) -> 
         work=_WORK_OF_ENCODER if config.encoders else _WORK,
         more_inputs=tuple(inputs),
     )
+    if made.reused:  # it was said when the dataset was made
+        return made
+    # In here: a wrong call is refused without it.
+    from bitextile.pipelines.belonging import unmatched_corpora
+
+    return replace(made, warnings=tuple(unmatched_corpora(made.dataset)))
 
 
 def _known_translations(source: Dataset, config: AlignerConfig) -> dict[str, Dictionary]:

@@ -190,6 +190,26 @@ def test_all_is_reused(made, going, folder) -> None:
     assert [(encoder_digest(str(f.parent)), f.stat().st_mtime_ns) for f in files] == before
 
 
+def test_all_is_reused_where_the_folder_was_moved(made, folder) -> None:
+    # `pseudo` and `candidates` name the run's own models by path; their digests are the same.
+    out, _ = made
+    moved = folder / "elsewhere" / "moved"
+    moved.parent.mkdir()
+    out.rename(moved)
+    try:
+        summary = run(
+            load_recipe(str(folder / "recipe.yaml")),
+            folder,
+            str(moved),
+            options=RunOptions(workers=1, reuse=True),
+            progress=lambda _: None,
+        )
+    finally:
+        moved.rename(out)
+    assert all(finished.reused for finished in summary.datasets)
+    assert {"pseudo", "candidates"} <= {Path(f.dataset.path).name for f in summary.datasets}
+
+
 def test_a_second_stage_that_is_interrupted_goes_on(made, folder, monkeypatch, capsys) -> None:
     # Longer than before: what the model supplies is no longer the same, and is replaced.
     body = yaml.safe_load((folder / "recipe.yaml").read_text())

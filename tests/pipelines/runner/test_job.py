@@ -10,10 +10,12 @@ from bitextile.schema.ids import text_ids
 from bitextile.schema.kinds import MONO
 
 
-def write(out: str, *, seed: int = 0, **options) -> list:
+def write(
+    out: str, *, seed: int = 0, model: tuple[str, str] = ("model", "sha256:1"), **options
+) -> list:
     """Runs a job that writes one sentence."""
-    config = {"command": "test", "seed": seed}
-    inputs = ({"path": "in", "digest": "sha256:1"},)
+    config = {"command": "model", "seed": seed, "engine": {"models": [model[0]]}}
+    inputs = ({"path": model[0], "digest": model[1]},)
     row = {"lang": "de", "text": "Haus", "corpus": "c", "file": "f", "line": 1, "split": "train"}
     row["text_id"] = text_ids("de", pa.array(["Haus"]))[0].as_py()
 
@@ -46,6 +48,18 @@ def test_a_job_is_reused_only_if_inputs_and_configuration_are_the_same(tmp_path)
     [replaced] = write(out, seed=1, reuse=True, overwrite=True)
     assert not replaced.reused
     assert replaced.dataset.manifest.config["seed"] == 1
+
+
+def test_an_input_that_was_moved_is_the_same_and_one_that_was_changed_is_not(tmp_path) -> None:
+    # `command` has the name of the model's folder: a word that is no path must not become one.
+    out = str(tmp_path / "out")
+    [made] = write(out)
+    for path in ("/elsewhere/model", "../model", "model"):
+        [again] = write(out, model=(path, "sha256:1"), reuse=True)
+        assert again.reused
+        with pytest.raises(OutputExistsError, match="other inputs"):
+            write(out, model=(path, "sha256:2"), reuse=True)
+    assert again.dataset.manifest.created == made.dataset.manifest.created
 
 
 def test_a_job_that_fails_leaves_nothing(tmp_path) -> None:

@@ -32,7 +32,7 @@ Overwrite = Annotated[
 
 
 def print_results(*results: DatasetResult) -> None:
-    """Prints on stderr what was written: rows, rejects by rule, seconds."""
+    """Prints on stderr what was written: rows, rejects by rule, seconds, warnings."""
     for result in results:
         manifest = result.dataset.manifest
         rejected = ", ".join(f"{n:,} {rule}" for rule, n in manifest.counts.rejected.items())
@@ -40,3 +40,5 @@ def print_results(*results: DatasetResult) -> None:
         rows = f"{manifest.rows:,} rows of {manifest.counts.read:,}"
         line = f"{result.dataset.path}: {manifest.kind}, {rows}, {time}"
         say(line + (f"; rejected {rejected}" if rejected else ""))
+        for warning in result.warnings:
+            say(f"bitextile: warning: {warning}", style="yellow")

@@ -29,11 +29,13 @@ class DatasetResult:
         dataset: opened.
         seconds: wall time; 0 for a reused one.
         reused: whether it was there already.
+        warnings: what to look at, a sentence each.
     """
 
     dataset: Dataset
     seconds: float
     reused: bool = False
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,12 +113,15 @@ def _reusable(outputs: Sequence[Output], options: RunOptions) -> list[DatasetRes
 
 
 def _same(output: Output) -> Dataset:
-    # Compared as JSON, as the manifest has it: there tuples are lists and keys are strings.
     manifest = read_manifest(output.path)
     # Digests alone: the same data in another folder is the same input.
     inputs = [entry["digest"] for entry in output.inputs]
     found = [entry["digest"] for entry in manifest.inputs]
-    if manifest.config != json.loads(json.dumps(output.config)) or found != inputs:
+    # As JSON, as the manifest has it: there tuples are lists and keys are strings.
+    config = json.loads(json.dumps(output.config))
+    # Options may name an input too, as `model` does.
+    digests = _digests(output.inputs), _digests(manifest.inputs)
+    if found != inputs or not _same_config(config, manifest.config, *digests):
         raise OutputExistsError(
             f"{output.path} was made from other inputs or with other options, so --reuse cannot "
             "keep it; give --overwrite to replace it, or another --out"
@@ -124,6 +129,26 @@ def _same(output: Output) -> Dataset:
     dataset = open_dataset(output.path)
     check_other_files(output.path, manifest, content=False)
     return dataset
+
+
+def _digests(inputs: Sequence[dict[str, str]]) -> dict[str, str]:
+    return {entry["path"]: entry["digest"] for entry in inputs}
+
+
+def _same_config(one: Any, other: Any, ones: dict[str, str], others: dict[str, str]) -> bool:
+    """Returns whether two values of options are the same, but for where an input lies."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(
+            _same_config(one[name], other[name], ones, others) for name in one
+        )
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(
+            _same_config(a, b, ones, others) for a, b in zip(one, other)
+        )
+    if one == other:
+        return True
+    both = isinstance(one, str) and isinstance(other, str)
+    return both and one in ones and ones[one] == others.get(other)
 
 
 def software() -> dict[str, str]:
