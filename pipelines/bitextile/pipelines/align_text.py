@@ -88,16 +88,16 @@ def _check_call(
 ) -> None:
     if model is not None and save_model is not None:
         raise ConfigError("--model applies a saved model and fits none; leave --save-model out")
-    if model is not None and not Path(model).is_dir():
-        raise ConfigError(f"{model}: no such folder; give --model that of a saved aligner")
-    for folder in config.encoders:
-        check_encoder(folder)
     if lexicon is not None and (model is not None or not config.takes_lexicon):
         raise ConfigError("--lexicon is for fitting with --aligner hmm; leave it out")
     if config.fit_sample is None and (model is not None or save_model is not None):
         raise ConfigError(
             f"--aligner {config.aligner} fits no model; leave --model and --save-model out"
         )
+    if model is not None and not Path(model).is_dir():
+        raise ConfigError(f"{model}: no such folder; give --model that of a saved aligner")
+    for folder in config.encoders:
+        check_encoder(folder)
 
 
 def _named(*paths: str | None) -> list[str]:

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from bitextile.schema.config_file import check_mapping, read_config_file
+from bitextile.kernels.config_file import check_mapping, read_config_file
 from bitextile.schema.config_problems import Place, listed, problems
 from bitextile.schema.errors import ConfigError
 from bitextile.trainer.settings import Settings

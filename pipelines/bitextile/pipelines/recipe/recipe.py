@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from bitextile.kernels.align.engine import AlignConfig
 from bitextile.kernels.align.hmm.config import HmmConfig
 from bitextile.kernels.bitext.lexicon import LexiconConfig
+from bitextile.kernels.config_file import read_config_file
 from bitextile.kernels.exchange import ExchangeConfig
 from bitextile.kernels.filters.rules import FilterConfig
 from bitextile.kernels.splits import SplitConfig
@@ -18,7 +19,6 @@ from bitextile.pipelines.recipe.corpora import Bitext, Mono
 from bitextile.pipelines.recipe.models import BacktranslatePart, CandidatesPart
 from bitextile.pipelines.recipe.parts import ChosenBy, Several, Strict
 from bitextile.pipelines.recipe.variants import AlignmentSwitch, Derives, Switches
-from bitextile.schema.config_file import read_config_file
 from bitextile.schema.config_problems import problems
 from bitextile.schema.errors import BitextileError, ConfigError
 

@@ -57,7 +57,7 @@ def read_config_file(path: str, *, command: str, keys: tuple[str, ...]) -> dict[
     refuse_outside(path)
     try:
         # Bytes: YAML finds UTF-16 by its byte order mark.
-        content = yaml.load(Path(path).read_bytes(), _Loader)  # noqa: S506 - a SafeLoader
+        content = _Loader(Path(path).read_bytes()).get_single_data()
     except FileNotFoundError as error:
         name = FILE_SORTS[command].name
         raise ConfigError(f"{path}: no such file; give the path of {name}") from error

@@ -2,8 +2,8 @@
 
 import pytest
 
+from bitextile.kernels.config_file import FILE_SORTS, read_config_file
 from bitextile.pipelines.recipe.recipe import Recipe
-from bitextile.schema.config_file import FILE_SORTS, read_config_file
 from bitextile.schema.errors import ConfigError
 from bitextile.trainer.config import PretrainConfig
 from bitextile.trainer.finetune.config import FinetuneConfig
