@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 from typer.main import get_command
@@ -108,3 +109,30 @@ def test_a_signal_ends_any_command_with_one_sentence_and_its_code(
     told = capsys.readouterr().err.strip()
     assert told == "bitextile: interrupted; finished outputs stay, nothing is half-written"
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+class Dying:
+    """Is interrupted while it is deleted, where Python forgets what is raised."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __del__(self) -> None:
+        signal.raise_signal(self.number)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_that_python_forgets_comes_again(
+    number: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def work(_: str) -> None:
+        Dying(number)
+        for _ in range(1_000):
+            time.sleep(0.01)
+        pytest.fail("it went on")
+
+    monkeypatch.setattr("bitextile.pipelines.verify.verify", work)
+    with pytest.raises(SystemExit) as ended:
+        main(["verify", "somewhere"])
+    assert ended.value.code == 128 + number
+    assert capsys.readouterr().err.count("\n") == 1

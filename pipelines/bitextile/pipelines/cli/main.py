@@ -7,6 +7,7 @@ is imported, and pipelines and trainer by the command itself, so that help is qu
 without the libraries of the other.
 """
 
+import _thread
 import atexit
 import gc
 import logging
@@ -146,11 +147,12 @@ def _take_root(given: list[str]) -> tuple[list[str], str]:
 _UsageError: Any = typer.BadParameter.__base__
 _INTERRUPTED = 128 + signal.SIGINT
 _ALLOCATIONS_BETWEEN_COLLECTIONS = 100_000
+_AGAIN_S = 0.05
 
 
 @contextmanager
 def _sigterm_as_ctrl_c() -> Iterator[list[int]]:
-    """Lets SIGTERM end a command as Ctrl-C does, which removes what is half-written.
+    """Lets SIGTERM end a command as Ctrl-C does, which removes what is half-written; loses neither.
 
     Yields:
         The SIGTERMs received.
@@ -164,10 +166,24 @@ def _sigterm_as_ctrl_c() -> Iterator[list[int]]:
         received.append(number)
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before, hook = signal.signal(signal.SIGTERM, interrupt), sys.unraisablehook
+
+    # Python prints and forgets what is raised in a __del__ or a callback, of which there are many
+    # while libraries are loaded (`regex` has a __del__); the interrupt comes again shortly after.
+    def again(unraisable: Any) -> None:
+        if not issubclass(unraisable.exc_type, KeyboardInterrupt):
+            hook(unraisable)
+            return
+        number = received[-1] if received else signal.SIGINT
+        later = threading.Timer(_AGAIN_S, _thread.interrupt_main, [number])
+        later.daemon = True
+        later.start()
+
+    sys.unraisablehook = again
     try:
         yield received
     finally:
+        sys.unraisablehook = hook
         signal.signal(signal.SIGTERM, before)
 
 
