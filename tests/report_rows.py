@@ -5,8 +5,18 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from bitextile.schema.ids import language_key, pair_ids, stable_id
-from bitextile.schema.kinds import REJECTS, Kind
+from bitextile.schema.ids import language_key, pair_ids, stable_id, text_ids
+from bitextile.schema.kinds import (
+    ALIGNED,
+    CANDIDATES,
+    CODESWITCH,
+    EXCHANGE,
+    LEXICON,
+    MONO,
+    PAIRS,
+    REJECTS,
+    Kind,
+)
 from bitextile.schema.manifest import Counts, Manifest, write_manifest
 from bitextile.schema.shards import reject_path, shard_path, write_shard
 
@@ -140,3 +150,33 @@ def lexicon_row(src: str, tgt: str, count: int, p: float) -> dict:
             "p_src_given_tgt": 0.5,
         }
     )
+
+
+def write_all_kinds(tmp_path: Path) -> list[str]:
+    """Writes one dataset of each kind: pairs, mono, aligned, lexicon and so on."""
+    rows = aligned_rows()
+    pairs = [{name: row[name] for name in PAIRS.schema.names} for row in rows]
+    texts = [("th", "แมวกินปลา"), ("ar", "القط نائم"), ("ja", "猫が魚を食べる")]
+    mono = [
+        {"text_id": text_ids(lang, pa.array([text]))[0].as_py(), "lang": lang, "text": text}
+        | {"corpus": "hand", "file": "mono.txt", "line": 1, "split": "train"}
+        for lang, text in texts
+    ]
+    swapped = exchange_row(rows[1], [(1, 2)], "Une Haus rouge", "Ein rotes maison")
+    switched = [
+        switch_row("ar", "القط schläft في البيت", [(5, 12, "de", "نائم", "link", 0.75)]),
+        switch_row("de", f"Der 狗 {EVIL}", [(4, 5, "zh", "Hund", EVIL, 0.5)]),
+    ]
+    lexicon = [lexicon_row("بيت", "haus", 3, 0.75), lexicon_row("بيت", "heim", 1, 0.25)]
+    lexicon.append(lexicon_row(".", ".", 99, 1.0))
+    candidate = {"text_id": "0" * 32, "lang": "de", "text": "Haus", "spans": [], "candidates": []}
+    rejects = [reject_row(n, "empty/1") for n in range(5)] + [reject_row(9, "ratio/1")]
+    return [
+        write_dataset(tmp_path / "pairs", PAIRS, pairs, rejects),
+        write_dataset(tmp_path / "mono", MONO, mono),
+        write_dataset(tmp_path / "aligned", ALIGNED, rows),
+        write_dataset(tmp_path / "lexicon", LEXICON, lexicon),
+        write_dataset(tmp_path / "exchange", EXCHANGE, [swapped]),
+        write_dataset(tmp_path / "codeswitch", CODESWITCH, switched),
+        write_dataset(tmp_path / "candidates", CANDIDATES, [candidate]),
+    ]

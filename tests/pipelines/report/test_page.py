@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from bitextile.kernels.drawing.examples import examples_of
+from bitextile.kernels.drawing.typeset import sanitized
 from bitextile.pipelines.report.config import ReportConfig
-from bitextile.pipelines.report.examples import examples_of
 from bitextile.pipelines.report.page import write_report
 from bitextile.pipelines.report.statistics import reject_statistics
-from bitextile.pipelines.report.typeset import sanitized
 from bitextile.schema.dataset import open_dataset
 from bitextile.schema.errors import ConfigError, DatasetError, OutputExistsError
 from bitextile.schema.kinds import ALIGNED

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bitextile.pipelines.report.typeset import sanitized
+from bitextile.kernels.drawing.typeset import sanitized
 from bitextile.schema.dataset import Dataset
 
 

@@ -6,7 +6,6 @@ server. All text in it is untrusted and passes through the template engine's esc
 
 import json
 import os
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,12 +13,15 @@ from importlib.metadata import version
 from importlib.resources import files
 from typing import Any
 
-from bitextile.kernels.text.private_script import PRIVATE_SCRIPT
-from bitextile.pipelines.report.config import DEFAULT_REPORT, ReportConfig
-from bitextile.pipelines.report.examples import (
+from bitextile.kernels.drawing.examples import (
     ShownRow,
     examples_of,
 )
+from bitextile.kernels.drawing.geometry import Drawing
+from bitextile.kernels.drawing.svg import svg
+from bitextile.kernels.drawing.typeset import direction, sanitized
+from bitextile.kernels.text.private_script import PRIVATE_SCRIPT
+from bitextile.pipelines.report.config import DEFAULT_REPORT, ReportConfig
 from bitextile.pipelines.report.lexicon_words import LexiconWord, lexicon_words
 from bitextile.pipelines.report.statistics import (
     KeyStatistics,
@@ -28,7 +30,6 @@ from bitextile.pipelines.report.statistics import (
     reject_statistics,
 )
 from bitextile.pipelines.report.training import evaluation_rows, loss_chart
-from bitextile.pipelines.report.typeset import direction, sanitized
 from bitextile.schema.dataset import Dataset, open_dataset
 from bitextile.schema.errors import ConfigError, OutputExistsError
 from bitextile.schema.inputs import refuse_part_of
@@ -214,6 +215,7 @@ def _render(*, title: str, datasets: list[DatasetView], **context: Any) -> str:
     # One language has one colour on the whole page, whatever datasets it is in.
     langs = sorted({lang for view in datasets for lang in _all_languages(view)})
     colours = {lang: _colour(n) for n, lang in enumerate(langs)}
+    environment.globals["svg"] = _svg
     environment.filters |= _FILTERS | {"colour": lambda lang: colours.get(lang, "c0")}
     return environment.get_template("page.html.j2").render(
         title=title,
@@ -265,9 +267,11 @@ def _percent(share: float, digits: int = 1) -> str:
     return f"{share * 100:.{0 if share in (0, 1) else digits}f} %"
 
 
-def _upright(word: str) -> bool:
-    """Returns whether a word is set upright in a column: all of it Han, kana or Hangul."""
-    return all(unicodedata.east_asian_width(char) in "WF" for char in word)
+def _svg(drawing: Drawing, src_lang: str, tgt_lang: str) -> Any:
+    """Returns a drawing's SVG, marked as escaped already."""
+    from markupsafe import Markup
+
+    return Markup(svg(drawing, src_lang=src_lang, tgt_lang=tgt_lang))
 
 
 _FILTERS = {
@@ -277,5 +281,4 @@ _FILTERS = {
     "percent": _percent,
     "megabytes": _megabytes,
     "short": lambda digest: digest.removeprefix("sha256:")[:12],
-    "upright": _upright,
 }

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import repeat
 from typing import Literal
 
-from bitextile.pipelines.report.typeset import (
+from bitextile.kernels.drawing.typeset import (
     Direction,
     direction,
     text_width,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bitextile.pipelines.report.typeset import direction, sanitized, visual_order
+from bitextile.kernels.drawing.typeset import direction, sanitized, visual_order
 
 
 @pytest.mark.parametrize(

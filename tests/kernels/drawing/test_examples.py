@@ -1,6 +1,6 @@
 """Which rows are shown, and how the fields of task data are."""
 
-from bitextile.pipelines.report.examples import _show_switched, examples_of
+from bitextile.kernels.drawing.examples import _show_switched, examples_of
 from bitextile.schema.dataset import open_dataset
 from bitextile.schema.kinds import EXCHANGE
 from report_rows import aligned_rows, exchange_row, write_dataset

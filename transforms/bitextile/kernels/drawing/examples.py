@@ -4,21 +4,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from bitextile.pipelines.report.drawing import (
+from bitextile.kernels.drawing.geometry import (
     MAX_WORDS,
     Drawing,
     Sentence,
     ladder,
     wide_drawing,
 )
-from bitextile.pipelines.report.marked_text import (
+from bitextile.kernels.drawing.marked_text import (
     MarkedText,
     exchanged_texts,
     plain_text,
     switched_text,
     task_fields,
 )
-from bitextile.pipelines.report.typeset import sanitized
+from bitextile.kernels.drawing.typeset import sanitized
 from bitextile.schema.dataset import Dataset
 
 POOL = 512

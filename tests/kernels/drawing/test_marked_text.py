@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bitextile.kernels.drawing.marked_text import exchanged_texts, switched_text
 from bitextile.kernels.exchange import ExchangeConfig, exchange
 from bitextile.kernels.text.truecase import casing_of
-from bitextile.pipelines.report.marked_text import exchanged_texts, switched_text
 from bitextile.schema.errors import RowError
 from bitextile.schema.kinds import ALIGNED
 from report_rows import aligned_row, exchange_row

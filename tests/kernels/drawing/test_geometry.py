@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bitextile.pipelines.report.drawing import (
+from bitextile.kernels.drawing.geometry import (
     PAGE_PX,
     Sentence,
     ladder,

@@ -6,8 +6,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from bitextile.kernels.drawing.typeset import Direction, direction, sanitized
 from bitextile.kernels.exchange import exchanged_spans
-from bitextile.pipelines.report.typeset import Direction, direction, sanitized
 from bitextile.schema.kinds import EXCHANGE
 
 Row = dict[str, Any]
