@@ -31,7 +31,7 @@ def task(world, tmp_path_factory) -> Path:
 def found(world, task, call) -> str:
     out = str(task.parent / "candidates")
     given = ("--model", world.model, "--languages", "de,fr", "--vocabulary-data", world.pairs, *ANY)
-    code = call("candidates", task, "--task-language", "en", *given, "--out", out, "--workers", "1")
+    code = call("candidates", task, "--language", "en", *given, "--out", out, "--workers", "1")
     assert code == 0
     return out
 
@@ -89,13 +89,13 @@ def test_what_is_wrong_is_said_in_a_sentence(task, world, call, capsys, tmp_path
         return said
 
     german = ("--languages", "de")
-    assert "holds sentences in de" in refused(task, "--task-language", "de", *german)
-    assert "not a BCP-47 tag" in refused(task, "--task-language", "?", *german)
-    split = ("--task-language", "en", "--split", "test")
+    assert "holds sentences in de" in refused(task, "--language", "de", *german)
+    assert "not a BCP-47 tag" in refused(task, "--language", "?", *german)
+    split = ("--language", "en", "--split", "test")
     assert "--split: a task file has none" in refused(task, *split, *german)
     nothing = tmp_path / "nothing.tsv"
     nothing.write_text("one cell\n")
-    assert "1 cells" in refused(nothing, "--task-language", "en", *german, code=1)
+    assert "1 cells" in refused(nothing, "--language", "en", *german, code=1)
 
 
 def test_finetune_needs_no_beam(tmp_path) -> None:

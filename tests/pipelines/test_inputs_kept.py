@@ -82,7 +82,7 @@ COMMANDS = [
     "lexicon out/aligned --out out/../link/aligned",
     "exchange link/aligned --out out/aligned",
     "codeswitch out/aligned --method alignment --out out/aligned/kept/..",
-    "codeswitch out/pairs --method dictionary --dictionary en,de=out/exchange/kept/en-de.tsv"
+    "codeswitch out/pairs --method dictionary --lexicon en,de=out/exchange/kept/en-de.tsv"
     " --out out/exchange",
     "derive out/pairs --transforms invert --out link/pairs",
     "export out/export/kept/aligned --format pharaoh --out out/export",

@@ -108,7 +108,7 @@ def _check_files(outputs: list[str], inputs: list[str]) -> None:
     for path in outputs:
         refuse_part_of(path, inputs, written_before=lambda _: False)
     if len({os.path.realpath(path) for path in outputs}) < len(outputs):
-        raise ConfigError(f"--output and --scores are both {outputs[0]}; give two files")
+        raise ConfigError(f"--out and --scores are both {outputs[0]}; give two files")
 
 
 def _read_lexicon(path: str) -> pa.Table:

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.metadata import version
 
 import pytest
 from typer.main import get_command
@@ -56,6 +57,68 @@ def test_help_imports_no_heavy_library(name: str) -> None:
     assert done.returncode == 0, done.stderr
     loaded = set(json.loads(done.stdout.splitlines()[-1]))
     assert not loaded & (HEAVY | LIGHT.get(name, set()))
+
+
+def told(call: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    with pytest.raises(SystemExit) as ended:
+        main(call)
+    assert not ended.value.code
+    return capsys.readouterr().out
+
+
+def test_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
+    assert told(["--version"], capsys) == f"bitextile {version('bitextile')}\n"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_help_has_an_example_that_the_command_takes(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = told([name, "--help"], capsys)
+    lines = shown.split("Example:\n")[1].replace("\\\n", " ").split()
+    assert lines == COMMANDS[name].example.split()
+    assert lines[:2] == ["bitextile", name]
+    offered = {
+        flag for p in get_command(build_app([name])).commands[name].params for flag in p.opts
+    }
+    assert {word for word in lines[2:] if word.startswith("-")} <= offered
+
+
+@pytest.mark.parametrize("name", set(COMMANDS) - {"verify", "status"})
+def test_the_output_is_named_alike_everywhere(name: str) -> None:
+    flags = [p.opts for p in get_command(build_app([name])).commands[name].params]
+    assert ["--out", "-o"] in flags
+
+
+def test_help_lists_the_commands_in_groups(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = told(["--help"], capsys).splitlines()
+    for listed in COMMANDS.values():
+        assert f"{listed.group}:" in lines
+    assert [line.split()[0] for line in lines if line[2:].startswith(tuple(COMMANDS))] == [
+        *COMMANDS
+    ]
+
+
+def test_arguments_are_shown_by_name(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = told(["tokenizer", "--help"], capsys)
+    assert "Usage: bitextile tokenizer [OPTIONS] DATASETS...\n" in shown
+    assert "<" not in shown
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [("bitextile lexi", "lexicon"), ("bitextile lexicon --min-c", "--min-count")],
+)
+def test_a_shell_is_told_how_a_call_goes_on(
+    words: str,
+    expected: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("_BITEXTILE_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", words)
+    monkeypatch.setenv("COMP_CWORD", str(words.count(" ")))
+    assert told([], capsys).split() == [expected]
 
 
 @pytest.mark.parametrize("name", ["", *COMMANDS])

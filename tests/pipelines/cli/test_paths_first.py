@@ -30,7 +30,7 @@ CALLS: dict[str, list[list[str]]] = {
     "exchange": [["nowhere"]],
     "codeswitch": [
         ["nowhere", "--method", "alignment"],
-        ["nowhere", "--method", "dictionary", "--dictionary", "en,de=nowhere"],
+        ["nowhere", "--method", "dictionary", "--lexicon", "en,de=nowhere"],
         ["nowhere", "--method", "task-field", "--language", "en", "--translation", "de=nowhere"],
         ["nowhere", "--method", "candidates"],
     ],
@@ -38,8 +38,8 @@ CALLS: dict[str, list[list[str]]] = {
     "backtranslate": [["nowhere", "--model", "nowhere", "--to", "de"]],
     "candidates": [
         ["nowhere", "--model", "nowhere", "--languages", "de,en"],
-        ["nowhere", "--model", "nowhere", "--languages", "de,en", "--task-language", "en"],
-        ["task.tsv", "--model", "nowhere", "--languages", "de,en", "--task-language", "en"],
+        ["nowhere", "--model", "nowhere", "--languages", "de,en", "--language", "en"],
+        ["task.tsv", "--model", "nowhere", "--languages", "de,en", "--language", "en"],
     ],
     "tokenizer": [["nowhere"]],
     "report": [["nowhere"]],

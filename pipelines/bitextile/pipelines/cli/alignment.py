@@ -30,8 +30,8 @@ def align_text(
     input: Annotated[
         str, typer.Option("--input", "-i", help="Lines `source words ||| target words`; - is stdin")
     ] = "-",
-    output: Annotated[
-        str, typer.Option("--output", "-o", help="Pharaoh lines, one per input line; - is stdout")
+    out: Annotated[
+        str, typer.Option("--out", "-o", help="Pharaoh lines, one per input line; - is stdout")
     ] = "-",
     model: Annotated[
         str | None, typer.Option(help="Folder of a saved model that is applied; nothing is fitted")
@@ -51,7 +51,7 @@ def align_text(
     # Links may go to standard output, so all that is printed about them goes to stderr.
     summary = align_files(
         input,
-        output,
+        out,
         config=config,
         model=model,
         save_model=save_model,

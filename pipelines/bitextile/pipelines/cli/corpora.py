@@ -75,7 +75,7 @@ def export(
 
 def report(
     datasets: Annotated[list[str], typer.Argument(help="folders of datasets of any kind")],
-    out: Annotated[str, typer.Option(help="Path of the HTML file")],
+    out: Annotated[str, typer.Option("--out", "-o", help="Path of the HTML file")],
     config: ReportConfig,
     overwrite: Overwrite = False,
 ) -> None:

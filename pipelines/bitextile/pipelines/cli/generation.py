@@ -25,11 +25,14 @@ def backtranslate(
 
 
 def candidates(
-    mono: Annotated[str, typer.Argument(help="folder of a mono dataset, or a task file (TSV)")],
+    mono: Annotated[
+        str,
+        typer.Argument(metavar="SENTENCES", help="folder of a mono dataset, or a task file (TSV)"),
+    ],
     out: Out,
     config: CandidateSearchConfig,
     options: RunOptions,
-    task_language: Annotated[
+    language: Annotated[
         str | None,
         typer.Option(help="Language of a task file: premise TAB hypothesis TAB label"),
     ] = None,
@@ -38,9 +41,9 @@ def candidates(
     from bitextile.pipelines.candidates import candidates as run
     from bitextile.pipelines.candidates import task_candidates
 
-    if task_language is None:
+    if language is None:
         print_results(run(mono, out, config=config, options=options))
         return
     # Datasets say their language themselves; a task file does not.
-    language = language_tag(task_language)
-    print_results(task_candidates(mono, out, language=language, config=config, options=options))
+    lang = language_tag(language)
+    print_results(task_candidates(mono, out, language=lang, config=config, options=options))

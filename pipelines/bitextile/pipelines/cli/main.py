@@ -18,58 +18,67 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
-from typing import Any
+from importlib.metadata import version
+from typing import Annotated, Any
 
 import typer
 
 from bitextile.pipelines.cli import options
+from bitextile.pipelines.cli.commands import COMMANDS, epilog, summary
+from bitextile.pipelines.cli.help_text import Command, Groups
 from bitextile.schema.confinement import confined, root_folder
 from bitextile.schema.endings import out_of_memory
 from bitextile.schema.errors import BitextileError, ConfigError
-from bitextile.schema.terminal import guard_logs_and_tracebacks, say
-
-COMMANDS = {
-    "ingest": "corpora",
-    "align": "alignment",
-    "align-text": "alignment",
-    "lexicon": "alignment",
-    "exchange": "variants",
-    "codeswitch": "variants",
-    "derive": "variants",
-    "backtranslate": "generation",
-    "candidates": "generation",
-    "tokenizer": "corpora",
-    "report": "corpora",
-    "verify": "corpora",
-    "export": "corpora",
-    "pretrain": "training",
-    "finetune": "training",
-    "evaluate": "training",
-    "run": "chain",
-    "demo": "chain",
-}
-"""Command to the module of this package that has a function of its name, in the order of help."""
+from bitextile.schema.terminal import answer, guard_logs_and_tracebacks, say
 
 
-def build_app(names: Iterable[str]) -> typer.Typer:
-    """Returns the command line with the commands named."""
+def build_app(names: Iterable[str], *, listed: Iterable[str] = ()) -> typer.Typer:
+    """Returns the command line.
+
+    Args:
+        names: commands that can be called.
+        listed: others that help names and completion offers, of which nothing is imported.
+    """
     app = typer.Typer(
+        cls=Groups,
         no_args_is_help=True,
-        add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
         help="Word-aligned parallel shards from Apache Beam, and a trainer for encoders on them.",
-        epilog="What follows -- goes to Beam: bitextile align ... -- --runner=FlinkRunner",
+        epilog="bitextile COMMAND --help shows options and an example. What follows -- goes to "
+        "Beam: bitextile align ... -- --runner=FlinkRunner",
     )
     app.callback()(_with_debug)  # with it a single command keeps its name on the command line
     for name in names:
         # Only the modules of `names`: each imports the configurations its options are made from.
-        module = import_module(f"{__package__}.{COMMANDS[name]}")
-        app.command(name)(options.command(getattr(module, name.replace("-", "_"))))
+        module = import_module(f"{__package__}.{COMMANDS[name].module}")
+        function = options.command(getattr(module, name.replace("-", "_")))
+        app.command(name, cls=Command, epilog=epilog(name))(function)
+    for name in listed:
+        app.command(name, help=summary(name))(_only_listed)
     return app
 
 
-def _with_debug(root: options.Root = "", debug: options.Debug = False) -> None:
+def _only_listed() -> None:
+    raise AssertionError("main builds the command that is called")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        answer(f"bitextile {version('bitextile')}")
+        raise typer.Exit
+
+
+def _with_debug(
+    root: options.Root = "",
+    debug: options.Debug = False,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Print the version and exit"
+        ),
+    ] = False,
+) -> None:
     """Takes the options that `main` has taken out already, so that help lists them."""
 
 
@@ -103,12 +112,12 @@ def main(call: Sequence[str] | None = None) -> None:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     # Threads that spin for each other starve on a machine that others use: trainer/README.md.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    # Anything else loads all commands: help lists them, a misspelt name gets the nearest one.
-    named = [name for name in given[:1] if name in COMMANDS]
+    named = [name for name in _words_before_options(given) if name in COMMANDS]
     arguments = given + [f"--beam={argument}" for argument in for_beam]
     with _sigterm_as_ctrl_c() as terminated:
         try:
-            app = build_app(named or COMMANDS)
+            # The others are listed: in help, and where a misspelt name gets the nearest one.
+            app = build_app(named, listed=[name for name in COMMANDS if name not in named])
             # standalone_mode would let click print errors and exit by itself; with False they are
             # raised, and the exit code of `typer.Exit` is returned.
             with confined(root):
@@ -142,6 +151,18 @@ def _take_root(given: list[str]) -> tuple[list[str], str]:
             sys.exit(_complain("--root is empty, expected a folder", ConfigError.exit_code))
     return rest, root
 
+
+def _words_before_options(given: Sequence[str]) -> list[str]:
+    """Returns the word that can be the command's name: the first one that is no option."""
+    # To complete a call the shell starts this program with the call in its environment.
+    words = os.environ.get("COMP_WORDS", "").split()[1:] if _COMPLETING in os.environ else given
+    if _COMPLETING in os.environ and not words:  # zsh and fish
+        words = os.environ.get("_TYPER_COMPLETE_ARGS", "").split()[1:]
+    return [word for word in words if not word.startswith("-")][:1]
+
+
+_COMPLETING = "_BITEXTILE_COMPLETE"
+"""Where a shell that completes a call says so."""
 
 # Typer carries its own copy of click, so the class is taken from what it publishes.
 _UsageError: Any = typer.BadParameter.__base__

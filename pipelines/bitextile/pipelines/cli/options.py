@@ -31,9 +31,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from functools import cache
 from types import MappingProxyType
-from typing import Annotated, Any, Literal, NamedTuple, cast, get_args, get_type_hints
+from typing import Annotated, Any, Literal, NamedTuple, cast, get_args, get_origin, get_type_hints
 
 import typer
+from typer.models import ArgumentInfo, OptionInfo
 
 from bitextile.pipelines.cli.field_docs import field_docs, first_sentence
 from bitextile.pipelines.cli.field_types import bare_type, choices_of, syntax_of
@@ -46,8 +47,9 @@ Debug = Annotated[
 Root = Annotated[
     str,
     typer.Option(
+        metavar="FOLDER",
         help="Folder within which alone the run reads and writes, whatever a recipe names; also "
-        "BITEXTILE_ROOT"
+        "BITEXTILE_ROOT",
     ),
 ]
 """Likewise."""
@@ -119,7 +121,8 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     last = [_parameter("root", Root, default=""), _parameter("debug", Debug, default=False)]
     for name, parameter in inspect.signature(function).parameters.items():
         config = configs[name]
-        own = [parameter.replace(annotation=hints[name], kind=inspect.Parameter.KEYWORD_ONLY)]
+        hint = _with_metavar(name, hints[name])
+        own = [parameter.replace(annotation=hint, kind=inspect.Parameter.KEYWORD_ONLY)]
         parameters += own if config is None else config.parameters()
     # typer takes name and help from these.
     run.__name__, run.__doc__ = function.__name__, function.__doc__
@@ -228,7 +231,10 @@ class Configuration:
         # typer would show None, the default of every generated parameter; the dataclass's is in
         # `doc`.
         info = typer.Option(
-            *_declarations(option), help=doc, show_default=False, metavar=syntax.metavar
+            *_declarations(option),
+            help=doc,
+            show_default=False,
+            metavar=syntax.metavar or metavar_of(syntax.type),
         )
         annotation = syntax.type if required else syntax.type | None
         default = inspect.Parameter.empty if required else None
@@ -242,6 +248,30 @@ class Configuration:
         if len(by_doc) == 1 and len(readers) == len(self.kinds):
             return next(iter(by_doc))
         return "; ".join(f"{', '.join(names)}: {doc}" for doc, names in by_doc.items())
+
+
+def metavar_of(type_: Any) -> str | None:
+    """Returns how help shows a plain value, as click does; None leaves it to typer.
+
+    >>> metavar_of(list[str]), metavar_of(float | None)
+    ('TEXT', 'NUMBER')
+    """
+    plain = bare_type(type_)
+    if get_origin(plain) is list:
+        plain = get_args(plain)[0]
+    return {str: "TEXT", int: "INTEGER", float: "NUMBER"}.get(plain)
+
+
+def _with_metavar(name: str, hint: Any) -> Any:
+    """Returns the type of a parameter of typer's own, with what help calls its value."""
+    marks = getattr(hint, "__metadata__", ())
+    for mark in marks:
+        # typer itself would show `<list[str]>`, and `{pairs}` for an argument.
+        if isinstance(mark, ArgumentInfo):
+            mark.metavar = mark.metavar or name.upper()
+        elif isinstance(mark, OptionInfo):
+            mark.metavar = mark.metavar or metavar_of(hint)
+    return hint
 
 
 def _unless_named(value: Any, hint: Any) -> Any:

@@ -18,6 +18,8 @@ def _not_empty(path: str) -> str:
 Out = Annotated[
     str,
     typer.Option(
+        "--out",
+        "-o",
         callback=_not_empty,
         help="Folder (or gs://, s3:// URI) that is written; a symbolic link is followed",
     ),

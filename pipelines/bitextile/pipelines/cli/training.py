@@ -17,7 +17,9 @@ from bitextile.trainer.evaluate.tasks import TASKS
 Run = Annotated[
     str,
     typer.Option(
-        help="local folder for the run, a model folder at the end; a symbolic link is followed"
+        "--out",
+        "-o",
+        help="local folder for the run, a model folder at the end; a symbolic link is followed",
     ),
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="go on from the last checkpoint")]
@@ -112,7 +114,9 @@ def evaluate(
         OneOf("task", {t.name: t.options for t in TASKS}, {t.name: t.data for t in TASKS}),
     ],
     data: Annotated[list[str], typer.Option(help="Dataset, gold file or text file; repeatable")],
-    out: Annotated[str | None, typer.Option(help="JSON file for the metrics")] = None,
+    out: Annotated[
+        str | None, typer.Option("--out", "-o", help="JSON file for the metrics")
+    ] = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Measures a model, or the word alignments of a dataset, and prints the metrics as JSON."""

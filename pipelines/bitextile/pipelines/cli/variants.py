@@ -43,7 +43,7 @@ def exchange(
 class DictionarySwitchOptions(DictionarySwitchConfig, DictionaryFormat, LexiconLimits):
     """Switching by dictionaries, all read alike."""
 
-    dictionaries: tuple[str, ...] = field(metadata={"option": "dictionary"})
+    dictionaries: tuple[str, ...] = field(metadata={"option": "lexicon"})
     """Dictionary file or folder of a lexicon, as SRC,TGT=PATH."""
 
     def sources(self) -> list[DictionarySource]:
