@@ -8,9 +8,9 @@ from bitextile.schema.errors import (
 
 
 def test_unknown_keys_and_wrong_values_are_named(tuning, task_file):
-    with pytest.raises(ConfigError, match="unknown key mixup"):
+    with pytest.raises(ConfigError, match="unknown key 'mixup'"):
         tuning(mixup=True)
-    with pytest.raises(ConfigError, match=r"unknown key train\.0\.weight"):
+    with pytest.raises(ConfigError, match=r"unknown key 'train\.0\.weight'"):
         tuning(train=[{"file": task_file, "language": "en", "weight": 2}])
     with pytest.raises(ConfigError, match=r"train\.0: give one of file or dataset"):
         tuning(train=[{}])

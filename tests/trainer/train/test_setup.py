@@ -71,6 +71,10 @@ def test_collation_follows_the_configuration(config):
     assert collation.layout is Layout.NARROW
     assert collation.languages == {"ar": 0, "en": 1}
     assert open_pretraining(config()).collation.languages is None
+
+
+@pytest.mark.filterwarnings("ignore")  # the compiler warns of its own insides
+def test_a_compiled_model_has_rows_of_one_width(config):
     assert open_pretraining(config(compile=True)).collation.layout is Layout.FIXED
 
 
