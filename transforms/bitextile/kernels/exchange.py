@@ -25,6 +25,7 @@ from bitextile.kernels.bitext.phrases import (
 from bitextile.kernels.bitext.recase import match_case, recase_phrases
 from bitextile.kernels.randomness import hash64, uniform
 from bitextile.kernels.rejects import Filtered, merge_by_row, reject_rows
+from bitextile.kernels.rows import takes_tables
 from bitextile.kernels.text.codepoints import to_texts
 from bitextile.kernels.text.replace_spans import Edits, ReplacedTexts, replace_spans
 from bitextile.kernels.text.truecase import EMPTY_CASING, Casing
@@ -68,6 +69,7 @@ def check_variants(variants: int) -> None:
         raise ConfigError(f"variants is {variants}, expected 1 to {np.iinfo(np.int16).max}")
 
 
+@takes_tables
 def exchange(
     batch: pa.RecordBatch, *, config: ExchangeConfig, casing: Casing = EMPTY_CASING
 ) -> Filtered:
@@ -119,6 +121,7 @@ def exchange(
     return Filtered(merge_by_row(kept, EXCHANGE.schema), merge_by_row(rejects))
 
 
+@takes_tables
 def undo_exchange(batch: pa.RecordBatch) -> tuple[pa.StringArray, pa.StringArray]:
     """Exchanges the same links again and returns the original pair, exactly, for each row.
 
@@ -147,6 +150,7 @@ def undo_exchange(batch: pa.RecordBatch) -> tuple[pa.StringArray, pa.StringArray
     return back[0], back[1]
 
 
+@takes_tables
 def exchanged_spans(batch: pa.RecordBatch) -> tuple[pa.ListArray, pa.ListArray]:
     """Returns where the exchanged words stand in `src_exchanged` and in `tgt_exchanged`.
 

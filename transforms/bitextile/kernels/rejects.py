@@ -28,6 +28,9 @@ class Filtered(NamedTuple):
     kept: pa.RecordBatch
     rejects: pa.RecordBatch
 
+    def __repr__(self) -> str:
+        return f"Filtered(kept={self.kept.num_rows} rows, rejects={self.rejects.num_rows} rows)"
+
 
 def split_rejects(
     batch: pa.RecordBatch,

@@ -2,11 +2,12 @@
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from bitextile.schema.checks import check_rows
-from bitextile.schema.errors import DatasetError, SchemaError
+from bitextile.schema.errors import ConfigError, DatasetError, SchemaError
 from bitextile.schema.kinds import REJECTS, Kind
 from bitextile.schema.languages import canonical_tag, key_readings
 from bitextile.schema.manifest import Manifest, Shard, read_manifest
@@ -20,12 +21,15 @@ from bitextile.schema.shards import (
     shard_key,
 )
 
+if TYPE_CHECKING:
+    import pandas
+
 BATCH_ROWS = 8_192
 """Rows of a record batch in a pipeline: 2 MB of pairs, and enough rows that Beam's cost per element
 is small beside the work on them."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Dataset:
     """A finished dataset: its manifest is read, its kind known, its shards are present.
 
@@ -38,6 +42,12 @@ class Dataset:
     path: str
     manifest: Manifest
     kind: Kind
+
+    def __repr__(self) -> str:
+        keys = self.keys
+        named = ", ".join(keys[:4]) + (f" and {len(keys) - 4} more" if len(keys) > 4 else "")
+        rows = f"{self.manifest.rows:,} rows" + (f" in {named}" if keys else "")
+        return f"{type(self).__name__}({self.path!r}, {self.kind.name}, {rows})"
 
     @property
     def keys(self) -> list[str]:
@@ -99,6 +109,42 @@ class Dataset:
         # The schema is named for an empty dataset only: an extensible kind has columns that only
         # its shards know.
         return pa.Table.from_batches(batches, None if batches else pa.schema(fields))
+
+    def to_pandas(
+        self, *, key: str | None = None, columns: list[str] | None = None
+    ) -> "pandas.DataFrame":
+        """Returns all rows (of a language pair) as a DataFrame; spans and links as lists of dicts.
+
+        Args:
+            key: a language pair or language; None for all.
+            columns: names to read; None for all.
+
+        Raises:
+            ConfigError: pandas is not installed.
+        """
+        try:
+            import pandas  # noqa: F401 - pyarrow would say less when it misses it
+        except ImportError as error:
+            raise ConfigError("to_pandas needs pandas; pip install pandas") from error
+        return self.table(key=key, columns=columns).to_pandas()
+
+    def to_datasets(self, *, key: str | None = None, columns: list[str] | None = None) -> Any:
+        """Returns all rows (of a language pair) as a `datasets.Dataset` of Hugging Face, in memory.
+
+        For more than memory holds, `datasets.load_dataset(FOLDER, KEY)` maps the rows from disk.
+
+        Args:
+            key: a language pair or language; None for all.
+            columns: names to read; None for all.
+
+        Raises:
+            ConfigError: datasets is not installed.
+        """
+        try:
+            import datasets
+        except ImportError as error:
+            raise ConfigError("to_datasets needs datasets; pip install datasets") from error
+        return datasets.Dataset(self.table(key=key, columns=columns))
 
 
 def open_dataset(path: str, kind: Kind | Collection[Kind] | None = None) -> Dataset:

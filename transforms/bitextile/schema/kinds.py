@@ -85,7 +85,7 @@ _SIDE_COLUMNS = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Kind:
     """A dataset kind: a name, a version, its columns and what identifies a row.
 
@@ -104,6 +104,9 @@ class Kind:
     languages: tuple[str, ...]
     extensible: bool = False
     version: int = field(default=1)
+
+    def __repr__(self) -> str:
+        return f"Kind({self.name}: {', '.join(column.name for column in self.columns)})"
 
     @cached_property
     def schema(self) -> pa.Schema:

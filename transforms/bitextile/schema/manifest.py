@@ -49,7 +49,7 @@ class Counts:
     rejected: dict[str, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Manifest:
     """A dataset's description.
 
@@ -81,6 +81,10 @@ class Manifest:
     inputs: tuple[dict[str, str], ...] = ()
     software: dict[str, str] = field(default_factory=dict)
     created: str = ""
+
+    def __repr__(self) -> str:
+        parts = f"{self.rows:,} rows, {len(self.shards)} shards, {len(self.keys)} keys"
+        return f"Manifest({self.kind}, {parts})"
 
     @property
     def rows(self) -> int:

@@ -35,8 +35,9 @@ from bitextile.schema.shards import (
     shard_path,
     write_shard,
 )
-from bitextile.schema.storage import exists
+from bitextile.schema.storage import exists, write_atomically
 from bitextile.transforms.batches import AnyRows, track
+from bitextile.transforms.card import CARD, card_text
 
 MAX_SHARD_ROWS = 500_000
 """A shard must fit in a worker's memory: 480 bytes an aligned pair (real text) make that 240 MB."""
@@ -168,6 +169,9 @@ def _write_manifest(
     check_no_others(write.path, (*manifest.shards, *manifest.rejects))
     # Now that the shards are written, so are the models that made their rows.
     manifest = replace(manifest, files=other_files(write.path))
+    # Not over what somebody has written there.
+    if not exists(f"{write.path}/{CARD}"):
+        write_atomically(f"{write.path}/{CARD}", card_text(manifest).encode(), overwrite=False)
     write_manifest(write.path, manifest)
     return manifest
 

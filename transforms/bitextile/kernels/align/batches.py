@@ -16,6 +16,7 @@ from bitextile.kernels.align.engine import Aligner
 from bitextile.kernels.arrays import offsets_of
 from bitextile.kernels.randomness import hash64, uniform
 from bitextile.kernels.rejects import Filtered, split_rejects
+from bitextile.kernels.rows import takes_tables
 from bitextile.kernels.text.segment import Choice, cut_words, segment
 from bitextile.schema.kinds import ALIGNED, LINK, PAIRS, SPANS, list_of
 
@@ -24,6 +25,7 @@ SEGMENTED = pa.schema([*PAIRS.schema, pa.field("src_spans", SPANS), pa.field("tg
 SAMPLE = pa.schema([("pair_id", pa.string()), ("first", WORDS), ("second", WORDS)])
 
 
+@takes_tables
 def segment_pairs(batch: pa.RecordBatch, *, segmenter: Choice) -> pa.RecordBatch:
     """Returns a PAIRS batch of one language pair with the word spans of both sides appended.
 

@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 
 from bitextile.kernels.arrays import F64, I64, Bool, check_share, list_offsets, rows_of
 from bitextile.kernels.rejects import Filtered, merge_by_row
+from bitextile.kernels.rows import takes_tables
 from bitextile.kernels.text.codepoints import any_between, cut, is_letter
 from bitextile.kernels.text.folding import fold_word
 from bitextile.kernels.text.truecase import is_capital, sentence_initial
@@ -65,6 +66,7 @@ class LexiconConfig:
             raise ConfigError(f"top_k is {self.top_k}, expected 1 or more, or none to keep all")
 
 
+@takes_tables
 def count_links(batch: pa.RecordBatch) -> pa.RecordBatch:
     """Counts the links between words of a batch, as they are spelt; sides sorted by language tag.
 

@@ -16,12 +16,14 @@ import pyarrow.compute as pc
 
 from bitextile.kernels.arrays import F64, I64, Bool
 from bitextile.kernels.rejects import Filtered, join, merge_by_row, reject_rows
+from bitextile.kernels.rows import takes_tables
 from bitextile.schema.kinds import SPLITS
 
 HELD_OUT = "held_out/1"
 """Rule of rows that stand in a corpus that is held out, of which they would give away a part."""
 
 
+@takes_tables
 def drop_duplicates(batch: pa.RecordBatch, *, corpora: Sequence[str] = ()) -> Filtered:
     """Returns the first row of each id, and the others as rejects.
 

@@ -20,6 +20,7 @@ from bitextile.kernels.drawing.marked_text import (
 )
 from bitextile.kernels.drawing.typeset import sanitized
 from bitextile.schema.dataset import Dataset
+from bitextile.schema.kinds import Kind
 
 POOL = 512
 """Rows of a key that examples are chosen from: the first in id order, which by the id's hash are as
@@ -67,6 +68,17 @@ def examples_of(dataset: Dataset, n_examples: int) -> list[ShownRow]:
         for key, share in zip(keys, shares, strict=True)
         for row in _choose(dataset, key, share)
     ]
+
+
+def shown_row(kind: Kind, key: str, row: Row) -> ShownRow:
+    """Returns one row as it is shown.
+
+    Args:
+        kind: of the row: one that `examples_of` shows.
+        key: its language pair or language.
+        row: column to value.
+    """
+    return _SHOW[kind.name](key, row)
 
 
 def _spread(items: list, n: int) -> list:

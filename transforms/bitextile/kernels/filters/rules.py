@@ -15,6 +15,7 @@ from bitextile.kernels.filters.long_word import LONG_WORD
 from bitextile.kernels.filters.rule import Rule, apply_rules
 from bitextile.kernels.filters.too_long import TOO_LONG
 from bitextile.kernels.rejects import Filtered
+from bitextile.kernels.rows import takes_tables
 from bitextile.schema.kinds import Kind
 
 # The order is part of the data: a row is counted under the first rule it breaks. Lengths come
@@ -50,6 +51,7 @@ class FilterConfig(*_OPTIONS):  # type: ignore[misc]  # mypy cannot follow a lis
                 check(self)
 
 
+@takes_tables
 def filter_rows(batch: pa.RecordBatch, *, kind: Kind, config: FilterConfig) -> Filtered:
     """Returns the rows within the limits, and the others as rejects of the first rule they break.
 

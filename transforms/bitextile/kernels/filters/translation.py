@@ -16,6 +16,7 @@ from bitextile.kernels.filters.length_ratio import LENGTH_RATIO, LengthRatioOpti
 from bitextile.kernels.filters.rule import Rows, Rule, apply_rules
 from bitextile.kernels.filters.words import MAX_NAME_WORDS, words_per_side
 from bitextile.kernels.rejects import Filtered
+from bitextile.kernels.rows import takes_tables
 from bitextile.kernels.text.scripts import scripts_of_letters
 from bitextile.schema.kinds import PSEUDO
 
@@ -43,6 +44,7 @@ class TranslationFilterConfig(LengthRatioOptions):
             check_share(f"translation_filter.{name}", getattr(self, name))
 
 
+@takes_tables
 def filter_translations(batch: pa.RecordBatch, *, config: TranslationFilterConfig) -> Filtered:
     """Splits generated rows into rows of PSEUDO and rejects of the first rule they break.
 

@@ -17,6 +17,7 @@ import pyarrow as pa
 from bitextile.kernels.arrays import check_share, list_offsets
 from bitextile.kernels.bitext.phrases import AlignedBitext, bitext_of, exchangeable, word_spans
 from bitextile.kernels.bitext.sides import Sides, check_sides
+from bitextile.kernels.rows import takes_tables
 from bitextile.kernels.switch.core import (
     Substitutes,
     SwitchConfig,
@@ -49,6 +50,7 @@ class AlignmentSwitchConfig(SwitchConfig):
         check_sides(self.sides)
 
 
+@takes_tables
 def switch_by_alignment(batch: pa.RecordBatch, *, config: AlignmentSwitchConfig) -> SwitchOutput:
     """Replaces words of each sentence by the words they are linked to in the other sentence.
 

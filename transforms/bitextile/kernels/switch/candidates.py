@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bitextile.kernels.arrays import list_offsets, offsets_of, rows_of
+from bitextile.kernels.rows import takes_tables
 from bitextile.kernels.switch.core import (
     Substitutes,
     SwitchConfig,
@@ -39,6 +40,7 @@ class CandidatesSwitchConfig(SwitchConfig):
     """Words by what a model would put in their place."""
 
 
+@takes_tables
 def switch_by_candidates(batch: pa.RecordBatch, *, config: CandidatesSwitchConfig) -> SwitchOutput:
     """Replaces words by candidates of a model, drawn in proportion to their probability.
 

@@ -165,6 +165,10 @@ class SwitchOutput(NamedTuple):
     rejects: pa.RecordBatch
     counters: Counters
 
+    def __repr__(self) -> str:
+        counts = f"kept={self.kept.num_rows} rows, rejects={self.rejects.num_rows} rows"
+        return f"SwitchOutput({counts}, counters={self.counters})"
+
 
 class Rates(NamedTuple):
     """What was drawn: sentences of all, and eligible words of the drawn sentences."""

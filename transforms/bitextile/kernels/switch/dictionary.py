@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 from bitextile.kernels.arrays import I64, offsets_of
 from bitextile.kernels.bitext.dictionary.source import Dictionary, DictionarySource, read_dictionary
 from bitextile.kernels.bitext.sides import Sides, check_sides
+from bitextile.kernels.rows import takes_tables
 from bitextile.kernels.switch.core import (
     Substitutes,
     SwitchConfig,
@@ -117,6 +118,7 @@ def load_index(sources: tuple[DictionarySource, ...]) -> dict[str, Index]:
     return index_of([read_dictionary(source) for source in sources])
 
 
+@takes_tables
 def switch_by_dictionary(
     batch: pa.RecordBatch, *, index: dict[str, Index], config: DictionarySwitchConfig
 ) -> SwitchOutput:

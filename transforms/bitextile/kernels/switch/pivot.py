@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from bitextile.kernels.arrays import F32, I64, Bool, check_share, offsets_of
 from bitextile.kernels.bitext.phrases import bitext_of, exchangeable, word_spans
+from bitextile.kernels.rows import takes_tables
 from bitextile.kernels.switch.alignment import METHOD
 from bitextile.kernels.switch.core import (
     Substitutes,
@@ -86,6 +87,7 @@ def pivot_texts(batch: pa.RecordBatch, pivot: str) -> pa.StringArray:
     return pc.if_else(at_src, batch.column("src"), batch.column("tgt"))
 
 
+@takes_tables
 def switch_multilingual(batch: pa.RecordBatch, *, config: MultilingualSwitchConfig) -> SwitchOutput:
     """Replaces words of sentences by translations from all pairs they are part of.
 

@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 
 from bitextile.kernels.arrays import I64, list_offsets, offsets_of, rows_of
 from bitextile.kernels.rejects import join, split_rejects
+from bitextile.kernels.rows import takes_tables
 from bitextile.kernels.switch.core import (
     Substitutes,
     SwitchConfig,
@@ -150,6 +151,7 @@ def read_task(files: TaskFiles) -> SwitchOutput:
     return SwitchOutput(kept, join([unlabelled, copies]), {files.language: counts})
 
 
+@takes_tables
 def switch_task_fields(batch: pa.RecordBatch, *, config: TaskFieldSwitchConfig) -> SwitchOutput:
     """Replaces fields of task data by their translations.
 

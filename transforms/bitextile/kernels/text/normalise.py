@@ -7,6 +7,7 @@ import pyarrow.compute as pc
 import regex
 
 from bitextile.kernels.arrays import replace_columns
+from bitextile.kernels.rows import takes_tables
 from bitextile.schema.ids import pair_ids, text_ids
 
 # White space by Unicode's White_Space property, which RE2's \s does not cover.
@@ -62,6 +63,7 @@ def _compose(text: pa.StringArray) -> pa.StringArray:
     return pa.array(composed, pa.string())
 
 
+@takes_tables
 def normalise_pairs(batch: pa.RecordBatch) -> pa.RecordBatch:
     """Returns a PAIRS batch with both sides normalised and `pair_id` taken over them.
 
@@ -76,6 +78,7 @@ def normalise_pairs(batch: pa.RecordBatch) -> pa.RecordBatch:
     return replace_columns(batch, changed)
 
 
+@takes_tables
 def normalise_mono(batch: pa.RecordBatch) -> pa.RecordBatch:
     """Returns a MONO batch with its text normalised and `text_id` taken over it.
 
