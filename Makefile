@@ -1,6 +1,8 @@
 # make demo   the whole chain on the embedded sample, into demo-out/
 # make test   every test
-# make check  format, lint, types, layers
+# make check  format, lint, types, layers, documentation
+# make docs   the documentation, into site/
+# make dist   wheel and sdist, into dist/
 # make mutate which faults the tests of the core modules miss (about an hour)
 PYTHON ?= python3
 VENV ?= .venv
@@ -8,7 +10,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 DEMO ?= demo-out
 
-.PHONY: demo check test mutate format clean
+.PHONY: demo check docs dist test mutate format clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.runtime
@@ -19,6 +21,15 @@ check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	PYTHONPATH=pipelines:transforms:trainer $(BIN)/lint-imports
+	$(MAKE) docs
+
+docs: $(VENV)/.dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+
+dist: $(VENV)/.dev
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation --outdir dist .
+	$(BIN)/python -m twine check --strict dist/*
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n logical
@@ -49,4 +60,4 @@ $(VENV)/.dev: $(VENV)/.runtime
 	@touch $@
 
 clean:
-	rm -rf $(VENV) $(DEMO) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(DEMO) build dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -10,6 +10,7 @@ import pytest
 import sentencepiece
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from transformers import AutoTokenizer
 
 from bitextile.kernels.tokenizer.unigram import TokenizerConfig
 from bitextile.pipelines.tokenizer import train_tokenizer
@@ -189,18 +190,29 @@ def test_only_the_train_split_counts_and_each_sentence_once(trained) -> None:
     assert manifest["config"]["alpha"] == 0.3
 
 
-def test_a_vocabulary_that_does_not_fit_is_refused_with_one_that_does(datasets, tmp_path) -> None:
+def test_a_small_text_gets_the_largest_vocabulary_it_gives_and_a_note(
+    datasets, tmp_path, capsys
+) -> None:
     out = str(tmp_path / "t")
-    with pytest.raises(ConfigError, match=r"vocab_size is 90000, .* at most (\d+) pieces") as error:
-        train_tokenizer(datasets, out, config=TokenizerConfig(vocab_size=90_000))
-    largest = int(str(error.value).split("at most ")[1].split()[0])
-    with pytest.raises(ConfigError, match=f"at most {largest}"):
-        train_tokenizer(datasets, out, config=TokenizerConfig(vocab_size=largest + 1))
-    assert list(tmp_path.iterdir()) == []
-    summary = train_tokenizer(datasets, out, config=TokenizerConfig(vocab_size=largest))
-    assert summary.vocab_size == largest
+    largest = train_tokenizer(datasets, out, config=TokenizerConfig(vocab_size=90_000)).vocab_size
+    assert 1_000 < largest < 90_000
+    assert f"gives {largest:,} ids, not 90,000" in capsys.readouterr().err
+    manifest = json.loads(Path(out, "tokenizer_manifest.json").read_text())
+    assert (manifest["vocab_size"], manifest["config"]["vocab_size"]) == (largest, 90_000)
+    assert len(AutoTokenizer.from_pretrained(out)) == largest
+    # One id more than the largest shrinks to it; the largest itself is taken without a note.
+    same = [
+        train_tokenizer(datasets, f"{out}{size}", config=TokenizerConfig(vocab_size=size)).sha256
+        for size in (largest + 1, largest)
+    ]
+    assert same == [manifest["sha256"]] * 2
+    assert capsys.readouterr().err.count("ids, not") == 1
+
+
+def test_a_vocabulary_too_small_for_the_characters_is_refused(datasets, tmp_path) -> None:
     with pytest.raises(ConfigError, match="the characters of this text alone need"):
-        train_tokenizer(datasets, f"{out}2", config=TokenizerConfig(vocab_size=300))
+        train_tokenizer(datasets, str(tmp_path / "t"), config=TokenizerConfig(vocab_size=300))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_output_that_exists_is_replaced_only_when_told_and_only_a_tokenizer(

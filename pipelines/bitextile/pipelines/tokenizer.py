@@ -22,7 +22,12 @@ import pyarrow.compute as pc
 
 from bitextile.kernels.tokenizer.fast import fast_tokenizer
 from bitextile.kernels.tokenizer.sample import SentenceSample, sample_sizes
-from bitextile.kernels.tokenizer.unigram import SPECIAL_ROLES, TokenizerConfig, train_unigram
+from bitextile.kernels.tokenizer.unigram import (
+    SPECIAL_ROLES,
+    TokenizerConfig,
+    count_ids,
+    train_unigram,
+)
 from bitextile.pipelines.runner.atomic import check_free, staged
 from bitextile.schema.dataset import Dataset, open_dataset
 from bitextile.schema.errors import ConfigError, InputError
@@ -30,6 +35,7 @@ from bitextile.schema.inputs import refuse_inputs_in
 from bitextile.schema.json_file import read_json
 from bitextile.schema.kinds import ALIGNED, MONO, PAIRS
 from bitextile.schema.storage import is_local
+from bitextile.schema.terminal import say
 
 MODEL, MANIFEST = "spiece.model", "tokenizer_manifest.json"
 
@@ -43,7 +49,7 @@ class TokenizerSummary:
 
     Attributes:
         path: its folder.
-        vocab_size: ids.
+        vocab_size: ids, fewer than were asked for where the text gives no more.
         sentences: language to unique sentences in the train split.
         sampled: language to sentences trained on, repeats included.
         sha256: of spiece.model, in hex.
@@ -75,7 +81,7 @@ def train_tokenizer(
 
     Raises:
         OutputExistsError: `out` is there and `overwrite` is false, or it is no tokenizer's folder.
-        ConfigError: `vocab_size` does not fit the text; the message says what does.
+        ConfigError: `vocab_size` is too small for the characters; the message says what fits.
         DatasetError: a dataset is damaged or of another kind.
         InputError: there is no text to train on.
     """
@@ -94,7 +100,12 @@ def train_tokenizer(
     texts = [text for lang, n in sampled.items() for text in samples[lang].first(n)]
     model = train_unigram(texts, config)
     digest = sha256(model).hexdigest()
-    summary = TokenizerSummary(out, config.vocab_size, sentences, sampled, digest)
+    summary = TokenizerSummary(out, count_ids(model), sentences, sampled, digest)
+    if summary.vocab_size < config.vocab_size:
+        say(
+            f"{out}: this text gives {summary.vocab_size:,} ids, not {config.vocab_size:,}; "
+            "more text, or vocab_size, changes that"
+        )
     with staged([out], overwrite=overwrite, inputs=datasets, marker=MANIFEST) as places:
         _write(Path(places[out]), model, summary, config, opened)
     return summary

@@ -125,7 +125,7 @@ def test_every_option_belongs_to_one_rule_and_stands_in_the_recipes_documentatio
     assert declared == [field.name for field in fields(FilterConfig)]
     [row] = [
         line
-        for line in Path(REPOSITORY, "README.md").read_text(encoding="utf-8").splitlines()
+        for line in Path(REPOSITORY, "docs/recipe.md").read_text(encoding="utf-8").splitlines()
         if line.startswith("| `filters` |")
     ]
     assert all(f"`{name}`" in row for name in declared)

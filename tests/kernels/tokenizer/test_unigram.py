@@ -3,7 +3,13 @@
 import pytest
 import sentencepiece
 
-from bitextile.kernels.tokenizer.unigram import MASK, SPECIALS, TokenizerConfig, train_unigram
+from bitextile.kernels.tokenizer.unigram import (
+    MASK,
+    SPECIALS,
+    TokenizerConfig,
+    count_ids,
+    train_unigram,
+)
 from bitextile.schema.errors import ConfigError
 
 TEXTS = [f"the {word} runs {n}" for n, word in enumerate(["dog", "cat", "hen", "cow"] * 9)]
@@ -18,10 +24,17 @@ def test_special_pieces_come_first_and_the_mask_last() -> None:
     assert pieces.is_control(284)
 
 
-@pytest.mark.parametrize(("size", "message"), [(9_000, "at most"), (262, "need")])
-def test_a_size_that_does_not_fit_names_one_that_does(size: int, message: str) -> None:
-    with pytest.raises(ConfigError, match=rf"vocab_size is {size}, but .* {message} "):
-        train_unigram(TEXTS, TokenizerConfig(vocab_size=size))
+def test_a_size_below_the_characters_names_one_that_fits() -> None:
+    with pytest.raises(ConfigError, match=r"vocab_size is 262, but .* need "):
+        train_unigram(TEXTS, TokenizerConfig(vocab_size=262))
+
+
+def test_a_size_above_what_the_text_gives_shrinks_to_it() -> None:
+    shrunk = train_unigram(TEXTS, TokenizerConfig(vocab_size=9_000))
+    largest = count_ids(shrunk)
+    assert 285 < largest < 9_000
+    assert shrunk == train_unigram(TEXTS, TokenizerConfig(vocab_size=largest))
+    assert sentencepiece.SentencePieceProcessor(model_proto=shrunk).id_to_piece(largest - 1) == MASK
 
 
 @pytest.mark.parametrize(

@@ -35,3 +35,12 @@ def test_lines_under_fields_are_found_and_a_subclass_may_say_them_anew() -> None
 def test_a_sentence_ends_at_a_full_stop_and_a_space() -> None:
     assert first_sentence("Share, 0.5 or more; not less. Ours.") == "Share, 0.5 or more; not less"
     assert first_sentence("") == ""
+
+
+def test_fields_of_a_model_have_their_lines_too() -> None:
+    from bitextile.pipelines.recipe.recipe import RetrievalSet
+
+    assert field_docs(RetrievalSet) == {
+        "name": "Of the metrics.",
+        "files": "Paths, relative to the recipe.",
+    }

@@ -1,4 +1,4 @@
-"""The docstring line under each field of a dataclass, read from its source."""
+"""The docstring line under each field of a dataclass or pydantic model, read from its source."""
 
 import ast
 import re
@@ -15,7 +15,7 @@ def field_docs(kind: type) -> dict[str, str]:
     # Later classes win, as when dataclasses collect their fields.
     found: dict[str, str] = {}
     for base in reversed(kind.__mro__):
-        if is_dataclass(base):
+        if is_dataclass(base) or "__pydantic_fields__" in vars(base):
             found |= dict(_lines_below(_parsed(base.__module__), base.__qualname__))
     return found
 

@@ -28,7 +28,8 @@ class TokenizerConfig:
     """How large the vocabulary is and what it is learned from."""
 
     vocab_size: int = 32_000
-    """Ids, specials included. XLM-R gives 250,002 to 100 languages; 32,000 serve about ten."""
+    """Ids at most, specials included; a small text gives fewer. XLM-R gives 250,002 to 100
+    languages; 32,000 serve about ten."""
     alpha: float = 0.3
     """Temperature: a language with share q of the sentences gets q^alpha of the sample, scaled to
     1; 1 keeps the shares, 0 levels them. 0.3 as in XLM-R (Conneau et al. 2020, section 3.1)."""
@@ -61,16 +62,34 @@ def train_unigram(texts: list[str], config: TokenizerConfig) -> bytes:
         texts: sentences, in the order they are to be learned from.
         config: of the vocabulary.
 
+    Returns:
+        The model; it has fewer ids than `vocab_size` where the text gives no more.
+
     Raises:
-        ConfigError: `vocab_size` does not fit the text; the message says what does.
+        ConfigError: `vocab_size` is below the number of characters; the message says what fits.
     """
+    try:
+        return _train(texts, config, config.vocab_size)
+    except RuntimeError as error:
+        most = _most_pieces(str(error))
+        if most is None or most >= config.vocab_size:
+            raise _vocab_error(str(error), config.vocab_size) from error
+    # What a text gives is known only once SentencePiece has looked at it, and small texts give too
+    # little for any default.
+    try:
+        return _train(texts, config, most)
+    except RuntimeError as error:
+        raise _vocab_error(str(error), most) from error
+
+
+def _train(texts: list[str], config: TokenizerConfig, vocab_size: int) -> bytes:
     import sentencepiece
 
     writer = io.BytesIO()
     options: dict[str, Any] = {
         "model_type": "unigram",
         # One less than asked for: `<mask>` is appended below, last, as XLM-R has it.
-        "vocab_size": config.vocab_size - 1,
+        "vocab_size": vocab_size - 1,
         "character_coverage": config.character_coverage,
         "byte_fallback": True,
         # Ingest has normalised the text; the default, NFKC with more rules, would replace
@@ -86,22 +105,21 @@ def train_unigram(texts: list[str], config: TokenizerConfig) -> bytes:
     for role in ("bos", "pad", "eos", "unk"):
         piece = SPECIAL_ROLES[f"{role}_token"]
         options |= {f"{role}_id": SPECIALS[piece], f"{role}_piece": piece}
-    try:
-        sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=iter(texts), model_writer=writer, **options
-        )
-    except RuntimeError as error:
-        raise _vocab_error(str(error), config.vocab_size) from error
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(texts), model_writer=writer, **options
+    )
     return writer.getvalue() + _control_piece(MASK)
+
+
+def _most_pieces(message: str) -> int | None:
+    """Returns how many ids a text gives, by SentencePiece's error; None of another error."""
+    found = re.search(r"value <= (\d+)", message)
+    # One more: `<mask>`, which SentencePiece does not know of.
+    return int(found[1]) + 1 if found else None
 
 
 def _vocab_error(message: str, vocab_size: int) -> Exception:
     """Returns SentencePiece's error about the vocabulary size, in terms of all ids."""
-    if high := re.search(r"value <= (\d+)", message):
-        return ConfigError(
-            f"vocab_size is {vocab_size}, but this text gives at most {int(high[1]) + 1} pieces; "
-            f"set it to {int(high[1]) + 1} or less, or train on more text"
-        )
     if low := re.search(r"required_chars\. \d+ vs (\d+)", message):
         return ConfigError(
             f"vocab_size is {vocab_size}, but the characters of this text alone need "
@@ -122,3 +140,14 @@ def _control_piece(piece: str) -> bytes:
     text = piece.encode()
     body = b"\x0a" + bytes([len(text)]) + text + b"\x15" + struct.pack("<f", 0.0) + b"\x18\x03"
     return b"\x0a" + bytes([len(body)]) + body
+
+
+def count_ids(model: bytes) -> int:
+    """Returns how many ids a SentencePiece model has, specials included.
+
+    Args:
+        model: the bytes of its file.
+    """
+    import sentencepiece
+
+    return int(sentencepiece.SentencePieceProcessor(model_proto=model).get_piece_size())
