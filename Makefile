@@ -24,7 +24,7 @@ check: $(VENV)/.dev
 	$(MAKE) docs
 
 docs: $(VENV)/.dev
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 dist: $(VENV)/.dev
 	rm -rf dist

@@ -16,9 +16,9 @@ import pyarrow as pa
 from bitextile.kernels.align.hmm.config import HmmModelConfig
 from bitextile.kernels.align.hmm.decode import align_pairs
 from bitextile.kernels.align.hmm.fit import fit
+from bitextile.kernels.drawing.geometry import Sentence, Word, two_lines
 from bitextile.kernels.switch.alignment import AlignmentSwitchConfig, switch_by_alignment
 from bitextile.kernels.text.segment import cut_words, segment
-from bitextile.pipelines.report.drawing import Sentence, Word, two_lines
 from bitextile.schema.ids import pair_ids
 from bitextile.schema.kinds import ALIGNED
 

@@ -10,6 +10,7 @@ from dataclasses import MISSING, fields, is_dataclass
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import typer
+from pydantic import BaseModel
 
 from bitextile.pipelines.cli.field_docs import field_docs
 from bitextile.pipelines.cli.main import COMMANDS, build_app
@@ -106,7 +107,7 @@ def _label(kind: type) -> str:
 
 
 def _configurations(hint: Any) -> Iterator[type]:
-    if isinstance(hint, type) and (is_dataclass(hint) or hasattr(hint, "model_fields")):
+    if isinstance(hint, type) and (is_dataclass(hint) or issubclass(hint, BaseModel)):
         yield hint
     for part in get_args(hint):
         yield from _configurations(part)
@@ -136,7 +137,7 @@ def _written(value: Any, required: bool) -> str:
         return "required"
     if value is None or value in ("", (), {}, []):
         return ""
-    if is_dataclass(value) or hasattr(value, "model_fields"):
+    if is_dataclass(value) or isinstance(value, BaseModel):
         return ""
     if isinstance(value, bool):
         return str(value).lower()

@@ -25,7 +25,7 @@ def test_what_it_prints_runs_on_two_files_of_ones_own(
     sample_files(tmp_path, "en", "de")
     commands = run_page(README, tmp_path)
     assert len(commands) == 10
-    for path in ("out/report.html", "out/pharaoh", "run/report.html", "py/aligned/manifest.json"):
+    for path in ("out/report.html", "out/pharaoh", "run/report.html", "out/aligned/manifest.json"):
         assert (tmp_path / path).exists(), path
     # What «What comes out» lists.
     for path in re.findall(r"^(out/\S+)  ", TEXT, re.MULTILINE):

@@ -60,7 +60,7 @@ def language_tag(tag: str) -> str:
     """Returns a BCP-47 tag in the one form that datasets use; see `languages.canonical_tag`.
 
     Raises:
-        ConfigError: it has not the form language[-Script][-REGION][-variant], or a part of it is
+        ConfigError: it has not the form `language[-Script][-REGION][-variant]`, or a part of it is
             not registered.
 
     >>> language_tag("ZH_hant"), language_tag("deu"), language_tag("fra-Latn-CA")
