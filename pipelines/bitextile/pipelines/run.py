@@ -2,9 +2,10 @@
 
 import itertools
 import json
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ from bitextile.pipelines.report.page import write_report
 from bitextile.pipelines.runner.inputs import check_files
 from bitextile.pipelines.runner.job import DatasetResult
 from bitextile.pipelines.runner.options import RunOptions
+from bitextile.pipelines.runner.progress import RUN_PROGRESS, State, write_progress
 from bitextile.pipelines.tokenizer import same_tokenizer, train_tokenizer
 from bitextile.schema.errors import (
     BitextileError,
@@ -84,7 +86,7 @@ def run(
     # the stages' configurations.
     steps.check()
     # Steps lock their folders as well, which a single command may write at the same time.
-    with hold(f"{out}/{LOCK}", out) if is_local(out) else nullcontext():
+    with hold(f"{out}/{LOCK}", out) if is_local(out) else nullcontext(), steps.told():
         steps.make_datasets()
         steps.make_tokenizer()
         steps.train()
@@ -119,6 +121,41 @@ class _Run:
         check_training(self.recipe, self.folder, self.out)
         check_files((*sources.bitext, *sources.mono))
 
+    def begin(self, step: str) -> None:
+        """Says which step begins: to the caller, and for `bitextile status`."""
+        self.progress(step)
+        if is_local(self.out):
+            planned = self.planned()
+            state = State(
+                "run",
+                # A step that is not foreseen is the next one after those that were.
+                planned.index(step) + 1 if step in planned else 0,
+                len(planned),
+                step,
+                updated=datetime.now(UTC).isoformat(timespec="seconds"),
+            )
+            write_progress(Path(self.out, RUN_PROGRESS), state)
+
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """Removes what `begin` has written, in the end."""
+        try:
+            yield
+        finally:
+            if is_local(self.out):
+                Path(self.out, RUN_PROGRESS).unlink(missing_ok=True)
+
+    def planned(self) -> list[str]:
+        """Returns the steps in their order."""
+        recipe, stages = self.recipe, [stage.name for stage in self.stages]
+        if recipe.backtranslate is not None:
+            stages.insert(stages_before_backtranslation(self.stages), "backtranslate")
+        steps = ["ingest", "align", "lexicon", "exchange", "codeswitch"]
+        steps += ["derive"] if recipe.derive else []
+        steps += ["tokenizer", *stages]
+        steps += ["candidates"] if recipe.candidates is not None else []
+        return [*steps, *(["evaluate"] if self.stages else []), "report"]
+
     def add(self, *finished: DatasetResult) -> None:
         """Notes what a step wrote."""
         self.datasets += finished
@@ -128,28 +165,28 @@ class _Run:
     def make_datasets(self) -> None:
         """Runs the pipelines from corpora to variants."""
         recipe, options = self.recipe, self.options
-        self.progress("ingest")
+        self.begin("ingest")
         self.add(*ingest_corpora(recipe, self.folder, self.out, options=options))
         aligned = self.at("aligned")
         config = recipe.align.resolve_paths(self.folder)
-        self.progress("align")
+        self.begin("align")
         self.add(align(self.at("pairs"), aligned, config=config, options=options))
-        self.progress("lexicon")
+        self.begin("lexicon")
         self.add(lexicon(aligned, self.at("lexicon"), config=recipe.lexicon, options=options))
-        self.progress("exchange")
+        self.begin("exchange")
         self.add(exchange(aligned, self.at("exchange"), config=recipe.exchange, options=options))
         # Those that wait for candidates come after training, in `find_candidates`.
-        self.progress("codeswitch")
+        self.begin("codeswitch")
         for asked in itertools.filterfalse(uses_run_candidates, recipe.codeswitch):
             self.add(switch(asked, self.folder, self.out, options=options))
         if recipe.derive:
-            self.progress("derive")
+            self.begin("derive")
         for wanted in recipe.derive:
             self.add(derived(wanted, self.folder, self.out, options=options))
 
     def make_tokenizer(self) -> None:
         """Trains the tokenizer on all text, unless the same one may be kept."""
-        self.progress("tokenizer")
+        self.begin("tokenizer")
         # The other datasets are made of these sentences, which would be counted again.
         texts = [f.dataset.path for f in self.datasets if f.dataset.kind.name in ("pairs", "mono")]
         out, config = self.at("tokenizer"), self.recipe.tokenizer
@@ -187,7 +224,7 @@ class _Run:
         from bitextile.trainer.train.pretrain import save_initial
 
         config = stage_config(stage, self.recipe, self.folder, self.out)
-        self.progress(stage.name)
+        self.begin(stage.name)
         if stage.number == 1:
             # With --reuse as well: initial weights are no result, they follow from the
             # configuration.
@@ -230,7 +267,7 @@ class _Run:
         from bitextile.pipelines.backtranslate import BacktranslateConfig, backtranslate
         from bitextile.pipelines.recipe.models import engine_of
 
-        self.progress("backtranslate")
+        self.begin("backtranslate")
         config = BacktranslateConfig(
             model=self.model(part.model, done),
             to=part.to,
@@ -259,7 +296,7 @@ class _Run:
             return
         from bitextile.pipelines.candidates import CandidateSearchConfig, candidates
 
-        self.progress("candidates")
+        self.begin("candidates")
         config = CandidateSearchConfig(
             **asdict(part)
             | {
@@ -281,7 +318,7 @@ class _Run:
     def evaluate(self) -> None:
         """Measures the word alignment, and every model from the initial one to the last."""
         if self.stages:
-            self.progress("evaluate")
+            self.begin("evaluate")
         measured = self.recipe.evaluate, self.folder, self.out
         # The word alignments are measured without training, too.
         self.evaluations = alignment_metrics(*measured)
@@ -293,7 +330,7 @@ class _Run:
 
     def finish(self) -> Summary:
         """Writes evaluation.json and report.html."""
-        self.progress("report")
+        self.begin("report")
         write_atomically(
             self.at("evaluation.json"),
             (json.dumps(self.evaluations, ensure_ascii=False, indent=1) + "\n").encode(),

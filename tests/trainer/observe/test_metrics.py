@@ -7,7 +7,14 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from bitextile.trainer.observe import metrics as module
-from bitextile.trainer.observe.metrics import METRICS, Bar, Lines, Metrics, reporting
+from bitextile.trainer.observe.metrics import (
+    METRICS,
+    Bar,
+    Lines,
+    Metrics,
+    SmoothedLosses,
+    reporting,
+)
 
 STEP = {"step": 1, "loss": 2.5, "losses": {"mlm": 2.5}, "tokens_per_s": 1200.4, "data_wait": 0.0}
 
@@ -47,8 +54,8 @@ def test_a_resumed_run_writes_anew_what_lies_behind_its_step(tmp_path, step, kep
 
 
 def test_lines_come_now_and_then_and_at_the_end(monkeypatch, capsys):
-    # One reading at the start and one per step: 31 s is the first beyond LINE_EVERY_S.
-    clock = iter([0.0, 10.0, 31.0, 40.0, 41.0])
+    # One reading at the start and one per step: 61 s is the first beyond LINE_EVERY_S.
+    clock = iter([0.0, 10.0, 61.0, 70.0, 71.0])
     monkeypatch.setattr(module.time, "monotonic", lambda: next(clock))
     lines = Lines(total=4, done=0)
     for step in (1, 2, 3, 4):
@@ -57,8 +64,25 @@ def test_lines_come_now_and_then_and_at_the_end(monkeypatch, capsys):
     lines.close()
     out = capsys.readouterr().err.splitlines()
     assert [line.split("  ")[0] for line in out] == ["step 2 of 4", "step 4 of 4", "valid"]
-    assert "loss 2.500  1,200 tokens/s  MFU 25%  waits for data 50%  0:00:31 left" in out[0]
+    assert "loss mlm 2.500  1,200 tokens/s  MFU 25%  waits for data 50%  0:01:01 left" in out[0]
     assert out[2] == "valid  mlm 1.250"
+
+
+def test_each_objective_has_its_own_smoothed_loss(capsys):
+    # Steps that draw one objective each: the loss of a step would jump from 10 to 4.
+    lines = Lines(total=40, done=0)
+    for step in range(1, 41):
+        losses = {"mlm": 10.0 + step % 4} if step % 2 else {"weam": 4.0}
+        lines.step(STEP | {"step": step, "losses": losses})
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "loss mlm 12.000  weam 4.000  1,200" in line
+
+
+def test_a_smoothed_loss_follows_one_that_falls():
+    losses = SmoothedLosses(horizon=3)
+    for step in range(100):
+        losses.add({"mlm": 9.0 if step < 50 else 2.0})
+    assert str(losses) == "mlm 2.000"
 
 
 def test_only_the_main_process_reports(tmp_path):
@@ -78,6 +102,6 @@ def test_a_bar_moves_on(capsys):
     bar.step(STEP)
     task = bar._progress.tasks[0]
     assert (task.completed, task.total) == (2, 3)
-    assert "loss 2.500" in task.fields["note"]
+    assert "loss mlm 2.500" in task.fields["note"]
     bar.validation({"mlm": math.pi})
     bar.close()

@@ -266,6 +266,24 @@ def hold(path: str | os.PathLike[str], what: str) -> Iterator[Lock]:
                 folder.rmdir()
 
 
+def holder_of(path: str | os.PathLike[str]) -> tuple[Holder | None, bool] | None:
+    """Returns who has a lock, as far as its file says, and whether that run still goes on.
+
+    Args:
+        path: of the lock's file.
+
+    Returns:
+        None if there is no lock. A run on another machine goes on if it gave a sign of life within
+        SILENT_S by this machine's clock, so the answer is as good as the clocks agree.
+    """
+    found = _read(Path(path))
+    if found is None:
+        return None
+    if found.holder and found.holder.here:
+        return found.holder, found.holder.runs
+    return found.holder, time.time() - found.touched < SILENT_S
+
+
 def _missing_folders(folder: Path) -> list[Path]:
     return [folder, *_missing_folders(folder.parent)] if not folder.exists() else []
 

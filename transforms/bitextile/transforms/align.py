@@ -4,7 +4,7 @@ import tempfile
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from typing import Any
 
@@ -29,6 +29,7 @@ from bitextile.kernels.align.hmm.config import HmmConfig
 from bitextile.kernels.sharding import split_by_language
 from bitextile.kernels.text.segment import Choice
 from bitextile.schema.kinds import PAIRS
+from bitextile.schema.progress import count, note
 from bitextile.schema.storage import filesystem, is_local
 from bitextile.transforms.align_encoder import load_encoder
 from bitextile.transforms.batches import (
@@ -175,10 +176,18 @@ def _fit(
     # GroupByKey yields batches in whatever order workers finished; `join_samples` sorts them by id.
     src, tgt = join_samples(samples)
     Metrics.counter("FitAligner", "pairs").inc(len(src))
+    step = f"FitAligner {key}"
+    note(step, f"{len(src):,} pairs")
     aligner = config.aligner_class().fit(
-        src, tgt, config=config, runtime=runtime, lexicon=lexicons.get(key)
+        src,
+        tgt,
+        config=config,
+        runtime=replace(runtime, progress=partial(note, step)),
+        lexicon=lexicons.get(key),
     )
-    return key, (f"{folder}/{key}", save_aligner(aligner, f"{folder}/{key}"))
+    digest = save_aligner(aligner, f"{folder}/{key}")
+    note(step, "fitted")
+    return key, (f"{folder}/{key}", digest)
 
 
 class _AlignBatch(beam.DoFn):
@@ -204,6 +213,7 @@ class _AlignBatch(beam.DoFn):
         # Counters are shown while a job runs and may count a retried bundle twice; what the
         # manifest says is counted from the shards.
         Metrics.counter("AlignWords", "pairs").inc(aligned.num_rows)
+        count("AlignWords", aligned.num_rows)
         Metrics.counter("AlignWords", "links").inc(len(aligned.column("links").flatten()))
         yield aligned
 

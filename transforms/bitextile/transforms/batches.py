@@ -24,6 +24,7 @@ from apache_beam.typehints.decorators import no_annotations
 from bitextile.kernels.rejects import Filtered
 from bitextile.kernels.splits import Assigned
 from bitextile.kernels.switch.core import Counters, SwitchOutput
+from bitextile.schema.progress import count
 from bitextile.transforms.coders import RecordBatchCoder
 
 MapKernel = Callable[[pa.RecordBatch], pa.RecordBatch]
@@ -188,6 +189,7 @@ class _Map(beam.DoFn):
     def process(self, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
         Metrics.counter(self.namespace, "in").inc(batch.num_rows)
         kept = self.kernel(batch)
+        count(self.namespace, batch.num_rows)
         Metrics.counter(self.namespace, "kept").inc(kept.num_rows)
         # An empty batch costs a coder's schema and a call in every step behind it.
         if kept.num_rows:
@@ -204,6 +206,7 @@ class _Filter(beam.DoFn):
         # `Filtered` has two fields and `SwitchOutput` three; both are tuples so that this one DoFn
         # takes either.
         kept, rejects, *counters = self.kernel(batch, *side_inputs)
+        count(self.namespace, batch.num_rows)
         yield from filtered_outputs(self.namespace, kept, rejects)
         for counted in counters:
             yield beam.pvalue.TaggedOutput(COUNTERS_TAG, counter_batch(counted))

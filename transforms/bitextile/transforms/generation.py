@@ -21,6 +21,7 @@ from bitextile.kernels.filters.translation import TranslationFilterConfig, filte
 from bitextile.kernels.model_digest import model_digest
 from bitextile.kernels.rejects import Filtered
 from bitextile.schema.errors import ConfigError
+from bitextile.schema.progress import count
 from bitextile.transforms.batches import (
     REJECTS_TAG,
     AnyRows,
@@ -105,6 +106,7 @@ class EngineHandler(BatchHandler[Filtered, InferenceFn]):
         for rows in batch:
             with _MODEL_LOCK:
                 made = model(rows)
+            count(self.namespace, rows.num_rows)
             counts = {"in": rows, "kept": made.kept, "rejected": made.rejects}
             for name, part in counts.items():
                 Metrics.counter(self.namespace, name).inc(part.num_rows)

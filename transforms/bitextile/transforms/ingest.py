@@ -20,6 +20,7 @@ from bitextile.kernels.sharding import record_hash, split_by_bucket, split_by_la
 from bitextile.kernels.splits import SplitConfig, assign_splits, draw_splits, edges_of
 from bitextile.kernels.text.normalise import normalise_mono, normalise_pairs
 from bitextile.schema.kinds import PAIRS, Kind
+from bitextile.schema.progress import count
 from bitextile.transforms.batches import (
     REJECTS_TAG,
     AnyRows,
@@ -61,7 +62,9 @@ class _ReadSource(beam.DoFn):
     def process(self, source: CorpusSource) -> Iterator[Any]:
         for kept, rejects in read_corpus(source):
             # Counted by the reader, which alone knows of rows that could not be read.
-            yield beam.pvalue.TaggedOutput("read", kept.num_rows + rejects.num_rows)
+            read = kept.num_rows + rejects.num_rows
+            count("ReadCorpora", read)
+            yield beam.pvalue.TaggedOutput("read", read)
             if kept.num_rows:
                 yield kept
             if rejects.num_rows:

@@ -13,6 +13,7 @@ from bitextile.kernels.tasks.nli import nli_sentences
 from bitextile.schema.dataset import BATCH_ROWS, Dataset
 from bitextile.schema.kinds import Kind
 from bitextile.schema.manifest import Shard
+from bitextile.schema.progress import count
 from bitextile.schema.shards import ROW_GROUP_ROWS, read_shard
 from bitextile.transforms.batches import REJECTS_TAG, TrackedRows, type_outputs
 
@@ -52,6 +53,7 @@ class ReadDataset(beam.PTransform):
             columns=self.columns,
             batch_rows=self.batch_rows,
             split=self.split,
+            rows=self.dataset.manifest.rows,
         ).with_output_types(pa.RecordBatch)
         out = (
             root
@@ -84,15 +86,17 @@ def _read(
     columns: list[str] | None,
     batch_rows: int,
     split: str | None,
+    rows: int,
 ) -> Iterator[Any]:
     shard, groups = part
     batches = read_shard(
         path, shard, kind, columns=columns, batch_rows=batch_rows, row_groups=groups
     )
-    if split is None:
-        yield from batches
-        return
     for batch in batches:
+        count("Read", batch.num_rows, total=rows)
+        if split is None:
+            yield batch
+            continue
         selected = batch.filter(pc.equal(batch.column("split"), split))
         if selected.num_rows:
             yield selected

@@ -26,6 +26,7 @@ from bitextile.kernels.sharding import (
 from bitextile.schema.errors import ConservationError, OutputExistsError
 from bitextile.schema.kinds import REJECTS, Kind
 from bitextile.schema.manifest import FILE_NAME, Counts, Manifest, Shard, write_manifest
+from bitextile.schema.progress import count
 from bitextile.schema.shards import (
     check_no_others,
     files_of,
@@ -43,6 +44,8 @@ MAX_SHARD_ROWS = 500_000
 """A shard must fit in a worker's memory: 480 bytes an aligned pair (real text) make that 240 MB."""
 MAX_SHARD_BYTES = 256 << 20
 """Of values, in the mean: of rows of the longest texts that filters keep there are more shards."""
+
+_ASSIGN = ("AssignShards", "AssignRejects")
 
 Place = tuple[str, int, int]
 Statistics = dict[str, Any]
@@ -221,6 +224,8 @@ def _assign(
     for key, part in _keyed(batch, kind):
         rows, size = counts[key]
         n = n_shards(rows, max_shard_rows, size=size, max_shard_bytes=MAX_SHARD_BYTES)
+        total = sum(rows for rows, _ in counts.values())
+        count(_ASSIGN[kind is REJECTS], part.num_rows, total=total)
         for index, piece in split_by_bucket(part, record_hash(part, kind), n):
             yield (key, index, n), piece
 
@@ -232,7 +237,10 @@ def _write_shard(
     relative = reject_path(index, n) if kind is REJECTS else shard_path(key, index, n)
     # In the order of arrival; `write_shard` sorts by id, from which equal bytes follow.
     table = pa.Table.from_batches(list(batches))
-    return write_shard(path, relative, table, kind), _statistics(table, kind)
+    written = write_shard(path, relative, table, kind), _statistics(table, kind)
+    if kind is not REJECTS:
+        count("WriteShards", table.num_rows)
+    return written
 
 
 def _statistics(table: pa.Table, kind: Kind) -> Statistics:
@@ -267,10 +275,10 @@ def _counter_rows(batch: pa.RecordBatch) -> Iterator[tuple[tuple[str, str], int]
 def _with_counters(
     keys: dict[str, Statistics], counters: dict[tuple[str, str], int]
 ) -> dict[str, Statistics]:
-    for (key, name), count in sorted(counters.items()):
+    for (key, name), number in sorted(counters.items()):
         # A key all of whose rows were rejected has no shard and no entry to add to.
         if key in keys:
-            keys[key].setdefault("drawn", {})[name] = count
+            keys[key].setdefault("drawn", {})[name] = number
     return keys
 
 

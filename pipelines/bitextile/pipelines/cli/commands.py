@@ -83,6 +83,7 @@ COMMANDS: Mapping[str, Listed] = MappingProxyType(
             _MODELS,
             "bitextile evaluate out/model --task retrieval --data out/pairs --split test",
         ),
+        "status": Listed("corpora", _INSPECTION, "bitextile status out"),
         "verify": Listed("corpora", _INSPECTION, "bitextile verify out/pairs"),
         "report": Listed(
             "corpora", _INSPECTION, "bitextile report out/pairs out/aligned --out report.html"

@@ -48,6 +48,18 @@ def tokenizer(
     say(f"{out}: {made.vocab_size:,} ids from sentences in {sampled}")
 
 
+def status(
+    folder: Annotated[
+        str, typer.Argument(help="what `run`, `pretrain`, `finetune` or any --out has written")
+    ],
+) -> None:
+    """Tells what a run has done and is doing: datasets, models, steps, rows, time left."""
+    from bitextile.pipelines.status import status as look
+
+    # On stdout: the answer is what the command was called for.
+    answer("\n".join(map(str, look(folder))))
+
+
 def verify(dataset: Annotated[str, typer.Argument(help="folder of a dataset")]) -> None:
     """Reads every byte of a dataset and checks all that the contract promises."""
     from bitextile.pipelines.verify import verify as run

@@ -26,6 +26,7 @@ import typer
 from bitextile.pipelines.cli import options
 from bitextile.pipelines.cli.commands import COMMANDS, epilog, summary
 from bitextile.pipelines.cli.help_text import Command, Groups
+from bitextile.pipelines.runner.progress import visible
 from bitextile.schema.confinement import confined, root_folder
 from bitextile.schema.endings import out_of_memory
 from bitextile.schema.errors import BitextileError, ConfigError
@@ -120,7 +121,7 @@ def main(call: Sequence[str] | None = None) -> None:
             app = build_app(named, listed=[name for name in COMMANDS if name not in named])
             # standalone_mode would let click print errors and exit by itself; with False they are
             # raised, and the exit code of `typer.Exit` is returned.
-            with confined(root):
+            with confined(root), visible():
                 code = app(arguments, prog_name="bitextile", standalone_mode=False) or 0
         except _UsageError as error:
             code = _refuse_call(error, help_only=not given)

@@ -162,6 +162,7 @@ def _clean_up(path: str, target: Path, marker: str) -> None:
     name = re.escape(target.name)
     # Of versions up to 0.1 without a token.
     left = re.compile(rf"\.{name}\.(([0-9a-f]{{16}}\.)?partial|partial\.old|[0-9a-f]{{16}}\.old)")
+    target.with_name(f".{target.name}.progress").unlink(missing_ok=True)
     for found in sorted(p for p in target.parent.iterdir() if left.fullmatch(p.name)):
         if found.suffix == ".old" and not target.exists() and (found / marker).exists():
             os.rename(found, target)

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from typing import Any
 
 from bitextile.pipelines.runner.options import RunOptions
+from bitextile.pipelines.runner.progress import Stages
 from bitextile.schema import errors
 from bitextile.schema.confinement import root_folder
 from bitextile.schema.errors import BitextileError, ConfigError
@@ -18,13 +19,20 @@ from bitextile.schema.errors import BitextileError, ConfigError
 _SMALL_BYTES = 256 << 20
 
 
-def execute(build: Callable[[Any], None], options: RunOptions, *, input_bytes: int) -> None:
+def execute(
+    build: Callable[[Any], None],
+    options: RunOptions,
+    *,
+    input_bytes: int,
+    stages: Stages | None = None,
+) -> None:
     """Builds a pipeline and runs it to its end.
 
     Args:
         build: adds the pipeline's steps to its root.
         options: how to run.
         input_bytes: about how much is read; decides on the number of local workers.
+        stages: is told which stage the local runner is in.
 
     Raises:
         ConfigError: Beam's options are wrong.
@@ -47,10 +55,10 @@ def execute(build: Callable[[Any], None], options: RunOptions, *, input_bytes: i
         # Beam passes over options it does not know; a misspelt one would do nothing without a word.
         # Other runners have options of their own, known only to them.
         _check_arguments(beam_options, arguments)
-        from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+        from bitextile.pipelines.runner.local_runner import LocalRunner
 
         # Named outright: the switching DirectRunner would try to download a Prism binary first.
-        runner = FnApiRunner()
+        runner = LocalRunner(stages or Stages())
         arguments = [*_local_workers(options, input_bytes), *arguments]
         beam_options = PipelineOptions(["--default_sdk_harness_log_level=CRITICAL", *arguments])
     try:

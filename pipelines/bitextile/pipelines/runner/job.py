@@ -1,6 +1,7 @@
 """Running a pipeline so that its outputs appear whole or not at all."""
 
 import json
+import os
 import platform
 import time
 from collections.abc import Callable, Sequence
@@ -12,6 +13,7 @@ from bitextile.kernels.readers.archives import archive_member
 from bitextile.pipelines.runner.atomic import check_free, staged
 from bitextile.pipelines.runner.beam import execute
 from bitextile.pipelines.runner.options import RunOptions
+from bitextile.pipelines.runner.progress import shown
 from bitextile.schema.dataset import Dataset, open_dataset
 from bitextile.schema.errors import BitextileError, OutputExistsError
 from bitextile.schema.manifest import read_manifest
@@ -86,8 +88,12 @@ def run_pipeline(
         reads = [entry["path"] for output in outputs for entry in output.inputs]
     inputs = [archive_member(path)[0] for path in reads]
     paths = [output.path for output in outputs]
-    with staged(paths, overwrite=options.overwrite, inputs=inputs) as places:
-        execute(lambda root: build(root, places), options, input_bytes=input_bytes)
+    command = str(outputs[0].config.get("command", "")) or os.path.basename(paths[0])
+    with (
+        staged(paths, overwrite=options.overwrite, inputs=inputs) as places,
+        shown(command, paths) as stages,
+    ):
+        execute(lambda root: build(root, places), options, input_bytes=input_bytes, stages=stages)
     seconds = time.monotonic() - started
     return [DatasetResult(open_dataset(output.path), seconds) for output in outputs]
 

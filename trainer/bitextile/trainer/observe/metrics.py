@@ -3,7 +3,7 @@
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -24,8 +24,10 @@ from torch.utils.tensorboard import SummaryWriter
 from bitextile.schema.terminal import printable, say
 
 METRICS = "metrics.jsonl"
-LINE_EVERY_S = 30.0
+LINE_EVERY_S = 60.0
 """Between two lines of progress where there is no terminal."""
+SMOOTHING_STEPS = 50
+"""A shown loss is an exponential mean over about so many steps of its objective."""
 
 
 class Metrics:
@@ -77,6 +79,35 @@ def _scalars(prefix: str, values: dict[str, Any]) -> Iterator[tuple[str, float]]
             yield f"{prefix}{name}", value
 
 
+class SmoothedLosses:
+    """Each objective's own loss, smoothed: steps draw different objectives and rows.
+
+    >>> losses = SmoothedLosses(horizon=3)
+    >>> for values in ({"mlm": 10.0}, {"weam": 4.0}, {"mlm": 8.0}):
+    ...     losses.add(values)
+    >>> str(losses)
+    'mlm 9.000  weam 4.000'
+    """
+
+    def __init__(self, horizon: int = SMOOTHING_STEPS) -> None:
+        self._horizon = horizon
+        self._seen: dict[str, int] = {}
+        self._means: dict[str, float] = {}
+
+    def add(self, losses: Mapping[str, float]) -> None:
+        """Takes the losses of a step, by objective; those without one keep theirs."""
+        for name, loss in losses.items():
+            self._seen[name] = seen = self._seen.get(name, 0) + 1
+            # A plain mean at first: the first step alone says little of where training begins.
+            rate = max(1 / seen, 2 / (self._horizon + 1))
+            before = self._means.get(name, loss)
+            self._means[name] = before + rate * (loss - before)
+
+    def __str__(self) -> str:
+        """Returns the losses by the names of the objectives."""
+        return "  ".join(f"{name} {self._means[name]:.3f}" for name in sorted(self._means))
+
+
 class Bar:
     """Progress on a terminal: a bar with step, loss, useful tokens per second, time left."""
 
@@ -98,11 +129,13 @@ class Bar:
         )
         self._progress = Progress(*columns, console=Console(stderr=True))
         self._task = self._progress.add_task("training", total=total, completed=done, note="")
+        self._losses = SmoothedLosses()
         self._progress.start()
 
     def step(self, values: dict[str, Any]) -> None:
         """Moves on by a step."""
-        self._progress.update(self._task, advance=1, note=_note(values))
+        self._losses.add(values["losses"])
+        self._progress.update(self._task, advance=1, note=_note(values, self._losses))
 
     def validation(self, losses: dict[str, float]) -> None:
         """Prints validation losses above the bar, where they stay."""
@@ -122,16 +155,18 @@ class Lines:
         self._total = total
         self._first = done
         self._began = self._said = time.monotonic()
+        self._losses = SmoothedLosses()
 
     def step(self, values: dict[str, Any]) -> None:
         """Prints a line if the last one is LINE_EVERY_S old or the run is done."""
+        self._losses.add(values["losses"])
         now, done = time.monotonic(), values["step"]
         if now - self._said < LINE_EVERY_S and done < self._total:
             return
         self._said = now
         left = (self._total - done) * (now - self._began) / max(1, done - self._first)
         time_left = timedelta(seconds=int(left))
-        say(f"step {done:,} of {self._total:,}  {_note(values)}  {time_left} left")
+        say(f"step {done:,} of {self._total:,}  {_note(values, self._losses)}  {time_left} left")
 
     def validation(self, losses: dict[str, float]) -> None:
         """Prints validation losses."""
@@ -141,11 +176,11 @@ class Lines:
         """Does nothing; every line is out."""
 
 
-def _note(values: dict[str, Any]) -> str:
+def _note(values: dict[str, Any], losses: SmoothedLosses) -> str:
     mfu = f"  MFU {values['mfu']:.0%}" if "mfu" in values else ""
     # Below a twentieth the loader keeps up, and the number is noise.
     waits = f"  waits for data {values['data_wait']:.0%}" if values["data_wait"] > 0.05 else ""
-    loss = "nothing masked" if values["loss"] is None else f"loss {values['loss']:.3f}"
+    loss = f"loss {shown}" if (shown := str(losses)) else "nothing masked"
     return f"{loss}  {values['tokens_per_s']:,.0f} tokens/s{mfu}{waits}"
 
 

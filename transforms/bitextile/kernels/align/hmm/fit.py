@@ -105,7 +105,7 @@ def fit(
     # Vocabularies and statistics come first: windows hold the words of their overlaps twice.
     corpus, statistics["pairs_in_windows"] = _training_corpus(corpus, config)
     pa.default_memory_pool().release_unused()  # the strings' copies
-    state = _initialise(corpus, classes, prior, config, n_threads)
+    state = _initialise(corpus, classes, prior, config, n_threads, progress)
     progress(f"IBM model 1: {len(state.table.tgt):,} word pairs kept")
     statistics["log_likelihood"] = _train_hmms(corpus, state, config, n_threads, progress)
     if known.num_rows:
@@ -159,7 +159,12 @@ def _empty_others(tokens: I32, lengths: I64, keep: Bool) -> tuple[I32, I64]:
 
 
 def _initialise(
-    corpus: Corpus, classes: WordClasses, prior: Prior, config: HmmModelConfig, n_threads: int
+    corpus: Corpus,
+    classes: WordClasses,
+    prior: Prior,
+    config: HmmModelConfig,
+    n_threads: int,
+    progress: Callable[[str], None],
 ) -> _State:
     """Returns what the HMMs start from, by IBM model 1."""
     n_src, n_tgt = len(classes.of_src), len(classes.of_tgt)
@@ -170,7 +175,15 @@ def _initialise(
     null_start = np.float32(config.null_start)
     null = null_start * unigram_src, null_start * unigram_tgt
     marginals = train_ibm1(
-        corpus, occurrences, counts, *null, classes, prior, config=config, n_threads=n_threads
+        corpus,
+        occurrences,
+        counts,
+        *null,
+        classes,
+        prior,
+        config=config,
+        n_threads=n_threads,
+        progress=progress,
     )
     del occurrences  # 4 bytes a source token, free for the table
     table = estimate_table(

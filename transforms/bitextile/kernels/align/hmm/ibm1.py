@@ -151,6 +151,7 @@ def train_ibm1(
     *,
     config: HmmModelConfig,
     n_threads: int,
+    progress: Callable[[str], None] = lambda line: None,
 ) -> Marginals:
     """Trains in place: co-occurrence counts become expected links; returns their marginals.
 
@@ -164,6 +165,7 @@ def train_ibm1(
         prior: known translations.
         config: how many iterations, and the weights of the M-step.
         n_threads: threads to use; the result does not depend on it.
+        progress: called with one line of text after each iteration.
     """
     tgt_exposure = target_exposure(corpus, len(null_tgt))
     marginals = cooccurrence_marginals(occurrences.exposure, tgt_exposure, classes)
@@ -172,7 +174,7 @@ def train_ibm1(
     sentence_chunks = balanced_chunks(np.diff(corpus.src_at) * np.diff(corpus.tgt_at), n_threads)
     # One float per target token is all that an iteration keeps: z_i is needed in one row only.
     z = np.empty(len(corpus.tgt), np.float32)
-    for _ in range(config.ibm1_iterations):
+    for iteration in range(config.ibm1_iterations):
         # z starts as the null word's weight. Model 1's alignment probability, 1 / (length + 1), is
         # in every term of a quotient and cancels.
         gather_by_word(null_tgt, corpus.tgt, z)
@@ -183,4 +185,5 @@ def train_ibm1(
         expect = partial(_call, _set_expected_counts, (*inputs, null_src, z))
         thread_map(expect, class_chunks, n_threads=n_threads)
         marginals = add_prior(counts, classes, prior, config)
+        progress(f"IBM model 1 {iteration + 1}/{config.ibm1_iterations}")
     return marginals
