@@ -55,7 +55,7 @@ def status(folder: str) -> list[Status]:
         InputError: nothing of bitextile's is there, and nothing is being written there.
     """
     if not is_local(folder):
-        raise InputError(f"{folder}: status looks at local folders; give the path of one")
+        raise InputError(f"{folder}: status looks at local folders; give the path of a local one")
     place = Path(folder)
     found = [*_chain(place), *_output(place)]
     for name in sorted(_names_in(place)):
@@ -141,6 +141,8 @@ def _training(path: Path) -> Status:
         text += "".join(f"  {name} {loss:.3f}" for name, loss in losses.items())
     if rate := last.get("tokens_per_s"):
         text += f"  {rate:,.0f} tokens/s"
+    if word in (None, "stopped"):
+        who = f"{who}; --resume goes on"
     return Status(str(path), word or "stopped", f"{text}{who}")
 
 

@@ -43,6 +43,7 @@ CALLS: dict[str, list[list[str]]] = {
     ],
     "tokenizer": [["nowhere"]],
     "report": [["nowhere"]],
+    "status": [["nowhere"]],
     "verify": [["nowhere"]],
     "export": [["nowhere", "--format", "moses"]],
     "pretrain": [["nowhere.yaml"], ["run.yaml"], ["files.yaml"], ["tune.yaml"]],
@@ -53,7 +54,7 @@ CALLS: dict[str, list[list[str]]] = {
     ]
     + [["nowhere", "--task", "classification", "--data", "task.tsv"]],
 }
-WITHOUT_OUT = ("align-text", "verify", "evaluate")
+WITHOUT_OUT = ("align-text", "verify", "evaluate", "status")
 
 CODE = """
 import contextlib, io, json, sys
