@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
 from bitextile.pipelines.runner.progress import RUN_PROGRESS, SUFFIX, read_progress
 from bitextile.schema.errors import BitextileError, InputError
 from bitextile.schema.locks import LOCK, holder_of
@@ -130,12 +128,13 @@ def _dataset(path: Path) -> Status:
 def _training(path: Path) -> Status:
     """Returns how far a training has come: by its metrics, of which each step writes a line."""
     word, who = _working(path / LOCK)
-    config = yaml.safe_load((path / _RUN_CONFIG).read_text(encoding="utf-8")) or {}
+    config = (path / _RUN_CONFIG).read_text(encoding="utf-8", errors="replace")
     last = _last_step(path / _METRICS)
     if _is_model(path) and word is None:
         word = "done"
-    steps = config.get("steps")
-    of = f" of {steps:,}" if isinstance(steps, int) else ""
+    # A fine-tuning that counts epochs says 0.
+    found = re.search(r"^steps: ([1-9]\d*)$", config, re.MULTILINE)
+    of = f" of {int(found[1]):,}" if found else ""
     text = f"training, step {last.get('step', 0):,}{of}"
     if losses := last.get("losses"):
         text += "".join(f"  {name} {loss:.3f}" for name, loss in losses.items())

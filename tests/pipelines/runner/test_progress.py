@@ -4,9 +4,9 @@ import time
 
 import pytest
 
+from bitextile.kernels.progress import Step, count, note
 from bitextile.pipelines.runner import progress
 from bitextile.pipelines.runner.progress import Meter, Stages, read_progress, shown, visible
-from bitextile.schema.progress import Step, count, note
 
 
 class Terminal(io.StringIO):

@@ -26,10 +26,10 @@ from bitextile.kernels.align.batches import (
 from bitextile.kernels.align.config import AlignerConfig, FitSample
 from bitextile.kernels.align.engine import Aligner, Runtime, ready
 from bitextile.kernels.align.hmm.config import HmmConfig
+from bitextile.kernels.progress import count, note
 from bitextile.kernels.sharding import split_by_language
 from bitextile.kernels.text.segment import Choice
 from bitextile.schema.kinds import PAIRS
-from bitextile.schema.progress import count, note
 from bitextile.schema.storage import filesystem, is_local
 from bitextile.transforms.align_encoder import load_encoder
 from bitextile.transforms.batches import (

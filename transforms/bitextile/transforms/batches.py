@@ -21,10 +21,10 @@ import pyarrow as pa
 from apache_beam.metrics import Metrics
 from apache_beam.typehints.decorators import no_annotations
 
+from bitextile.kernels.progress import count
 from bitextile.kernels.rejects import Filtered
 from bitextile.kernels.splits import Assigned
 from bitextile.kernels.switch.core import Counters, SwitchOutput
-from bitextile.schema.progress import count
 from bitextile.transforms.coders import RecordBatchCoder
 
 MapKernel = Callable[[pa.RecordBatch], pa.RecordBatch]

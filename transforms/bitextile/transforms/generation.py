@@ -19,9 +19,9 @@ from apache_beam.typehints.decorators import no_annotations
 from bitextile.kernels.backtranslate import Engine, InferenceFn, draw_targets
 from bitextile.kernels.filters.translation import TranslationFilterConfig, filter_translations
 from bitextile.kernels.model_digest import model_digest
+from bitextile.kernels.progress import count
 from bitextile.kernels.rejects import Filtered
 from bitextile.schema.errors import ConfigError
-from bitextile.schema.progress import count
 from bitextile.transforms.batches import (
     REJECTS_TAG,
     AnyRows,

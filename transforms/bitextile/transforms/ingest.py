@@ -13,6 +13,7 @@ from apache_beam.typehints.decorators import no_annotations
 
 from bitextile.kernels.dedup.exact import Duplicates
 from bitextile.kernels.filters.rules import FilterConfig, filter_rows
+from bitextile.kernels.progress import count
 from bitextile.kernels.readers.corpus import read_corpus
 from bitextile.kernels.readers.source import CorpusSource
 from bitextile.kernels.rejects import in_batches
@@ -20,7 +21,6 @@ from bitextile.kernels.sharding import record_hash, split_by_bucket, split_by_la
 from bitextile.kernels.splits import SplitConfig, assign_splits, draw_splits, edges_of
 from bitextile.kernels.text.normalise import normalise_mono, normalise_pairs
 from bitextile.schema.kinds import PAIRS, Kind
-from bitextile.schema.progress import count
 from bitextile.transforms.batches import (
     REJECTS_TAG,
     AnyRows,

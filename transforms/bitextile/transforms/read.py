@@ -9,11 +9,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from apache_beam.typehints.decorators import no_annotations
 
+from bitextile.kernels.progress import count
 from bitextile.kernels.tasks.nli import nli_sentences
 from bitextile.schema.dataset import BATCH_ROWS, Dataset
 from bitextile.schema.kinds import Kind
 from bitextile.schema.manifest import Shard
-from bitextile.schema.progress import count
 from bitextile.schema.shards import ROW_GROUP_ROWS, read_shard
 from bitextile.transforms.batches import REJECTS_TAG, TrackedRows, type_outputs
 

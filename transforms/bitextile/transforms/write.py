@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from apache_beam.pvalue import AsDict, AsList, AsSingleton
 from apache_beam.typehints.decorators import no_annotations
 
+from bitextile.kernels.progress import count
 from bitextile.kernels.sharding import (
     n_shards,
     record_hash,
@@ -26,7 +27,6 @@ from bitextile.kernels.sharding import (
 from bitextile.schema.errors import ConservationError, OutputExistsError
 from bitextile.schema.kinds import REJECTS, Kind
 from bitextile.schema.manifest import FILE_NAME, Counts, Manifest, Shard, write_manifest
-from bitextile.schema.progress import count
 from bitextile.schema.shards import (
     check_no_others,
     files_of,

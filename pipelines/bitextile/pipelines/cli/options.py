@@ -31,13 +31,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from functools import cache
 from types import MappingProxyType
-from typing import Annotated, Any, Literal, NamedTuple, cast, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, NamedTuple, cast, get_args, get_type_hints
 
 import typer
-from typer.models import ArgumentInfo, OptionInfo
 
 from bitextile.pipelines.cli.field_docs import field_docs, first_sentence
 from bitextile.pipelines.cli.field_types import bare_type, choices_of, syntax_of
+from bitextile.pipelines.cli.metavars import metavar_of, with_metavar
 from bitextile.schema.errors import ConfigError
 
 Debug = Annotated[
@@ -121,7 +121,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     last = [_parameter("root", Root, default=""), _parameter("debug", Debug, default=False)]
     for name, parameter in inspect.signature(function).parameters.items():
         config = configs[name]
-        hint = _with_metavar(name, hints[name])
+        hint = with_metavar(name, hints[name])
         own = [parameter.replace(annotation=hint, kind=inspect.Parameter.KEYWORD_ONLY)]
         parameters += own if config is None else config.parameters()
     # typer takes name and help from these.
@@ -248,30 +248,6 @@ class Configuration:
         if len(by_doc) == 1 and len(readers) == len(self.kinds):
             return next(iter(by_doc))
         return "; ".join(f"{', '.join(names)}: {doc}" for doc, names in by_doc.items())
-
-
-def metavar_of(type_: Any) -> str | None:
-    """Returns how help shows a plain value, as click does; None leaves it to typer.
-
-    >>> metavar_of(list[str]), metavar_of(float | None)
-    ('TEXT', 'NUMBER')
-    """
-    plain = bare_type(type_)
-    if get_origin(plain) is list:
-        plain = get_args(plain)[0]
-    return {str: "TEXT", int: "INTEGER", float: "NUMBER"}.get(plain)
-
-
-def _with_metavar(name: str, hint: Any) -> Any:
-    """Returns the type of a parameter of typer's own, with what help calls its value."""
-    marks = getattr(hint, "__metadata__", ())
-    for mark in marks:
-        # typer itself would show `<list[str]>`, and `{pairs}` for an argument.
-        if isinstance(mark, ArgumentInfo):
-            mark.metavar = mark.metavar or name.upper()
-        elif isinstance(mark, OptionInfo):
-            mark.metavar = mark.metavar or metavar_of(hint)
-    return hint
 
 
 def _unless_named(value: Any, hint: Any) -> Any:

@@ -20,7 +20,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TextIO
 
-from bitextile.schema.progress import News, Step, listening
+from bitextile.kernels.progress import News, Step, listening
 from bitextile.schema.storage import filesystem, is_local
 from bitextile.schema.terminal import printable
 

@@ -4,7 +4,7 @@ import sys
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bitextile.schema.progress import count, listening, note
+from bitextile.kernels.progress import count, listening, note
 
 
 def test_without_a_listener_nothing_is_said(monkeypatch, tmp_path) -> None:
@@ -15,7 +15,7 @@ def test_without_a_listener_nothing_is_said(monkeypatch, tmp_path) -> None:
 
 
 def test_processes_that_are_started_are_heard() -> None:
-    code = "from bitextile.schema.progress import count; count('Filter', 5, total=9)"
+    code = "from bitextile.kernels.progress import count; count('Filter', 5, total=9)"
     with listening() as news:
         count("Read", 9)
         for _ in range(2):
