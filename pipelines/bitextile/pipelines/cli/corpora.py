@@ -8,6 +8,7 @@ from bitextile.kernels.export.formats import FORMATS
 from bitextile.kernels.filters.rules import RULES
 from bitextile.kernels.tokenizer.unigram import TokenizerConfig
 from bitextile.pipelines.cli.shared import Out, Overwrite, print_results
+from bitextile.pipelines.export_order import ExportOrder
 from bitextile.pipelines.report.config import ReportConfig
 from bitextile.pipelines.runner.options import RunOptions
 from bitextile.schema.terminal import answer, say
@@ -76,13 +77,17 @@ def export(
         str, typer.Option(help="; ".join(f"{format.name}: {format.doc}" for format in FORMATS))
     ],
     out: Out,
+    order: ExportOrder,
     overwrite: Overwrite = False,
 ) -> None:
     """Writes a dataset as files that other tools read."""
     from bitextile.pipelines.export import export_dataset
 
-    export_dataset(dataset, out, format=format, overwrite=overwrite)
+    summary = export_dataset(dataset, out, format=format, order=order, overwrite=overwrite)
     say(f"{out}: written as {format}")
+    for file in summary.corpus_files:
+        lines = f"{file.lines:,} lines, {file.empty:,} of them empty"
+        say(f"{out}/{file.folder}: {file.key}, {lines}, of {file.corpus} {file.file}")
 
 
 def report(

@@ -24,6 +24,8 @@ class ExportFormat(NamedTuple):
         kinds: of the datasets it can represent.
         header: whether each file begins with the names of the columns.
         doc: what it writes, for the command's help.
+        blank: from a file's name and the number of columns to the line that stands for a row that
+            was dropped; None for a format whose lines are no rows of a corpus.
     """
 
     name: str
@@ -31,6 +33,25 @@ class ExportFormat(NamedTuple):
     kinds: tuple[Kind, ...]
     header: bool
     doc: str
+    blank: Callable[[str, int], str] | None = None
+
+
+def _empty(name: str, n_columns: int) -> str:
+    return ""
+
+
+def _no_words(name: str, n_columns: int) -> str:
+    # Both sides without words, as fast_align and `align-text` read such a line.
+    return " ||| " if name.endswith(".words") else ""
+
+
+def _empty_fields(name: str, n_columns: int) -> str:
+    # Not an empty line, which readers such as pandas pass over.
+    return "\t" * (n_columns - 1)
+
+
+def _empty_object(name: str, n_columns: int) -> str:
+    return "{}"
 
 
 FORMATS = (
@@ -40,12 +61,32 @@ FORMATS = (
         (ALIGNED,),
         False,
         "`KEY.words` (`source words ||| target words`) and `KEY.pharaoh` (`i-j` links from 0)",
+        _no_words,
     ),
     ExportFormat(
-        "moses", moses_lines, (PAIRS, ALIGNED), False, "`KEY.LANG` twice, one sentence a line"
+        "moses",
+        moses_lines,
+        (PAIRS, ALIGNED),
+        False,
+        "`KEY.LANG` twice, one sentence a line",
+        _empty,
     ),
-    ExportFormat("tsv", tsv_lines, (PAIRS, ALIGNED), True, "`KEY.tsv`, a header and every column"),
-    ExportFormat("jsonl", jsonl_lines, (PAIRS, ALIGNED), False, "`KEY.jsonl`, every column"),
+    ExportFormat(
+        "tsv",
+        tsv_lines,
+        (PAIRS, ALIGNED),
+        True,
+        "`KEY.tsv`, a header and every column",
+        _empty_fields,
+    ),
+    ExportFormat(
+        "jsonl",
+        jsonl_lines,
+        (PAIRS, ALIGNED),
+        False,
+        "`KEY.jsonl`, every column",
+        _empty_object,
+    ),
     ExportFormat("muse", muse_lines, (LEXICON,), False, "of a lexicon, `A-B.txt` and `B-A.txt`"),
 )
 
