@@ -67,6 +67,13 @@ def test_a_notebook_shows_words_and_links_safely():
     assert "&lt;" in html
 
 
+def test_one_pair_is_drawn_whatever_it_holds(pairs):
+    assert pairs[4]._repr_html_().count('class="stroke"') == len(pairs[4].links)
+    assert align([""], ["<x>"])[0]._repr_html_().startswith("<svg")
+    long = align(["a b " * 100], ["x y " * 100])[0]._repr_html_()
+    assert long.count("<text") == 400
+
+
 def test_the_result_goes_into_kernels_and_pandas(pairs):
     pytest.importorskip("pandas")
     config = ExchangeConfig(rate=1.0)

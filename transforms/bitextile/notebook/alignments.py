@@ -19,6 +19,9 @@ from bitextile.kernels.align.config import AlignerConfig
 from bitextile.kernels.align.engine import Aligner, Runtime, ready
 from bitextile.kernels.align.hmm.config import HmmConfig
 from bitextile.kernels.drawing.examples import shown_row
+from bitextile.kernels.drawing.geometry import Sentence, ladder, wide_drawing
+from bitextile.kernels.drawing.svg import svg
+from bitextile.kernels.drawing.typeset import sanitized
 from bitextile.notebook.html import rows_html
 from bitextile.schema.errors import ConfigError, InputError
 from bitextile.schema.ids import language_tag, pair_ids
@@ -31,7 +34,7 @@ SHOWN = 5
 """Pairs that a notebook shows of the result."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class AlignedPair:
     """One sentence pair with its word alignment.
 
@@ -43,6 +46,8 @@ class AlignedPair:
         links: (word of `src`, word of `tgt`), from 0, sorted.
         scores: of each link, 0 to 1.
         score: mean natural logarithm of the scores.
+        src_lang: language of `src`.
+        tgt_lang: of `tgt`.
     """
 
     src: str
@@ -52,6 +57,19 @@ class AlignedPair:
     links: list[tuple[int, int]]
     scores: list[float]
     score: float
+    src_lang: str
+    tgt_lang: str
+
+    def __repr__(self) -> str:
+        shown = " ".join(f"{a}–{b}" for a, b in self.linked_words[:12])
+        return f"AlignedPair({shown}{' …' if len(self.links) > 12 else ''})"
+
+    def _repr_html_(self) -> str:
+        src = Sentence(lang=self.src_lang, words=[sanitized(word) for word in self.src_words])
+        tgt = Sentence(lang=self.tgt_lang, words=[sanitized(word) for word in self.tgt_words])
+        links = [(*link, score) for link, score in zip(self.links, self.scores, strict=True)]
+        drawn = wide_drawing(src, tgt, links) or ladder(src, tgt, links)
+        return svg(drawn, src_lang=self.src_lang, tgt_lang=self.tgt_lang)
 
     @property
     def linked_words(self) -> list[tuple[str, str]]:
@@ -214,6 +232,8 @@ def _pair(row: dict[str, Any]) -> AlignedPair:
         links=[(link["src"], link["tgt"]) for link in row["links"]],
         scores=[link["score"] for link in row["links"]],
         score=row["align_score"],
+        src_lang=row["src_lang"],
+        tgt_lang=row["tgt_lang"],
     )
 
 
