@@ -9,9 +9,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+from bitextile.kernels.align.hmm.config import HmmConfig
+from bitextile.pipelines.align import align
 from bitextile.pipelines.cli.main import main
 from bitextile.pipelines.recipe.recipe import Recipe
 from bitextile.pipelines.run import _Run
+from bitextile.pipelines.runner import progress
 from bitextile.pipelines.runner.atomic import staged
 from bitextile.pipelines.runner.options import RunOptions
 from bitextile.pipelines.runner.progress import State, write_progress
@@ -138,3 +141,23 @@ def test_a_folder_without_outputs_is_refused(tmp_path, folder, monkeypatch) -> N
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match="give the"):
         status(folder)
+
+
+def test_a_command_of_several_processes_is_told_while_it_runs(pairs, monkeypatch) -> None:
+    monkeypatch.setattr(progress, "POLL_S", 0.01)
+    seen, aligned = [], str(pairs / "aligned")
+    write = progress.write_progress
+
+    def note(file: Path, state: State) -> None:
+        write(file, state)
+        # The lock, and thus the command, is this process's.
+        seen.extend(s for s in status(aligned) if s.word == "running")
+
+    monkeypatch.setattr(progress, "write_progress", note)
+    align(str(pairs / "pairs"), aligned, config=HmmConfig(), options=RunOptions(workers=2))
+    text = "\n".join(s.text for s in seen)
+    assert "AlignWords  2 of 2 rows" in text or "WriteShards  2 of 2 rows" in text
+    assert "FitAligner ar-en" in text
+    assert " stage " in text
+    assert [s.word for s in status(aligned)] == ["done"]
+    assert sorted(p.name for p in pairs.iterdir()) == ["aligned", "pairs"]

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import TextIO
 
 from bitextile.kernels.export.formats import ExportFormat, format_named
+from bitextile.kernels.progress import count
 from bitextile.pipelines.export_order import DEFAULT_ORDER, ExportOrder
 from bitextile.pipelines.file_order import ExportedFile, export_in_file_order
 from bitextile.pipelines.runner.atomic import check_free, staged
+from bitextile.pipelines.runner.progress import shown
 from bitextile.schema.dataset import Dataset, open_dataset
 from bitextile.schema.errors import ConfigError, DatasetError
 from bitextile.schema.storage import is_local
@@ -76,7 +78,10 @@ def export_dataset(
     # `staged` checks as well; asked first, a wrong `out` is told before a dataset is opened.
     check_free(out, overwrite=overwrite, marker=MARKER)
     source = open_dataset(dataset, list(wanted.kinds))
-    with staged([out], overwrite=overwrite, inputs=[dataset], marker=MARKER) as places:
+    with (
+        staged([out], overwrite=overwrite, inputs=[dataset], marker=MARKER) as places,
+        shown("export", [out]),
+    ):
         folder = places[out]
         _check_keys(source)
         by_file: list[ExportedFile] = []
@@ -135,6 +140,7 @@ def _export_key(source: Dataset, key: str, folder: str, format: ExportFormat) ->
             for name, column in lines.items():
                 files[name].write("\n".join(column.to_pylist()) + "\n")
             rows += batch.num_rows
+            count("WriteLines", batch.num_rows, total=source.manifest.rows)
     return rows
 
 

@@ -40,7 +40,7 @@ from bitextile.pipelines.report.page import write_report
 from bitextile.pipelines.runner.inputs import check_files
 from bitextile.pipelines.runner.job import DatasetResult
 from bitextile.pipelines.runner.options import RunOptions
-from bitextile.pipelines.runner.progress import RUN_PROGRESS, State, write_progress
+from bitextile.pipelines.runner.progress import RUN_PROGRESS, State, shown, write_progress
 from bitextile.pipelines.tokenizer import same_tokenizer, train_tokenizer
 from bitextile.schema.errors import (
     BitextileError,
@@ -321,12 +321,13 @@ class _Run:
             self.begin("evaluate")
         measured = self.recipe.evaluate, self.folder, self.out
         # The word alignments are measured without training, too.
-        self.evaluations = alignment_metrics(*measured)
-        if self.stages:
-            # From 0, the initial weights: a gain is read against these.
-            models = [model_folder(number) for number in range(len(self.stages) + 1)]
-            found = [model_metrics(self.at(model), *measured) for model in models]
-            self.evaluations += compare_stages(found)
+        with shown("evaluate"):
+            self.evaluations = alignment_metrics(*measured)
+            if self.stages:
+                # From 0, the initial weights: a gain is read against these.
+                models = [model_folder(number) for number in range(len(self.stages) + 1)]
+                found = [model_metrics(self.at(model), *measured) for model in models]
+                self.evaluations += compare_stages(found)
 
     def finish(self) -> Summary:
         """Writes evaluation.json and report.html."""

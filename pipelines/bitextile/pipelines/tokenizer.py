@@ -20,6 +20,7 @@ from typing import Any
 
 import pyarrow.compute as pc
 
+from bitextile.kernels.progress import count, note
 from bitextile.kernels.tokenizer.fast import fast_tokenizer
 from bitextile.kernels.tokenizer.sample import SentenceSample, sample_sizes
 from bitextile.kernels.tokenizer.unigram import (
@@ -29,6 +30,7 @@ from bitextile.kernels.tokenizer.unigram import (
     train_unigram,
 )
 from bitextile.pipelines.runner.atomic import check_free, staged
+from bitextile.pipelines.runner.progress import shown
 from bitextile.schema.dataset import Dataset, open_dataset
 from bitextile.schema.errors import ConfigError, InputError
 from bitextile.schema.inputs import refuse_inputs_in
@@ -91,14 +93,18 @@ def train_tokenizer(
     refuse_inputs_in(out, datasets)
     opened = [open_dataset(path, [PAIRS, MONO, ALIGNED]) for path in datasets]
     # Held-out sentences are left out: pieces fitted to them would flatter every later measurement.
-    samples = _read(opened, cap=config.max_sentences)
+    with shown("tokenizer"):
+        samples = _read(opened, cap=config.max_sentences)
     if not samples:
         raise InputError(f"{', '.join(datasets)}: no sentence in the train split; ingest more text")
     sentences = {lang: sample.n_unique for lang, sample in sorted(samples.items())}
     sampled = sample_sizes(sentences, alpha=config.alpha, budget=config.max_sentences)
     # Languages by tag, sentences by hash. SentencePiece's result depends on the order of its input.
     texts = [text for lang, n in sampled.items() for text in samples[lang].first(n)]
-    model = train_unigram(texts, config)
+    with shown("tokenizer"):
+        # SentencePiece says nothing of how far it is.
+        note("TrainTokenizer", f"on {len(texts):,} sentences")
+        model = train_unigram(texts, config)
     digest = sha256(model).hexdigest()
     summary = TokenizerSummary(out, count_ids(model), sentences, sampled, digest)
     if summary.vocab_size < config.vocab_size:
@@ -135,11 +141,13 @@ def same_tokenizer(datasets: list[str], out: str, *, config: TokenizerConfig) ->
 
 def _read(datasets: list[Dataset], *, cap: int) -> dict[str, SentenceSample]:
     samples: dict[str, SentenceSample] = {}
+    total = sum(dataset.manifest.rows for dataset in datasets)
     for dataset in datasets:
         sides = dataset.kind.sides
         # Only these columns: spans and links are about half of an aligned pair's bytes.
         columns = [name for side in sides for name in side]
         for batch in dataset.batches(columns=[*columns, "split"]):
+            count("ReadSentences", batch.num_rows, total=total)
             train = batch.filter(pc.equal(batch.column("split"), "train"))
             for lang_column, text_column in sides:
                 for lang in pc.unique(train.column(lang_column)).to_pylist():

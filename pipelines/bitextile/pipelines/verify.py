@@ -1,11 +1,14 @@
 """`verify`: read every byte of a dataset, check all it promises, and count what is in it."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bitextile.schema.dataset import Dataset, verify_dataset
+from bitextile.kernels.progress import count
+from bitextile.pipelines.runner.progress import shown
+from bitextile.schema.dataset import Dataset, open_dataset, verify_dataset
 from bitextile.schema.errors import DatasetError
 from bitextile.schema.ids import language_key
 
@@ -73,15 +76,18 @@ def verify(dataset: str) -> VerifySummary:
         DatasetError: or one of its subclasses, naming file and row.
     """
     # Bytes and rows by shard; below is what only all shards of a key together can show.
-    whole = verify_dataset(dataset)
-    return VerifySummary(
-        dataset=whole.path,
-        kind=whole.kind.name,
-        digest=whole.manifest.digest,
-        shards=len(whole.manifest.shards),
-        rejects=sum(shard.rows for shard in whole.manifest.rejects),
-        keys={key: _count_key(whole, key) for key in whole.keys},
-    )
+    with shown("verify"):
+        manifest = open_dataset(dataset).manifest
+        rows = sum(shard.rows for shard in (*manifest.shards, *manifest.rejects))
+        whole = verify_dataset(dataset, checked=partial(count, "CheckRows", total=rows))
+        return VerifySummary(
+            dataset=whole.path,
+            kind=whole.kind.name,
+            digest=whole.manifest.digest,
+            shards=len(whole.manifest.shards),
+            rejects=sum(shard.rows for shard in whole.manifest.rejects),
+            keys={key: _count_key(whole, key) for key in whole.keys},
+        )
 
 
 def _count_key(dataset: Dataset, key: str) -> KeyCounts:
@@ -91,6 +97,7 @@ def _count_key(dataset: Dataset, key: str) -> KeyCounts:
     # Texts were read and checked by `verify_dataset`; of the second pass they would be most bytes.
     for batch in dataset.batches(key=key, columns=[*dataset.kind.languages, *lists]):
         _check_languages(dataset, key, batch)
+        count("CheckLanguages", batch.num_rows, total=dataset.manifest.rows)
         counts += KeyCounts(
             rows=batch.num_rows,
             spans=sum(_items(batch, name) for name in lists if name in _SPANS),

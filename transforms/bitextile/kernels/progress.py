@@ -11,6 +11,7 @@ does nothing, as on a cluster. Nothing that is computed depends on it.
 [('Filter', 200, 1000, ''), ('FitAligner', 0, None, 'hmm 1/5')]
 """
 
+import itertools
 import json
 import os
 import tempfile
@@ -58,6 +59,14 @@ def count(step: str, rows: int, *, total: int | None = None) -> None:
 def note(step: str, text: str) -> None:
     """Says where a step is that counts no rows, as an iteration of n: `hmm 2/5`."""
     _append({"step": step, "note": text})
+
+
+def numbered(step: str) -> str:
+    """Returns a name for one of several calls of a step, each of which has its own total."""
+    return f"{step} {next(_CALLS)}"
+
+
+_CALLS = itertools.count(1)
 
 
 @contextmanager

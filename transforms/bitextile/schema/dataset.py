@@ -1,6 +1,6 @@
 """A dataset opened for reading, and the full check behind `bitextile verify`."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -176,11 +176,15 @@ def open_dataset(path: str, kind: Kind | Collection[Kind] | None = None) -> Data
     return Dataset(path, manifest, actual)
 
 
-def verify_dataset(path: str) -> Dataset:
+def verify_dataset(path: str, *, checked: Callable[[int], None] = lambda rows: None) -> Dataset:
     """Reads every byte of a dataset and checks all that the contract promises.
 
     That is: manifest, presence, no other files or folders, size, sha256, columns, row counts, order
     and uniqueness of ids, nulls, spans and links, and read = kept + rejected.
+
+    Args:
+        path: folder or URI.
+        checked: called with the number of rows that were checked since it was called last.
 
     Returns:
         The dataset.
@@ -192,14 +196,16 @@ def verify_dataset(path: str) -> Dataset:
     check_all_known(dataset.path, dataset.manifest)
     check_other_files(dataset.path, dataset.manifest, content=True)
     for shard in dataset.manifest.shards:
-        _verify_shard(dataset, shard, dataset.kind)
+        _verify_shard(dataset, shard, dataset.kind, checked)
     for shard in dataset.manifest.rejects:
-        _verify_shard(dataset, shard, REJECTS)
+        _verify_shard(dataset, shard, REJECTS, checked)
     _verify_counts(dataset)
     return dataset
 
 
-def _verify_shard(dataset: Dataset, shard: Shard, kind: Kind) -> None:
+def _verify_shard(
+    dataset: Dataset, shard: Shard, kind: Kind, checked: Callable[[int], None]
+) -> None:
     where = f"{dataset.path}/{shard.path}"
     check_content(dataset.path, shard)
     # `last` goes from batch to batch, so that order is checked across their edges, too.
@@ -216,6 +222,7 @@ def _verify_shard(dataset: Dataset, shard: Shard, kind: Kind) -> None:
                 f"{where}: rows are not sorted by id, or duplicate id: {unsorted[0]}"
             )
         last = ids[-1] if ids else last
+        checked(batch.num_rows)
     if rows != shard.rows:
         raise DatasetError(f"{where}: {rows} rows, the manifest says {shard.rows}")
 

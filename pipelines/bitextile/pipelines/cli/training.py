@@ -10,6 +10,7 @@ import typer
 
 from bitextile.pipelines.cli.options import Chosen, OneOf
 from bitextile.pipelines.cli.shared import Overwrite
+from bitextile.pipelines.runner.progress import shown
 from bitextile.schema.errors import InterruptedRunError
 from bitextile.schema.terminal import answer, json_printable, say
 from bitextile.trainer.evaluate.tasks import TASKS
@@ -123,5 +124,6 @@ def evaluate(
     from bitextile.trainer.evaluate.evaluate import evaluate as run
 
     options = vars(task.config)
-    found = run(model, task=task.name, data=data, out=out, overwrite=overwrite, **options)
+    with shown("evaluate"):
+        found = run(model, task=task.name, data=data, out=out, overwrite=overwrite, **options)
     answer(json_printable(json.dumps(found, ensure_ascii=False, indent=1)))

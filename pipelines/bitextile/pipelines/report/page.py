@@ -30,6 +30,7 @@ from bitextile.pipelines.report.statistics import (
     reject_statistics,
 )
 from bitextile.pipelines.report.training import evaluation_rows, loss_chart
+from bitextile.pipelines.runner.progress import shown
 from bitextile.schema.dataset import Dataset, open_dataset
 from bitextile.schema.errors import ConfigError, OutputExistsError
 from bitextile.schema.inputs import refuse_part_of
@@ -123,7 +124,8 @@ def write_report(
     extras = extras or {}
     if unknown := sorted(set(extras) - {"metrics", "evaluations"}):
         raise ConfigError(f"extras has {', '.join(unknown)}, expected metrics and evaluations")
-    views = [_view(open_dataset(path), config.examples) for path in datasets]
+    with shown("report"):
+        views = [_view(open_dataset(path), config.examples) for path in datasets]
     page = _render(
         title=config.title,
         datasets=views,

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from bitextile.kernels.progress import count
 from bitextile.schema.dataset import BATCH_ROWS, Dataset
 from bitextile.schema.kinds import LEXICON, REJECTS
 from bitextile.schema.shards import read_shard
@@ -261,6 +262,7 @@ def key_statistics(dataset: Dataset) -> list[KeyStatistics]:
         counter = _KeyCounter()
         for batch in dataset.batches(key=key, columns=columns):
             counter.add(batch)
+            count(f"CountRows {dataset.path}", batch.num_rows, total=dataset.manifest.rows)
         statistics.append(counter.statistics(key))
     return statistics
 

@@ -15,6 +15,7 @@ from transformers import AutoModelForSequenceClassification
 
 from bitextile.kernels.arrays import I64
 from bitextile.kernels.model_folder import check_whole, load_weights, read_json
+from bitextile.kernels.progress import count
 from bitextile.schema.errors import ConfigError
 from bitextile.trainer.data.examples import join
 from bitextile.trainer.data.tokens import Tokenizer
@@ -99,6 +100,7 @@ def predict(classifier: LoadedClassifier, fields: Sequence[Sequence[str]]) -> tu
     for places, ids in _batches(classifier, inputs):
         with torch.no_grad():
             scores = classifier.model(input_ids=ids, attention_mask=ids != classifier.tokenizer.pad)
+        count("Classify", len(ids))
         found[places] = scores.logits.argmax(dim=1).cpu().numpy()
     return found, n_truncated
 

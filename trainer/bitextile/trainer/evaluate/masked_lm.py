@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import torch
 
+from bitextile.kernels.progress import count, numbered
 from bitextile.schema.dataset import Dataset
 from bitextile.trainer.data.collate import Collation, MaskedBatch, collate
 from bitextile.trainer.data.examples import Example, Input, batch_by_tokens, join
@@ -104,12 +105,14 @@ def likelihoods(
 def _likelihoods(
     embedder: Embedder, examples: list[Example], collation: Collation
 ) -> Iterator[tuple[float, int]]:
+    step = numbered("PredictWords")
     for group in batch_by_tokens(BATCH_TOKENS, examples):
         batch = collate(group, collation).to(embedder.device)
         logits = _logits(embedder, batch)
         # Group g is input g - 1, and each example here has one input.
         owner = batch.packed.groups.flatten()[batch.predicted].cpu() - 1
         targets = batch.targets.cpu()
+        count(step, len(group), total=len(examples))
         for i in range(len(group)):
             part = masked_lm(logits[owner == i], targets[owner == i])
             yield float(part.total), int(part.weight)

@@ -11,6 +11,7 @@ from torch import nn
 
 from bitextile.kernels.align.encoder.config import default_layer
 from bitextile.kernels.arrays import F64, Bool
+from bitextile.kernels.progress import count, numbered
 from bitextile.schema.errors import ConfigError
 from bitextile.trainer.data.examples import join
 from bitextile.trainer.data.packed import Packed, flatten, language_ids, map_tensors, pack_inputs
@@ -251,6 +252,7 @@ def _encoded(
     # Longest first, so that a batch has hardly any padding and memory is known from the first.
     sides = [truncate(s, room, t) for s, t in zip(tokenizer.encode(texts), texts, strict=True)]
     order = sorted(range(len(sides)), key=lambda i: -len(sides[i].ids))
+    step = numbered("EmbedTexts")
     while order:
         width = len(sides[order[0]].ids) + 2
         places, order = _within_budget(order, sides)
@@ -264,6 +266,7 @@ def _encoded(
             languages=language_ids(inputs, flat, embedder.languages),
         )
         hidden = _hidden(embedder, packed)
+        count(step, len(places), total=len(texts))
         for place, start in zip(places, packed.starts.tolist()):
             yield place, hidden[start : start + 1 + len(sides[place].ids)], sides[place]
 
