@@ -18,6 +18,7 @@ from typing import Any, TextIO
 import pyarrow as pa
 
 from bitextile.kernels.export.formats import ExportFormat
+from bitextile.kernels.progress import count
 from bitextile.pipelines.export_order import Dropped
 from bitextile.schema.dataset import BATCH_ROWS, Dataset, open_dataset
 from bitextile.schema.errors import BitextileError, ConfigError
@@ -183,6 +184,7 @@ class _Order:
             texts = [lines[name].to_pylist() for name in names]
             texts += [[None] * batch.num_rows] * (2 - len(texts))
             places = self._places(batch)
+            count("WriteLines", batch.num_rows, total=source.manifest.rows)
             rows = [(*place, 0, *pair) for place, *pair in zip(places, *texts, strict=True)]
             self._insert("records", rows)
             self.connection.execute("DELETE FROM batch")
@@ -198,6 +200,7 @@ class _Order:
         """Adds where each record of a key stands, whether it was kept or not."""
         for batch in origin.batches(key=key, columns=["pair_id", *PLACE]):
             self._insert("records", ((*place, 1, None, None) for place in self._places(batch)))
+            count("ReadPlaces", batch.num_rows, total=origin.manifest.rows)
         self.connection.execute(
             "INSERT INTO records SELECT source, line, id, 1, NULL, NULL FROM rejects WHERE key = ?",
             (key,),
