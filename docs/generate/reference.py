@@ -36,8 +36,15 @@ def command_pages() -> str:
     for name, command in app.commands.items():
         own = typer.Context(command, info_name=name, parent=context)
         usage = " ".join(["bitextile", name, *command.collect_usage_pieces(own)])
-        parts += [f"## {name}", command.help or "", f"```text\n{usage}\n```", _parameters(command)]
+        parts += [f"## {name}", command.help or "", f"```text\n{usage}\n```"]
+        parts += ["Example:", _example(command.epilog or ""), _parameters(command)]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _example(epilog: str) -> str:
+    """Returns the lines of help's epilog that are commands, as a block."""
+    lines = [line.strip() for line in epilog.splitlines() if line.strip().startswith("bitextile ")]
+    return "\n".join(["```text", *lines, "```"]) if lines else ""
 
 
 def _parameters(command: Any) -> str:

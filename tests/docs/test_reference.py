@@ -25,6 +25,7 @@ def pages() -> dict[str, str]:
 def test_every_command_has_a_section_with_its_options(pages: dict[str, str]) -> None:
     page = pages["reference/commands.md"]
     assert all(f"\n## {name}\n" in page for name in COMMANDS)
+    assert page.count("```text\nbitextile ") >= 2 * len(COMMANDS), "usage and example of each"
     exchange = page.split("\n## exchange\n")[1].split("\n## ")[0]
     for option in ("--rate", "--variants", "--min-score", "--out", "Share of a pair's"):
         assert option in exchange

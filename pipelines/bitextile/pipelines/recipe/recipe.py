@@ -43,7 +43,7 @@ class AlignmentSet(Strict):
     name: str
     """Of the metrics."""
     gold: str
-    """JSON lines, relative to the recipe; see README, «Gold links»."""
+    """JSON lines, relative to the recipe; see docs/recipe.md, «Gold links»."""
 
 
 class Evaluate(Strict):
