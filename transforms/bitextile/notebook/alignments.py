@@ -216,7 +216,7 @@ def _pairs(
         *(pa.repeat(lang, n) for lang in langs),
         src,
         tgt,
-        *(pa.repeat(place, n) for place in ("notebook", "")),
+        *(pa.repeat(place, n) for place in ("notebook", "sentences")),
         pa.array(range(1, n + 1), pa.int64()),
         pa.repeat("train", n),
     ]
