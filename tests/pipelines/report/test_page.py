@@ -139,7 +139,7 @@ def test_wrong_extras_and_outputs_are_refused_and_nothing_is_left(all_kinds, tmp
         write_report(all_kinds, str(out), extras={"speed": []})
     with pytest.raises(ConfigError, match="expected name, unit, and numbers before and after"):
         write_report([], str(out), extras={"evaluations": [{"name": "x", "before": "1"}]})
-    with pytest.raises(DatasetError, match=r"no manifest\.json"):
+    with pytest.raises(DatasetError, match="none: no such folder; give that of a dataset"):
         write_report([*all_kinds, str(tmp_path / "none")], str(out))
     assert not out.exists()
     with pytest.raises(ConfigError, match="is a folder"):
