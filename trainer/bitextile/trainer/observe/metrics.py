@@ -120,12 +120,13 @@ class Bar:
         """
         columns = (
             TextColumn("[bold]{task.description}"),
-            BarColumn(),
+            BarColumn(20),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[note]}"),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
+            # Last: on a narrow terminal it is what is cut off.
+            TextColumn("{task.fields[note]}"),
         )
         self._progress = Progress(*columns, console=Console(stderr=True))
         self._task = self._progress.add_task("training", total=total, completed=done, note="")
