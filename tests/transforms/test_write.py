@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bitextile.kernels.rejects import Filtered, split_rejects
+from bitextile.kernels.sharding import row_bytes
 from bitextile.schema.dataset import open_dataset, verify_dataset
 from bitextile.schema.errors import OutputExistsError
 from bitextile.schema.kinds import MONO
@@ -263,3 +264,17 @@ def test_statistics_of_a_key_are_sums_over_its_shards_in_any_order(order) -> Non
     }
     assert list(merged) == ["ar", "de"]
     assert list(merged["de"]["split"]) == ["test", "train", "valid"]
+
+
+@pytest.mark.parametrize("cut", [3, 40])
+def test_long_rows_make_more_shards_however_they_are_cut(
+    pipeline, tmp_path, monkeypatch, mono_rows, cut: int
+) -> None:
+    monkeypatch.setattr("bitextile.transforms.write.MAX_SHARD_BYTES", 2_000)
+    rows = mono_rows(40)
+    size = row_bytes(rows)
+    batches = [rows.slice(at, cut) for at in range(0, 40, cut)]
+    write(pipeline, tmp_path / "d", 40, batches)
+    manifest = verify_dataset(str(tmp_path / "d")).manifest
+    assert len(manifest.shards) == -(-size // 2_000) > 1
+    assert manifest.rows == 40

@@ -44,6 +44,8 @@ MAX_SHARD_ROWS = 500_000
 """A shard must fit in a worker's memory: 480 bytes an aligned pair (real text) make that 240 MB."""
 MAX_SHARD_BYTES = 256 << 20
 """Of values, in the mean: of rows of the longest texts that filters keep there are more shards."""
+MAX_REJECTS_BYTES = 64 << 20
+"""Of values of a shard of rejects, which are long where a corpus is not what it is said to be."""
 
 _ASSIGN = ("AssignShards", "AssignRejects")
 
@@ -223,7 +225,8 @@ def _assign(
 ) -> Iterator[tuple[Place, pa.RecordBatch]]:
     for key, part in _keyed(batch, kind):
         rows, size = counts[key]
-        n = n_shards(rows, max_shard_rows, size=size, max_shard_bytes=MAX_SHARD_BYTES)
+        max_bytes = MAX_REJECTS_BYTES if kind is REJECTS else MAX_SHARD_BYTES
+        n = n_shards(rows, max_shard_rows, size=size, max_shard_bytes=max_bytes)
         total = sum(rows for rows, _ in counts.values())
         count(_ASSIGN[kind is REJECTS], part.num_rows, total=total)
         for index, piece in split_by_bucket(part, record_hash(part, kind), n):
