@@ -269,11 +269,6 @@ def _qa(folder: Path, scale: int) -> list[str]:
     return _derive(folder, _write(folder / "q.json.gz", blocks()), "qa")
 
 
-def _gold(folder: Path, scale: int) -> list[str]:
-    _write(folder / "gold.jsonl", _long_lines(scale, before='{"src": "', behind='"}\n'), open)
-    return ["evaluate", "none", "--task", "alignment", "--gold", str(folder / "gold.jsonl")]
-
-
 GOOD = (
     b'<tu><tuv xml:lang="de"><seg>Satz %d.</seg></tuv><tuv xml:lang="en"><seg>S.</seg></tuv></tu>'
 )
@@ -330,7 +325,6 @@ BOMBS = (
     Bomb("dictionary short", "5.2 M entries", _dictionary_short),
     Bomb("nli", "task file with 1,000 lines of 1 MB", _task),
     Bomb("qa", "SQuAD's JSON of 700 MB", _qa),
-    Bomb("gold", "gold links of 1,000 lines of 1 MB", _gold),
 )
 
 

@@ -201,6 +201,24 @@ def test_a_file_that_unpacks_to_far_more_than_it_is_is_refused(
         read(wanted)
 
 
+@pytest.mark.parametrize(
+    ("format", "row"),
+    [("lines", "\n"), ("tsv", "\t\n"), ("csv", ",\n"), ("jsonl", "{}\n"), ("tmx", "<tu/>")],
+)
+def test_rows_by_the_thousand_in_a_byte_are_refused(tmp_path, monkeypatch, format, row) -> None:
+    content = f"<tmx>{row * 9_000}</tmx>" if format == "tmx" else row * 9_000
+    (tmp_path / "f.gz").write_bytes(gzip.compress(content.encode()))
+    columns = ("en",) if format == "jsonl" else (0,)
+    wanted = source(tmp_path, "f.gz", languages=("en",), format=format, columns=columns)
+    kept, rejects = read(wanted, batch_rows=1_000)
+    assert len(kept) + len(rejects) == 9_000
+    monkeypatch.setattr(expansion, "FREE_ROWS", 3_000)
+    with pytest.raises(InputError, match=r"f\.gz: more than 3,\d\d\d rows in \d+ bytes"):
+        read(wanted, batch_rows=1_000)
+    (tmp_path / "f.gz").write_bytes(gzip.compress(content.encode(), compresslevel=0))
+    assert sum(map(len, read(wanted, batch_rows=1_000))) == 9_000
+
+
 def test_an_xz_file_that_asks_for_much_memory_is_refused(tmp_path, monkeypatch) -> None:
     filters = [{"id": lzma.FILTER_LZMA2, "dict_size": 32 << 20}]
     packed = lzma.compress(b"one\n", filters=filters) + lzma.compress(b"two\n")

@@ -150,7 +150,9 @@ class _DropDuplicates(beam.DoFn):
         told = (duplicates.drop(n, decode(part)) for n, part in enumerate(parts))
         # The parts of a bucket are far smaller than a batch should be.
         for kept, rejects in in_batches(told):
-            Metrics.counter("DropDuplicates", "in").inc(kept.num_rows + rejects.num_rows)
+            rows = kept.num_rows + rejects.num_rows
+            Metrics.counter("DropDuplicates", "in").inc(rows)
+            count("DropDuplicates", rows)
             yield from filtered_outputs("DropDuplicates", kept, rejects)
 
 

@@ -110,6 +110,15 @@ def archive_member(file: str) -> tuple[str, str]:
     return (found["archive"], found["member"]) if found else (file, "")
 
 
+def packed_bytes(file: str) -> int:
+    """Returns the size of a file as it lies there; of an archive's member, that of the archive.
+
+    It is 0 if nothing is there: whoever opens it says so.
+    """
+    filesystem_, place = filesystem(archive_member(file)[0])
+    return filesystem_.get_file_info(place).size or 0
+
+
 def _ending(path: str) -> str:
     return PurePath(path).suffix.lower()
 

@@ -10,6 +10,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from bitextile.kernels.readers.archives import packed_bytes
+from bitextile.kernels.readers.expansion import RowCount
 from bitextile.kernels.readers.formats import FORMATS
 from bitextile.kernels.readers.source import CorpusSource, Located, Row, UnreadableRow
 from bitextile.kernels.rejects import Filtered, shown_text
@@ -40,8 +42,9 @@ def read_corpus(
 
     Raises:
         InputError: a file is missing, cut short, damaged, or not of its format; two line-aligned
-            files differ in length.
+            files differ in length; a small file unpacks to far too much.
     """
+    count = RowCount(" and ".join(source.names), sum(map(packed_bytes, source.files)))
     chunk: list[_Numbered] = []
     chars = 0
     for number, row in enumerate(FORMATS[source.format].read(source), start=1 + source.header):
@@ -49,6 +52,7 @@ def read_corpus(
         chunk.append(numbered)
         chars += _chars(numbered[2])
         if len(chunk) >= batch_rows or chars >= batch_chars:
+            count.add(len(chunk))
             yield _batch(source, chunk)
             chunk, chars = [], 0
     if chunk:

@@ -10,6 +10,10 @@ MAX_RATIO = 2_000
 """Bytes unpacked from a byte; gzip has no more than 1,032, other compressions have no limit."""
 FREE_BYTES = 64 << 20
 """Of any file; ratios of small ones say nothing."""
+MAX_ROWS_OF_BYTE = 4
+"""Rows from a byte, beyond FREE_ROWS. A sorted list of words packs to two bytes a row; a byte of
+gzip may be a thousand empty lines, each of which becomes a reject."""
+FREE_ROWS = 8_000_000
 
 
 class Expansion:
@@ -34,4 +38,29 @@ class Expansion:
             raise InputError(
                 f"{self._file}: {self._packed:,} bytes unpack to {self._unpacked:,} or more, over "
                 f"{MAX_RATIO:,} times as much, as no text does; if it is meant, unpack it yourself"
+            )
+
+
+class RowCount:
+    """Counts the rows of files.
+
+    Args:
+        files: named in the message.
+        packed: their bytes.
+    """
+
+    def __init__(self, files: str, packed: int) -> None:
+        self._files, self._packed, self._rows = files, packed, 0
+
+    def add(self, rows: int) -> None:
+        """Counts more rows.
+
+        Raises:
+            InputError: they are too many for what they came from.
+        """
+        self._rows += rows
+        if self._rows > (most := MAX_ROWS_OF_BYTE * self._packed + FREE_ROWS):
+            raise InputError(
+                f"{self._files}: more than {most:,} rows in {self._packed:,} bytes, as no corpus "
+                "has; if it is meant, unpack it yourself"
             )

@@ -7,11 +7,8 @@ no claim to it, and no file may take more than a machine has.
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
-from pyarrow import fs
-
-from bitextile.kernels.readers.archives import archive_member
+from bitextile.kernels.readers.archives import packed_bytes
 from bitextile.schema.errors import InputError
-from bitextile.schema.storage import filesystem
 
 MAX_BYTES = 1 << 29
 """The largest in use, a German treebank, has 270 MB."""
@@ -28,12 +25,9 @@ def most_bytes(path: str) -> int:
     """Returns how many bytes of a file, unpacked, may be held.
 
     Args:
-        path: of the file, or of a member of an archive; 0 is its size if it is not there.
+        path: of the file, or of a member of an archive.
     """
-    filesystem_, place = filesystem(archive_member(path)[0])
-    info = filesystem_.get_file_info(place)
-    size = info.size or 0 if info.type == fs.FileType.File else 0
-    return min(MAX_BYTES, max(FREE_BYTES, MAX_RATIO * size))
+    return min(MAX_BYTES, max(FREE_BYTES, MAX_RATIO * packed_bytes(path)))
 
 
 def limited(lines: Iterable[T], path: str) -> Iterator[T]:
