@@ -1,6 +1,7 @@
 """The lexicon, step by step: counts merge over batches, and entries are kept + rejected."""
 
 import apache_beam as beam
+import pyarrow as pa
 from apache_beam.testing.util import assert_that, equal_to
 
 from bitextile.kernels.bitext.lexicon import LexiconConfig
@@ -32,6 +33,19 @@ def test_entries_are_counted_over_batches_and_kept_or_rejected(pipeline) -> None
         assert_that(dropped, equal_to(expected), "dropped")
         total = rows.read | "Sum" >> beam.CombineGlobally(sum)
         assert_that(total, equal_to([3]), "read")
+
+
+def test_links_of_other_splits_are_not_counted(pipeline) -> None:
+    train, test = BATCHES[0], BATCHES[1]
+    at = test.schema.get_field_index("split")
+    test = test.set_column(at, test.schema.field(at), pa.array(["test"] * test.num_rows))
+    with pipeline() as root:
+        config = LexiconConfig(min_count=1, split="train")
+        rows = root | beam.Create([train, test]) | CountLexicon(config)
+        counts = rows.kept | beam.FlatMap(
+            lambda batch: [(row["src"], row["count"]) for row in batch.to_pylist()]
+        )
+        assert_that(counts, equal_to([("hund", 1), ("katze", 1)]))
 
 
 def test_an_accumulator_stays_small_and_loses_nothing() -> None:

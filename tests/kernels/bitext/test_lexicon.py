@@ -211,7 +211,9 @@ def test_links_out_of_bounds_are_refused(aligned) -> None:
         count_links(pa.RecordBatch.from_pylist([row], schema=ALIGNED.schema))
 
 
-@pytest.mark.parametrize("options", [{"min_count": 0}, {"min_probability": 2}, {"top_k": 0}])
+@pytest.mark.parametrize(
+    "options", [{"min_count": 0}, {"min_probability": 2}, {"top_k": 0}, {"split": "dev"}]
+)
 def test_options_out_of_range_are_refused(options) -> None:
     with pytest.raises(ConfigError, match=next(iter(options))):
         LexiconConfig(**options)

@@ -6,6 +6,7 @@ from functools import partial
 
 import apache_beam as beam
 import pyarrow as pa
+import pyarrow.compute as pc
 from apache_beam.typehints.decorators import no_annotations
 
 from bitextile.kernels.bitext.lexicon import (
@@ -17,7 +18,7 @@ from bitextile.kernels.bitext.lexicon import (
 )
 from bitextile.kernels.rejects import Filtered
 from bitextile.kernels.sharding import split_by_language
-from bitextile.schema.kinds import LEXICON
+from bitextile.schema.kinds import LEXICON, SplitChoice
 from bitextile.transforms.batches import AnyRows, FilterBatches, TrackedRows, kept_of
 
 _BATCHES_BEFORE_MERGE = 16
@@ -40,7 +41,10 @@ class CountLexicon(beam.PTransform):
             # The rejects and counts of the pairs end here: from now on rows are word pairs, and
             # read = kept + rejected is about these.
             kept_of(aligned)
-            | "CountLinks" >> beam.FlatMap(_counts).with_output_types(tuple[str, pa.RecordBatch])
+            | "CountLinks"
+            >> beam.FlatMap(_counts, split=self.config.split).with_output_types(
+                tuple[str, pa.RecordBatch]
+            )
             # CombinePerKey sums on each worker before the shuffle, so what is sent is distinct word
             # pairs, not links.
             | "MergeCounts" >> beam.CombinePerKey(_MergeCounts())
@@ -49,7 +53,9 @@ class CountLexicon(beam.PTransform):
         return entries | FilterBatches(partial(_keep, config=self.config), "KeepEntries")
 
 
-def _counts(batch: pa.RecordBatch) -> Iterator[tuple[str, pa.RecordBatch]]:
+def _counts(batch: pa.RecordBatch, split: SplitChoice) -> Iterator[tuple[str, pa.RecordBatch]]:
+    if split != "all":
+        batch = batch.filter(pc.equal(batch.column("split"), split))
     counts = count_links(batch)
     # A batch without links has no language pair to be keyed by.
     if counts.num_rows:

@@ -12,6 +12,7 @@ are sorted by language tag, whichever way round the pairs came.
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import get_args
 
 import numpy as np
 import pyarrow as pa
@@ -27,7 +28,7 @@ from bitextile.kernels.text.words import SegmentedTexts, segmented_side
 from bitextile.schema.checks import check_rows
 from bitextile.schema.errors import ConfigError
 from bitextile.schema.ids import stable_id
-from bitextile.schema.kinds import ALIGNED, LEXICON, REJECTS
+from bitextile.schema.kinds import ALIGNED, LEXICON, REJECTS, SplitChoice
 
 ENTRY = ("src_lang", "tgt_lang", "src", "tgt")
 """What identifies an entry."""
@@ -56,10 +57,17 @@ class LexiconConfig:
     seeds and evaluation; off because dictionaries are one-to-many."""
     top_k: int | None = None
     """Most translations of a source word, the most probable first; None keeps all."""
+    split: SplitChoice = "all"
+    """Pairs whose links are counted. train, where a model that learns from the lexicon is measured
+    on the other pairs."""
 
     def __post_init__(self) -> None:
         """Raises ConfigError for values out of range."""
         check_share("min_probability", self.min_probability)
+        if self.split not in get_args(SplitChoice):
+            raise ConfigError(
+                f"split is {self.split!r}, expected one of {', '.join(get_args(SplitChoice))}"
+            )
         if self.min_count < 1:
             raise ConfigError(f"min_count is {self.min_count}, expected 1 link or more")
         if self.top_k is not None and self.top_k < 1:
