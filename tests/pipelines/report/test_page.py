@@ -198,8 +198,11 @@ def test_a_private_script_is_shown_by_the_letters_it_was_made_from(tmp_path):
 def test_training_and_evaluation_have_a_section(tmp_path):
     metrics = [{"step": n, "loss": 9 - n, "stage": 1 + (n > 3)} for n in range(1, 6)]
     rows = [{"name": "aer", "before": None, "after": 0.25, "unit": ""}]
-    rows.append({"name": "p", "before": 90.0, "between": [50.0], "after": 71.25, "unit": ""})
+    verdict = {"items": 50, "interval": [70.0, 72.0], "verdict": "better"}
+    p = {"name": "p", "before": 90.0, "between": [50.0], "after": 71.25, "unit": ""}
+    rows.append(p | verdict)
     html, page = page_of([], tmp_path, extras={"metrics": metrics, "evaluations": rows})
     assert [a["id"] for tag, a in page.tags if tag == "section"] == ["training"]
     assert "71.25" in page.text
+    assert "<small>better</small>" in html
     assert '>Before</th><th scope="col" class="r">Stage 1</th><th' in html

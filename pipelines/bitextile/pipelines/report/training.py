@@ -11,6 +11,9 @@ from bitextile.schema.errors import ConfigError
 MAX_POINTS = 300
 """Points of a curve; more steps are averaged in equal bins, so that a long run stays small."""
 _WIDTH, _HEIGHT = 600, 240
+_EVALUATION = frozenset(
+    {"name", "before", "between", "after", "unit", "items", "interval", "verdict"}
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +56,7 @@ class EvaluationRow:
     between: tuple[str, ...]
     after: str
     change: str
+    verdict: str
 
 
 Points = list[tuple[float, float]]
@@ -169,7 +173,8 @@ def evaluation_rows(evaluations: Sequence[dict[str, Any]]) -> list[EvaluationRow
 
     Args:
         evaluations: name, before, after (numbers, or None where not measured) and unit; `between`,
-            a number, or None, after each stage but the last, where there were several.
+            a number, or None, after each stage but the last, where there were several; `verdict`
+            on the change; `items` and `interval`, which are not shown.
 
     Raises:
         ConfigError: a row has other names or other values.
@@ -180,7 +185,7 @@ def evaluation_rows(evaluations: Sequence[dict[str, Any]]) -> list[EvaluationRow
         before, after = row.get("before"), row.get("after")
         between = [*row.get("between", ())]
         numbers = [value for value in (before, after) if value is not None]
-        if set(row) - {"name", "before", "between", "after", "unit"} or not all(
+        if set(row) - _EVALUATION or not all(
             isinstance(value, int | float | None) for value in (*numbers, *between)
         ):
             raise ConfigError(
@@ -194,6 +199,7 @@ def evaluation_rows(evaluations: Sequence[dict[str, Any]]) -> list[EvaluationRow
                 between=tuple(map(_number, between or [None] * n_between)),
                 after=_number(after),
                 change=_change(*numbers) if len(numbers) == 2 else "",
+                verdict=str(row.get("verdict") or ""),
             )
         )
     return rows
