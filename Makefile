@@ -7,14 +7,15 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# Twice quiet: errors are shown, notices and warnings about somebody else's packages are not.
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet --quiet
 DEMO ?= demo-out
 
 .PHONY: demo check docs dist test mutate format clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.runtime
-	$(BIN)/bitextile demo --out $(DEMO) --overwrite
+	@$(BIN)/bitextile demo --out $(DEMO) --overwrite
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
@@ -46,13 +47,15 @@ $(VENV)/.python:
 	@command -v $(PYTHON) >/dev/null || { echo "bitextile needs Python 3.11 or newer, and there is no '$(PYTHON)'; install one, or name it: make PYTHON=python3.12" >&2; exit 2; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "bitextile needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) -V 2>&1); name another: make PYTHON=python3.12" >&2; exit 2; }
 	@echo "setting up $(VENV) (torch is some 200 MB; this takes a few minutes the first time)" >&2
-	$(PYTHON) -m venv $(VENV)
-	$(PIP) install --upgrade pip
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) install --upgrade pip
 	@touch $@
 
 $(VENV)/.runtime: $(VENV)/.python pyproject.toml constraints.txt
-	$(PIP) install -c constraints.txt torch
-	$(PIP) install -c constraints.txt -e '.[all]'
+	@echo "installing torch" >&2
+	@$(PIP) install -c constraints.txt torch
+	@echo "installing bitextile and what its commands need" >&2
+	@$(PIP) install -c constraints.txt -e '.[all]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.runtime

@@ -4,7 +4,7 @@ import itertools
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from bitextile.pipelines.recipe.evaluation import (
     check_evaluation,
     compare_stages,
     model_metrics,
+    telling,
 )
 from bitextile.pipelines.recipe.recipe import Recipe
 from bitextile.pipelines.recipe.run_variants import (
@@ -64,8 +65,27 @@ class Summary:
     report: str
 
 
+@dataclass(frozen=True)
+class More:
+    """What the page shows besides the results of the recipe.
+
+    Attributes:
+        datasets: after those of the recipe.
+        evaluations: returns rows before those of the recipe; called when all steps are done.
+    """
+
+    datasets: tuple[DatasetResult, ...] = ()
+    evaluations: Callable[[], list[Evaluation]] = field(default=list)
+
+
 def run(
-    recipe: Recipe, folder: Path, out: str, *, options: RunOptions, progress: Progress
+    recipe: Recipe,
+    folder: Path,
+    out: str,
+    *,
+    options: RunOptions,
+    progress: Progress,
+    more: More = More(),
 ) -> Summary:
     """Runs the chain: ingest, align, lexicon, variants, tokenizer, training, evaluation.
 
@@ -75,6 +95,7 @@ def run(
         out: folder that gets one folder for each step, evaluation.json and report.html.
         options: how to run; `reuse` keeps the steps that are finished.
         progress: called with each step's name when it begins, and with each dataset it wrote.
+        more: what else the page shows.
 
     Raises:
         ConfigError: the recipe is wrong; nothing was started.
@@ -91,7 +112,7 @@ def run(
         steps.make_tokenizer()
         steps.train()
         steps.evaluate()
-        return steps.finish()
+        return steps.finish(more)
 
 
 class _Run:
@@ -329,15 +350,17 @@ class _Run:
                 found = [model_metrics(self.at(model), *measured) for model in models]
                 self.evaluations += compare_stages(found)
 
-    def finish(self) -> Summary:
+    def finish(self, more: More) -> Summary:
         """Writes evaluation.json and report.html."""
         self.begin("report")
+        self.datasets += more.datasets
+        self.evaluations = more.evaluations() + self.evaluations
         write_atomically(
             self.at("evaluation.json"),
             (json.dumps(self.evaluations, ensure_ascii=False, indent=1) + "\n").encode(),
         )
         report = self.at("report.html")
-        extras = {"metrics": self.training_curve(), "evaluations": self.evaluations}
+        extras = {"metrics": self.training_curve(), "evaluations": telling(self.evaluations)}
         paths = [finished.dataset.path for finished in self.datasets]
         # Always replaced: it is made of the other outputs, all of which were checked by now.
         write_report(paths, report, extras=extras, overwrite=True)

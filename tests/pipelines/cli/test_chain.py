@@ -2,31 +2,68 @@
 
 import pytest
 
-from bitextile.pipelines import demo
+from bitextile.pipelines import demo, run
 from bitextile.pipelines.cli.main import main
 from bitextile.pipelines.run import Summary
 
+METRICS = (
+    {"name": "aer", "before": None, "after": 0.25, "unit": ""},
+    {
+        "name": "perplexity",
+        "before": 9.0,
+        "between": [5.0],
+        "after": 4.0,
+        "unit": "",
+        "items": 50,
+        "interval": [3.0, 6.0],
+        "verdict": "better",
+    },
+    {"name": "of few", "before": 9.0, "after": 4.0, "unit": "", "items": 49},
+)
 
-def test_steps_go_to_stderr_and_the_path_of_the_page_to_stdout(capsys, monkeypatch) -> None:
-    metrics = (
-        {"name": "aer", "before": None, "after": 0.25, "unit": ""},
-        {"name": "perplexity", "before": 9.0, "between": [5.0], "after": 4.0, "unit": ""},
-    )
 
-    def run(out: str, *, options, progress) -> Summary:
+def test_a_run_prints_what_can_tell_something_and_the_page_alone_on_stdout(
+    tmp_path, capsys, monkeypatch
+) -> None:
+    def chain(recipe, folder, out: str, *, options, progress) -> Summary:
         assert options.overwrite
         assert options.beam == ("--runner=dask",)
         progress("align")
-        return Summary((), metrics, f"{out}/report.html")
+        return Summary((), METRICS, f"{out}/report.html")
 
-    monkeypatch.setattr(demo, "demo", run)
+    monkeypatch.setattr(run, "run", chain)
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("bitext: [{corpus: a, languages: [en, de], files: [a, b]}]")
     with pytest.raises(SystemExit) as ended:
-        main(["demo", "--out", "x", "--overwrite", "--", "--runner=dask"])
+        main(["run", str(recipe), "--out", "x", "--overwrite", "--", "--runner=dask"])
     assert not ended.value.code
     printed = capsys.readouterr()
     assert printed.out == "x/report.html\n"
-    assert [line.split() for line in printed.err.splitlines()] == [
+    *lines, hidden = printed.err.splitlines()
+    assert [line.split() for line in lines] == [
         ["[align]"],
         ["aer", "0.250"],
-        ["perplexity", "9.000", "->", "5.000", "->", "4.000"],
+        ["perplexity", "9.000", "->", "5.000", "->", "4.000", "[3.000,", "6.000]", "better"],
     ]
+    assert "1 more figures are of fewer than 50 items" in hidden.replace("\n", " ")
+
+
+def test_the_demo_ends_with_what_it_shows_and_what_to_do_next(capsys, monkeypatch) -> None:
+    shown = demo.Demonstration((), None, (), "x/report.html")  # type: ignore[arg-type]
+
+    def run_demo(out: str, *, options, progress) -> demo.Demonstration:
+        assert options.overwrite
+        progress("align")
+        return shown
+
+    monkeypatch.setattr(demo, "demo", run_demo)
+    monkeypatch.setattr(demo, "conclusions", lambda _: ["it shows"])
+    with pytest.raises(SystemExit) as ended:
+        main(["demo", "--out", "x", "--overwrite"])
+    assert not ended.value.code
+    printed = capsys.readouterr()
+    assert printed.out == "x/report.html\n"
+    first, *_, last = printed.err.splitlines()
+    assert (first, last) == ("[align]", "Open this page in a browser:")
+    assert "it shows" in printed.err
+    assert "bitextile run recipe.yaml" in printed.err

@@ -34,10 +34,14 @@ def run(
 
 
 def demo(options: RunOptions, out: Out = "demo-out") -> None:
-    """Runs the whole chain on the embedded sample: six languages, 400 sentences each."""
+    """Runs the whole chain on the embedded sample: six languages, 400 sentences each, and says what it shows."""
+    from bitextile.pipelines.demo import NEXT, conclusions
     from bitextile.pipelines.demo import demo as run_demo
 
-    _print_summary(run_demo(out, options=options, progress=_print_progress))
+    shown = run_demo(out, options=options, progress=_print_progress)
+    for line in (*conclusions(shown), "", *NEXT.splitlines(), "", "Open this page in a browser:"):
+        say(line)
+    answer(shown.report)
 
 
 def _print_progress(news: str | DatasetResult) -> None:
@@ -48,10 +52,15 @@ def _print_progress(news: str | DatasetResult) -> None:
 
 
 def _print_summary(summary: "Summary") -> None:
-    for metric in summary.evaluations:
-        values = [metric["before"], *metric.get("between", ()), metric["after"]]
-        # The word alignment has no value before training.
-        text = " -> ".join(f"{value:.3f}" for value in values if value is not None)
-        say(f"{metric['name']:<44} {text}")
+    from bitextile.pipelines.recipe.evaluation import MIN_ITEMS, metric_lines, telling
+
+    shown = telling(summary.evaluations)
+    for line in metric_lines(shown):
+        say(line)
+    if hidden := len(summary.evaluations) - len(shown):
+        say(
+            f"{hidden} more figures are of fewer than {MIN_ITEMS} items each and can tell nothing; "
+            "they are in evaluation.json"
+        )
     # On stdout, alone: `xdg-open $(bitextile run ...)` opens the page.
     answer(summary.report)

@@ -162,10 +162,7 @@ def score_links(
     """
     if not gold:
         raise InputError(f"none of the {missing} gold pairs is there to be scored")
-    terms = np.asarray(
-        [[len(a & g.sure), len(a & g.possible), len(a), len(g.sure)] for a, g in zip(found, gold)],
-        np.float64,
-    )
+    terms = _terms(found, gold)
     return AlignmentResult(
         aer=bootstrap(terms, _aer, operation="aer"),
         precision=bootstrap(terms, lambda s: _ratio(s[1], s[2]), operation="precision"),
@@ -174,6 +171,35 @@ def score_links(
         pairs=len(gold),
         missing=missing,
         truncated=truncated,
+    )
+
+
+def aer_difference(
+    one: Sequence[Links], other: Sequence[Links], gold: Sequence[GoldPair]
+) -> Estimate:
+    """Returns the error rate of the second links minus that of the first.
+
+    Both are resampled together: pairs that are hard for both do not widen the interval.
+
+    Args:
+        one: links of each pair, in the gold's word indices.
+        other: as many, of the same pairs.
+        gold: as many pairs, one at least.
+
+    >>> link = frozenset({(0, 0)})
+    >>> gold = GoldPair("", "en", "de", "a", "b", ((0, 1),), ((0, 1),), sure=link, possible=link)
+    >>> aer_difference([frozenset()], [link], [gold]).value
+    -1.0
+    """
+    terms = np.concatenate([_terms(one, gold), _terms(other, gold)], axis=1)
+    return bootstrap(terms, lambda s: _aer(s[4:]) - _aer(s[:4]), operation="aer")
+
+
+def _terms(found: Sequence[Links], gold: Sequence[GoldPair]) -> F64:
+    """Returns what each pair adds to |A & S|, |A & P|, |A| and |S|, [n, 4]."""
+    return np.asarray(
+        [[len(a & g.sure), len(a & g.possible), len(a), len(g.sure)] for a, g in zip(found, gold)],
+        np.float64,
     )
 
 
