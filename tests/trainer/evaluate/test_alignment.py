@@ -12,7 +12,12 @@ from hypothesis import strategies as st
 
 from bitextile.schema.dataset import open_dataset
 from bitextile.schema.errors import InputError
-from bitextile.trainer.evaluate.alignment import argmax_intersection, dataset_links, score_links
+from bitextile.trainer.evaluate.alignment import (
+    aer_difference,
+    argmax_intersection,
+    dataset_links,
+    score_links,
+)
 from bitextile.trainer.evaluate.evaluate import evaluate
 from bitextile.trainer.evaluate.gold import GoldPair, read_gold
 
@@ -31,6 +36,17 @@ def test_scores_by_hand():
     assert result.recall.value == pytest.approx(2 / 3)
     assert (result.links, result.pairs, result.missing) == (4, 2, 3)
     assert result.aer.low <= result.aer.value <= result.aer.high
+
+
+def test_a_difference_is_resampled_over_both_at_once():
+    # A hard pair and an easy one: the error rates move with the sample, their difference does not.
+    gold, all_links = [PAIR] * 40, [PAIR.sure] * 20 + [frozenset()] * 20
+    assert score_links(all_links, gold).aer.low < score_links(all_links, gold).aer.high
+    same = aer_difference(all_links, all_links, gold)
+    assert (same.value, same.low, same.high) == (0.0, 0.0, 0.0)
+    better = aer_difference([frozenset()] * 40, all_links, gold)
+    assert better.value == pytest.approx(score_links(all_links, gold).aer.value - 1.0)
+    assert better.low <= better.value <= better.high < 0.0
 
 
 def test_perfect_and_empty_links():

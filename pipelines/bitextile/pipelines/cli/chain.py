@@ -34,7 +34,7 @@ def run(
 
 
 def demo(options: RunOptions, out: Out = "demo-out") -> None:
-    """Runs the whole chain on the embedded sample: six languages, 400 sentences each, and says what it shows."""
+    """Runs the whole chain on the embedded sample: six languages; says what it shows."""
     from bitextile.pipelines.demo import NEXT, conclusions
     from bitextile.pipelines.demo import demo as run_demo
 
