@@ -5,7 +5,6 @@ line a minute. `DIR/.NAME.progress` says the same of the output `DIR/NAME` while
 for `bitextile status`.
 """
 
-import io
 import json
 import os
 import re
@@ -141,11 +140,12 @@ def shown(command: str, outputs: Sequence[str] = ()) -> Iterator[Stages]:
         def watch() -> None:
             while not ended.wait(POLL_S):
                 state = meter.read()
-                # A full disk or a folder that has gone is no reason to stop the work.
+                # A full disk, or a terminal that has gone, is no reason to stop the work.
                 with suppress(OSError):
                     for file in files:
                         write_progress(file, state)
-                screen.show(state)
+                with suppress(OSError):
+                    screen.show(state)
 
         thread = threading.Thread(target=watch, name="progress", daemon=True)
         thread.start()
@@ -266,7 +266,7 @@ class _Bar:
 
 @contextmanager
 def _screen() -> Iterator[_Silent | _Lines | _Bar]:
-    if not _VISIBLE.is_set():
+    if not _VISIBLE.is_set() or sys.stderr is None:
         yield _Silent()
         return
     with _own_stderr() as file:
@@ -287,7 +287,7 @@ def _own_stderr() -> Iterator[TextIO]:
     """Yields standard error on a descriptor of its own, as the runner closes that of workers."""
     try:
         descriptor = os.dup(sys.stderr.fileno())
-    except (AttributeError, ValueError, io.UnsupportedOperation):  # replaced, as in a notebook
+    except (AttributeError, ValueError, OSError):  # replaced, as in a notebook, or closed
         yield sys.stderr
         return
     with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
