@@ -55,7 +55,7 @@ def status(
     ],
 ) -> None:
     """Tells what a run has done and is doing: datasets, models, steps, rows, time left."""
-    from bitextile.pipelines.status import status as look
+    from bitextile.pipelines.runner.status import status as look
 
     # On stdout: the answer is what the command was called for.
     answer("\n".join(map(str, look(folder))))

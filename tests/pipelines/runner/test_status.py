@@ -18,7 +18,7 @@ from bitextile.pipelines.runner import progress
 from bitextile.pipelines.runner.atomic import staged
 from bitextile.pipelines.runner.options import RunOptions
 from bitextile.pipelines.runner.progress import State, write_progress
-from bitextile.pipelines.status import status
+from bitextile.pipelines.runner.status import status
 from bitextile.schema.errors import InputError
 from bitextile.schema.locks import LOCK, hold
 
