@@ -45,7 +45,7 @@ def test_a_run_prints_what_can_tell_something_and_the_page_alone_on_stdout(
         ["aer", "0.250"],
         ["perplexity", "9.000", "->", "5.000", "->", "4.000", "[3.000,", "6.000]", "better"],
     ]
-    assert "1 more figures are of fewer than 50 items" in hidden.replace("\n", " ")
+    assert "fewer than 50 items tell nothing: 1 of the figures" in hidden.replace("\n", " ")
 
 
 def test_the_demo_ends_with_what_it_shows_and_what_to_do_next(capsys, monkeypatch) -> None:

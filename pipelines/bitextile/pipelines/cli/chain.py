@@ -59,7 +59,7 @@ def _print_summary(summary: "Summary") -> None:
         say(line)
     if hidden := len(summary.evaluations) - len(shown):
         say(
-            f"{hidden} more figures are of fewer than {MIN_ITEMS} items each and can tell nothing; "
+            f"Left out, as fewer than {MIN_ITEMS} items tell nothing: {hidden} of the figures; "
             "they are in evaluation.json"
         )
     # On stdout, alone: `xdg-open $(bitextile run ...)` opens the page.
