@@ -2,8 +2,9 @@
 
 import pytest
 
-from bitextile.pipelines import demo, run
+from bitextile.pipelines import run
 from bitextile.pipelines.cli.main import main
+from bitextile.pipelines.demo import demo
 from bitextile.pipelines.run import Summary
 
 METRICS = (

@@ -35,8 +35,8 @@ def run(
 
 def demo(options: RunOptions, out: Out = "demo-out") -> None:
     """Runs the whole chain on the embedded sample: six languages; says what it shows."""
-    from bitextile.pipelines.demo import NEXT, conclusions
-    from bitextile.pipelines.demo import demo as run_demo
+    from bitextile.pipelines.demo.demo import NEXT, conclusions
+    from bitextile.pipelines.demo.demo import demo as run_demo
 
     shown = run_demo(out, options=options, progress=_print_progress)
     for line in (*conclusions(shown), "", *NEXT.splitlines(), "", "Open this page in a browser:"):

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from bitextile.pipelines.demo_alignment import AlignmentGain, align_alone, alignment_gain
-from bitextile.pipelines.demo_noise import CLEAN, KINDS, Cleaning, clean_planted
+from bitextile.pipelines.demo.alignment import AlignmentGain, align_alone, alignment_gain
+from bitextile.pipelines.demo.noise import CLEAN, KINDS, Cleaning, clean_planted
 from bitextile.pipelines.recipe.evaluation import (
     BETTER,
     NOISE,

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from bitextile.pipelines import demo
 from bitextile.pipelines.align import align
-from bitextile.pipelines.demo_alignment import AlignmentGain
-from bitextile.pipelines.demo_noise import KINDS, Cleaning
+from bitextile.pipelines.demo import demo
+from bitextile.pipelines.demo.alignment import AlignmentGain
+from bitextile.pipelines.demo.noise import KINDS, Cleaning
 from bitextile.pipelines.ingest import ingest_corpora
 from bitextile.pipelines.lexicon import lexicon
 from bitextile.pipelines.recipe.evaluation import (

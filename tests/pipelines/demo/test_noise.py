@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from bitextile.pipelines.demo import sentences
-from bitextile.pipelines.demo_noise import CLEAN, KINDS, clean_planted, plant
+from bitextile.pipelines.demo.demo import sentences
+from bitextile.pipelines.demo.noise import CLEAN, KINDS, clean_planted, plant
 from bitextile.pipelines.runner.options import RunOptions
 
 

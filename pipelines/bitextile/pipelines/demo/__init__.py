@@ -1,0 +1,1 @@
+"""The demo: the whole chain on the embedded sample, and what it shows."""
