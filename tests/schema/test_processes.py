@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from bitextile.schema import processes
-from bitextile.schema.processes import machine, run_bound, start_of
+from bitextile.schema.processes import BoundContext, machine, run_bound, start_of
 
 LIMIT_S = 30.0
 IMPORTS = "import os, subprocess, sys, time; from bitextile.schema import processes\n"
@@ -64,6 +64,78 @@ def runs(process: psutil.Process) -> bool:
     with contextlib.suppress(psutil.NoSuchProcess):
         return process.status() != psutil.STATUS_ZOMBIE
     return False
+
+
+# What a process is given may take long to unpickle, for the libraries it needs.
+SLOW = """
+import sys, time
+class Slow:
+    def __reduce__(self):
+        return time.sleep, (600,)
+if __name__ == "__main__":
+    from bitextile.schema.processes import BoundContext
+    process = BoundContext().Process(target=print, args=(Slow(),))
+    process.start()
+    process.join()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_spawned_process_ends_with_its_parent_before_it_has_begun(
+    tmp_path: Path, number: int
+) -> None:
+    (tmp_path / "slow.py").write_text(SLOW)
+    text = f"import runpy; runpy.run_path({str(tmp_path / 'slow.py')!r}, run_name='__main__')"
+    with running(text) as process:
+        # multiprocessing's resource tracker is a child too.
+        until("no child started", lambda: len(descendants(process)) == 2)
+        children = descendants(process)
+        until("not bound yet", lambda: any(c.num_threads() == 2 for c in children))
+        process.send_signal(number)
+        process.wait()
+        until("children live on", lambda: not any(map(runs, children)))
+
+
+# As torch does when it hands a tensor over.
+TEMPORARY = """
+import time
+from multiprocessing.util import get_temp_dir
+def stay():
+    print(get_temp_dir(), flush=True)
+    time.sleep(600)
+if __name__ == "__main__":
+    from bitextile.schema.processes import BoundContext
+    process = BoundContext().Process(target=stay)
+    process.start()
+    process.join()
+"""
+
+
+def test_a_spawned_process_leaves_no_temporary_folder(tmp_path: Path) -> None:
+    (tmp_path / "stay.py").write_text(TEMPORARY)
+    (tmp_path / "tmp").mkdir()
+    environment = {"PYTHONPATH": ":".join(sys.path), "TMPDIR": str(tmp_path / "tmp")}
+    command = [sys.executable, str(tmp_path / "stay.py")]
+    with subprocess.Popen(
+        command, env=os.environ | environment, stdout=subprocess.PIPE, text=True
+    ) as process:
+        folder = Path(process.stdout.readline().strip())
+        assert folder.is_dir()
+        process.kill()
+        process.wait()
+        until("the folder is left", lambda: not folder.exists())
+
+
+def say(text: str, path: Path) -> None:
+    path.write_text(text)
+
+
+def test_a_spawned_process_does_its_work(tmp_path: Path) -> None:
+    process = BoundContext().Process(target=say, args=("γεια", tmp_path / "said"))
+    process.start()
+    process.join(LIMIT_S)
+    assert process.exitcode == 0
+    assert (tmp_path / "said").read_text() == "γεια"
 
 
 @pytest.mark.parametrize(

@@ -1,19 +1,22 @@
 """Processes: which one wrote something and whether it still runs, and children that end with it.
 
 A process that SIGKILL hits cannot end its children, so each child looks after itself: Python
-processes by `end_with`, other programs under `run_bound`.
+processes by `end_with` or in a BoundContext, other programs under `run_bound`.
 """
 
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
+from multiprocessing.context import SpawnContext, SpawnProcess
 from pathlib import Path
+from typing import Any
 
 _POLL_S = 0.5
 # Fields of /proc/PID/stat behind the name, which may hold spaces and brackets: state and starttime,
@@ -47,21 +50,53 @@ def start_of(pid: int) -> int | None:
     return None if fields[_STATE] in (b"Z", b"X") else int(fields[_START])
 
 
-def end_with(pid: int) -> None:
+def end_with(pid: int, last: Callable[[], object] = lambda: None) -> None:
     """Makes this process end when another one does, however that ended: within a second.
 
     Args:
         pid: of a process on this machine, such as the one that started this one.
+        last: done before; must not wait for the process that is gone.
     """
-    thread = threading.Thread(target=_end_after, args=(pid,), name="end-with", daemon=True)
+    thread = threading.Thread(target=_end_after, args=(pid, last), name="end-with", daemon=True)
     thread.start()
 
 
-def _end_after(pid: int) -> None:
-    with suppress(ProcessLookupError):
-        _wait(pid)
-    # No cleaning up, which could wait for the process that is gone.
-    os._exit(1)
+class BoundProcess(SpawnProcess):
+    """A process of `multiprocessing` that ends with the one that starts it, from its beginning on.
+
+    Not by a call in its function: unpickling that and its arguments may import libraries for long.
+    """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Returns how to unpickle it: bound first, and then all that it holds."""
+        return _bound_process, (os.getpid(),), self.__dict__
+
+    def _remove_temporary(self) -> None:
+        # Where multiprocessing's sockets lie, by which torch hands tensors over.
+        if folder := getattr(self, "_config", {}).get("tempdir"):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _bound_process(parent: int) -> BoundProcess:
+    process = BoundProcess.__new__(BoundProcess)
+    end_with(parent, last=process._remove_temporary)
+    return process
+
+
+class BoundContext(SpawnContext):
+    """The context `spawn` of `multiprocessing`, with a BoundProcess as its process."""
+
+    Process = BoundProcess
+
+
+def _end_after(pid: int, last: Callable[[], object]) -> None:
+    try:
+        with suppress(ProcessLookupError):
+            _wait(pid)
+        last()
+    finally:
+        # Not by an exception: cleaning up could wait for the process that is gone.
+        os._exit(1)
 
 
 def _wait(pid: int) -> None:

@@ -10,14 +10,13 @@ import signal
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from multiprocessing import parent_process
 from typing import Any
 
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from bitextile.schema.endings import LIKELY
 from bitextile.schema.errors import BitextileError
-from bitextile.schema.processes import end_with
+from bitextile.schema.processes import BoundContext
 from bitextile.trainer.data.collate import Collation
 from bitextile.trainer.data.mixture import MicroBatchStream
 from bitextile.trainer.data.packed import map_tensors
@@ -142,7 +141,7 @@ def steps(
         num_workers=workers,
         pin_memory=pin,
         prefetch_factor=PREFETCH if workers else None,
-        multiprocessing_context="spawn" if workers else None,
+        multiprocessing_context=BoundContext() if workers else None,
         worker_init_fn=_begin_worker if workers else None,
     )
     shares: Any = iter(share)
@@ -200,9 +199,6 @@ def _why(text: str) -> str:
 
 
 def _begin_worker(worker: int) -> None:
-    if (parent := parent_process()) and parent.pid:
-        # torch asks for its parent every few seconds, and only while it waits for work.
-        end_with(parent.pid)
     # Ctrl-C and a batch system's SIGTERM reach every process of the group; the run itself ends
     # its step and writes a checkpoint, for which the workers must stay.
     for number in (signal.SIGINT, signal.SIGTERM):
