@@ -155,6 +155,7 @@ def with_models(path: Path) -> str:
     for key in ("ar-zh", "ja-th"):
         (path / "models" / key).mkdir(parents=True)
         (path / "models" / key / "model.json").write_text(key)
+    (path / "README.md").write_text("what this is")
     manifest = read_manifest(dataset)
     write_manifest(dataset, replace(manifest, files=other_files(dataset)))
     return dataset

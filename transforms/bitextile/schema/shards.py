@@ -219,10 +219,14 @@ def files_of(dataset: str) -> list[str]:
 
 
 def other_files(dataset: str) -> tuple[OtherFile, ...]:
-    """Returns all files of a dataset that are neither shards nor the manifest, by path."""
+    """Returns all files of a dataset that are neither shards nor the manifest, by path.
+
+    Without a README or LICENSE, which people change.
+    """
     found = []
     for path in entries_of(dataset)[0]:
-        if path.split("/")[0] not in (DATA, REJECTED, FILE_NAME):
+        known = path.split("/")[0] in (DATA, REJECTED, FILE_NAME)
+        if not known and not _FOR_PEOPLE.fullmatch(path):
             where = f"{dataset}/{path}"
             filesystem_, place = filesystem(where)
             found.append(OtherFile(path, filesystem_.get_file_info(place).size, file_sha256(where)))
