@@ -10,6 +10,7 @@ from importlib.metadata import version
 import pytest
 from typer.main import get_command
 
+from bitextile.pipelines.cli.commands import RENAMED
 from bitextile.pipelines.cli.main import COMMANDS, build_app, main
 from project import REPOSITORY
 
@@ -199,3 +200,17 @@ def test_a_signal_that_python_forgets_comes_again(
         main(["verify", "somewhere"])
     assert ended.value.code == 128 + number
     assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize(("command", "old"), [(c, old) for c, m in RENAMED.items() for old in m])
+def test_an_option_goes_by_its_older_name_too(command, old, capsys: pytest.CaptureFixture[str]):
+    now = RENAMED[command][old]
+    options = [p.opts for p in get_command(build_app([command])).commands[command].params]
+    assert any(now in names for names in options)
+    assert not any(old in names for names in options)
+    messages = []
+    for option in (old, now):
+        with pytest.raises(SystemExit):
+            main([command, f"{option}=", "--no-such-option"])
+        messages.append(capsys.readouterr().err)
+    assert messages[0] == f"{old} is called {now} now\n{messages[1]}"

@@ -24,6 +24,15 @@ class Listed:
     example: str
 
 
+RENAMED: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {
+        "align-text": {"--output": "--out"},
+        "codeswitch": {"--dictionary": "--lexicon"},
+        "candidates": {"--task-language": "--language"},
+    }
+)
+"""Options of 0.1 by command, and what each is called now: scripts that name them go on."""
+
 _DATA, _ALIGNMENT, _VARIANTS = "Data", "Alignment", "Variants"
 _MODELS, _INSPECTION, _CHAIN = "Models", "Inspection", "Whole chain"
 

@@ -24,7 +24,7 @@ from typing import Annotated, Any
 import typer
 
 from bitextile.pipelines.cli import options
-from bitextile.pipelines.cli.commands import COMMANDS, epilog, summary
+from bitextile.pipelines.cli.commands import COMMANDS, RENAMED, epilog, summary
 from bitextile.pipelines.cli.help_text import Command, Groups
 from bitextile.pipelines.runner.progress import visible
 from bitextile.schema.confinement import confined, root_folder
@@ -114,6 +114,7 @@ def main(call: Sequence[str] | None = None) -> None:
     # Threads that spin for each other starve on a machine that others use: trainer/README.md.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     named = [name for name in _words_before_options(given) if name in COMMANDS]
+    given = _renamed(named, given)
     arguments = given + [f"--beam={argument}" for argument in for_beam]
     with _sigterm_as_ctrl_c() as terminated:
         try:
@@ -133,6 +134,19 @@ def main(call: Sequence[str] | None = None) -> None:
         code = 128 + signal.SIGTERM if terminated else code
         _complain("interrupted; finished outputs stay, nothing is half-written", code)
     sys.exit(code)
+
+
+def _renamed(named: list[str], given: list[str]) -> list[str]:
+    """Returns a call with options by their names of today; says which had an older one."""
+    renamed = RENAMED.get(named[0], {}) if named else {}
+    call = []
+    for argument in given:
+        option, equals, value = argument.partition("=")
+        if option in renamed:
+            say(f"{option} is called {renamed[option]} now")
+            option = renamed[option]
+        call.append(option + equals + value)
+    return call
 
 
 def _take_root(given: list[str]) -> tuple[list[str], str]:
