@@ -1,9 +1,7 @@
 """A small world for the commands that need a model: the sample, a tokenizer, a CAMLM checkpoint."""
 
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -14,6 +12,7 @@ from bitextile.pipelines.cli.main import main
 from bitextile.pipelines.ingest import ingest
 from bitextile.pipelines.runner.options import RunOptions
 from bitextile.pipelines.tokenizer import train_tokenizer
+from sample_copy import recipe_with_mono
 
 MODEL = {
     "model_type": "xlm-roberta",
@@ -74,17 +73,8 @@ def train(tmp_path_factory, call) -> Callable[..., str]:
 def world(tmp_path_factory, train) -> World:
     """The embedded sample with a model that was trained on it by CAMLM for 40 steps."""
     folder: Path = tmp_path_factory.mktemp("world")
-    with resources.as_file(resources.files("bitextile.pipelines.sample")) as sample:
-        shutil.copytree(sample, folder / "sample")
-    recipe = folder / "sample" / "recipe.yaml"
-    # The demo's, with the monolingual sentences that it does without, and fewer pairs held out.
-    content = yaml.safe_load(recipe.read_text(encoding="utf-8"))
-    content["mono"] = [
-        {"corpus": "sample", "language": tag, "files": [f"mono.{tag}.txt"]} for tag in ("de", "en")
-    ]
-    content["splits"] = {"valid": 0.05, "test": 0.1}
-    recipe.write_text(yaml.safe_dump(content), encoding="utf-8")
-    pairs, mono = ingest(str(recipe), str(folder), options=RunOptions())
+    recipe = recipe_with_mono(folder)
+    pairs, mono = ingest(recipe, str(folder), options=RunOptions())
     tokenizer = str(folder / "tokenizer")
     datasets = [pairs.dataset.path, mono.dataset.path]
     train_tokenizer(datasets, tokenizer, config=TokenizerConfig(vocab_size=1_500), overwrite=False)

@@ -250,14 +250,14 @@ def test_an_output_below_a_file(tmp_path, refused) -> None:
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["ingest"], "Missing argument 'recipe'; see bitextile ingest --help"),
+        (["ingest"], "Missing argument 'RECIPE'; see bitextile ingest --help"),
         (["ingest", "r.yaml"], "Missing option '--out'"),
         (["ingest", "r.yaml", "--out", "x", "--colour"], "No such option: --colour"),
         (
             ["ingest", "r.yaml", "--out", "x", "--workers", "-1"],
             "workers is -1, expected 1 or more",
         ),
-        (["ingest", "r.yaml", "--out", ""], "Invalid value for '--out': it is empty"),
+        (["ingest", "r.yaml", "--out", ""], "Invalid value for '--out' / '-o': it is empty"),
         (["weave"], "No such command 'weave'; see bitextile --help"),
         (["exchang"], "No such command 'exchang'. Did you mean 'exchange'?"),
         (["verify", "d", "--", "--runner=dask"], "goes to Beam, which this command does not use"),

@@ -107,5 +107,5 @@ def test_finetune_needs_no_beam(tmp_path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert "the configuration cannot be read" in done.stderr
+    assert "no such file; give the path of a configuration of `finetune`" in done.stderr
     assert "Traceback" not in done.stderr

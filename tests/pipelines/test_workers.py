@@ -23,14 +23,15 @@ from bitextile.pipelines.runner.job import DatasetResult
 from bitextile.pipelines.runner.options import RunOptions
 from bitextile.schema.dataset import verify_dataset
 from project import SHARED
+from sample_copy import recipe_with_mono
 
 Chain = dict[str, DatasetResult]
 
 
 def run_chain(out: Path, workers: int) -> Chain:
     options = RunOptions(workers=workers)
-    with resources.as_file(resources.files("bitextile.pipelines.sample")) as folder:
-        pairs, mono = ingest(str(folder / "recipe.yaml"), str(out), options=options)
+    recipe = recipe_with_mono(out)
+    pairs, mono = ingest(recipe, str(out), options=options)
     source = pairs.dataset.path
     aligned = align(source, str(out / "aligned"), config=HmmConfig(), options=options)
     commands: dict[str, tuple[Callable[..., DatasetResult], object]] = {

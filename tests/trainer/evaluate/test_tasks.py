@@ -81,6 +81,8 @@ class LengthTask:
 def test_a_new_task_is_a_class_and_a_line(monkeypatch, tmp_path) -> None:
     monkeypatch.setattr(tasks, "TASKS", (*TASKS, LengthTask()))
     (tmp_path / "a.txt").write_text("كلب house", encoding="utf-8")
+    (tmp_path / "m").mkdir()
+    monkeypatch.chdir(tmp_path)
     report = evaluate("m", task="length", data=[str(tmp_path / "a.txt")], longest=4)
     assert report["results"] == {"a.txt": {"characters": 1 + 3 + 4}}
     assert report["longest"] == 4
