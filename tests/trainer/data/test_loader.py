@@ -10,7 +10,8 @@ import torch
 from bitextile.schema.dataset import open_dataset
 from bitextile.schema.errors import DatasetError
 from bitextile.trainer.data import streams
-from bitextile.trainer.data.loader import steps
+from bitextile.trainer.data.loader import _received, lost_workers_told, steps
+from bitextile.trainer.errors import TrainingError
 from bitextile.trainer.train.pretrain import open_pretraining, pretrain
 
 
@@ -120,3 +121,14 @@ def test_more_streams_than_row_groups_share_the_rows(config, make_dataset, tmp_p
     table = open_dataset(data).table(columns=["text_id", "split"])
     wanted = [i for i, s in zip(*(c.to_pylist() for c in table.columns)) if s == "train"]
     assert sorted(seen) == sorted(wanted)
+
+
+@pytest.mark.parametrize("error", [ConnectionResetError(104, "reset by peer"), EOFError("ended")])
+def test_a_socket_that_ends_is_a_worker_that_is_gone(error):
+    def broken():
+        yield from ()
+        raise error
+
+    with pytest.raises(TrainingError, match="a loader worker was killed by the system"):
+        with lost_workers_told():
+            _received(broken())

@@ -159,7 +159,12 @@ def steps(
 
 
 def _received(shares: Iterator[list[CollatedBatch] | BitextileError]) -> list[CollatedBatch]:
-    received = next(shares)
+    try:
+        received = next(shares)
+    except (ConnectionError, EOFError) as error:
+        # A worker that is killed while it hands a tensor over: the socket ends before torch hears
+        # of the process.
+        raise RuntimeError(f"DataLoader worker is gone: {error}") from error
     if isinstance(received, BitextileError):
         raise received
     return received
