@@ -129,6 +129,6 @@ def test_a_socket_that_ends_is_a_worker_that_is_gone(error):
         yield from ()
         raise error
 
-    with pytest.raises(TrainingError, match="a loader worker was killed by the system"):
-        with lost_workers_told():
-            _received(broken())
+    told = pytest.raises(TrainingError, match="a loader worker was killed by the system")
+    with told, lost_workers_told():
+        _received(broken())

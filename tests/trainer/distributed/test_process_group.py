@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -256,22 +257,24 @@ subprocess.run([sys.executable, "-c", rank], env=os.environ | place)
 
 def test_a_rank_ends_with_a_torchrun_that_is_killed():
     environment = os.environ | {"PYTHONPATH": ":".join(sys.path)}
-    agent = subprocess.Popen([sys.executable, "-c", AGENT, str(free_port())], env=environment)
+    # The other rank: it is called once this one has been bound to its parent, and never answers.
+    other = socket.create_server(("127.0.0.1", 0))
+    other.settimeout(LIMIT_S)
+    port = str(other.getsockname()[1])
+    agent = subprocess.Popen([sys.executable, "-c", AGENT, port], env=environment)
     ranks: list[psutil.Process] = []
     try:
-        # Once torch is loaded, it has a thread that waits for its parent.
-        deadline = time.monotonic() + LIMIT_S
-        while not any(p.num_threads() > 1 for p in ranks):
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
-            ranks = psutil.Process(agent.pid).children()
+        connection, _ = other.accept()
+        ranks = psutil.Process(agent.pid).children()
         agent.kill()
         agent.wait()
         gone, left = psutil.wait_procs(ranks, timeout=LIMIT_S)
     finally:
+        other.close()
         for process in [agent, *ranks]:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
+    connection.close()
     assert not left
     assert len(gone) == 1
 
