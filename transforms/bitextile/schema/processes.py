@@ -6,7 +6,6 @@ processes by `end_with` or in a BoundContext, other programs under `run_bound`.
 
 import os
 import select
-import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +13,6 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
-from multiprocessing import current_process
 from multiprocessing.context import SpawnContext, SpawnProcess
 from pathlib import Path
 from typing import Any
@@ -62,33 +60,20 @@ def end_with(pid: int, last: Callable[[], object] = lambda: None) -> None:
     thread.start()
 
 
-_INHERITED: str | None = getattr(current_process(), "_config", {}).get("tempdir")
-"""The folder of a process above this one, which is not this one's to remove."""
-
-
 class BoundProcess(SpawnProcess):
     """A process of `multiprocessing` that ends with the one that starts it, from its beginning on.
 
     Not by a call in its function: unpickling that and its arguments may import libraries for long.
     """
 
-    inherited: str | None = None
-
     def __reduce__(self) -> tuple[Any, ...]:
         """Returns how to unpickle it: bound first, and then all that it holds."""
-        return _bound_process, (os.getpid(), _INHERITED), self.__dict__
-
-    def _remove_temporary(self) -> None:
-        # Where multiprocessing's sockets lie, by which torch hands tensors over.
-        folder = getattr(self, "_config", {}).get("tempdir")
-        if folder and folder != self.inherited:
-            shutil.rmtree(folder, ignore_errors=True)
+        return _bound_process, (os.getpid(),), self.__dict__
 
 
-def _bound_process(parent: int, inherited: str | None) -> BoundProcess:
+def _bound_process(parent: int) -> BoundProcess:
     process = BoundProcess.__new__(BoundProcess)
-    process.inherited = inherited
-    end_with(parent, last=process._remove_temporary)
+    end_with(parent)
     return process
 
 
