@@ -111,21 +111,6 @@ if __name__ == "__main__":
 """
 
 
-def test_a_spawned_process_leaves_no_temporary_folder(tmp_path: Path) -> None:
-    (tmp_path / "stay.py").write_text(TEMPORARY)
-    (tmp_path / "tmp").mkdir()
-    environment = {"PYTHONPATH": ":".join(sys.path), "TMPDIR": str(tmp_path / "tmp")}
-    command = [sys.executable, str(tmp_path / "stay.py")]
-    with subprocess.Popen(
-        command, env=os.environ | environment, stdout=subprocess.PIPE, text=True
-    ) as process:
-        folder = Path(process.stdout.readline().strip())
-        assert folder.is_dir()
-        process.kill()
-        process.wait()
-        until("the folder is left", lambda: not folder.exists())
-
-
 def say(text: str, path: Path) -> None:
     path.write_text(text)
 
